@@ -1,0 +1,109 @@
+"""What an engine is: a portrait goes in once, then any number of sessions turn sound into frames.
+
+```
+engine = open_engine("mesh")          # loads what the engine needs
+actor = engine.open(portrait)         # prepares one face; sessions share it
+session = actor.session(fps)          # one conversation; all state lives here
+session.push(samples); session.flush()
+for frame in session.frames(): ...
+```
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol
+
+from liveavatar.errors import EngineError
+from liveavatar.face.portrait import Portrait
+from liveavatar.frames import Samples, VideoFrame
+
+ENGINES = ("mesh", "dit")
+
+
+class Session(Protocol):
+    """One stream of sound into one stream of frames. Not thread-safe; sessions are independent of each other."""
+
+    @property
+    def lookahead(self) -> int:
+        """Samples at 16 kHz that must follow a frame's last sample before the frame can be made."""
+        ...
+
+    def push(self, samples: Samples) -> None:
+        """Add sound: float32 mono at 16 kHz, any length.
+
+        Raises:
+            SessionClosed: after `flush()`.
+        """
+        ...
+
+    def flush(self) -> None:
+        """The sound is over: the rest of the frames become available, the last padded with silence."""
+        ...
+
+    def interrupt(self) -> None:
+        """Forget sound that has not become a frame yet; the next frame follows the last one made."""
+        ...
+
+    def frames(self) -> Iterator[VideoFrame]:
+        """Frames that the sound so far allows, each once, in order. Made as they are taken."""
+        ...
+
+
+class Actor(Protocol):
+    """One prepared portrait."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of its frames."""
+        ...
+
+    def session(self, fps: Fraction, seed: int) -> Session:
+        """Start a conversation. Same sound and seed, same frames."""
+        ...
+
+
+class Engine(Protocol):
+    """A way to animate portraits."""
+
+    def open(self, portrait: Portrait, size: tuple[int, int] | None) -> Actor:
+        """Prepare a portrait; `size` is (width, height), or None to follow the portrait."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """Whether an engine can run on this machine, and if not, what is missing."""
+
+    ready: bool
+    reason: str
+
+
+def _open_mesh() -> Engine:
+    from liveavatar.mesh.session import MeshEngine
+
+    return MeshEngine()
+
+
+_OPENERS: dict[str, Callable[[], Engine]] = {"mesh": _open_mesh}
+
+
+def readiness(name: str) -> Readiness:
+    """Whether engine `name` can run here."""
+    if name in _OPENERS:
+        return Readiness(ready=True, reason="runs on any CPU")
+    return Readiness(ready=False, reason="this version of liveavatar does not contain it yet")
+
+
+def open_engine(name: str) -> Engine:
+    """Load an engine by name.
+
+    Raises:
+        EngineError: unknown, or it cannot run here.
+    """
+    if name not in ENGINES:
+        raise EngineError(f"there is no engine {name!r}", f"use one of: {', '.join(ENGINES)}")
+    state = readiness(name)
+    if not state.ready:
+        raise EngineError(f"engine {name!r} cannot run here: {state.reason}", "use --engine mesh")
+    return _OPENERS[name]()

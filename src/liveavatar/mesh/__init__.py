@@ -1,0 +1,1 @@
+"""The engine that warps the portrait; runs on any CPU."""

@@ -1,0 +1,82 @@
+"""The contract of time: the only place where samples, feature steps and frames are converted.
+
+Engines hear 16,000 Hz mono. Frame i of a video at F fps covers the samples
+`[round(i·R/F), round((i+1)·R/F))` of a clock at R Hz, halves rounded up. A sound of n samples has
+`ceil(n·F/R)` frames. Everything is an integer or a `Fraction`, so after 10,000 s the clock is off by nothing.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from liveavatar.errors import OptionError
+
+SAMPLE_RATE = 16_000
+"""Hz, mono: what every engine hears."""
+
+MAX_FPS = 120
+_NTSC = {Fraction(2997, 100): Fraction(30_000, 1001), Fraction(5994, 100): Fraction(60_000, 1001),
+         Fraction(23_976, 1000): Fraction(24_000, 1001), Fraction(2398, 100): Fraction(24_000, 1001)}
+
+
+def parse_fps(value: str | int | float | Fraction) -> Fraction:
+    """Frame rate as an exact fraction: `25`, `"29.97"` (read as 30000/1001), `"30000/1001"`.
+
+    Raises:
+        OptionError: not a number, or outside 1…120.
+    """
+    try:
+        fps = Fraction(str(value))
+    except (ValueError, ZeroDivisionError):
+        raise OptionError(f"fps {value!r} is not a number", "use 16, 24, 25, 30 or 30000/1001") from None
+    fps = _NTSC.get(fps, fps).limit_denominator(1001)
+    if not 1 <= fps <= MAX_FPS:
+        raise OptionError(f"fps {value} is outside 1…{MAX_FPS}", "use 16, 24, 25, 30 or 30000/1001")
+    return fps
+
+
+def round_half_up(value: Fraction) -> int:
+    """Nearest integer; halves go up, whatever the sign."""
+    return (2 * value.numerator + value.denominator) // (2 * value.denominator)
+
+
+def rescale(count: int, from_rate: int, to_rate: int) -> int:
+    """How many samples at `to_rate` last as long as `count` samples at `from_rate`, to the nearest one."""
+    return round_half_up(Fraction(count * to_rate, from_rate))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timeline:
+    """Maps between samples at `rate` Hz and frames at `fps`, exactly."""
+
+    fps: Fraction
+    rate: int = SAMPLE_RATE
+
+    def __post_init__(self) -> None:
+        if self.rate <= 0 or self.fps <= 0:
+            raise OptionError(f"a clock at {self.rate} Hz and {self.fps} fps cannot run", "use positive rates")
+
+    def frame_start(self, index: int) -> int:
+        """First sample of frame `index`."""
+        return round_half_up(Fraction(index * self.rate) / self.fps)
+
+    def frame_span(self, index: int) -> tuple[int, int]:
+        """First sample of frame `index`, and the first one after it."""
+        return self.frame_start(index), self.frame_start(index + 1)
+
+    def frame_count(self, samples: int) -> int:
+        """Frames that `samples` last: `ceil(duration·fps)`."""
+        frames = Fraction(samples, self.rate) * self.fps
+        return -(-frames.numerator // frames.denominator)
+
+    def frames_within(self, samples: int) -> int:
+        """Frames whose whole span lies within the first `samples` samples: what a stream may emit by then."""
+        count = int(Fraction(samples, self.rate) * self.fps)
+        while self.frame_start(count + 1) <= samples:
+            count += 1
+        while count > 0 and self.frame_start(count) > samples:
+            count -= 1
+        return count
+
+    def frame_time(self, index: int) -> Fraction:
+        """Seconds at which frame `index` is shown."""
+        return Fraction(index) / self.fps
