@@ -1,0 +1,24 @@
+"""What a check says about a recording or a picture: findings, each with a level and what to do about it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Level = Literal["ok", "warn", "bad"]
+
+_ORDER: tuple[Level, ...] = ("ok", "warn", "bad")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at: `sentence` says what was found, `remedy` what to do (empty when all is well)."""
+
+    name: str
+    level: Level
+    sentence: str
+    remedy: str = ""
+
+
+def worst(findings: Iterable[Finding]) -> Level:
+    """The gravest level among `findings`; `"ok"` when there are none."""
+    return max((finding.level for finding in findings), key=_ORDER.index, default="ok")
