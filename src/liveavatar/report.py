@@ -11,7 +11,7 @@ _ORDER: tuple[Level, ...] = ("ok", "warn", "bad")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at: `sentence` says what was found, `remedy` what to do (empty when all is well)."""
+    """One thing looked at: `sentence` says what was found, `remedy` what to do (empty when all is well)."""
 
     name: str
     level: Level
