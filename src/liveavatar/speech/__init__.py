@@ -1,1 +1,6 @@
-"""From sound to visemes and prosody."""
+"""From the sound of speech to the shape of the mouth: visemes, mouth controls and prosody at 100 Hz."""
+
+from liveavatar.speech.stream import SpeechStream
+from liveavatar.speech.track import CONTROLS, VISEMES, Speech
+
+__all__ = ["CONTROLS", "VISEMES", "Speech", "SpeechStream"]

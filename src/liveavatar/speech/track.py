@@ -1,0 +1,53 @@
+"""What listening to speech yields: one row for every step of 10 ms."""
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+STEP = 160
+"""Samples at 16 kHz that one step covers: step k covers [160k, 160k + 160)."""
+
+VISEMES = ("sil", "PP", "FF", "TH", "DD", "kk", "CH", "SS", "nn", "RR", "aa", "E", "ih", "oh", "ou")
+"""The 15 customary mouth shapes, after the Oculus LipSync and MPEG-4 sets."""
+
+CONTROLS = ("jaw", "closure", "rounding", "spread", "upper_lip", "tongue")
+"""Continuous controls, 0 at rest, 1 as far as speech takes them: jaw opening, lips pressed together, lips
+rounded, corners drawn apart, upper lip raised, tongue tip raised."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speech:
+    """A run of n steps from step `start` on."""
+
+    start: int
+    visemes: NDArray[np.float32]
+    """[n, 15], how likely each of VISEMES is; rows add up to 1."""
+    controls: NDArray[np.float32]
+    """[n, 6], CONTROLS, 0…1."""
+    energy: NDArray[np.float32]
+    """[n], loudness from 0, 40 dB under the speaker's loud passages, to 1, as loud as those."""
+    pitch: NDArray[np.float32]
+    """[n], semitones above or below the speaker's running median; 0 where there is no voice."""
+    emphasis: NDArray[np.float32]
+    """[n], 0…1, how far the voice stands out from what came before."""
+    speaking: NDArray[np.float32]
+    """[n], 0…1, whether somebody speaks."""
+
+    def __len__(self) -> int:
+        return len(self.energy)
+
+    @classmethod
+    def join(cls, runs: list[Self]) -> Self:
+        """One run out of several that follow each other; at least one."""
+        names = [field.name for field in fields(cls) if field.name != "start"]
+        joined = {name: np.concatenate([getattr(run, name) for run in runs]) for name in names}
+        return cls(start=runs[0].start, **joined)
+
+    def slice(self, first: int, last: int) -> Self:
+        """Rows [first, last) of this run, counted from its own beginning."""
+        names = [field.name for field in fields(self) if field.name != "start"]
+        return type(self)(
+            start=self.start + first, **{name: getattr(self, name)[first:last] for name in names}
+        )
