@@ -1,0 +1,131 @@
+"""Find faces of any size with BlazeFace (Bazarevsky et al. 2019, arXiv:1907.05047), short range.
+
+The network sees 128x128 pixels and finds faces that fill a tenth to nine tenths of them, so it looks at the
+picture through square windows: first all of it with a margin, then ever smaller tiles that overlap.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from liveavatar.face.models import FloatArray, face_detector
+from liveavatar.frames import Picture
+
+_SIDE = 128
+_MIN_SCORE = 0.5
+_SAME = 0.4
+"""Two boxes that share this much of the smaller one are the same face."""
+_STEP = 0.65
+"""Tiles are this share of their side apart; a face that the coarser tiles missed fits into the overlap."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Face:
+    """A face in pixels of the picture.
+
+    `box` is left, top, right, bottom, from the brows to the chin; `points` [6, 2] are the eye on the left of
+    the picture, the other eye, nose, mouth, and both ears.
+    """
+
+    box: tuple[float, float, float, float]
+    points: FloatArray
+    score: float
+
+    @property
+    def size(self) -> float:
+        """Longer side of the box."""
+        return max(self.box[2] - self.box[0], self.box[3] - self.box[1])
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Middle of the box."""
+        return (self.box[0] + self.box[2]) / 2, (self.box[1] + self.box[3]) / 2
+
+    @property
+    def roll(self) -> float:
+        """Radians by which the line between the eyes is turned clockwise."""
+        across = self.points[1] - self.points[0]
+        return math.atan2(float(across[1]), float(across[0]))
+
+
+def detect(rgb: Picture, window: float) -> list[Face]:
+    """Faces seen through square windows of `window` pixels that cover the picture; best first, each once."""
+    scale = _SIDE / window
+    height, width = rgb.shape[:2]
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+    found = [face for left, top in _corners(small.shape) for face in _look(small, left, top, 1 / scale)]
+    return distinct(found)
+
+
+def distinct(faces: list[Face]) -> list[Face]:
+    """`faces` best first, without those that a better one overlaps."""
+    kept: list[Face] = []
+    for face in sorted(faces, key=lambda face: face.score, reverse=True):
+        if not any(overlap(face, other) > _SAME for other in kept):
+            kept.append(face)
+    return kept
+
+
+def overlap(one: Face, other: Face) -> float:
+    """Shared area of two boxes over the area of the smaller one."""
+    width = min(one.box[2], other.box[2]) - max(one.box[0], other.box[0])
+    height = min(one.box[3], other.box[3]) - max(one.box[1], other.box[1])
+    areas = [(face.box[2] - face.box[0]) * (face.box[3] - face.box[1]) for face in (one, other)]
+    return max(width, 0) * max(height, 0) / min(areas)
+
+
+def _corners(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+    """Left upper corners of the tiles; a picture smaller than a tile is put into the middle of one."""
+    for top in _starts(shape[0]):
+        for left in _starts(shape[1]):
+            yield left, top
+
+
+def _starts(length: int) -> list[int]:
+    if length <= _SIDE:
+        return [-((_SIDE - length) // 2)]
+    count = 1 + math.ceil((length - _SIDE) / (_STEP * _SIDE))
+    return [round(start) for start in np.linspace(0, length - _SIDE, count)]
+
+
+def _look(small: Picture, left: int, top: int, scale: float) -> Iterator[Face]:
+    """Faces in one tile of `small`, in pixels of the picture `scale` times its size."""
+    tile = np.zeros((_SIDE, _SIDE, 3), np.uint8)
+    part = small[max(top, 0) : top + _SIDE, max(left, 0) : left + _SIDE]
+    y, x = max(-top, 0), max(-left, 0)
+    tile[y : y + part.shape[0], x : x + part.shape[1]] = part
+    numbers, logits = face_detector()(tile)
+    scores = 1 / (1 + np.exp(-np.clip(logits.reshape(-1), -50, 50)))
+    points = _decode(numbers.reshape(-1, 8, 2)) + np.array([left, top], np.float32)
+    for index in np.flatnonzero(scores >= _MIN_SCORE):
+        yield _face(points[index] * scale, float(scores[index]))
+
+
+def _face(points: FloatArray, score: float) -> Face:
+    """`points` [8, 2]: both corners of the box, then the six points."""
+    (left, top), (right, bottom) = points[:2].tolist()
+    return Face(box=(left, top, right, bottom), points=points[2:], score=score)
+
+
+def _decode(numbers: FloatArray) -> FloatArray:
+    """The network's [896, 8, 2] (centre, size, six points, relative to the anchors) as corners and points."""
+    points = numbers + _anchors()[:, None]
+    half = numbers[:, 1] / 2
+    points[:, 1] = points[:, 0] + half
+    points[:, 0] -= half
+    return points
+
+
+def _anchors() -> FloatArray:
+    """Centres [896, 2] in pixels: two for each cell of 8 pixels, then six for each cell of 16."""
+    return np.concatenate([_grid(8, 2), _grid(16, 6)])
+
+
+def _grid(cell: int, repeats: int) -> FloatArray:
+    axis = np.arange(cell / 2, _SIDE, cell, dtype=np.float32)
+    centres = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    return np.repeat(centres, repeats, axis=0)
