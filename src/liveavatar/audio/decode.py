@@ -1,0 +1,263 @@
+"""Any sound file FFmpeg reads, as a stream of float32 chunks on an exact clock."""
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream as AvAudioStream
+from av.container import InputContainer
+from numpy.typing import NDArray
+
+from liveavatar.audio.downmix import default_layout
+from liveavatar.audio.splice import Repairs, Splicer
+from liveavatar.errors import AudioError
+from liveavatar.frames import AudioChunk
+from liveavatar.timeline import round_half_up
+
+CHUNK = 1 << 15
+"""Samples a chunk holds at least, but for the last: large enough that Python costs little."""
+
+MAX_AMPLITUDE = 1e6
+"""120 dB over full scale: beyond it a float is damage, not sound."""
+
+_MAX_PADDING = 4096  # samples a codec may pad a sound with at its end: two frames of the longest
+_FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "flt": 1.0, "dbl": 1.0}
+_PROTECTED = ("drms", "drmi", "enca", "encv", "aavd")
+_CONVERT = "convert it to WAV or MP3 with another program"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioInfo:
+    """What a file says of its sound. `promised` is the duration in seconds that the container names."""
+
+    container: str
+    codec: str
+    rate: int
+    channels: int
+    layout: tuple[str, ...]
+    promised: Fraction | None
+    tracks: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Damage:
+    """What was wrong with a stream, counted while it is read."""
+
+    not_finite: int = 0
+    corrupt_packets: int = 0
+    repairs: Repairs = field(default_factory=Repairs)
+
+
+class AudioStream:
+    """An open sound file: iterate it once for `AudioChunk`s of `info.rate` Hz and `info.channels` channels.
+
+    Time 0 is the first sample that should be heard: encoder delay and padding are cut where the file
+    declares them, gaps between time stamps become silence and overlaps are dropped. `damage` and `samples`
+    are complete when the iteration ends.
+    """
+
+    def __init__(self, path: Path, mend: bool) -> None:
+        self._path = path
+        self._mend = mend
+        self._container = open_container(path)
+        try:
+            self._stream = _pick_stream(self._container, path)
+            self.damage = Damage()
+            self.samples = 0
+            self._frames = self._decode()
+            self._first = next(self._frames, None)
+            if self._first is None:
+                raise AudioError(f"no sound could be decoded from {path.name}", _CONVERT)
+            self.info = self._describe(self._first)
+        except BaseException:
+            self._container.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+    def __iter__(self) -> Iterator[AudioChunk]:
+        pieces: list[NDArray[np.float32]] = []
+        held = 0
+        for piece in self._tail(self._track()):
+            pieces.append(piece)
+            held += len(piece)
+            if held >= CHUNK:
+                yield self._chunk(pieces)
+                pieces, held = [], 0
+        if held:
+            yield self._chunk(pieces)
+        if not self.samples:
+            raise AudioError(f"{self._path.name} holds no samples", "record or export it again")
+
+    def _decode(self) -> Iterator[AudioFrame]:
+        """Every frame that can be decoded; a broken packet is counted and leaves a gap in the stamps."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                for frame in next(packets).decode():
+                    if frame.samples:
+                        yield frame
+            except StopIteration:
+                return
+            except (av.error.EOFError, av.error.ExitError):
+                return
+            except av.error.FFmpegError:
+                self.damage.corrupt_packets += 1
+                if self.damage.corrupt_packets > 1000 and self.samples == 0:
+                    return
+
+    def _describe(self, frame: AudioFrame) -> AudioInfo:
+        stream, container = self._stream, self._container
+        promised: Fraction | None = None
+        pictures = [v for v in container.streams.video if not v.disposition & v.disposition.attached_pic]
+        if stream.duration and stream.time_base:
+            promised = stream.duration * stream.time_base
+        elif container.duration and not pictures:
+            promised = Fraction(container.duration, av.time_base)
+        return AudioInfo(
+            container=_container_name(container, self._path),
+            codec=stream.codec_context.name,
+            rate=frame.sample_rate,
+            channels=len(frame.layout.channels),
+            layout=_channel_names(frame),
+            promised=promised,
+            tracks=len(container.streams.audio),
+        )
+
+    def _track(self) -> Iterator[NDArray[np.float32]]:
+        info = self.info
+        tick = self._stream.time_base or Fraction(1, info.rate)
+        splicer = Splicer(info.rate, info.channels, tick, info.promised)
+        self.damage.repairs = splicer.repairs
+        frame = self._first
+        while frame is not None:
+            yield from splicer.push(self._floats(frame), frame.sample_rate, frame.pts)
+            frame = next(self._frames, None)
+        yield splicer.flush()
+
+    def _floats(self, frame: AudioFrame) -> NDArray[np.float32]:
+        samples = _as_float(frame)
+        bad = ~(np.abs(samples) <= MAX_AMPLITUDE)
+        if not bad.any():
+            return samples
+        if not self._mend:
+            problem = f"{self._path.name} has samples that are not numbers"
+            raise AudioError(problem, "use --audio-policy fix to silence them")
+        self.damage.not_finite += int(bad.any(axis=1).sum())
+        return np.where(bad, np.float32(0), samples)
+
+    def _tail(self, track: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+        """Cut what an mp4 decodes beyond its own duration when that is no more than a codec's padding."""
+        if "mp4" not in self._container.format.name or self.info.promised is None:
+            yield from track
+            return
+        room, spare = round_half_up(self.info.promised * self.info.rate), []
+        for piece in track:
+            head, rest = piece[:room], piece[room:]
+            room -= len(head)
+            if len(head):
+                yield head
+            spare += [rest] if len(rest) else []
+            if sum(map(len, spare)) > _MAX_PADDING:
+                yield from spare
+                room, spare = sys.maxsize, []
+
+    def _chunk(self, pieces: list[NDArray[np.float32]]) -> AudioChunk:
+        samples = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        chunk = AudioChunk(samples=samples, rate=self.info.rate, pts=self.samples)
+        self.samples += len(samples)
+        return chunk
+
+
+def open_audio(path: str | Path, mend: bool = False) -> AudioStream:
+    """Open the sound of a file: `with open_audio(path) as stream: for chunk in stream: ...`.
+
+    `mend=True` silences samples that are not numbers, and counts them, where otherwise they are an error.
+
+    Raises:
+        AudioError: no such file, a folder, empty, not a sound file, no sound track, protected, undecodable;
+            while iterating: no samples, or samples that are not numbers.
+    """
+    return AudioStream(Path(path), mend)
+
+
+def open_container(path: Path) -> InputContainer:
+    """Open a local file, and nothing else, with FFmpeg.
+
+    Raises:
+        AudioError: no such file, a folder, empty, or not a format FFmpeg knows.
+    """
+    _check_file(path)
+    try:
+        return av.open(f"file:{path}", "r", options={"protocol_whitelist": "file"}, metadata_errors="ignore")
+    except av.error.FFmpegError as error:
+        raise AudioError(f"{path.name} is not a sound file that can be read", _CONVERT) from error
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise AudioError(f"{path} is a folder, not a sound file", "name one file in it")
+    if not path.exists():
+        raise AudioError(f"there is no file {path}", "check the path")
+    if not path.is_file():
+        raise AudioError(f"{path} is not a regular file", "save the sound to a file first")
+    if not os.access(path, os.R_OK):
+        raise AudioError(f"{path} may not be read", "change its permissions")
+    if path.stat().st_size == 0:
+        raise AudioError(f"{path.name} is empty", "record or export it again")
+
+
+def _pick_stream(container: InputContainer, path: Path) -> AvAudioStream:
+    stream = container.streams.best("audio")
+    if not isinstance(stream, AvAudioStream):
+        raise AudioError(f"{path.name} has no sound", "choose a file with a sound track")
+    context = stream.codec_context
+    tag = stream.codec_tag
+    if tag in _PROTECTED:
+        raise AudioError(f"{path.name} is copy-protected", "use a copy without protection")
+    if context is None:
+        raise AudioError(f"the sound of {path.name} is in an unknown format", _CONVERT)
+    return stream
+
+
+def _container_name(container: InputContainer, path: Path) -> str:
+    names = container.format.name.split(",")
+    suffix = path.suffix.lower().removeprefix(".")
+    return suffix if suffix in names else names[0]
+
+
+def _channel_names(frame: AudioFrame) -> tuple[str, ...]:
+    names = tuple(channel.name for channel in frame.layout.channels)
+    return default_layout(len(names)) if "NONE" in names else names
+
+
+def _as_float(frame: AudioFrame) -> NDArray[np.float32]:
+    """Samples of a frame as float32 [samples, channels], full scale 1."""
+    name = frame.format.name
+    kind = name.removesuffix("p") if frame.format.is_planar else name
+    if kind not in _FULL_SCALE:
+        raise AudioError(f"samples of kind {name} are not supported", _CONVERT)
+    array = frame.to_ndarray()
+    samples = array.T if frame.format.is_planar else array.reshape(frame.samples, -1)
+    if kind == "u8":
+        samples = samples.astype(np.float32) - 128
+    with np.errstate(over="ignore"):  # a double beyond float32 becomes inf, and is found as such
+        return np.ascontiguousarray(samples * np.float32(1 / _FULL_SCALE[kind]), np.float32)

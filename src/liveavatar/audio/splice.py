@@ -1,0 +1,121 @@
+"""Timed pieces of sound become one track without gaps: what the time stamps of a file mean, exactly.
+
+Containers stamp pieces with times that are rounded (milliseconds in Matroska), jitter, leave gaps where
+packets were lost, overlap, or jump. Counting samples alone drifts away from those times; following every
+stamp cuts clean sound to pieces. So samples are counted, and the count is corrected when it is off by more
+than a tolerance: a gap becomes silence, an overlap is dropped, a wild jump starts a new count.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveavatar.audio.resample import Resampler
+from liveavatar.timeline import round_half_up
+
+TOLERANCE = Fraction(15, 1000)
+"""Seconds a stamp may be off the count: above the jitter of containers, below one lost Opus packet."""
+
+MAX_OVERLAP = Fraction(1)
+"""Seconds; a stamp further back than this is a clock that was set back, not an overlap."""
+
+MAX_GAP = Fraction(10)
+"""Seconds; a longer gap is believed only when the container's own duration has room for it."""
+
+_SILENCE = 1 << 16  # samples of silence made at a time
+
+
+@dataclass(slots=True, kw_only=True)
+class Repairs:
+    """What had to be done to keep time, in seconds and counts."""
+
+    silence: Fraction = Fraction(0)
+    dropped: Fraction = Fraction(0)
+    jumps: int = 0
+    changes: int = 0
+
+
+class Splicer:
+    """Lays pieces onto one track at `rate` Hz with `channels` channels.
+
+    `tick` is the length in seconds of one unit of the stamps, `promised` the duration the container names.
+    The first piece is time 0. A piece at another rate or with other channels is resampled and remixed.
+    """
+
+    def __init__(self, rate: int, channels: int, tick: Fraction, promised: Fraction | None) -> None:
+        self.rate = rate
+        self.channels = channels
+        self.repairs = Repairs()
+        self._tick = tick
+        self._tolerance = max(TOLERANCE, tick * 3 / 2)
+        self._promised = promised or Fraction(0)
+        self._zero: Fraction | None = None  # the stamp, in seconds, of the track's first sample
+        self._start = Fraction(0)  # where the present run at one rate began, in seconds
+        self._count = 0  # samples in that run
+        self._run = Resampler(rate, rate, channels)
+
+    @property
+    def now(self) -> Fraction:
+        """Seconds laid so far."""
+        return self._start + Fraction(self._count, self._run.from_rate)
+
+    def push(
+        self, samples: NDArray[np.float32], rate: int, stamp: int | None
+    ) -> Iterator[NDArray[np.float32]]:
+        """Lay one piece, float32 [n, channels of the piece]; gives what is ready, float32 [m, channels]."""
+        if rate != self._run.from_rate:
+            yield self._change(rate)
+        if samples.shape[1] != self.channels:
+            samples = self._remix(samples)
+        late = self._lateness(stamp) if stamp is not None else 0
+        if late > 0:
+            yield from self._silence(late)
+        elif late < 0:
+            self.repairs.dropped += Fraction(min(-late, len(samples)), rate)
+            samples = samples[-late:]
+        if len(samples):
+            yield self._lay(samples)
+
+    def flush(self) -> NDArray[np.float32]:
+        """Give what the resampler still holds, float32 [m, channels]."""
+        return self._run.resample_chunk(np.empty((0, self.channels), np.float32), last=True)
+
+    def _lay(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        self._count += len(samples)
+        return self._run.resample_chunk(samples)
+
+    def _lateness(self, stamp: int) -> int:
+        """Samples of silence due before a piece with this stamp; negative: samples to drop."""
+        time = stamp * self._tick
+        if self._zero is None:
+            self._zero = time
+        ahead = time - self._zero - self.now
+        if abs(ahead) <= self._tolerance:
+            return 0
+        end = time - self._zero
+        if ahead < -MAX_OVERLAP or (ahead > MAX_GAP and end > self._promised):
+            self._zero = time - self.now
+            self.repairs.jumps += 1
+            return 0
+        return round_half_up(ahead * self._run.from_rate)
+
+    def _silence(self, count: int) -> Iterator[NDArray[np.float32]]:
+        self.repairs.silence += Fraction(count, self._run.from_rate)
+        while count > 0:
+            piece = min(count, _SILENCE)
+            yield self._lay(np.zeros((piece, self.channels), np.float32))
+            count -= piece
+
+    def _change(self, rate: int) -> NDArray[np.float32]:
+        self.repairs.changes += bool(self._count)
+        rest = self.flush()
+        self._start, self._count = self.now, 0
+        self._run = Resampler(rate, self.rate, self.channels)
+        return rest
+
+    def _remix(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        mono = samples.mean(axis=1, keepdims=True, dtype=np.float32)
+        return np.repeat(mono, self.channels, axis=1)

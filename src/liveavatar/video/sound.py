@@ -1,0 +1,172 @@
+"""The user's own sound on its way into an mp4: copied when it is AAC already, else encoded."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+import av
+import numpy as np
+from av.audio.stream import AudioStream as AvAudioStream
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from numpy.typing import NDArray
+
+from liveavatar.audio.decode import open_audio, open_container
+from liveavatar.audio.resample import Resampler
+
+BIT_RATE = 192_000
+AAC_RATES = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000)
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
+
+AudioPackets: TypeAlias = "Iterator[Packet[AvAudioStream]]"
+
+
+class Sound(Protocol):
+    """A source of packets for one sound stream of the output. Time 0 is the first sample one should hear."""
+
+    def packets(self, until: Fraction) -> AudioPackets:
+        """Packets of the sound up to time `until` in seconds, each once."""
+        ...
+
+    def finish(self, end: Fraction) -> AudioPackets:
+        """The rest of the packets; sound after `end` is left out."""
+        ...
+
+    def close(self) -> None:
+        """Close the input."""
+        ...
+
+
+def open_sound(path: Path, output: OutputContainer) -> Sound:
+    """Add a stream for the sound of `path` to `output`, and give the source of its packets.
+
+    Raises:
+        AudioError: the sound cannot be read.
+    """
+    if can_copy(path):
+        return CopiedSound(path, output)
+    return EncodedSound(path, output)
+
+
+class EncodedSound:
+    """Any sound as AAC at 192 kbit/s, with its own rate and channels where AAC has them.
+
+    Other rates become 48 kHz, other numbers of channels mono. The encoder's delay goes into the edit list of
+    the file, so the first sample is heard with frame 0.
+    """
+
+    def __init__(self, path: Path, output: OutputContainer) -> None:
+        self._input = open_audio(path, mend=True)
+        info = self._input.info
+        self._rate = info.rate if info.rate in AAC_RATES else 48_000
+        self._channels = info.channels if info.channels in _LAYOUTS else 1
+        self._stream = output.add_stream("aac", rate=self._rate, layout=_LAYOUTS[self._channels])
+        self._stream.bit_rate = BIT_RATE
+        self._source = self._pieces()
+        self._waiting = np.empty((0, self._channels), np.float32)
+        self._given = 0
+
+    def packets(self, until: Fraction) -> AudioPackets:
+        """Packets of the sound up to time `until` in seconds, each once."""
+        need = int(until * self._rate) - self._given
+        while need > 0:
+            if not len(self._waiting):
+                self._waiting = next(self._source, self._waiting)
+            piece, self._waiting = self._waiting[:need], self._waiting[need:]
+            if not len(piece):
+                return
+            need -= len(piece)
+            yield from self._stream.encode(self._frame(piece))
+
+    def finish(self, end: Fraction) -> AudioPackets:
+        """The rest of the packets; sound after `end` is left out."""
+        yield from self.packets(end)
+        yield from self._stream.encode(None)
+
+    def close(self) -> None:
+        """Close the input."""
+        self._input.close()
+
+    def _pieces(self) -> Iterator[NDArray[np.float32]]:
+        resampler = Resampler(self._input.info.rate, self._rate, self._channels)
+        for chunk in self._input:
+            samples = chunk.samples
+            if samples.shape[1] != self._channels:
+                samples = samples.mean(axis=1, keepdims=True)
+            yield resampler.resample_chunk(samples)
+        yield resampler.resample_chunk(np.empty((0, self._channels), np.float32), last=True)
+
+    def _frame(self, samples: NDArray[np.float32]) -> av.AudioFrame:
+        planes = np.ascontiguousarray(samples.T)
+        frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=_LAYOUTS[self._channels])
+        frame.sample_rate = self._rate
+        frame.time_base = Fraction(1, self._rate)
+        frame.pts = self._given
+        self._given += len(samples)
+        return frame
+
+
+class CopiedSound:
+    """The AAC packets of an mp4 or m4a, untouched."""
+
+    def __init__(self, path: Path, output: OutputContainer) -> None:
+        self._input = open_container(path)
+        source = self._input.streams.audio[0]
+        self._stream = output.add_stream_from_template(source)
+        self._tick = source.time_base or Fraction(1, source.rate)
+        self._start = _first_heard(path)
+        self._source = self._input.demux(source)
+        self._next: Packet[AvAudioStream] | None = None
+
+    def packets(self, until: Fraction) -> AudioPackets:
+        """Packets of the sound up to time `until` in seconds, each once."""
+        while (packet := self._peek()) is not None and (packet.pts or 0) * self._tick < until:
+            self._next = None
+            packet.stream = self._stream
+            yield packet
+
+    def finish(self, end: Fraction) -> AudioPackets:
+        """The rest of the packets; sound after `end` is left out."""
+        yield from self.packets(end)
+
+    def close(self) -> None:
+        """Close the input."""
+        self._input.close()
+
+    def _peek(self) -> "Packet[AvAudioStream] | None":
+        while self._next is None:
+            packet = next(self._source, None)
+            if packet is None or packet.pts is None:
+                return None
+            packet.pts -= self._start
+            packet.dts = packet.pts
+            self._next = packet
+        return self._next
+
+
+def can_copy(path: Path) -> bool:
+    """Whether the sound is AAC in an mp4 whose packets follow each other without a gap or a cut."""
+    with open_audio(path, mend=True) as stream:
+        if stream.info.codec != "aac" or stream.info.rate not in AAC_RATES or stream.info.tracks != 1:
+            return False
+    with open_container(path) as container:
+        return "mp4" in container.format.name and _is_continuous(container)
+
+
+def _is_continuous(container: InputContainer) -> bool:
+    due: int | None = None
+    for packet in container.demux(container.streams.audio[0]):
+        if packet.pts is None:
+            break
+        cut = packet.is_discard and packet.pts > 0
+        if cut or not packet.duration or (due is not None and packet.pts != due):
+            return False
+        due = packet.pts + packet.duration
+    return due is not None
+
+
+def _first_heard(path: Path) -> int:
+    with open_container(path) as container:
+        frame = next(container.decode(audio=0))
+        return frame.pts or 0

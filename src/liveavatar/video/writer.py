@@ -1,0 +1,144 @@
+"""Writes the video: encoding on a thread of its own, and a file that appears whole or not at all."""
+
+import errno
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+
+from liveavatar.errors import OptionError, OutputError
+from liveavatar.frames import Picture
+from liveavatar.video.encode import Mp4Encoder
+
+_WAITING = 8  # pictures ahead of the encoder: enough to even out the two threads, small in memory
+_REASONS = {
+    errno.ENOSPC: ("the disk is full", "free some space or choose another folder"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space or choose another folder"),
+    errno.EFBIG: ("the file may not grow that large", "raise the limit (ulimit -f) or choose another folder"),
+    errno.EACCES: ("the folder may not be written", "choose another folder"),
+    errno.EPERM: ("the folder may not be written", "choose another folder"),
+    errno.EROFS: ("the folder may not be written", "choose another folder"),
+}
+
+
+class VideoWriter:
+    """An mp4 at `fps` of `size` (width, height; both even) with the sound of the file `sound`.
+
+    ```
+    with VideoWriter("out.mp4", Fraction(25), (512, 512), sound) as writer:
+        writer.write(rgb)
+    ```
+    Pictures are shown one after another from time 0; the sound starts with the first and is cut where the
+    last ends. Until the block ends well the file has a temporary name beside its own; on any exception it
+    is removed. `metadata` becomes tags of the file.
+
+    Raises:
+        OptionError: the size is odd or empty.
+        OutputError: the file cannot be written, or no picture was.
+        AudioError: the sound cannot be read.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        fps: Fraction,
+        size: tuple[int, int],
+        sound: str | Path | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        width, height = size
+        if width % 2 or height % 2 or min(size) < 2:
+            raise OptionError(f"a video cannot be {width}x{height}", "use even numbers")
+        self._path = Path(path)
+        self._part = self._path.with_name(f".{self._path.name}.part-{os.getpid()}")
+        self._fps, self._size = fps, size
+        self._sound = None if sound is None else Path(sound)
+        self._metadata = dict(metadata or {})
+        self._pending: deque[Future[None]] = deque()
+
+    def __enter__(self) -> Self:
+        _check_target(self._path)
+        with self._removed_on_error(), _explained(self._path):
+            self._encoder = Mp4Encoder(self._part, self._fps, self._size, self._sound, self._metadata)
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="video-encoder")
+        return self
+
+    def write(self, rgb: Picture) -> None:
+        """Add the next picture, uint8 [height, width, 3]; waits while the encoder is behind. It is copied."""
+        width, height = self._size
+        if rgb.shape != (height, width, 3) or rgb.dtype != np.uint8:
+            expected = f"uint8 [{height}, {width}, 3]"
+            raise ValueError(f"a picture must be {expected}, not {rgb.dtype} {list(rgb.shape)}")
+        self._pending.append(self._thread.submit(self._encoder.add, rgb.copy()))
+        self._wait(_WAITING)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._removed_on_error():
+            try:
+                if error is None:
+                    self._complete()
+            finally:
+                self._stop()
+            if error is None:
+                self._publish()
+            else:
+                self._part.unlink(missing_ok=True)
+
+    def _wait(self, left: int) -> None:
+        """Let the encoder work until no more than `left` pictures wait; what it raised is raised here."""
+        with _explained(self._path):
+            while len(self._pending) > left:
+                self._pending.popleft().result()
+
+    def _complete(self) -> None:
+        self._wait(0)
+        if not self._encoder.frames:
+            raise OutputError(f"{self._path} would have no frames", "write at least one")
+        self._pending.append(self._thread.submit(self._encoder.finish))
+        self._wait(0)
+
+    def _stop(self) -> None:
+        self._thread.shutdown(cancel_futures=True)
+        self._encoder.close()
+
+    def _publish(self) -> None:
+        with _explained(self._path):
+            with self._part.open("rb") as file:
+                os.fsync(file.fileno())
+            self._part.replace(self._path)
+
+    @contextmanager
+    def _removed_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._part.unlink(missing_ok=True)
+            raise
+
+
+def _check_target(path: Path) -> None:
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder", f"name a file, such as {path / 'out.mp4'}")
+    if not path.parent.is_dir():
+        raise OutputError(f"there is no folder {path.parent}", "create it first")
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what FFmpeg and the file system say into an OutputError."""
+    try:
+        yield
+    except (av.error.FFmpegError, OSError) as error:
+        unknown = (error.strerror or "unknown", "choose another folder")
+        reason, remedy = _REASONS.get(error.errno or 0, unknown)
+        raise OutputError(f"{path} cannot be written: {reason}", remedy) from error
