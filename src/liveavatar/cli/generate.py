@@ -1,0 +1,135 @@
+"""`liveavatar generate`: a portrait speaks a recording."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from liveavatar.audio.quality import AudioReport
+from liveavatar.cli.progress import frame_bar, stage, stderr, summary
+from liveavatar.engine import ENGINES, Actor, open_engine
+from liveavatar.errors import OptionError, OutputError
+from liveavatar.face.crop import parse_size
+from liveavatar.face.portrait import Portrait, load_portrait
+from liveavatar.face.quality import check_portrait
+from liveavatar.generate import Result, render
+from liveavatar.report import Finding
+from liveavatar.timeline import parse_fps
+
+EngineName = StrEnum("EngineName", {name: name for name in ENGINES})
+
+
+class AudioPolicy(StrEnum):
+    """What to do about a recording that would spoil the result."""
+
+    FIX = "fix"
+    STRICT = "strict"
+    AS_IS = "as-is"
+
+
+DIT = "Only for --engine dit"
+
+
+def generate(
+    image: Annotated[Path, typer.Option("--image", "-i", help="The portrait: JPEG, PNG, WebP, …")],
+    audio: Annotated[Path, typer.Option("--audio", "-a", help="The speech: anything FFmpeg reads, also a video.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The video to write.")] = Path("out.mp4"),
+    engine: Annotated[EngineName, typer.Option(help="What animates the portrait.")] = EngineName("mesh"),
+    fps: Annotated[str, typer.Option(help="Frames a second: 16, 24, 25, 30, 30000/1001, …")] = "25",
+    size: Annotated[str, typer.Option(help="auto follows the portrait; or WIDTHxHEIGHT, even.")] = "auto",
+    face: Annotated[int | None, typer.Option(help="Which face, 1 being the largest.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other blinks and nods.")] = 0,
+    audio_policy: Annotated[
+        AudioPolicy, typer.Option(help="fix mends the recording, strict refuses it, as-is takes it.")
+    ] = AudioPolicy.FIX,
+    prompt: Annotated[str | None, typer.Option(help=f"{DIT}: what the scene is like.")] = None,
+    sample_steps: Annotated[
+        int | None, typer.Option("--sample-steps", "--sample_steps", help=f"{DIT}: denoising steps.")
+    ] = None,
+    infer_frames: Annotated[
+        int | None, typer.Option("--infer-frames", "--infer_frames", help=f"{DIT}: frames a clip.")
+    ] = None,
+    online_decode: Annotated[
+        bool | None,
+        typer.Option("--online-decode/--no-online-decode", "--enable_online_decode", help=f"{DIT}: decode as it goes."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+) -> None:
+    """Make a portrait speak a recording."""
+    refuse_dit_options(
+        engine, prompt=prompt, sample_steps=sample_steps, infer_frames=infer_frames, online_decode=online_decode
+    )
+    rate, frame_size = parse_fps(fps), parse_size(size)
+    check_output(output)
+    actor = prepare(image, engine, frame_size, face)
+    with frame_bar(rate) as progress:
+        result = render(
+            actor, audio, output, fps=rate, seed=seed, policy=audio_policy.value, progress=progress
+        )
+    tell(result.audio)
+    print(json.dumps(as_object(result)) if as_json else summary(result))
+
+
+def refuse_dit_options(engine: str, **options: object) -> None:
+    """An option that would have no effect is an error, not a silence."""
+    for name, value in options.items():
+        if engine != "dit" and value is not None:
+            flag = f"--{name.replace('_', '-')}"
+            raise OptionError(f"{flag} has no effect with the {engine} engine", f"leave it out, or use --engine dit")
+
+
+def check_output(output: Path) -> None:
+    """Refuse what cannot become an mp4 before any work is done."""
+    if output.suffix.lower() != ".mp4":
+        raise OutputError(f"{output} does not end in .mp4", f"name it {output.with_suffix('.mp4')}")
+
+
+def prepare(image: Path, engine: str, size: tuple[int, int] | None, face: int | None) -> Actor:
+    """Load the portrait, say what is wrong with it, and hand it to the engine."""
+    loaded = open_engine(engine)
+    with stage("reading the portrait"):
+        portrait = load_portrait(image, face)
+    say_faces(portrait, face)
+    for finding in check_portrait(portrait):
+        say(finding)
+    with stage("preparing the face"):
+        return loaded.open(portrait, size)
+
+
+def say_faces(portrait: Portrait, face: int | None) -> None:
+    """Tell which of several faces was taken."""
+    if portrait.faces > 1 and face is None:
+        stderr.print(f"{portrait.faces} faces found; taking the largest (choose with --face 1…{portrait.faces})")
+
+
+def say(finding: Finding) -> None:
+    """One line for a finding that is not ok."""
+    if finding.level != "ok":
+        colour = "yellow" if finding.level == "warn" else "red"
+        stderr.print(f"[{colour}]{finding.level}:[/] {finding.sentence}; {finding.remedy}", highlight=False)
+
+
+def tell(report: AudioReport) -> None:
+    """One line for each thing about the recording worth knowing."""
+    for finding in report.findings:
+        say(finding)
+
+
+def as_object(result: Result) -> dict[str, object]:
+    """The result for machines."""
+    return {
+        "output": str(result.output),
+        "frames": result.frames,
+        "fps": str(result.fps),
+        "seconds": round(result.seconds, 3),
+        "frames_per_second": round(result.speed, 1),
+        "real_time_factor": round(result.real_time_factor, 2),
+        "first_frame_ms": round(1000 * result.first_frame, 1),
+        "peak_memory_bytes": result.peak_memory,
+        "findings": [
+            {"name": f.name, "level": f.level, "sentence": f.sentence, "remedy": f.remedy}
+            for f in result.audio.findings
+        ],
+    }

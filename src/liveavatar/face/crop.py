@@ -1,0 +1,75 @@
+"""Cut and scale a portrait to the frame it will fill."""
+
+import cv2
+import numpy as np
+
+from liveavatar.errors import OptionError
+from liveavatar.face.portrait import Portrait
+
+_FACE_HEIGHT = 0.42
+"""Where the face's middle comes to lie when a picture must be cropped vertically: a little above the centre."""
+
+MIN_SIDE, MAX_SIDE = 64, 4096
+
+
+def parse_size(value: str) -> tuple[int, int] | None:
+    """`auto`, `704x384` or `704*384` as (width, height); None is auto.
+
+    Raises:
+        OptionError: anything else, an odd number, or outside 64…4096.
+    """
+    if value == "auto":
+        return None
+    remedy = "use auto or an even WIDTHxHEIGHT such as 512x512"
+    try:
+        width, height = (int(side) for side in value.lower().replace("*", "x").split("x"))
+    except ValueError:
+        raise OptionError(f"size {value!r} is not a size", remedy) from None
+    if width % 2 or height % 2 or not all(MIN_SIDE <= side <= MAX_SIDE for side in (width, height)):
+        raise OptionError(f"size {value} must have even sides of {MIN_SIDE}…{MAX_SIDE}", remedy)
+    return width, height
+
+
+def fit(portrait: Portrait, size: tuple[int, int] | None) -> Portrait:
+    """The portrait filling `size` (width, height) without bars or distortion, the face kept in view.
+
+    None keeps the picture, less an odd row or column: H.264 wants even sides.
+    """
+    height, width = portrait.rgb.shape[:2]
+    if size is None:
+        return _cut(portrait, 0, 0, width & ~1, height & ~1)
+    scale = max(size[0] / width, size[1] / height)
+    scaled = _scale(portrait, (max(size[0], round(width * scale)), max(size[1], round(height * scale))))
+    height, width = scaled.rgb.shape[:2]
+    face = scaled.landmarks[:468, :2]
+    centre = (face.min(0) + face.max(0)) / 2
+    x = int(np.clip(round(float(centre[0]) - size[0] / 2), 0, width - size[0]))
+    y = int(np.clip(round(float(centre[1]) - size[1] * _FACE_HEIGHT), 0, height - size[1]))
+    return _cut(scaled, x, y, *size)
+
+
+def _scale(portrait: Portrait, size: tuple[int, int]) -> Portrait:
+    height, width = portrait.rgb.shape[:2]
+    if size == (width, height):
+        return portrait
+    how = cv2.INTER_AREA if size[0] < width else cv2.INTER_CUBIC
+    factor = np.float32([size[0] / width, size[1] / height, size[0] / width])
+    return Portrait(
+        rgb=cv2.resize(portrait.rgb, size, interpolation=how).astype(np.uint8),
+        matte=cv2.resize(portrait.matte, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8),
+        # Pixel centres, not corners, are the landmarks' whole numbers.
+        landmarks=((portrait.landmarks + np.float32([0.5, 0.5, 0])) * factor - np.float32([0.5, 0.5, 0])).astype(
+            np.float32
+        ),
+        faces=portrait.faces,
+    )
+
+
+def _cut(portrait: Portrait, x: int, y: int, width: int, height: int) -> Portrait:
+    window = (slice(y, y + height), slice(x, x + width))
+    return Portrait(
+        rgb=np.ascontiguousarray(portrait.rgb[window]),
+        matte=np.ascontiguousarray(portrait.matte[window]),
+        landmarks=(portrait.landmarks - np.float32([x, y, 0])).astype(np.float32),
+        faces=portrait.faces,
+    )

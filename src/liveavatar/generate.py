@@ -1,0 +1,102 @@
+"""A portrait and a recording in, an mp4 out: the story of the product on one page."""
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from liveavatar.audio.front_end import Policy, read_speech
+from liveavatar.audio.quality import AudioReport
+from liveavatar.engine import Actor, Session
+from liveavatar.errors import OutputError
+from liveavatar.frames import Samples, VideoFrame
+from liveavatar.timeline import Timeline
+from liveavatar.video.writer import VideoWriter
+
+Progress = Callable[[int, int], None]
+"""Called with the frames done and the frames in all."""
+
+
+TAGS = {"comment": "Made with liveavatar: this person was animated by a program."}
+"""Written into every video: a synthetic person should be known as one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What one run did. Times in seconds of wall clock; `peak_memory` in bytes, of the whole process."""
+
+    output: Path
+    frames: int
+    fps: Fraction
+    seconds: float
+    first_frame: float
+    peak_memory: int
+    audio: AudioReport
+
+    @property
+    def speed(self) -> float:
+        """Frames made in a second."""
+        return self.frames / self.seconds
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds of video made in a second."""
+        return self.speed / float(self.fps)
+
+
+def render(
+    actor: Actor,
+    audio: Path,
+    output: Path,
+    *,
+    fps: Fraction,
+    seed: int,
+    policy: Policy,
+    progress: Progress = lambda _done, _total: None,
+) -> Result:
+    """Make `actor` speak `audio` and write `output`, which appears whole or not at all.
+
+    Raises:
+        AudioError: the recording cannot be read, or `policy` is strict and it needs mending.
+        OutputError: the video cannot be written.
+    """
+    if output.exists() and output.samefile(audio):
+        raise OutputError(f"{output} is the recording itself", "choose another name for the video")
+    report, sound = read_speech(audio, policy)
+    total = Timeline(fps=fps, rate=report.info.rate).frame_count(report.samples)
+    started = time.perf_counter()
+    first_frame = 0.0
+    with VideoWriter(output, fps, actor.size, sound=audio, metadata=TAGS) as writer:
+        for frame in speak(actor.session(fps, seed), sound):
+            if frame.pts == 0:
+                first_frame = time.perf_counter() - started
+            if frame.pts < total:
+                writer.write(frame.rgb)
+                progress(frame.pts + 1, total)
+    return Result(
+        output=output,
+        frames=total,
+        fps=fps,
+        seconds=time.perf_counter() - started,
+        first_frame=first_frame,
+        peak_memory=peak_memory(),
+        audio=report,
+    )
+
+
+def speak(session: Session, sound: Iterable[Samples]) -> Iterator[VideoFrame]:
+    """Every frame of a session that hears `sound` (16 kHz mono chunks) and then its end."""
+    for samples in sound:
+        session.push(samples)
+        yield from session.frames()
+    session.flush()
+    yield from session.frames()
+
+
+def peak_memory() -> int:
+    """Largest resident set of this process so far, bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

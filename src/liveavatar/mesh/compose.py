@@ -1,0 +1,144 @@
+"""One frame: the portrait bent by the head and the face, eyes and mouth laid in, over a still background.
+
+All layers are sampled from the portrait once, through maps that already combine every motion, so nothing is blurred
+twice. `at` is where output pixels come from in the portrait when the head's motion is undone; `upper`, `lower` and
+`face` are where they come from when the face's motion is undone too: following the upper lip, the lower lip, and
+whichever of the two a point belongs to.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from liveavatar.frames import Picture
+from liveavatar.mesh.eyes import EyeWarp
+from liveavatar.mesh.field import Array, FieldBasis, Grid, invert, remap
+from liveavatar.mesh.lips import Lips
+from liveavatar.mesh.mouth import Interior
+
+Box = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in pixels, the last two exclusive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expression:
+    """What one frame shows: `shapes` weighs the face's shapes, `head` the head's degrees of freedom."""
+
+    shapes: Array
+    head: Array
+    blink: tuple[float, float]
+    gaze: tuple[float, float]
+    jaw: float
+    tongue: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maps:
+    """Backward maps of one frame, at the nodes of their grids."""
+
+    head_grid: Grid
+    face_grid: Grid
+    motion: Array
+    upper: Array
+    lower: Array
+    face: Array
+
+    def at(self, box: Box) -> Array:
+        """Portrait positions of the pixels of `box` with only the head's motion undone."""
+        return pixels(box) + self.head_grid.to_pixels(self.motion, box)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """All that is prepared once for a portrait. Outside the box `moving` no pixel ever changes."""
+
+    person: Picture
+    matte: NDArray[np.uint8]
+    background: Picture
+    moving: Box
+    face_box: Box
+    mouth_box: Box
+    eye_boxes: tuple[Box, Box]
+    head: FieldBasis
+    upper: FieldBasis
+    lower: FieldBasis
+    lips: Lips
+    interior: Interior
+    eyes: tuple[EyeWarp, EyeWarp]
+    unit: float
+
+    def render(self, expression: Expression) -> Picture:
+        """The frame, RGB [height, width, 3] uint8."""
+        maps = self._maps(expression)
+        frame = self.background.copy()
+        self._lay_figure(frame, maps)
+        for eye, box, blink in zip(self.eyes, self.eye_boxes, expression.blink, strict=True):
+            self._lay_eye(frame, maps, eye, box, blink, expression.gaze)
+        self._lay_mouth(frame, maps, expression)
+        return frame
+
+    def _maps(self, expression: Expression) -> Maps:
+        head_grid, face_grid = self.head.grid, self.upper.grid
+        nodes, face_nodes = head_grid.nodes(), face_grid.nodes()
+        motion = invert(head_grid, self.head.field(expression.head), nodes, rounds=3) - nodes
+        at = face_nodes + head_grid.sample(motion, face_nodes)
+        upper = invert(face_grid, self.upper.field(expression.shapes), at)
+        lower = invert(face_grid, self.lower.field(expression.shapes), at)
+        share = self.lips.upper_share(upper)[..., None]
+        face = share * upper + (1 - share) * lower
+        return Maps(head_grid=head_grid, face_grid=face_grid, motion=motion, upper=upper, lower=lower, face=face)
+
+    def _lay_figure(self, frame: Picture, maps: Maps) -> None:
+        at = maps.at(self.moving)
+        matte = remap(self.matte, at, cv2.INTER_LINEAR)
+        (x0, y0, x1, y1), (fx0, fy0, fx1, fy1) = self.moving, self.face_box
+        at[fy0 - y0 : fy1 - y0, fx0 - x0 : fx1 - x0] = maps.face_grid.to_pixels(maps.face, self.face_box)
+        person = remap(self.person, at, cv2.INTER_CUBIC)
+        blend(frame[y0:y1, x0:x1], person, matte)
+
+    def _lay_eye(
+        self, frame: Picture, maps: Maps, eye: EyeWarp, box: Box, blink: float, gaze: tuple[float, float]
+    ) -> None:
+        if blink == 0 and gaze == (0.0, 0.0):
+            return
+        at = maps.face_grid.to_pixels(maps.face, box)
+        skin_at, ball_at, share = eye.warp(at, blink, gaze)
+        skin = remap(self.person, skin_at, cv2.INTER_CUBIC).astype(np.float32)
+        ball = remap(self.person, ball_at, cv2.INTER_CUBIC).astype(np.float32)
+        self._paste(frame, maps, box, skin + (ball - skin) * share[..., None])
+
+    def _lay_mouth(self, frame: Picture, maps: Maps, expression: Expression) -> None:
+        box = self.mouth_box
+        upper_at = maps.face_grid.to_pixels(maps.upper, box)
+        lower_at = maps.face_grid.to_pixels(maps.lower, box)
+        upper_share, lower_share = self.lips.layers(upper_at, lower_at)
+        opening = (1 - upper_share) * (1 - lower_share)
+        at = maps.at(box)
+        local = self.lips.frame.local(at) / np.float32(self.unit)
+        colour = self.interior.render(local, at, expression.jaw, expression.tongue, opening)
+        for positions, share in ((lower_at, lower_share), (upper_at, upper_share)):
+            skin = remap(self.person, positions, cv2.INTER_CUBIC).astype(np.float32)
+            colour = colour + (skin - colour) * share[..., None]
+        self._paste(frame, maps, box, colour)
+
+    def _paste(self, frame: Picture, maps: Maps, box: Box, colour: Array) -> None:
+        x0, y0, x1, y1 = box
+        target = frame[y0:y1, x0:x1]
+        target[:] = self.background[y0:y1, x0:x1]
+        matte = remap(self.matte, maps.at(box), cv2.INTER_LINEAR)
+        blend(target, np.rint(np.clip(colour, 0, 255)).astype(np.uint8), matte)
+
+
+def pixels(box: Box) -> Array:
+    """Positions of the pixels of `box`, [h, w, 2]."""
+    x0, y0, x1, y1 = box
+    return np.dstack(np.meshgrid(np.arange(x0, x1, dtype=np.float32), np.arange(y0, y1, dtype=np.float32)))
+
+
+def blend(target: Picture, person: NDArray[np.uint8], matte: NDArray[np.uint8]) -> None:
+    """Lay `person` over `target`, in place, by the share `matte` 0…255."""
+    share = cv2.merge([matte, matte, matte])
+    behind = cv2.multiply(target, cv2.bitwise_not(share), scale=1 / 255)
+    cv2.add(cv2.multiply(person, share, scale=1 / 255), behind, dst=target)

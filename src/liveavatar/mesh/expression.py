@@ -1,0 +1,101 @@
+"""From what speech does to what the face shows: articulation and motion become weights of the face's shapes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveavatar.face.portrait import Landmarks
+from liveavatar.mesh.compose import Expression
+from liveavatar.mesh.field import Array
+from liveavatar.mesh.motion import HeadPose
+from liveavatar.mesh.rig import fit_pose, load_rig, mouth_shut, project
+from liveavatar.speech.track import CONTROLS, VISEMES, Speech
+
+_BOTH = ("Left", "Right")
+
+SHAPES: dict[str, dict[str, float]] = {
+    "jaw": {"jawOpen": 0.40, "mouthLowerDown": 0.10},
+    "seal": {"mouthClose": 0.40, "mouthLowerDown": -0.10},
+    "press": {"mouthRollLower": 0.35, "mouthRollUpper": 0.35, "mouthPress": 0.15},
+    "part": {"mouthLowerDown": 0.25, "mouthUpperUp": 0.12},
+    "round": {"mouthPucker": 0.85, "mouthFunnel": 0.10},
+    "funnel": {"mouthFunnel": 0.40},
+    "spread": {"mouthSmile": 0.16, "mouthStretch": 0.40, "mouthLowerDown": 0.12},
+    "upper_lip": {"mouthUpperUp": 0.38},
+    "bite": {"mouthRollLower": 0.75, "mouthUpperUp": 0.16},
+    "brow": {"browInnerUp": 0.35, "browOuterUp": 0.25},
+    "squint": {"eyeSquint": 0.5, "cheekSquint": 0.3},
+}
+"""Each of our shapes as a sum of the rig's ARKit shapes; pairs are named without their side."""
+
+_JAW_KEPT_BY_CLOSURE = 0.35
+"""Of the jaw's opening, what stays when the lips close over it: m, b and p are made by the lips, not by the teeth."""
+
+
+def face_shapes(landmarks: Landmarks) -> Array:
+    """Displacements in pixels of the portrait's landmarks [len(SHAPES) + 1, 478, 2]; the last shuts its own mouth."""
+    rig, pose = load_rig(), fit_pose(landmarks)
+    moves = project(landmarks, rig, pose)
+
+    def shape(name: str) -> Array:
+        sides = [name] if name in rig.names else [name + side for side in _BOTH]
+        return np.asarray(sum(moves[rig.index(side)] for side in sides), np.float32)
+
+    rows = [sum(weight * shape(name) for name, weight in parts.items()) for parts in SHAPES.values()]
+    return np.stack([*rows, mouth_shut(landmarks, pose)]).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Articulation:
+    """The mouth during one frame: the six CONTROLS of speech, and how likely the lower lip is on the teeth."""
+
+    jaw: float
+    closure: float
+    rounding: float
+    spread: float
+    upper_lip: float
+    tongue: float
+    bite: float
+
+    @classmethod
+    def during(cls, speech: Speech) -> "Articulation":
+        """One frame's worth of steps. Means, except the closure, which must not be averaged away."""
+        mean: NDArray[np.float32] = speech.controls.mean(0)
+        values = {name: float(mean[index]) for index, name in enumerate(CONTROLS)}
+        values["closure"] = float(speech.controls[:, CONTROLS.index("closure")].max())
+        return cls(**values, bite=float(speech.visemes[:, VISEMES.index("FF")].mean()))
+
+    def weights(self) -> dict[str, float]:
+        """Weights of the mouth's SHAPES."""
+        free = 1 - self.closure
+        opening = self.jaw * (free + _JAW_KEPT_BY_CLOSURE * self.closure)
+        bite = self.bite * free
+        return {
+            "jaw": opening * (1 - 0.6 * bite),
+            "seal": opening * self.closure,
+            "press": self.closure,
+            "part": min(1.0, 2.5 * self.jaw + self.spread) * free * (1 - bite) * 0.6,
+            "round": self.rounding * (1 - 0.4 * self.jaw),
+            "funnel": self.rounding * free * min(1.0, 0.35 + self.jaw),
+            "spread": self.spread * (1 - self.rounding),
+            "upper_lip": self.upper_lip * free,
+            "bite": bite,
+        }
+
+
+def express(mouth: Articulation, pose: HeadPose) -> Expression:
+    """The frame's expression."""
+    weights = mouth.weights() | {"brow": pose.brow, "squint": pose.squint}
+    return Expression(
+        shapes=np.float32([*(weights[name] for name in SHAPES), 1.0]),
+        head=np.float32([pose.yaw, pose.pitch, pose.roll, pose.shift_x, pose.shift_y, pose.breath]),
+        blink=(pose.blink_right, pose.blink_left),
+        gaze=(pose.gaze_x, pose.gaze_y),
+        jaw=JAW_TRAVEL * weights["jaw"],
+        tongue=mouth.tongue,
+    )
+
+
+JAW_TRAVEL = 0.18
+"""How far the lower teeth go down with the shape "jaw" at 1, interocular units."""

@@ -1,0 +1,119 @@
+"""The mesh engine: 16 kHz sound in, frames out, on a CPU."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from liveavatar.errors import SessionClosed
+from liveavatar.face.crop import fit
+from liveavatar.face.portrait import Portrait
+from liveavatar.frames import Samples, VideoFrame
+from liveavatar.mesh.compose import Stage
+from liveavatar.mesh.expression import Articulation, express, face_shapes
+from liveavatar.mesh.motion import Motion
+from liveavatar.mesh.prepare import prepare
+from liveavatar.speech.stream import SpeechStream
+from liveavatar.speech.track import STEP, Speech
+from liveavatar.timeline import Timeline
+
+
+class MeshEngine:
+    """Warps portraits. Holds nothing itself."""
+
+    def open(self, portrait: Portrait, size: tuple[int, int] | None) -> "MeshActor":
+        """Prepare a portrait, in a second or less; `size` is (width, height), or None to follow the portrait."""
+        fitted = fit(portrait, size)
+        return MeshActor(stage=prepare(fitted, face_shapes(fitted.landmarks)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeshActor:
+    """One prepared portrait, shared by its sessions."""
+
+    stage: Stage
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of its frames."""
+        height, width = self.stage.person.shape[:2]
+        return width, height
+
+    def session(self, fps: Fraction, seed: int) -> "MeshSession":
+        """Start a conversation. Same sound and seed, same frames."""
+        return MeshSession(self.stage, fps, seed)
+
+
+class MeshSession:
+    """Listens a little ahead, then draws each frame once. Memory does not grow with the length of the sound."""
+
+    def __init__(self, stage: Stage, fps: Fraction, seed: int) -> None:
+        self._stage = stage
+        self._timeline = Timeline(fps=fps)
+        self._motion = Motion(fps, seed)
+        self._next = 0  # frame to make next
+        self._closed = False
+        self._listen(origin=0)
+
+    def _listen(self, origin: int) -> None:
+        """Hear from sample `origin` of the session on, as if nothing had been said before."""
+        self._speech = SpeechStream()
+        self._origin = origin
+        self._heard = origin
+        self._runs: list[Speech] = []
+
+    @property
+    def lookahead(self) -> int:
+        """Samples that must follow a frame's last sample before it can be drawn."""
+        return SpeechStream.lookahead
+
+    def push(self, samples: Samples) -> None:
+        """Add sound: float32 mono at 16 kHz, any length."""
+        if self._closed:
+            raise SessionClosed("the session has been flushed", "open a new one")
+        self._heard += len(samples)
+        self._keep(self._speech.push(samples))
+
+    def flush(self) -> None:
+        """The sound is over; the last frame is filled up with silence."""
+        if self._closed:
+            return
+        end = self._timeline.frame_start(self._timeline.frame_count(self._heard))
+        self.push(np.zeros(end - self._heard, np.float32))
+        self._keep(self._speech.flush())
+        self._closed = True
+
+    def interrupt(self) -> None:
+        """Forget sound that has not become a frame; what is pushed next starts with the next frame."""
+        self._listen(origin=self._timeline.frame_start(self._next))
+
+    def frames(self) -> Iterator[VideoFrame]:
+        """The frames that the sound so far allows, drawn as they are taken."""
+        while (speech := self._take()) is not None:
+            number = self._next
+            self._next += 1
+            pose = self._motion.step(
+                float(speech.energy.mean()),
+                float(speech.pitch.mean()),
+                float(speech.emphasis.mean()),
+                float(speech.speaking.mean()),
+            )
+            picture = self._stage.render(express(Articulation.during(speech), pose))
+            yield VideoFrame(rgb=picture, pts=number, fps=self._timeline.fps)
+
+    def _keep(self, speech: Speech) -> None:
+        if len(speech):
+            self._runs = [Speech.join([*self._runs, speech])]
+
+    def _take(self) -> Speech | None:
+        """Speech during the next frame, or None while it is not known to its end; older steps are dropped."""
+        start, end = (sample - self._origin for sample in self._timeline.frame_span(self._next))
+        if end + self._origin > self._heard or not self._runs:
+            return None
+        run = self._runs[0]
+        first, last = start // STEP - run.start, -(-end // STEP) - run.start
+        if last > len(run):
+            return None
+        self._runs = [run.slice(first, len(run))]
+        return run.slice(first, last)
