@@ -228,7 +228,7 @@ def find_landmarks(net: cv2.dnn.Net, rgb: NDArray[np.uint8]) -> Floats:
 
 
 def surfaces(head: Head) -> NDArray[np.bool_]:
-    """Which triangles may carry each landmark, [478, T]: skin, or an eye; each lip its own side of the mouth."""
+    """Which triangles may carry each landmark, [478, T]: skin, or an eye; each lip its own side."""
     number = np.arange(len(head.vertices))
     outside = (head.mouth < 0.5) | (head.lips > 0.5)
     skin = (np.isin(number, head.part["body"]) & outside)[head.triangles].all(axis=1)
@@ -309,6 +309,8 @@ def build(head: Head, net: cv2.dnn.Net, mirror: Ints, pictures: Path | None) -> 
             save_overlay(pictures / f"view{number}.png", view.rgb, points)
     flip = np.array([-1.0, 1.0, 1.0])
     neutral = (neutral + neutral[mirror] * flip) / 2
+    inner = list(UPPER_LIP[27:]), list(LOWER_LIP[27:])  # seen parted, yet the resting mouth is shut
+    neutral[inner[0]] = neutral[inner[1]] = (neutral[inner[0]] + neutral[inner[1]]) / 2
     partner = [names.index(mirrored_name(name)) for name in names]
     deltas = (deltas + deltas[partner][:, mirror] * flip) / 2
     to_rig = np.array([1.0, -1.0, -1.0])

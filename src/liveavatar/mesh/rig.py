@@ -24,7 +24,6 @@ Doubles = NDArray[np.float64]
 
 NOSE_BASE = 2
 LIP_CORNERS = (61, 291)
-IRISES = tuple(iris for eye in EYES for iris in eye.iris)
 RIGID = {
     3.0: (33, 133, 362, 263, 168, 6, 197, 195, 8, 9),
     1.0: (5, 4, 151, 10, 67, 297, 109, 338, 103, 332, 54, 284, 21, 251, 162, 389, 127, 356, 234, 454, 116,
@@ -165,12 +164,12 @@ def _stretch(name: str, head: Array, neutral: Array) -> Array:
 
 
 def _close_eye(move: Array, eye: Eye, landmarks: Landmarks) -> None:
-    """Set the displacement of one eye's lids, [478, 2], so that they meet; its iris stays."""
+    """Set the displacement of one eye's lids, [478, 2], so that they meet; its corners and its iris stay."""
     upper, lower = list(eye.upper[1:-1]), list(eye.lower[1:-1])
     opening = landmarks[upper, :2] - landmarks[lower, :2]
     move[lower] = LID_SHARE * opening
     move[upper] = (LID_SHARE - 1) * opening
-    move[list(eye.iris)] = 0
+    move[[eye.upper[0], eye.upper[-1], *eye.iris]] = 0
 
 
 def mouth_shut(landmarks: Landmarks, pose: Pose) -> Array:
