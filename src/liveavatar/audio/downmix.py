@@ -52,6 +52,8 @@ class Downmix:
         self._waiting = np.empty((0, len(self._layout)), np.float32)
         self._past = np.zeros((_WINDOW - 1, 3))  # energies of left, right and their product in recent steps
         self._polarity = np.float32(0)  # 0: not decided yet
+        self.steps = 0
+        self.turned = 0  # steps in which the right side was turned over
 
     def push(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Mix float32 [n, channels]; gives float32 [m], the whole steps that are ready."""
@@ -65,10 +67,9 @@ class Downmix:
         return self._mix(waiting[:whole]) if whole else np.empty(0, np.float32)
 
     def flush(self) -> NDArray[np.float32]:
-        """End the stream: gives what waits for its step to fill, float32 [m]."""
+        """End the stream: gives what waits for its step to fill, float32 [m]. Then `clear()` for another."""
         left, right, middle = self._sides(self._waiting)
         polarity = self._polarity or np.float32(1)
-        self.clear()
         return (left + polarity * right + middle) * self._scale
 
     def _mix(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -79,6 +80,8 @@ class Downmix:
     def _polarities(self, left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
         """Polarity of the right side for every sample, [steps, step]."""
         signs = self._decide(left.reshape(-1, self._step), right.reshape(-1, self._step))
+        self.steps += len(signs)
+        self.turned += int((signs < 0).sum())
         before = np.concatenate([[self._polarity or signs[0]], signs[:-1]]).astype(np.float32)[:, None]
         self._polarity = signs[-1]
         fade = np.arange(1, self._step + 1, dtype=np.float32) / np.float32(self._step)

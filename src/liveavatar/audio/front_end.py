@@ -1,41 +1,137 @@
-"""The way into every engine: any recording or live stream as 16 kHz mono float32."""
+"""The way into every engine: any recording, or live sound, as 16 kHz mono float32."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from liveavatar.audio.decode import open_audio
-from liveavatar.audio.downmix import Downmix
-from liveavatar.audio.quality import AudioReport
-from liveavatar.audio.resample import Resampler
+import numpy as np
+from numpy.typing import NDArray
+
+from liveavatar.audio.decode import MAX_AMPLITUDE, open_audio
+from liveavatar.audio.downmix import Downmix, default_layout
+from liveavatar.audio.findings import find, mended
+from liveavatar.audio.level import LiveLevel, fixed_gain
+from liveavatar.audio.mix import SpeechMix
+from liveavatar.audio.quality import AudioReport, measure
+from liveavatar.audio.splice import Splicer
+from liveavatar.errors import AudioError
 from liveavatar.frames import Samples
+from liveavatar.report import worst
+from liveavatar.timeline import SAMPLE_RATE
 
 Policy = Literal["fix", "strict", "as-is"]
+"""What to do about a recording that needs mending: mend it, refuse it, or use it as it is."""
+
+_RATES = range(1_000, 768_001)
 
 
 def read_speech(path: str | Path, policy: Policy = "fix") -> tuple[AudioReport, Iterator[Samples]]:
     """The sound of a file as 16 kHz mono chunks, after a first pass that measures it.
 
+    n samples at R Hz give exactly `round(n·16000/R)`, at least one. With "fix", `report.mended` says what
+    is mended: level, offset, damaged samples. Whatever the policy, gaps keep their time and channels of
+    opposite polarity do not cancel.
+
     Raises:
-        AudioError: the file cannot be read, or needs mending and the policy is "strict".
+        AudioError: the file cannot be read, or it needs mending and the policy is "strict".
     """
-    with open_audio(path, mend=policy == "fix") as stream:
-        for _ in stream:
-            pass
-        report = AudioReport(
-            info=stream.info,
-            samples=stream.samples,
-            duration=Fraction(stream.samples, stream.info.rate),
-            findings=(),
+    report = check(path, policy)
+    if policy == "strict" and worst(report.findings) != "ok":
+        finding = max(report.findings, key=lambda finding: finding.level == "bad")
+        raise AudioError(
+            f"{Path(path).name}: {finding.sentence}", f"{finding.remedy}, or use --audio-policy fix"
         )
-    return report, _speech(Path(path), policy)
+    return report, _speech(Path(path), policy, report)
 
 
-def _speech(path: Path, policy: Policy) -> Iterator[Samples]:
+def check(path: str | Path, policy: Policy = "fix") -> AudioReport:
+    """Measure a file and judge it.
+
+    Raises:
+        AudioError: the file cannot be read; unless `policy` is "fix", also when samples are not numbers.
+    """
+    report = measure(path, mend=policy == "fix")
+    findings = sorted(find(report), key=lambda finding: finding.level)  # "bad" comes before "warn"
+    return replace(report, findings=tuple(findings), mended=tuple(mended(report)) if policy == "fix" else ())
+
+
+def _speech(path: Path, policy: Policy, report: AudioReport) -> Iterator[Samples]:
+    gain, offset = np.float32(1), np.float32(0)
+    if policy == "fix":
+        gain = np.float32(fixed_gain(report.mono.loudness, report.mono.true_peak))
+        offset = np.float32(report.mono.dc)
     with open_audio(path, mend=policy == "fix") as stream:
-        downmix = Downmix(stream.info.rate, stream.info.layout)
-        resampler = Resampler(stream.info.rate)
+        mix = SpeechMix(stream.info.rate, stream.info.layout)
         for chunk in stream:
-            yield resampler.resample_chunk(downmix.push(chunk.samples))
-        yield resampler.resample_chunk(downmix.flush(), last=True)
+            yield (mix.push(chunk.samples) - offset) * gain
+        yield (mix.flush() - offset) * gain
+
+
+class StreamFrontEnd:
+    """Live sound of any rate and chunk size into 16 kHz mono, levelled unless `level` is false.
+
+    Rate and channels may change between chunks; the clock goes on without a gap. Samples that are not
+    numbers are silenced. Output lags by what the stages hold: the resampler up to 110 ms (nothing at
+    16 kHz), the mix of several channels 20 ms, the level 10 ms. Any chunking gives the same samples.
+    """
+
+    def __init__(self, level: bool = True) -> None:
+        self._level = LiveLevel() if level else None
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything: ready for another stream."""
+        self._track = Splicer(SAMPLE_RATE, 1, Fraction(1, SAMPLE_RATE), None)
+        self._downmix = Downmix(SAMPLE_RATE, default_layout(1))
+        self._format = (SAMPLE_RATE, 1)
+        if self._level is not None:
+            self._level.clear()
+
+    def push(self, chunk: NDArray[Any], rate: int) -> Samples:
+        """Hear float32 or int16, [n] or [n, channels], at `rate` Hz; gives float32 [m] at 16 kHz.
+
+        Raises:
+            AudioError: a rate outside 1…768 kHz, another kind of samples, or another shape.
+        """
+        if rate not in _RATES:
+            raise AudioError(
+                f"live sound at {rate} Hz is not possible", "send 16000, 24000, 44100 or 48000 Hz"
+            )
+        samples = _as_float(chunk)
+        ready = np.empty(0, np.float32)
+        if (rate, samples.shape[1]) != self._format:
+            ready = self._lay(self._downmix.flush())
+            self._format = (rate, samples.shape[1])
+            self._downmix = Downmix(rate, default_layout(samples.shape[1]))
+        ready = np.concatenate([ready, self._lay(self._downmix.push(samples))])
+        return ready if self._level is None else self._level.push(ready)
+
+    def flush(self) -> Samples:
+        """End the stream: gives what is held back, float32 [m]; ready for another."""
+        rest = np.concatenate([self._lay(self._downmix.flush()), self._track.flush()[:, 0]])
+        if self._level is not None:
+            rest = np.concatenate([self._level.push(rest), self._level.flush()])
+        self.clear()
+        return rest
+
+    def _lay(self, mono: Samples) -> Samples:
+        pieces = self._track.push(mono[:, None], self._format[0], None)
+        return np.concatenate([np.empty(0, np.float32), *(piece[:, 0] for piece in pieces)])
+
+
+def _as_float(chunk: NDArray[Any]) -> NDArray[np.float32]:
+    """Live samples as float32 [n, channels], full scale 1."""
+    if chunk.ndim == 1:
+        chunk = chunk[:, None]
+    if chunk.ndim != 2 or chunk.shape[1] == 0:
+        raise AudioError(
+            f"live sound of shape {list(chunk.shape)} is not possible", "send [n] or [n, channels]"
+        )
+    if chunk.dtype == np.int16:
+        return chunk.astype(np.float32) / np.float32(32768)
+    if not np.issubdtype(chunk.dtype, np.floating):
+        raise AudioError(f"live sound of type {chunk.dtype} is not possible", "send float32 or int16")
+    samples = chunk.astype(np.float32)
+    return np.where(np.abs(samples) <= MAX_AMPLITUDE, samples, np.float32(0))

@@ -2,16 +2,176 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
-from liveavatar.audio.decode import AudioInfo
+import numpy as np
+from numpy.typing import NDArray
+
+from liveavatar.audio.clipping import clipped
+from liveavatar.audio.decode import AudioInfo, Damage, open_audio
+from liveavatar.audio.loudness import Loudness
+from liveavatar.audio.peak import TruePeak
+from liveavatar.audio.mix import SpeechMix
+from liveavatar.audio.vad import SPEECH, WINDOW, VoiceActivity
+from liveavatar.frames import Samples
 from liveavatar.report import Finding
+from liveavatar.timeline import SAMPLE_RATE
+
+_LISTEN = 30 * SAMPLE_RATE  # the first half minute is searched for speech all through,
+_EVERY, _SPAN = 30 * SAMPLE_RATE, 2 * SAMPLE_RATE  # then 2 s of every 30: the detector is the slowest part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """How loud something is: integrated loudness in LUFS (-inf: silence), true peak and offset as amplitudes."""
+
+    loudness: float
+    true_peak: float
+    dc: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioReport:
-    """What was measured on a recording, and what to say about it."""
+    """What was measured on a recording, and what to say about it.
+
+    Attributes:
+        info: what the file says of itself.
+        damage: what was wrong with the stream of data.
+        samples: how many were decoded, at `info.rate`.
+        duration: their duration in seconds.
+        level: of the recording as it is, all channels.
+        mono: of the 16 kHz mono mix that engines hear, before it is levelled.
+        clipping: share of samples that lie on tops cut off flat, 0…1.
+        speech: share of time with speech, 0…1; estimated beyond the first half minute.
+        turned: share of time in which the channels had opposite polarity, 0…1.
+        channel_levels: power of each channel in dB of full scale.
+        findings: what to say, the graver first.
+        mended: one line for each thing that reading by policy "fix" mends.
+    """
 
     info: AudioInfo
+    damage: Damage
     samples: int
     duration: Fraction
-    findings: tuple[Finding, ...]
+    level: Level
+    mono: Level
+    clipping: float
+    speech: float
+    turned: float
+    channel_levels: tuple[float, ...]
+    findings: tuple[Finding, ...] = ()
+    mended: tuple[str, ...] = ()
+
+
+class LevelMeter:
+    """Measures the `Level` of one stream."""
+
+    def __init__(self, rate: int, layout: tuple[str, ...]) -> None:
+        self._loudness = Loudness(rate, layout)
+        self._peak = TruePeak(rate, len(layout))
+        self._sum = np.zeros(len(layout))
+        self._count = 0
+
+    def push(self, samples: NDArray[np.float32]) -> None:
+        """Hear float32 [n, channels]."""
+        self._loudness.push(samples)
+        self._peak.push(samples)
+        self._sum += samples.sum(axis=0, dtype=np.float64)
+        self._count += len(samples)
+
+    def finish(self) -> Level:
+        """The level of everything heard; the offset is that of the channel with the largest."""
+        means = self._sum / max(self._count, 1)
+        dc = float(means[np.abs(means).argmax()])
+        return Level(loudness=self._loudness.finish(), true_peak=self._peak.finish(), dc=dc)
+
+
+class SpeechShare:
+    """Estimates how much of one stream at 16 kHz is speech."""
+
+    def __init__(self) -> None:
+        self._detector = VoiceActivity()
+        self._position = 0
+        self._speech = 0.0
+        self._heard = 0.0
+
+    def push(self, samples: Samples) -> None:
+        """Hear float32 [n]."""
+        while len(samples):
+            inside, weight, left = self._here()
+            piece, samples = samples[:left], samples[left:]
+            self._position += len(piece)
+            if inside:
+                self._count(self._detector.push(piece), weight)
+
+    def finish(self) -> float:
+        """Share of time with speech, 0…1."""
+        self._count(self._detector.flush(), 1.0)
+        return self._speech / self._heard if self._heard else 0.0
+
+    def _here(self) -> tuple[bool, float, int]:
+        """Whether this place is listened to, the weight of it, and how many samples it goes on so."""
+        if self._position < _LISTEN:
+            return True, 1.0, _LISTEN - self._position
+        phase = (self._position - _LISTEN) % _EVERY
+        if phase < _SPAN:
+            return True, _EVERY / _SPAN, _SPAN - phase
+        return False, 0.0, _EVERY - phase
+
+    def _count(self, probabilities: NDArray[np.float32], weight: float) -> None:
+        self._speech += weight * float((probabilities > SPEECH).sum())
+        self._heard += weight * len(probabilities)
+
+
+class Measurement:
+    """Everything that is measured on one recording, chunk by chunk."""
+
+    def __init__(self, info: AudioInfo) -> None:
+        channels = len(info.layout)
+        self._mix = SpeechMix(info.rate, info.layout)
+        self._whole = LevelMeter(info.rate, info.layout)
+        self._mono = LevelMeter(SAMPLE_RATE, ("FC",))
+        self._speech = SpeechShare()
+        self._clipped = 0
+        self._energy = np.zeros(channels)
+
+    def push(self, samples: NDArray[np.float32]) -> None:
+        """Hear float32 [n, channels]."""
+        self._whole.push(samples)
+        self._clipped += sum(clipped(channel) for channel in samples.T)
+        self._energy += np.square(samples, dtype=np.float64).sum(axis=0)
+        self._hear(self._mix.push(samples))
+
+    def report(self, info: AudioInfo, damage: Damage, samples: int) -> AudioReport:
+        """What was measured on all `samples`; without findings."""
+        self._hear(self._mix.flush())
+        power = self._energy / samples + 1e-20
+        return AudioReport(
+            info=info,
+            damage=damage,
+            samples=samples,
+            duration=Fraction(samples, info.rate),
+            level=self._whole.finish(),
+            mono=self._mono.finish(),
+            clipping=self._clipped / (samples * len(power)),
+            speech=self._speech.finish(),
+            turned=self._mix.turned,
+            channel_levels=tuple(float(level) for level in 10 * np.log10(power)),
+        )
+
+    def _hear(self, mono: Samples) -> None:
+        self._mono.push(mono[:, None])
+        self._speech.push(mono)
+
+
+def measure(path: str | Path, mend: bool) -> AudioReport:
+    """Read a recording once and measure it; the report has no findings yet.
+
+    Raises:
+        AudioError: as `open_audio`; samples that are not numbers are one only without `mend`.
+    """
+    with open_audio(path, mend=mend) as stream:
+        measurement = Measurement(stream.info)
+        for chunk in stream:
+            measurement.push(chunk.samples)
+        return measurement.report(stream.info, stream.damage, stream.samples)

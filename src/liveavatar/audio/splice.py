@@ -56,6 +56,7 @@ class Splicer:
         self._start = Fraction(0)  # where the present run at one rate began, in seconds
         self._count = 0  # samples in that run
         self._run = Resampler(rate, rate, channels)
+        self._given = 0  # samples given at the rate of the track
 
     @property
     def now(self) -> Fraction:
@@ -80,12 +81,21 @@ class Splicer:
             yield self._lay(samples)
 
     def flush(self) -> NDArray[np.float32]:
-        """Give what the resampler still holds, float32 [m, channels]."""
-        return self._run.resample_chunk(np.empty((0, self.channels), np.float32), last=True)
+        """Give what the resampler still holds, float32 [m, channels]; the whole track is as long as `now`."""
+        rest = self._run.resample_chunk(np.empty((0, self.channels), np.float32), last=True)
+        due = round_half_up(self.now * self.rate) - self._given
+        if self._given == 0 and self.now > 0:
+            due = max(due, 1)
+        short = np.zeros((max(due - len(rest), 0), self.channels), np.float32)
+        rest = np.concatenate([rest[: max(due, 0)], short])
+        self._given += len(rest)
+        return rest
 
     def _lay(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         self._count += len(samples)
-        return self._run.resample_chunk(samples)
+        piece = self._run.resample_chunk(samples)
+        self._given += len(piece)
+        return piece
 
     def _lateness(self, stamp: int) -> int:
         """Samples of silence due before a piece with this stamp; negative: samples to drop."""

@@ -14,23 +14,25 @@ import numpy as np
 from liveavatar.face.models import FloatArray, face_detector
 from liveavatar.frames import Picture
 
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels of the picture."""
+
 _SIDE = 128
 _MIN_SCORE = 0.5
 _SAME = 0.4
-"""Two boxes that share this much of the smaller one are the same face."""
 _STEP = 0.65
 """Tiles are this share of their side apart; a face that the coarser tiles missed fits into the overlap."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Face:
     """A face in pixels of the picture.
 
-    `box` is left, top, right, bottom, from the brows to the chin; `points` [6, 2] are the eye on the left of
-    the picture, the other eye, nose, mouth, and both ears.
+    `box` goes from the brows to the chin; `points` [6, 2] are the eye on the left of the picture, the other
+    eye, nose, mouth, and both ears.
     """
 
-    box: tuple[float, float, float, float]
+    box: Box
     points: FloatArray
     score: float
 
@@ -65,17 +67,17 @@ def distinct(faces: list[Face]) -> list[Face]:
     """`faces` best first, without those that a better one overlaps."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda face: face.score, reverse=True):
-        if not any(overlap(face, other) > _SAME for other in kept):
+        if not any(same(face.box, other.box) for other in kept):
             kept.append(face)
     return kept
 
 
-def overlap(one: Face, other: Face) -> float:
-    """Shared area of two boxes over the area of the smaller one."""
-    width = min(one.box[2], other.box[2]) - max(one.box[0], other.box[0])
-    height = min(one.box[3], other.box[3]) - max(one.box[1], other.box[1])
-    areas = [(face.box[2] - face.box[0]) * (face.box[3] - face.box[1]) for face in (one, other)]
-    return max(width, 0) * max(height, 0) / min(areas)
+def same(one: Box, other: Box) -> bool:
+    """Whether two boxes share so much of the smaller one that they must be of the same face."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    smaller = min((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
+    return max(width, 0) * max(height, 0) > _SAME * smaller
 
 
 def _corners(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:

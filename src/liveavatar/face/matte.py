@@ -69,6 +69,6 @@ def _follow_edges(rgb: Picture, share: FloatArray, radius: int) -> FloatArray:
         return np.asarray(cv2.blur(values, (2 * radius + 1, 2 * radius + 1)), np.float32)
 
     guide_mean, share_mean = mean(guide), mean(share)
-    variance = mean(guide * guide) - guide_mean * guide_mean
+    variance = mean(np.square(guide)) - np.square(guide_mean)
     slope = (mean(guide * share) - guide_mean * share_mean) / (variance + _SMOOTHNESS)
     return mean(slope) * guide + mean(share_mean - slope * guide_mean)

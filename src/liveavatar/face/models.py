@@ -40,13 +40,13 @@ class Network:
 @cache
 def face_detector() -> Network:
     """BlazeFace, short range: 128 px; `regressors` [1, 896, 16] and logits `classificators` [1, 896, 1]."""
-    return Network(_from_bundle("face_detector.tflite"), ("regressors", "classificators"), -1, 1)
+    return Network(from_bundle("face_detector.tflite"), ("regressors", "classificators"), -1, 1)
 
 
 @cache
 def face_landmarker() -> Network:
     """Face mesh with attention: 256 px; `Identity` holds 478·3 numbers in pixels, `Identity_1` a logit."""
-    return Network(_from_bundle("face_landmarks_detector.tflite"), ("Identity", "Identity_1"), 0, 1)
+    return Network(from_bundle("face_landmarks_detector.tflite"), ("Identity", "Identity_1"), 0, 1)
 
 
 @cache
@@ -63,6 +63,7 @@ def _read(graph: bytes) -> cv2.dnn.Net:
         return cv2.dnn.readNetFromTFLite(str(path), engine=cv2.dnn.ENGINE_CLASSIC)
 
 
-def _from_bundle(member: str) -> bytes:
+def from_bundle(member: str) -> bytes:
+    """One file of the face landmarker's bundle, which is a zip."""
     with zipfile.ZipFile(path_of("face_landmarker")) as bundle:
         return bundle.read(member)

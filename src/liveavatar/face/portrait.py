@@ -16,12 +16,12 @@ from liveavatar.frames import Picture
 __all__ = ["Landmarks", "Portrait", "load_portrait"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Portrait:
     """`rgb` is upright, [height, width, 3] uint8.
 
-    `matte` is the share of person in each pixel, [height, width] uint8; `landmarks` belong to one of the `faces`
-    faces that were found.
+    `matte` is the share of person in each pixel, [height, width] uint8; `landmarks` belong to one of the
+    `faces` faces that were found.
     """
 
     rgb: Picture

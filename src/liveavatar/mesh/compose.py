@@ -7,6 +7,7 @@ whichever of the two a point belongs to.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -14,12 +15,9 @@ from numpy.typing import NDArray
 
 from liveavatar.frames import Picture
 from liveavatar.mesh.eyes import EyeWarp
-from liveavatar.mesh.field import Array, FieldBasis, Grid, invert, remap
+from liveavatar.mesh.field import Array, Box, FieldBasis, Grid, invert, remap
 from liveavatar.mesh.lips import Lips
 from liveavatar.mesh.mouth import Interior
-
-Box = tuple[int, int, int, int]
-"""x0, y0, x1, y1 in pixels, the last two exclusive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,18 +34,22 @@ class Expression:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Maps:
-    """Backward maps of one frame, at the nodes of their grids."""
+    """Backward displacements of one frame, at the nodes of their grids: output pixel + displacement = portrait."""
 
     head_grid: Grid
     face_grid: Grid
-    motion: Array
+    head: Array
     upper: Array
     lower: Array
     face: Array
 
-    def at(self, box: Box) -> Array:
+    def at_head(self, box: Box) -> Array:
         """Portrait positions of the pixels of `box` with only the head's motion undone."""
-        return pixels(box) + self.head_grid.to_pixels(self.motion, box)
+        return pixels(box) + self.head_grid.to_pixels(self.head, box)
+
+    def at_face(self, field: Array, box: Box) -> Array:
+        """Portrait positions of the pixels of `box` by one of `upper`, `lower` and `face`."""
+        return pixels(box) + self.face_grid.to_pixels(field, box)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,20 +83,21 @@ class Stage:
 
     def _maps(self, expression: Expression) -> Maps:
         head_grid, face_grid = self.head.grid, self.upper.grid
-        nodes, face_nodes = head_grid.nodes(), face_grid.nodes()
-        motion = invert(head_grid, self.head.field(expression.head), nodes, rounds=3) - nodes
-        at = face_nodes + head_grid.sample(motion, face_nodes)
-        upper = invert(face_grid, self.upper.field(expression.shapes), at)
-        lower = invert(face_grid, self.lower.field(expression.shapes), at)
-        share = self.lips.upper_share(upper)[..., None]
+        head = -invert(head_grid, self.head.field(expression.head), head_grid.nodes(), rounds=3)
+        nodes = face_grid.nodes()
+        carried = head_grid.sample(head, nodes)
+        at = nodes + carried
+        upper = carried - invert(face_grid, self.upper.field(expression.shapes), at)
+        lower = carried - invert(face_grid, self.lower.field(expression.shapes), at)
+        share = self.lips.upper_share(nodes + upper)[..., None]
         face = share * upper + (1 - share) * lower
-        return Maps(head_grid=head_grid, face_grid=face_grid, motion=motion, upper=upper, lower=lower, face=face)
+        return Maps(head_grid=head_grid, face_grid=face_grid, head=head, upper=upper, lower=lower, face=face)
 
     def _lay_figure(self, frame: Picture, maps: Maps) -> None:
-        at = maps.at(self.moving)
+        at = maps.at_head(self.moving)
         matte = remap(self.matte, at, cv2.INTER_LINEAR)
-        (x0, y0, x1, y1), (fx0, fy0, fx1, fy1) = self.moving, self.face_box
-        at[fy0 - y0 : fy1 - y0, fx0 - x0 : fx1 - x0] = maps.face_grid.to_pixels(maps.face, self.face_box)
+        (x0, y0, x1, y1), (left, top, right, bottom) = self.moving, self.face_box
+        at[top - y0 : bottom - y0, left - x0 : right - x0] = maps.at_face(maps.face, self.face_box)
         person = remap(self.person, at, cv2.INTER_CUBIC)
         blend(frame[y0:y1, x0:x1], person, matte)
 
@@ -103,7 +106,7 @@ class Stage:
     ) -> None:
         if blink == 0 and gaze == (0.0, 0.0):
             return
-        at = maps.face_grid.to_pixels(maps.face, box)
+        at = maps.at_face(maps.face, box)
         skin_at, ball_at, share = eye.warp(at, blink, gaze)
         skin = remap(self.person, skin_at, cv2.INTER_CUBIC).astype(np.float32)
         ball = remap(self.person, ball_at, cv2.INTER_CUBIC).astype(np.float32)
@@ -111,11 +114,11 @@ class Stage:
 
     def _lay_mouth(self, frame: Picture, maps: Maps, expression: Expression) -> None:
         box = self.mouth_box
-        upper_at = maps.face_grid.to_pixels(maps.upper, box)
-        lower_at = maps.face_grid.to_pixels(maps.lower, box)
+        upper_at = maps.at_face(maps.upper, box)
+        lower_at = maps.at_face(maps.lower, box)
         upper_share, lower_share = self.lips.layers(upper_at, lower_at)
         opening = (1 - upper_share) * (1 - lower_share)
-        at = maps.at(box)
+        at = maps.at_head(box)
         local = self.lips.frame.local(at) / np.float32(self.unit)
         colour = self.interior.render(local, at, expression.jaw, expression.tongue, opening)
         for positions, share in ((lower_at, lower_share), (upper_at, upper_share)):
@@ -127,10 +130,11 @@ class Stage:
         x0, y0, x1, y1 = box
         target = frame[y0:y1, x0:x1]
         target[:] = self.background[y0:y1, x0:x1]
-        matte = remap(self.matte, maps.at(box), cv2.INTER_LINEAR)
+        matte = remap(self.matte, maps.at_head(box), cv2.INTER_LINEAR)
         blend(target, np.rint(np.clip(colour, 0, 255)).astype(np.uint8), matte)
 
 
+@lru_cache(maxsize=64)
 def pixels(box: Box) -> Array:
     """Positions of the pixels of `box`, [h, w, 2]."""
     x0, y0, x1, y1 = box

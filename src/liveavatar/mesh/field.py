@@ -15,38 +15,55 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
+Box = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in pixels, the last two exclusive."""
+
 _SMOOTHING = 1e-3
 """Added to the spline's diagonal, in squared units of the points' spread: landmarks are only good to a pixel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """Nodes that cover the box from `origin` (x, y), `step` pixels apart, `columns` x `rows` of them."""
+    """Nodes in the middle of `columns` x `rows` tiles of `step` pixels; the first tile's corner is pixel `origin`.
 
-    origin: tuple[float, float]
-    step: float
+    Tiles, because enlarging one value a tile to one a pixel is then a plain resize.
+    """
+
+    origin: tuple[int, int]
+    step: int
     columns: int
     rows: int
 
     def nodes(self) -> Array:
         """Positions in pixels, [rows, columns, 2]."""
-        x = self.origin[0] + self.step * np.arange(self.columns, dtype=np.float32)
-        y = self.origin[1] + self.step * np.arange(self.rows, dtype=np.float32)
+        x = self._first[0] + self.step * np.arange(self.columns, dtype=np.float32)
+        y = self._first[1] + self.step * np.arange(self.rows, dtype=np.float32)
         return np.dstack(np.meshgrid(x, y)).astype(np.float32)
+
+    @property
+    def box(self) -> Box:
+        """The pixels under the tiles."""
+        x, y = self.origin
+        return x, y, x + self.columns * self.step, y + self.rows * self.step
+
+    @property
+    def _first(self) -> Array:
+        return np.float32(self.origin) + np.float32((self.step - 1) / 2)
 
     def sample(self, field: Array, at: Array) -> Array:
         """`field` at positions `at` (pixels, [..., ..., 2]), linear between nodes, clamped outside."""
-        index = (at - np.float32(self.origin)) / np.float32(self.step)
-        return remap(field, index, cv2.INTER_LINEAR)
+        return remap(field, (at - self._first) / np.float32(self.step), cv2.INTER_LINEAR)
 
-    def to_pixels(self, field: Array, box: tuple[int, int, int, int]) -> Array:
-        """`field` at every pixel of `box` (x0, y0, x1, y1), linear between nodes."""
-        x0, y0, x1, y1 = box
-        scale = 1 / self.step
-        affine = np.float32([[scale, 0, (x0 - self.origin[0]) * scale], [0, scale, (y0 - self.origin[1]) * scale]])
-        size = (x1 - x0, y1 - y0)
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return np.asarray(cv2.warpAffine(field, affine, size, flags=flags, borderMode=cv2.BORDER_REPLICATE))
+    def to_pixels(self, field: Array, box: Box) -> Array:
+        """`field` at every pixel of `box`, which lies under the tiles; linear between nodes."""
+        (x0, y0, x1, y1), (left, top) = box, self.origin
+        first = [max(0, (start - corner) // self.step - 1) for start, corner in ((x0, left), (y0, top))]
+        last = [(end - corner) // self.step + 2 for end, corner in ((x1, left), (y1, top))]
+        part = field[first[1] : last[1], first[0] : last[0]]
+        size = (part.shape[1] * self.step, part.shape[0] * self.step)
+        pixels = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_LINEAR))
+        x, y = x0 - left - first[0] * self.step, y0 - top - first[1] * self.step
+        return pixels[y : y + y1 - y0, x : x + x1 - x0]
 
 
 def remap(image: NDArray[np.generic], at: Array, interpolation: int) -> NDArray[np.generic]:
@@ -98,8 +115,8 @@ class FieldBasis:
 
 
 def invert(grid: Grid, forward: Array, at: Array, rounds: int = 6) -> Array:
-    """Where the points that now stand at `at` [h, w, 2] came from: solves x + forward(x) = at by fixed point."""
-    source = at - grid.sample(forward, at)
+    """How far the points that now stand at `at` [h, w, 2] have come: d with d = forward(at - d), by fixed point."""
+    moved = grid.sample(forward, at)
     for _ in range(rounds - 1):
-        source = at - grid.sample(forward, source)
-    return source
+        moved = grid.sample(forward, at - moved)
+    return moved

@@ -23,9 +23,9 @@ _BREATH_RISE = 0.012
 def head_basis(landmarks: Landmarks, size: tuple[int, int]) -> FieldBasis:
     """Fields of the six `DEGREES_OF_FREEDOM` over a picture of `size` (width, height)."""
     unit = interocular(landmarks)
-    step = max(4.0, unit / 8)
-    columns, rows = (int(np.ceil(extent / step)) + 1 for extent in size)
-    grid = Grid(origin=(0.0, 0.0), step=step, columns=columns, rows=rows)
+    step = max(4, round(unit / 8))
+    columns, rows = (-(-extent // step) for extent in size)
+    grid = Grid(origin=(0, 0), step=step, columns=columns, rows=rows)
     nodes = grid.nodes()
     frame = Frame2D.between(landmarks[EYE_CORNERS[0], :2], landmarks[EYE_CORNERS[1], :2])
     local = frame.local(nodes) / unit

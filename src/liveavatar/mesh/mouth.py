@@ -76,8 +76,8 @@ def paint_tongue(colour: Array, unit: float) -> Texture:
     u, v = _canvas(unit)
     across = u / 0.26
     depth = v - 0.10 * across**2
-    groove = 0.10 * np.exp(-((u / 0.02) ** 2))
-    shade = np.clip(0.35 + 1.6 * depth, 0.3, 0.62) * (1 - 0.4 * across**2) - groove
+    groove = 0.05 * np.exp(-((u / 0.02) ** 2))
+    shade = np.clip(0.34 + 1.2 * depth, 0.3, 0.55) * (1 - 0.4 * across**2) - groove
     alpha = np.clip(depth / 0.05 + 0.5, 0, 1) * np.clip((1 - np.abs(across)) / 0.1, 0, 1)
     return _texture(colour * shade[..., None], alpha.astype(np.float32), unit)
 

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from liveavatar.face.portrait import Landmarks, Portrait
 from liveavatar.frames import Picture
 from liveavatar.mesh.anatomy import CHIN, EYE_CORNERS, EYES, FACE_OVAL, LOWER_LIP, UPPER_LIP, interocular
-from liveavatar.mesh.compose import Box, Stage, pixels
+from liveavatar.mesh.compose import Stage, pixels
 from liveavatar.mesh.eyes import EyeWarp
-from liveavatar.mesh.field import Array, FieldBasis, Grid
+from liveavatar.mesh.field import Array, Box, FieldBasis, Grid
 from liveavatar.mesh.head import head_basis
 from liveavatar.mesh.lips import Lips
 from liveavatar.mesh.mouth import Interior, OwnTeeth, Tint, find_own_teeth, paint_teeth, paint_tongue
@@ -18,6 +18,12 @@ _CHEEKS = (50, 280, 205, 425, 101, 330)
 _LIP_SKIN = (0, 17, 37, 267, 84, 314)
 _REACH = 0.13
 """How far the head's motion may carry a point, interocular units: the margin around what moves."""
+
+_UNSURE = 0.12
+"""Shares of person below this are background, above one minus this are person."""
+
+_STILL = 0.5
+"""Pixels a point must move under a whole radian, interocular unit or breath, to count as moving."""
 
 
 def prepare(portrait: Portrait, shapes: Array) -> Stage:
@@ -29,17 +35,18 @@ def prepare(portrait: Portrait, shapes: Array) -> Stage:
     grid = _face_grid(landmarks, unit)
     upper, lower = _face_bases(grid, landmarks, shapes, lips, unit)
     eyes = (EyeWarp.of(EYES[0], landmarks), EyeWarp.of(EYES[1], landmarks))
-    person, background = separate(rgb, portrait.matte, round(0.15 * unit) + 2)
+    person, background, matte = separate(rgb, portrait.matte)
     size = (width, height)
+    head = head_basis(landmarks, size)
     return Stage(
         person=person,
-        matte=portrait.matte,
+        matte=matte,
         background=background,
-        moving=(0, 0, width, height),
-        face_box=_clip(_grid_box(grid), size),
+        moving=_moving(head, matte),
+        face_box=_clip(grid.box, size),
         mouth_box=_clip(_mouth_box(lips, unit), size),
         eye_boxes=(_clip(_grow(eyes[0].box, _REACH * unit), size), _clip(_grow(eyes[1].box, _REACH * unit), size)),
-        head=head_basis(landmarks, size),
+        head=head,
         upper=upper,
         lower=lower,
         lips=lips,
@@ -52,9 +59,9 @@ def prepare(portrait: Portrait, shapes: Array) -> Stage:
 def _face_grid(landmarks: Landmarks, unit: float) -> Grid:
     oval = landmarks[list(FACE_OVAL), :2]
     low, high = oval.min(0) - 0.55 * unit, oval.max(0) + 0.65 * unit
-    step = max(1.5, unit / 28)
-    columns, rows = (int(np.ceil(extent / step)) + 1 for extent in high - low)
-    return Grid(origin=(float(low[0]), float(low[1])), step=step, columns=columns, rows=rows)
+    step = max(2, round(unit / 28))
+    columns, rows = (int(np.ceil(extent / step)) for extent in high - low)
+    return Grid(origin=(int(low[0]), int(low[1])), step=step, columns=columns, rows=rows)
 
 
 def _face_bases(
@@ -91,12 +98,14 @@ def _interior(rgb: Picture, landmarks: Landmarks, lips: Lips, unit: float) -> In
     lip = _colour(rgb, landmarks, _LIP_SKIN)
     light = float(skin @ np.float32([0.2126, 0.7152, 0.0722]))
     own = _own_teeth(rgb, lips, unit, light)
-    white = np.float32([1.0, 0.95, 0.86]) * np.float32(min(1.12 * light, 228.0))
+    warmth = (skin / light) ** np.float32(0.3)
+    white = np.float32([1.0, 0.97, 0.9]) * warmth * np.float32(min(1.3 * light, 235.0))
     teeth = white if own is None else _mean_colour(own)
+    flesh = 0.4 * lip + 0.6 * skin * np.float32([1.0, 0.72, 0.7])
     tint = Tint(
-        teeth=teeth,
-        tongue=np.asarray(0.65 * lip + 0.35 * light * np.float32([1.0, 0.5, 0.5]), np.float32),
-        cavity=np.asarray(lip * np.float32([0.2, 0.12, 0.12]), np.float32),
+        teeth=np.asarray(teeth, np.float32),
+        tongue=np.asarray(flesh, np.float32),
+        cavity=np.asarray(flesh * np.float32([0.2, 0.13, 0.13]), np.float32),
     )
     rest = float(lips.frame.local(landmarks[13, :2])[1]) / unit
     floor = float(lips.frame.local(landmarks[14, :2])[1]) / unit
@@ -128,36 +137,43 @@ def _colour(rgb: Picture, landmarks: Landmarks, points: tuple[int, ...]) -> Arra
     return np.median(rgb[at[:, 1], at[:, 0]].astype(np.float32), axis=0)
 
 
-def separate(rgb: Picture, matte: NDArray[np.uint8], reach: int) -> tuple[Picture, Picture]:
-    """Person and background, each continued `reach` pixels beyond its own edge.
+def _moving(head: FieldBasis, matte: NDArray[np.uint8]) -> Box:
+    """The smallest box around every pixel of the person that the head's motion can reach."""
+    grid = head.grid
+    reach = np.abs(head.fields).reshape(-1, grid.rows, grid.columns, 2).max((0, 3)) > _STILL
+    wide = cv2.dilate(np.asarray(reach, np.uint8), np.ones((5, 5), np.uint8))
+    height, width = matte.shape
+    person = cv2.resize(wide, (width, height), interpolation=cv2.INTER_NEAREST) * (matte > 0)
+    x, y, across, down = cv2.boundingRect(np.asarray(person, np.uint8))
+    margin = 2 * grid.step
+    return _clip((x - margin, y - margin, x + across + margin, y + down + margin), (width, height))
 
-    Colours near the edge are unmixed by blurring each side with its own weight (Forte 2021, "Approximate Fast
-    Foreground Colour Estimation"); behind the person the background is the same blur, grown step by step.
+
+def separate(rgb: Picture, matte: NDArray[np.uint8]) -> tuple[Picture, Picture, NDArray[np.uint8]]:
+    """Person, background and the share of person: laid over each other they are the picture again, to the last bit.
+
+    Each layer is the picture itself wherever it shows, and is continued smoothly where the other hides it. The
+    matte's uncertain ends are cut off, so that still background is never mixed with what moves.
     """
-    share = matte.astype(np.float32) / 255
-    person = _grow_colour(rgb, share, reach)
-    background = _grow_colour(rgb, 1 - share, reach)
-    return person, background
+    share = np.clip((matte.astype(np.float32) / 255 - _UNSURE) / (1 - 2 * _UNSURE), 0, 1)
+    person = np.where(share[..., None] > 0, rgb, _continue(rgb, (share > 0.9).astype(np.float32)))
+    background = np.where(share[..., None] < 1, rgb, _continue(rgb, (share < 0.1).astype(np.float32)))
+    return person, background, np.rint(share * 255).astype(np.uint8)
 
 
-def _grow_colour(rgb: Picture, share: Array, reach: int) -> Picture:
-    colour = rgb.astype(np.float32)
-    sure = (share > 0.95).astype(np.float32)
-    result, known = colour * sure[..., None], sure
-    sigma = 1.0
-    while sigma < reach:
-        sigma *= 2
-        weight = np.asarray(cv2.GaussianBlur(sure, (0, 0), sigma))
-        spread = np.asarray(cv2.GaussianBlur(colour * sure[..., None], (0, 0), sigma)) / np.maximum(weight, 1e-6)[..., None]
-        fill = (1 - known) * np.clip(weight / 0.02, 0, 1)
-        result, known = result + spread * fill[..., None], known + fill
-    result = result + colour * (1 - known)[..., None]
-    return np.rint(np.clip(result, 0, 255)).astype(np.uint8)
-
-
-def _grid_box(grid: Grid) -> tuple[float, float, float, float]:
-    x, y = grid.origin
-    return x, y, x + grid.step * (grid.columns - 1), y + grid.step * (grid.rows - 1)
+def _continue(rgb: Picture, known: Array) -> Picture:
+    """The colours where `known` is 1, spread over the rest: pull-push over an image pyramid (Gortler et al. 1996)."""
+    height, width = known.shape
+    weighted = np.dstack([rgb.astype(np.float32) * known[..., None], known])
+    if min(height, width) <= 2 or known.min() == 1:
+        mean = weighted.sum((0, 1)) / max(float(known.sum()), 1e-6)
+        return np.where(known[..., None] > 0, rgb, mean[:3]).astype(np.uint8)
+    small = np.asarray(cv2.pyrDown(weighted))
+    share = small[..., 3]
+    colour = small[..., :3] / np.maximum(share, 1e-6)[..., None]
+    coarse = _continue(np.clip(colour, 0, 255).astype(np.uint8), (share > 0.05).astype(np.float32))
+    fine = np.asarray(cv2.pyrUp(coarse, dstsize=(width, height)))
+    return np.where(known[..., None] > 0, rgb, fine).astype(np.uint8)
 
 
 def _mouth_box(lips: Lips, unit: float) -> tuple[float, float, float, float]:
@@ -173,4 +189,4 @@ def _grow(corners: Array, margin: float) -> tuple[float, float, float, float]:
 
 def _clip(box: tuple[float, float, float, float], size: tuple[int, int]) -> Box:
     x0, y0 = max(0, int(np.floor(box[0]))), max(0, int(np.floor(box[1])))
-    return x0, y0, min(size[0], int(np.ceil(box[2])) + 1), min(size[1], int(np.ceil(box[3])) + 1)
+    return x0, y0, min(size[0], int(np.ceil(box[2]))), min(size[1], int(np.ceil(box[3])))

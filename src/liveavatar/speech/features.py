@@ -8,8 +8,10 @@ the picture.
 from functools import cache
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from liveavatar.frames import Samples
 from liveavatar.speech.track import STEP
 from liveavatar.timeline import SAMPLE_RATE
 
@@ -53,6 +55,14 @@ def mel_filters() -> NDArray[np.float32]:
 def _taper() -> NDArray[np.float32]:
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(WINDOW) + 0.5) / WINDOW)
     return np.asarray(hann / np.sqrt(FFT * np.sum(hann**2)), np.float32)
+
+
+def windows(samples: Samples) -> NDArray[np.float32]:
+    """The windows of all ceil(samples / 160) steps of a whole recording, [n, 400]."""
+    steps = -(-len(samples) // STEP)
+    padded = np.zeros((steps - 1) * STEP + WINDOW if steps else WINDOW - 1, np.float32)
+    padded[BEFORE : BEFORE + len(samples)] = samples[: len(padded) - BEFORE]
+    return sliding_window_view(padded, WINDOW)[::STEP]
 
 
 def log_mel(windows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -19,6 +19,15 @@ _MAX_THREADS = 8
 _SOUND_STEP = Fraction(1, 4)  # seconds of sound encoded at a time
 
 
+def has_encoder(name: str) -> bool:
+    """Whether this FFmpeg can encode with codec `name`, such as "libx264"."""
+    try:
+        av.Codec(name, "w")
+    except av.codec.codec.UnknownCodecError:
+        return False
+    return True
+
+
 class Mp4Encoder:
     """Encodes pictures in order; sound follows them by at most a quarter second, so memory stays constant."""
 
