@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from liveavatar.audio.clipping import clipped
 from liveavatar.audio.decode import AudioInfo, Damage, open_audio
 from liveavatar.audio.loudness import Loudness
-from liveavatar.audio.peak import TruePeak
 from liveavatar.audio.mix import SpeechMix
-from liveavatar.audio.vad import SPEECH, WINDOW, VoiceActivity
+from liveavatar.audio.peak import TruePeak
+from liveavatar.audio.vad import SPEECH, VoiceActivity
 from liveavatar.frames import Samples
 from liveavatar.report import Finding
 from liveavatar.timeline import SAMPLE_RATE
@@ -23,7 +23,7 @@ _EVERY, _SPAN = 30 * SAMPLE_RATE, 2 * SAMPLE_RATE  # then 2 s of every 30: the d
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """How loud something is: integrated loudness in LUFS (-inf: silence), true peak and offset as amplitudes."""
+    """Integrated loudness in LUFS (-inf: silence); true peak and constant offset as amplitudes."""
 
     loudness: float
     true_peak: float
