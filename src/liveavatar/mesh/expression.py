@@ -77,7 +77,7 @@ class Articulation:
             "press": self.closure,
             "part": min(1.0, 2.5 * self.jaw + self.spread) * free * (1 - bite) * 0.6,
             "round": self.rounding * (1 - 0.4 * self.jaw),
-            "funnel": self.rounding * free * min(1.0, 0.35 + self.jaw),
+            "funnel": self.rounding * free * min(1.0, 0.1 + 1.2 * self.jaw),
             "spread": self.spread * (1 - self.rounding),
             "upper_lip": self.upper_lip * free,
             "bite": bite,
@@ -97,5 +97,5 @@ def express(mouth: Articulation, pose: HeadPose) -> Expression:
     )
 
 
-JAW_TRAVEL = 0.18
+JAW_TRAVEL = 0.133
 """How far the lower teeth go down with the shape "jaw" at 1, interocular units."""

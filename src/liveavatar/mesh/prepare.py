@@ -12,6 +12,7 @@ from liveavatar.mesh.eyes import EyeWarp
 from liveavatar.mesh.field import Array, Box, FieldBasis, Grid
 from liveavatar.mesh.head import head_basis
 from liveavatar.mesh.lips import Lips
+from liveavatar.mesh.rig import UPPER_SHARE
 from liveavatar.mesh.mouth import Interior, OwnTeeth, Tint, find_own_teeth, paint_teeth, paint_tongue
 
 _CHEEKS = (50, 280, 205, 425, 101, 330)
@@ -70,10 +71,12 @@ def _face_bases(
     """The same shapes spread twice: as the upper lip carries them, and as the lower lip does."""
     points = landmarks[:468, :2]
     local = lips.frame.local(points)
-    below = (local[:, 1] > 0.03 * unit) & (np.abs(local[:, 0]) < 0.9 * lips.half_width)
-    index = np.arange(468)
-    for_upper = ~(below | np.isin(index, LOWER_LIP)) | np.isin(index, UPPER_LIP)
-    for_lower = ~np.isin(index, UPPER_LIP)
+    column = np.abs(local[:, 0]) < 0.9 * lips.half_width
+    index = np.arange(len(points))
+    upper_lip, lower_lip = np.isin(index, UPPER_LIP), np.isin(index, LOWER_LIP)
+    # Each side goes on beyond the lips as its own lip moves: it need not turn back towards what it never shows.
+    for_upper = upper_lip | ~(lower_lip | (column & (local[:, 1] > 0)))
+    for_lower = lower_lip | ~(upper_lip | (column & (local[:, 1] < 0)))
     pinned = _pins(grid, landmarks)
     upper, lower = (
         FieldBasis.from_shapes(grid, points[keep], shapes[:, :468][:, keep], pinned)
@@ -107,16 +110,16 @@ def _interior(rgb: Picture, landmarks: Landmarks, lips: Lips, unit: float) -> In
         tongue=np.asarray(flesh, np.float32),
         cavity=np.asarray(flesh * np.float32([0.2, 0.13, 0.13]), np.float32),
     )
-    rest = float(lips.frame.local(landmarks[13, :2])[1]) / unit
-    floor = float(lips.frame.local(landmarks[14, :2])[1]) / unit
+    upper_lip, lower_lip = (float(lips.frame.local(landmarks[point, :2])[1]) / unit for point in (13, 14))
+    seam = upper_lip + UPPER_SHARE * max(lower_lip - upper_lip, 0.0)
     return Interior(
         tint=tint,
         upper=paint_teeth(tint.teeth, unit, upper=True),
         lower=paint_teeth(tint.teeth * np.float32(0.85), unit, upper=False),
         tongue=paint_tongue(tint.tongue, unit),
         own=own,
-        upper_edge=rest + 0.02,
-        lower_edge=floor - 0.015,
+        upper_edge=seam + 0.025,
+        lower_edge=seam - 0.005,
     )
 
 
