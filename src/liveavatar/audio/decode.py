@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream as AvAudioStream
 from av.container import InputContainer
+from av.packet import Packet
 from numpy.typing import NDArray
 
 from liveavatar.audio.downmix import default_layout
@@ -28,6 +30,10 @@ CHUNK = 1 << 15
 MAX_AMPLITUDE = 1e6
 """120 dB over full scale: beyond it a float is damage, not sound."""
 
+RATES = range(1_000, 768_001)
+"""Sample rates in Hz that are taken for sound."""
+
+_MAX_FAILURES = 100  # broken packets in a row after which the rest is given up
 _MAX_PADDING = 4096  # samples a codec may pad a sound with at its end: two frames of the longest
 _FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "flt": 1.0, "dbl": 1.0}
 _PROTECTED = ("drms", "drmi", "enca", "encv", "aavd")
@@ -67,19 +73,22 @@ class AudioStream:
     def __init__(self, path: Path, mend: bool) -> None:
         self._path = path
         self._mend = mend
+        self.damage = Damage()
+        self.samples = 0
         self._container = open_container(path)
-        try:
+        with ExitStack() as on_error:
+            on_error.callback(self._container.close)
             self._stream = _pick_stream(self._container, path)
-            self.damage = Damage()
-            self.samples = 0
             self._frames = self._decode()
             self._first = next(self._frames, None)
             if self._first is None:
-                raise AudioError(f"no sound could be decoded from {path.name}", _CONVERT)
+                raise self._nothing()
             self.info = self._describe(self._first)
-        except BaseException:
-            self._container.close()
-            raise
+            if self.info.rate not in RATES:
+                raise AudioError(
+                    f"{path.name} runs at {self.info.rate} Hz, which is no rate of sound", _CONVERT
+                )
+            on_error.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -105,24 +114,44 @@ class AudioStream:
         if held:
             yield self._chunk(pieces)
         if not self.samples:
-            raise AudioError(f"{self._path.name} holds no samples", "record or export it again")
+            raise self._nothing()
 
     def _decode(self) -> Iterator[AudioFrame]:
         """Every frame that can be decoded; a broken packet is counted and leaves a gap in the stamps."""
-        packets = self._container.demux(self._stream)
-        while True:
+        failures = 0
+        for packet in self._packets():
             try:
-                for frame in next(packets).decode():
-                    if frame.samples:
-                        yield frame
-            except StopIteration:
-                return
-            except (av.error.EOFError, av.error.ExitError):
+                frames = packet.decode()
+            except av.error.EOFError:
                 return
             except av.error.FFmpegError:
                 self.damage.corrupt_packets += 1
-                if self.damage.corrupt_packets > 1000 and self.samples == 0:
+                failures += 1
+                if failures > _MAX_FAILURES:
                     return
+                continue
+            for frame in frames:
+                failures = 0
+                if frame.samples:
+                    yield frame
+
+    def _packets(self) -> "Iterator[Packet[AvAudioStream]]":
+        """Every packet that can be read; the reader goes on behind a damaged place."""
+        failures = 0
+        while failures <= _MAX_FAILURES:
+            try:
+                for packet in self._container.demux(self._stream):
+                    yield packet
+                    failures = 0
+                return
+            except av.error.FFmpegError:
+                self.damage.corrupt_packets += 1
+                failures += 1
+
+    def _nothing(self) -> AudioError:
+        if self.damage.corrupt_packets:
+            return AudioError(f"the sound of {self._path.name} cannot be decoded", _CONVERT)
+        return AudioError(f"{self._path.name} holds no samples", "record or export it again")
 
     def _describe(self, frame: AudioFrame) -> AudioInfo:
         stream, container = self._stream, self._container
@@ -135,7 +164,7 @@ class AudioStream:
         return AudioInfo(
             container=_container_name(container, self._path),
             codec=stream.codec_context.name,
-            rate=frame.sample_rate,
+            rate=self._rate_of(frame),
             channels=len(frame.layout.channels),
             layout=_channel_names(frame),
             promised=promised,
@@ -149,9 +178,14 @@ class AudioStream:
         self.damage.repairs = splicer.repairs
         frame = self._first
         while frame is not None:
-            yield from splicer.push(self._floats(frame), frame.sample_rate, frame.pts)
+            yield from splicer.push(self._floats(frame), self._rate_of(frame), frame.pts)
             frame = next(self._frames, None)
         yield splicer.flush()
+
+    def _rate_of(self, frame: AudioFrame) -> int:
+        """FFmpeg's mp3 decoder labels the first frame of a new rate with the old one; its context knows."""
+        context = self._stream.codec_context
+        return context.sample_rate if context.name.startswith("mp3") else frame.sample_rate
 
     def _floats(self, frame: AudioFrame) -> NDArray[np.float32]:
         samples = _as_float(frame)
@@ -226,12 +260,13 @@ def _check_file(path: Path) -> None:
 
 
 def _pick_stream(container: InputContainer, path: Path) -> AvAudioStream:
+    if not len(container.streams):
+        raise AudioError(f"{path.name} is incomplete: it has no index", "get the whole file")
     stream = container.streams.best("audio")
     if not isinstance(stream, AvAudioStream):
         raise AudioError(f"{path.name} has no sound", "choose a file with a sound track")
     context = stream.codec_context
-    tag = stream.codec_tag
-    if tag in _PROTECTED:
+    if stream.codec_tag in _PROTECTED:
         raise AudioError(f"{path.name} is copy-protected", "use a copy without protection")
     if context is None:
         raise AudioError(f"the sound of {path.name} is in an unknown format", _CONVERT)

@@ -13,7 +13,8 @@ _OFFSET = 0.01  # constant offset that matters, of full scale
 _ONE_SIDED = 25.0  # dB one channel is above all others
 _CLIPPED, _RUINED = 1e-4, 1e-2  # share of samples on flat tops
 _SPEECHLESS = 0.05  # share of time
-_TRUNCATED = 0.99  # share of the promised duration
+_TRUNCATED = 0.01  # share of the promised duration that may be missing,
+_PADDING = 0.1  # or seconds: some containers count the codec's padding
 _RERECORD = "record it again at a lower level"
 
 
@@ -54,7 +55,8 @@ def _data(report: AudioReport) -> Iterator[Finding]:
         yield _bad(
             "packets", f"{damage.corrupt_packets} pieces cannot be decoded", "copy it again from its source"
         )
-    if info.promised and report.duration < info.promised * _TRUNCATED:
+    missing = (info.promised or 0) - report.duration
+    if info.promised and missing > max(info.promised * _TRUNCATED, _PADDING):
         held = f"{float(report.duration):.1f} s of the {float(info.promised):.1f} s it announces"
         yield _bad("length", f"it holds {held}", "get the whole file")
     if info.tracks > 1:

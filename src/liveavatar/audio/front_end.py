@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.audio.decode import MAX_AMPLITUDE, open_audio
+from liveavatar.audio.decode import MAX_AMPLITUDE, RATES, open_audio
 from liveavatar.audio.downmix import Downmix, default_layout
 from liveavatar.audio.findings import find, mended
 from liveavatar.audio.level import LiveLevel, fixed_gain
@@ -23,8 +23,6 @@ from liveavatar.timeline import SAMPLE_RATE
 
 Policy = Literal["fix", "strict", "as-is"]
 """What to do about a recording that needs mending: mend it, refuse it, or use it as it is."""
-
-_RATES = range(1_000, 768_001)
 
 
 def read_speech(path: str | Path, policy: Policy = "fix") -> tuple[AudioReport, Iterator[Samples]]:
@@ -95,7 +93,7 @@ class StreamFrontEnd:
         Raises:
             AudioError: a rate outside 1…768 kHz, another kind of samples, or another shape.
         """
-        if rate not in _RATES:
+        if rate not in RATES:
             raise AudioError(
                 f"live sound at {rate} Hz is not possible", "send 16000, 24000, 44100 or 48000 Hz"
             )

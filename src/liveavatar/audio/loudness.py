@@ -12,6 +12,7 @@ _RELATIVE_GATE = 10.0  # LU under the loudness of what passes the absolute gate
 _BINS_PER_LU = 100
 _BINS = 200 * _BINS_PER_LU  # -70…130 LUFS: float files may be scaled to ±32768
 _SURROUND = {"SL", "SR", "BL", "BR"}
+_SHELF_RATE = 4_000  # Hz; a slower signal lies below the shelf as a whole
 _RESPONSE = 0.06  # seconds after which K-weighting's impulse response is below -120 dB
 
 
@@ -45,8 +46,10 @@ def _filtered(signal: list[float], numerator: list[float], denominator: list[flo
 
 def k_weighting(rate: int) -> NDArray[np.float64]:
     """Impulse response of the K-weighting filter at `rate` Hz, long enough to be exact to 0.001 dB."""
-    impulse = [1.0] + [0.0] * round(_RESPONSE * rate)
-    return np.array(_filtered(_filtered(impulse, *_high_shelf(rate)), *_high_pass(rate)))
+    response = _filtered([1.0] + [0.0] * round(_RESPONSE * rate), *_high_pass(rate))
+    if rate < _SHELF_RATE:
+        return np.array(response)
+    return np.array(_filtered(response, *_high_shelf(rate)))
 
 
 class Loudness:

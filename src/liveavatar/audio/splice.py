@@ -23,7 +23,10 @@ MAX_OVERLAP = Fraction(1)
 """Seconds; a stamp further back than this is a clock that was set back, not an overlap."""
 
 MAX_GAP = Fraction(10)
-"""Seconds; a longer gap is believed only when the container's own duration has room for it."""
+"""Seconds; a longer gap is believed only when the container's own duration has room for it…"""
+
+MAX_BELIEVED_GAP = Fraction(3600)
+"""…and it is no longer than this."""
 
 _SILENCE = 1 << 16  # samples of silence made at a time
 
@@ -105,8 +108,8 @@ class Splicer:
         ahead = time - self._zero - self.now
         if abs(ahead) <= self._tolerance:
             return 0
-        end = time - self._zero
-        if ahead < -MAX_OVERLAP or (ahead > MAX_GAP and end > self._promised):
+        longest = MAX_BELIEVED_GAP if time - self._zero <= self._promised else MAX_GAP
+        if not -MAX_OVERLAP <= ahead <= longest:
             self._zero = time - self.now
             self.repairs.jumps += 1
             return 0
