@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.errors import PortraitError
 from liveavatar.face.landmarks import Landmarks
 from liveavatar.face.matte import person_matte
+from liveavatar.face.picture import read_picture
 from liveavatar.face.search import find_faces
 from liveavatar.frames import Picture
 
-__all__ = ["Landmarks", "Portrait", "load_portrait"]
+__all__ = ["Landmarks", "Portrait", "find_portrait", "load_portrait"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -21,13 +21,19 @@ class Portrait:
     """`rgb` is upright, [height, width, 3] uint8.
 
     `matte` is the share of person in each pixel, [height, width] uint8; `landmarks` belong to one of the
-    `faces` faces that were found.
+    `faces` faces that were found. `trust` tells how sure it is that they sit on a face: 9 and more for sharp
+    photographs, 2 to 9 for blurred ones, less for drawn and strange ones, whose eyes and mouth may be off.
     """
 
     rgb: Picture
     landmarks: Landmarks
     matte: NDArray[np.uint8]
     faces: int
+    trust: float = 20.0
+
+
+SMALLEST_FACE = 40
+"""Pixels from hairline to chin: with fewer a mouth is a smudge, and the picture is refused."""
 
 
 def load_portrait(path: Path | str, face: int | None = None) -> Portrait:
@@ -36,14 +42,26 @@ def load_portrait(path: Path | str, face: int | None = None) -> Portrait:
     Raises:
         PortraitError: the picture cannot be read, has no usable face, or no face of that number.
     """
-    image = cv2.imread(str(path))
-    if image is None:
-        raise PortraitError(f"{path} cannot be read", "give a JPEG, PNG or WebP picture")
-    rgb = np.asarray(image[..., ::-1], np.uint8).copy()
+    return find_portrait(read_picture(path), face, name=str(path))
+
+
+def find_portrait(rgb: Picture, face: int | None = None, *, name: str = "the picture") -> Portrait:
+    """The portrait in a decoded picture, RGB [height, width, 3]; `name` is what errors call it.
+
+    Raises:
+        PortraitError: it has no usable face, or no face of that number.
+    """
     found = find_faces(rgb)
     if not found:
-        raise PortraitError(f"no face was found in {path}", "use a picture with one face seen from the front")
-    if not 1 <= (face or 1) <= len(found):
-        raise PortraitError(f"there is no face {face} in {path}", f"choose --face 1…{len(found)}")
-    landmarks = found[(face or 1) - 1].landmarks
-    return Portrait(rgb=rgb, landmarks=landmarks, matte=person_matte(rgb, landmarks), faces=len(found))
+        raise PortraitError(f"no face was found in {name}", "use a picture of one face seen from the front")
+    if face is not None and not 1 <= face <= len(found):
+        many = f"1…{len(found)}" if len(found) > 1 else "1, the only one"
+        raise PortraitError(f"there is no face {face} in {name}", f"choose face {many}")
+    chosen = found[(face or 1) - 1]
+    if chosen.size < SMALLEST_FACE:
+        raise PortraitError(
+            f"the face in {name} is only {chosen.size:.0f} pixels high",
+            f"use a picture whose face has at least {SMALLEST_FACE} pixels, better 200",
+        )
+    matte = person_matte(rgb, chosen.landmarks)
+    return Portrait(rgb=rgb, landmarks=chosen.landmarks, matte=matte, faces=len(found), trust=chosen.trust)

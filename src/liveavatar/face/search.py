@@ -43,8 +43,9 @@ def find_faces(rgb: Picture) -> list[Fit]:
 
 def _windows(rgb: Picture) -> Iterator[float]:
     """Sides of the windows to look through, from more than the whole picture down."""
-    window = _SHRINK * max(rgb.shape[:2])
-    while _SHARE * window > _SMALLEST:
+    whole = float(max(rgb.shape[:2]))
+    window = _SHRINK * whole
+    while window >= whole or _SHARE * window > _SMALLEST:
         yield window
         window /= _SHRINK
 

@@ -1,0 +1,86 @@
+"""The canonical face that comes with the landmark network: its shape, triangles and left-right symmetry.
+
+It lies in the network's bundle as a protocol buffer (`mediapipe.tasks.vision.face_geometry.proto`), of which
+four repeated numbers are read here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveavatar.face.models import FloatArray, from_bundle
+
+IntArray = NDArray[np.intp]
+
+_IRIS_MIRROR = (473, 476, 475, 474, 477, 468, 471, 470, 469, 472)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanonicalFace:
+    """A neutral face.
+
+    `vertices` [468, 3] in centimetres, x to the right of the picture, y down, z away from the camera, as
+    landmarks have it; `uv` [468, 2]; `triangles` [898, 3] of vertex numbers; `rigidity` [468]: how well each
+    vertex shows where the head is (0 for most); `mirror` [478]: each landmark's number on the other side.
+    """
+
+    vertices: FloatArray
+    uv: FloatArray
+    triangles: IntArray
+    rigidity: FloatArray
+    mirror: IntArray
+
+
+@cache
+def canonical_face() -> CanonicalFace:
+    """The canonical face, read from the bundle once."""
+    message = list(_fields(from_bundle("geometry_pipeline_metadata_landmarks.binarypb")))
+    mesh = list(_fields(next(data for field, _, data in message if field == 1)))
+    numbers = _floats(mesh, 3).reshape(-1, 5)
+    vertices = numbers[:, :3] * np.array([1, -1, -1], np.float32)
+    rigidity = np.zeros(len(vertices), np.float32)
+    for basis in (list(_fields(data)) for field, _, data in message if field == 2):
+        rigidity[next(number for field, number, _ in basis if field == 1)] = _floats(basis, 2)[0]
+    return CanonicalFace(
+        vertices=vertices,
+        uv=numbers[:, 3:],
+        triangles=np.array([number for field, number, _ in mesh if field == 4], np.intp).reshape(-1, 3),
+        rigidity=rigidity,
+        mirror=_mirror(vertices),
+    )
+
+
+def _mirror(vertices: FloatArray) -> IntArray:
+    flipped = vertices * np.array([-1, 1, 1], np.float32)
+    distances = np.linalg.norm(vertices[:, None] - flipped[None], axis=2)
+    return np.concatenate([distances.argmin(axis=0), np.array(_IRIS_MIRROR, np.intp)])
+
+
+def _floats(message: list[tuple[int, int, bytes]], wanted: int) -> FloatArray:
+    return np.frombuffer(b"".join(data for field, _, data in message if field == wanted), "<f4")
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Each field of a protocol buffer: its number, and its value as an integer or as bytes."""
+    at = 0
+    while at < len(message):
+        key, at = _varint(message, at)
+        value, length = 0, 4
+        if key & 7 == 0:
+            (value, at), length = _varint(message, at), 0
+        elif key & 7 == 2:
+            length, at = _varint(message, at)
+        yield key >> 3, value, message[at : at + length]
+        at += length
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    """The number written in groups of seven bits from `at` on, and where it ends."""
+    value, shift = 0, 0
+    while message[at] & 0x80:
+        value |= (message[at] & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+    return value | message[at] << shift, at + 1
