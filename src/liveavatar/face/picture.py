@@ -5,7 +5,7 @@ import os
 import re
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -113,14 +113,16 @@ def _without_alpha(buffer: NDArray[np.uint8], header: Header) -> Picture | None:
 
 def _with_alpha(buffer: NDArray[np.uint8], _: Header) -> Picture | None:
     """OpenCV leaves a picture with alpha as it is stored, so it is turned upright here."""
-    decoded: tuple[NDArray[Any] | None, Sequence[int], Sequence[NDArray[Any]]]
-    decoded = cv2.imdecodeWithMetadata(buffer, flags=cv2.IMREAD_UNCHANGED)
-    image, kinds, metadata = decoded
-    if image is None or image.dtype not in {np.dtype(np.uint8), np.dtype(np.uint16)}:
+    image, kinds, metadata = cv2.imdecodeWithMetadata(buffer, flags=cv2.IMREAD_UNCHANGED)
+    stored = np.asarray(image)
+    if stored.dtype not in {
+        np.dtype(np.uint8),
+        np.dtype(np.uint16),
+    }:  # nothing (None), or numbers without a white
         return None
     exif = [bytes(np.asarray(data)) for kind, data in zip(kinds, metadata, strict=True)
             if kind == cv2.IMAGE_METADATA_EXIF]  # fmt: skip
-    return _upright(_on_white(image), exif_orientation(exif[0]) if exif else 1)
+    return _upright(_on_white(stored), exif_orientation(exif[0]) if exif else 1)
 
 
 def _on_white(image: NDArray[Any]) -> Picture:
