@@ -14,8 +14,12 @@ SAMPLE_RATE = 16_000
 """Hz, mono: what every engine hears."""
 
 MAX_FPS = 120
-_NTSC = {Fraction(2997, 100): Fraction(30_000, 1001), Fraction(5994, 100): Fraction(60_000, 1001),
-         Fraction(23_976, 1000): Fraction(24_000, 1001), Fraction(2398, 100): Fraction(24_000, 1001)}
+_NTSC = {
+    Fraction(2997, 100): Fraction(30_000, 1001),
+    Fraction(5994, 100): Fraction(60_000, 1001),
+    Fraction(23_976, 1000): Fraction(24_000, 1001),
+    Fraction(2398, 100): Fraction(24_000, 1001),
+}
 
 
 def parse_fps(value: str | int | float | Fraction) -> Fraction:
@@ -53,7 +57,9 @@ class Timeline:
 
     def __post_init__(self) -> None:
         if self.rate <= 0 or self.fps <= 0:
-            raise OptionError(f"a clock at {self.rate} Hz and {self.fps} fps cannot run", "use positive rates")
+            raise OptionError(
+                f"a clock at {self.rate} Hz and {self.fps} fps cannot run", "use positive rates"
+            )
 
     def frame_start(self, index: int) -> int:
         """First sample of frame `index`."""

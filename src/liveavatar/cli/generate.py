@@ -9,7 +9,7 @@ import typer
 
 from liveavatar.audio.quality import AudioReport
 from liveavatar.cli.progress import frame_bar, stage, stderr, summary
-from liveavatar.engine import ENGINES, Actor, open_engine
+from liveavatar.engine import Actor, open_engine
 from liveavatar.errors import OptionError, OutputError
 from liveavatar.face.crop import parse_size
 from liveavatar.face.portrait import Portrait, load_portrait
@@ -18,7 +18,12 @@ from liveavatar.generate import Result, render
 from liveavatar.report import Finding
 from liveavatar.timeline import parse_fps
 
-EngineName = StrEnum("EngineName", {name: name for name in ENGINES})
+
+class EngineName(StrEnum):
+    """What animates the portrait."""
+
+    MESH = "mesh"
+    DIT = "dit"
 
 
 class AudioPolicy(StrEnum):
@@ -34,9 +39,11 @@ DIT = "Only for --engine dit"
 
 def generate(
     image: Annotated[Path, typer.Option("--image", "-i", help="The portrait: JPEG, PNG, WebP, …")],
-    audio: Annotated[Path, typer.Option("--audio", "-a", help="The speech: anything FFmpeg reads, also a video.")],
+    audio: Annotated[
+        Path, typer.Option("--audio", "-a", help="The speech: anything FFmpeg reads, also a video.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The video to write.")] = Path("out.mp4"),
-    engine: Annotated[EngineName, typer.Option(help="What animates the portrait.")] = EngineName("mesh"),
+    engine: Annotated[EngineName, typer.Option(help="What animates the portrait.")] = EngineName.MESH,
     fps: Annotated[str, typer.Option(help="Frames a second: 16, 24, 25, 30, 30000/1001, …")] = "25",
     size: Annotated[str, typer.Option(help="auto follows the portrait; or WIDTHxHEIGHT, even.")] = "auto",
     face: Annotated[int | None, typer.Option(help="Which face, 1 being the largest.")] = None,
@@ -53,13 +60,19 @@ def generate(
     ] = None,
     online_decode: Annotated[
         bool | None,
-        typer.Option("--online-decode/--no-online-decode", "--enable_online_decode", help=f"{DIT}: decode as it goes."),
+        typer.Option(
+            "--online-decode/--no-online-decode", "--enable_online_decode", help=f"{DIT}: decode as it goes."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
     """Make a portrait speak a recording."""
     refuse_dit_options(
-        engine, prompt=prompt, sample_steps=sample_steps, infer_frames=infer_frames, online_decode=online_decode
+        engine,
+        prompt=prompt,
+        sample_steps=sample_steps,
+        infer_frames=infer_frames,
+        online_decode=online_decode,
     )
     rate, frame_size = parse_fps(fps), parse_size(size)
     check_output(output)
@@ -77,7 +90,9 @@ def refuse_dit_options(engine: str, **options: object) -> None:
     for name, value in options.items():
         if engine != "dit" and value is not None:
             flag = f"--{name.replace('_', '-')}"
-            raise OptionError(f"{flag} has no effect with the {engine} engine", f"leave it out, or use --engine dit")
+            raise OptionError(
+                f"{flag} has no effect with the {engine} engine", "leave it out, or use --engine dit"
+            )
 
 
 def check_output(output: Path) -> None:
@@ -101,7 +116,9 @@ def prepare(image: Path, engine: str, size: tuple[int, int] | None, face: int | 
 def say_faces(portrait: Portrait, face: int | None) -> None:
     """Tell which of several faces was taken."""
     if portrait.faces > 1 and face is None:
-        stderr.print(f"{portrait.faces} faces found; taking the largest (choose with --face 1…{portrait.faces})")
+        stderr.print(
+            f"{portrait.faces} faces found; taking the largest (choose with --face 1…{portrait.faces})"
+        )
 
 
 def say(finding: Finding) -> None:

@@ -58,9 +58,9 @@ def _scale(portrait: Portrait, size: tuple[int, int]) -> Portrait:
         rgb=cv2.resize(portrait.rgb, size, interpolation=how).astype(np.uint8),
         matte=cv2.resize(portrait.matte, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8),
         # Pixel centres, not corners, are the landmarks' whole numbers.
-        landmarks=((portrait.landmarks + np.float32([0.5, 0.5, 0])) * factor - np.float32([0.5, 0.5, 0])).astype(
-            np.float32
-        ),
+        landmarks=(
+            (portrait.landmarks + np.float32([0.5, 0.5, 0])) * factor - np.float32([0.5, 0.5, 0])
+        ).astype(np.float32),
         faces=portrait.faces,
     )
 

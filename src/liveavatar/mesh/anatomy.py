@@ -7,11 +7,9 @@ Numbers are those of the MediaPipe face mesh (468 points of the canonical face m
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from liveavatar.face.portrait import Landmarks
-
-Array = NDArray[np.float32]
+from liveavatar.mesh.field import Array, floats
 
 EYE_CORNERS = (33, 263)
 CHIN = 152
@@ -69,7 +67,7 @@ class Frame2D:
     def between(cls, left: Array, right: Array) -> "Frame2D":
         """Origin halfway, axis from `left` to `right`."""
         span = (right - left)[:2]
-        return cls(origin=(left + right)[:2] / 2, axis=span / np.linalg.norm(span))
+        return cls(origin=floats((left + right)[:2] / 2), axis=floats(span / np.linalg.norm(span)))
 
     def local(self, points: Array) -> Array:
         """Picture positions [..., 2] in this frame."""
@@ -88,4 +86,4 @@ def polyline(frame: Frame2D, points: Array, at: Array) -> Array:
     """Height `v` of the line through `points` [n, 2] (in the picture) at each `u` of `at`; flat beyond its ends."""
     local = frame.local(points)
     order = np.argsort(local[:, 0], kind="stable")
-    return np.interp(at, local[order, 0], local[order, 1]).astype(np.float32)
+    return floats(np.interp(at, local[order, 0], local[order, 1]))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from liveavatar.face.portrait import Landmarks
 from liveavatar.mesh.compose import Expression
-from liveavatar.mesh.field import Array
+from liveavatar.mesh.field import Array, floats
 from liveavatar.mesh.motion import HeadPose
 from liveavatar.mesh.rig import fit_pose, load_rig, mouth_shut, project
 from liveavatar.speech.track import CONTROLS, VISEMES, Speech
@@ -40,10 +40,10 @@ def face_shapes(landmarks: Landmarks) -> Array:
 
     def shape(name: str) -> Array:
         sides = [name] if name in rig.names else [name + side for side in _BOTH]
-        return np.asarray(sum(moves[rig.index(side)] for side in sides), np.float32)
+        return floats(sum(moves[rig.index(side)] for side in sides))
 
     rows = [sum(weight * shape(name) for name, weight in parts.items()) for parts in SHAPES.values()]
-    return np.stack([*rows, mouth_shut(landmarks, pose)]).astype(np.float32)
+    return floats(np.stack([*rows, mouth_shut(landmarks, pose)]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +88,8 @@ def express(mouth: Articulation, pose: HeadPose) -> Expression:
     """The frame's expression."""
     weights = mouth.weights() | {"brow": pose.brow, "squint": pose.squint}
     return Expression(
-        shapes=np.float32([*(weights[name] for name in SHAPES), 1.0]),
-        head=np.float32([pose.yaw, pose.pitch, pose.roll, pose.shift_x, pose.shift_y, pose.breath]),
+        shapes=floats([*(weights[name] for name in SHAPES), 1.0]),
+        head=floats([pose.yaw, pose.pitch, pose.roll, pose.shift_x, pose.shift_y, pose.breath]),
         blink=(pose.blink_right, pose.blink_left),
         gaze=(pose.gaze_x, pose.gaze_y),
         jaw=JAW_TRAVEL * weights["jaw"],

@@ -12,7 +12,7 @@ import numpy as np
 
 from liveavatar.face.portrait import Landmarks
 from liveavatar.mesh.anatomy import Eye, Frame2D, polyline
-from liveavatar.mesh.field import Array
+from liveavatar.mesh.field import Array, floats, remap
 
 _LOWER_LID_SHARE = 0.12
 """Of the way to a closed eye, the lower lid goes this much and the upper one the rest (Evinger 1991)."""
@@ -44,7 +44,7 @@ class EyeWarp:
         columns = np.linspace(ends[0], ends[1], 33, dtype=np.float32)
         upper = _smooth(polyline(frame, landmarks[list(eye.upper), :2], columns))
         lower = _smooth(polyline(frame, landmarks[list(eye.lower), :2], columns))
-        lower = np.maximum(lower, upper)
+        lower = floats(np.maximum(lower, upper))
         brow = polyline(frame, landmarks[list(eye.brow), :2], columns)
         opening = float((lower - upper).max())
         # Skin is taken from the whole way up to the brow, so that it stretches rather than smears.
@@ -53,10 +53,10 @@ class EyeWarp:
             frame=frame,
             width=width,
             columns=columns,
-            crease=np.asarray(crease, np.float32),
+            crease=floats(crease),
             upper=upper,
             lower=lower,
-            cheek=lower + np.float32(max(0.6 * opening, 1.0)),
+            cheek=floats(lower + max(0.6 * opening, 1.0)),
             softness=max(0.6, 0.012 * width),
         )
 
@@ -65,8 +65,8 @@ class EyeWarp:
         """Corners of the region that moves, in the picture, [4, 2]."""
         left, right = self.columns[0] - 1, self.columns[-1] + 1
         top, bottom = self.crease.min() - 1, self.cheek.max() + 1
-        corners = np.float32([[left, top], [right, top], [right, bottom], [left, bottom]])
-        return self.frame.origin + self.frame.vectors(corners)
+        corners = floats([[left, top], [right, top], [right, bottom], [left, bottom]])
+        return floats(self.frame.origin + self.frame.vectors(corners))
 
     def warp(self, at: Array, blink: float, gaze: tuple[float, float]) -> tuple[Array, Array, Array]:
         """Where to sample for pixels at portrait positions `at` [h, w, 2].
@@ -76,7 +76,9 @@ class EyeWarp:
         """
         local = self.frame.local(at)
         u, v = local[..., 0], local[..., 1]
-        crease, upper, lower, cheek = (self._curve(c, u) for c in (self.crease, self.upper, self.lower, self.cheek))
+        crease, upper, lower, cheek = (
+            self._curve(c, u) for c in (self.crease, self.upper, self.lower, self.cheek)
+        )
         travel = np.clip(lower - upper, 0, None) * np.float32(blink * _SHUT)
         lid, floor = upper + travel * (1 - _LOWER_LID_SHARE), lower - travel * _LOWER_LID_SHARE
         above = crease + (v - crease) * (upper - crease) / np.maximum(lid - crease, 0.5)
@@ -85,18 +87,18 @@ class EyeWarp:
         moved = np.where(v < middle, above, below)
         inside = (v > crease) & (v < cheek) & (u > self.columns[0]) & (u < self.columns[-1])
         skin = np.where(inside, moved, v)
-        ball = np.clip((v - lid) / self.softness + 0.5, 0, 1) * np.clip((floor - v) / self.softness + 0.5, 0, 1)
+        ball = np.clip((v - lid) / self.softness + 0.5, 0, 1) * np.clip(
+            (floor - v) / self.softness + 0.5, 0, 1
+        )
         ball *= np.clip((np.minimum(u - self.columns[0], self.columns[-1] - u)) / (0.06 * self.width), 0, 1)
         skin_at = at + self.frame.vectors(np.dstack([np.zeros_like(u), skin - v]))
-        return skin_at, self._eyeball(at, u, v, gaze), ball.astype(np.float32)
+        return skin_at, self._eyeball(at, u, gaze), floats(ball)
 
     def _curve(self, heights: Array, u: Array) -> Array:
         index = (u - self.columns[0]) / (self.columns[1] - self.columns[0])
-        at = np.dstack([index, np.zeros_like(index)]).astype(np.float32)
-        row = heights[None].astype(np.float32)
-        return np.asarray(cv2.remap(row, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))  # type: ignore
+        return remap(heights[None], floats(np.dstack([index, np.zeros_like(index)])), cv2.INTER_LINEAR)
 
-    def _eyeball(self, at: Array, u: Array, v: Array, gaze: tuple[float, float]) -> Array:
+    def _eyeball(self, at: Array, u: Array, gaze: tuple[float, float]) -> Array:
         # The iris slides; towards the corners the white stays where it is, as on a sphere seen from the front.
         hold = np.clip(1 - (u / (0.5 * self.width)) ** 2, 0, 1)
         reach = np.float32(_GAZE_TO_EYE_WIDTH * self.width)
@@ -106,7 +108,7 @@ class EyeWarp:
 
 def _smooth(curve: Array) -> Array:
     padded = np.pad(curve, 3, mode="edge")
-    kernel = np.float32([1, 3, 6, 7, 6, 3, 1])
-    smooth = np.convolve(padded, kernel / kernel.sum(), mode="valid").astype(np.float32)
+    kernel = floats([1, 3, 6, 7, 6, 3, 1])
+    smooth = floats(np.convolve(padded, kernel / kernel.sum(), mode="valid"))
     smooth[[0, -1]] = curve[[0, -1]]
     return smooth

@@ -8,12 +8,15 @@ Fields are float32 [rows, columns, 2], in pixels, x before y.
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float32]
+
+Pixel = TypeVar("Pixel", np.uint8, np.float32)
 
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels, the last two exclusive."""
@@ -48,7 +51,7 @@ class Grid:
 
     @property
     def _first(self) -> Array:
-        return np.float32(self.origin) + np.float32((self.step - 1) / 2)
+        return floats(self.origin) + floats((self.step - 1) / 2)
 
     def sample(self, field: Array, at: Array) -> Array:
         """`field` at positions `at` (pixels, [..., ..., 2]), linear between nodes, clamped outside."""
@@ -61,18 +64,25 @@ class Grid:
         last = [(end - corner) // self.step + 2 for end, corner in ((x1, left), (y1, top))]
         part = field[first[1] : last[1], first[0] : last[0]]
         size = (part.shape[1] * self.step, part.shape[0] * self.step)
-        pixels = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_LINEAR))
+        pixels = floats(cv2.resize(part, size, interpolation=cv2.INTER_LINEAR))
         x, y = x0 - left - first[0] * self.step, y0 - top - first[1] * self.step
         return pixels[y : y + y1 - y0, x : x + x1 - x0]
 
 
-def remap(image: NDArray[np.generic], at: Array, interpolation: int) -> NDArray[np.generic]:
-    """`image` at float positions `at` [h, w, 2]; edges are repeated."""
-    return np.asarray(cv2.remap(image, at, None, interpolation, borderMode=cv2.BORDER_REPLICATE))  # type: ignore
+def floats(values: ArrayLike) -> Array:
+    """`values` as float32."""
+    return np.asarray(values, np.float32)
 
 
-def spline_matrix(points: Array, at: Array) -> Array:
-    """Thin-plate spline as a matrix: values at `points` [n, 2] to values at `at` [m, 2]; shape [m, n]."""
+def remap(image: NDArray[Pixel], at: Array, interpolation: int, *, clear: bool = False) -> NDArray[Pixel]:
+    """`image` at float positions `at` [h, w, 2]; outside it edges are repeated, or all is zero if `clear`."""
+    border = cv2.BORDER_CONSTANT if clear else cv2.BORDER_REPLICATE
+    x, y = cv2.split(at)
+    return np.asarray(cv2.remap(image, x, y, interpolation, borderMode=border), image.dtype)
+
+
+def spline(points: Array, values: Array, at: Array) -> Array:
+    """The thin-plate spline through `values` [n, c] at `points` [n, 2], evaluated at `at` [m, 2]; shape [m, c]."""
     centre = points.mean(0)
     spread = float(np.sqrt(((points - centre) ** 2).sum(1).mean()))
     source, target = (points - centre) / spread, (at - centre) / spread
@@ -81,17 +91,18 @@ def spline_matrix(points: Array, at: Array) -> Array:
     system[:count, :count] = _kernel(source, source) + _SMOOTHING * np.eye(count)
     system[:count, count:] = _affine(source)
     system[count:, :count] = _affine(source).T
-    inverse = np.linalg.inv(system)[:, :count]
-    return (np.hstack([_kernel(target, source), _affine(target)]) @ inverse).astype(np.float32)
+    known = np.vstack([values, np.zeros((3, values.shape[1]))])
+    weights = floats(np.linalg.solve(system, known))
+    return floats(_kernel(target, source) @ weights[:count] + _affine(target) @ weights[count:])
 
 
-def _kernel(a: Array, b: Array) -> NDArray[np.float64]:
-    squared = ((a[:, None].astype(np.float64) - b[None]) ** 2).sum(-1)
-    return 0.5 * squared * np.log(np.maximum(squared, 1e-12))
+def _kernel(a: Array, b: Array) -> Array:
+    squared = np.square(a[:, None, 0] - b[None, :, 0]) + np.square(a[:, None, 1] - b[None, :, 1])
+    return floats(0.5 * squared * np.log(np.maximum(squared, 1e-12)))
 
 
-def _affine(points: Array) -> NDArray[np.float64]:
-    return np.hstack([np.ones((len(points), 1)), points])
+def _affine(points: Array) -> Array:
+    return floats(np.hstack([np.ones((len(points), 1)), points]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,10 +115,13 @@ class FieldBasis:
     @classmethod
     def from_shapes(cls, grid: Grid, points: Array, shapes: Array, pinned: Array) -> "FieldBasis":
         """Spread `shapes` [k, n, 2] given at `points` [n, 2] over the grid; `pinned` [p, 2] stay where they are."""
+        count, known = shapes.shape[:2]
+        values = np.zeros((known + len(pinned), count, 2), np.float32)
+        values[:known] = shapes.transpose(1, 0, 2)
         nodes = grid.nodes().reshape(-1, 2)
-        matrix = spline_matrix(np.vstack([points, pinned]), nodes)[:, : len(points)]
-        fields = np.einsum("mn,knd->kmd", matrix, shapes, optimize=True)
-        return cls(grid=grid, fields=np.ascontiguousarray(fields.reshape(len(shapes), -1), dtype=np.float32))
+        spread = spline(np.vstack([points, pinned]), values.reshape(len(values), -1), nodes)
+        fields = spread.reshape(len(nodes), count, 2).transpose(1, 0, 2).reshape(count, -1)
+        return cls(grid=grid, fields=np.ascontiguousarray(fields))
 
     def field(self, weights: Array) -> Array:
         """Weighted sum of the shapes' fields."""

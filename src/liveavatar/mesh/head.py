@@ -8,7 +8,7 @@ import numpy as np
 
 from liveavatar.face.portrait import Landmarks
 from liveavatar.mesh.anatomy import CHIN, EYE_CORNERS, FACE_OVAL, FOREHEAD, Frame2D, interocular
-from liveavatar.mesh.field import Array, FieldBasis, Grid, spline_matrix
+from liveavatar.mesh.field import Array, FieldBasis, Grid, floats, spline
 
 DEGREES_OF_FREEDOM = ("yaw", "pitch", "roll", "shift_x", "shift_y", "breath")
 
@@ -33,7 +33,7 @@ def head_basis(landmarks: Landmarks, size: tuple[int, int]) -> FieldBasis:
     hold = 1 - _smoothstep(local[..., 1] - chin, *_NECK)
     hold = hold * (1 - _smoothstep(np.abs(local[..., 0]), *_SIDES))
     depth = _depth(landmarks, frame, nodes) * hold
-    pivot = local - np.float32([0, chin + 0.25])
+    pivot = local - floats([0, chin + 0.25])
     zero, one = np.zeros_like(hold), hold
     chest = 1 - _smoothstep(local[..., 1] - chin, 1.2, 3.0)
     edge = np.clip((size[1] - nodes[..., 1]) / (0.5 * unit), 0, 1)
@@ -55,16 +55,16 @@ def _depth(landmarks: Landmarks, frame: Frame2D, nodes: Array) -> Array:
     oval = landmarks[list(FACE_OVAL)]
     back = float(np.percentile(oval[:, 2], 80))
     height = (back - landmarks[:468, 2]) / unit + 0.35
-    centre = (landmarks[FOREHEAD, :2] + landmarks[CHIN, :2]) / 2
+    centre = floats((landmarks[FOREHEAD, :2] + landmarks[CHIN, :2]) / 2)
     ring = centre + (oval[:, :2] - centre) * 1.45
     points = np.vstack([landmarks[:468:2, :2], ring]).astype(np.float32)
     values = np.concatenate([height[::2], np.full(len(ring), 0.2)]).astype(np.float32)
-    spline = spline_matrix(points, nodes.reshape(-1, 2)) @ values
+    height = spline(points, values[:, None], nodes.reshape(-1, 2))
     inside = np.linalg.norm(frame.local(nodes) - frame.local(centre), axis=-1) / unit
     fade = _smoothstep(inside, 1.0, 1.5)
-    return np.asarray(spline.reshape(inside.shape) * (1 - fade) + 0.2 * fade, dtype=np.float32)
+    return floats(height.reshape(inside.shape) * (1 - fade) + 0.2 * fade)
 
 
 def _smoothstep(x: Array, start: float, end: float) -> Array:
     t = np.clip((x - start) / (end - start), 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
+    return floats(t * t * (3 - 2 * t))

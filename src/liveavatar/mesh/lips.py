@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from liveavatar.face.portrait import Landmarks
 from liveavatar.mesh.anatomy import INNER_LOWER, INNER_UPPER, MOUTH_CORNERS, Frame2D, polyline
-from liveavatar.mesh.field import Array
+from liveavatar.mesh.field import Array, floats, remap
 
 _CLOSED = 0.035
 """An opening up to this many interocular units is taken for closed lips: landmarks are no better than that."""
@@ -40,8 +40,8 @@ class Lips:
         upper = _smooth(polyline(frame, landmarks[list(INNER_UPPER), :2], columns))
         lower = _smooth(polyline(frame, landmarks[list(INNER_LOWER), :2], columns))
         if float((lower - upper).max()) <= _CLOSED * unit:
-            upper = lower = _seam(frame, columns, (upper + lower) / 2, luma, reach=0.03 * unit)
-        lower = np.maximum(lower, upper)
+            upper = lower = _seam(frame, columns, floats((upper + lower) / 2), luma, reach=0.03 * unit)
+        lower = floats(np.maximum(lower, upper))
         return cls(frame=frame, columns=columns, upper=upper, lower=lower, softness=max(0.9, 0.008 * unit))
 
     @property
@@ -56,7 +56,7 @@ class Lips:
 
     def upper_share(self, at: Array) -> Array:
         """1 above the lips, 0 below, at portrait positions [h, w, 2]."""
-        return self._side(at, (self.upper + self.lower) / 2)
+        return self._side(at, floats((self.upper + self.lower) / 2))
 
     def layers(self, upper_at: Array, lower_at: Array) -> tuple[Array, Array]:
         """Opacity of the upper and of the lower side, [h, w] each, given where each side's pixels come from.
@@ -70,41 +70,39 @@ class Lips:
     def inside(self, at: Array) -> Array:
         """Share of each portrait position [h, w, 2] that lies between the portrait's own lips."""
         between = (1 - self._side(at, self.upper)) * self._side(at, self.lower)
-        return np.asarray(self._within(at) * between, dtype=np.float32)
+        return floats(self._within(at) * between)
 
     def _within(self, at: Array) -> Array:
         u = self.frame.local(at)[..., 0]
-        return np.clip((self.half_width - np.abs(u)) / self.softness, 0, 1)
+        return floats(np.clip((self.half_width - np.abs(u)) / self.softness, 0, 1))
 
     def _side(self, at: Array, edge: Array) -> Array:
         local = self.frame.local(at)
         u, v = local[..., 0], local[..., 1]
         index = (u - self.columns[0]) / (self.columns[1] - self.columns[0])
-        where = np.dstack([index, np.zeros_like(index)]).astype(np.float32)
-        border = cv2.BORDER_REPLICATE
-        height = np.asarray(cv2.remap(edge[None], where, None, cv2.INTER_LINEAR, borderMode=border))  # type: ignore
+        height = remap(edge[None], floats(np.dstack([index, np.zeros_like(index)])), cv2.INTER_LINEAR)
         beyond = np.maximum(np.abs(u) - self.half_width, 0)
-        return np.clip(0.5 - (v - height) / (self.softness + _MELT * beyond), 0, 1).astype(np.float32)
+        return floats(np.clip(0.5 - (v - height) / (self.softness + _MELT * beyond), 0, 1))
 
 
 def _smooth(curve: Array) -> Array:
-    kernel = np.float32([1, 2, 3, 2, 1]) / np.float32(9)
-    smooth = np.convolve(np.pad(curve, 2, mode="edge"), kernel, mode="valid").astype(np.float32)
+    kernel = floats([1, 2, 3, 2, 1]) / 9
+    smooth = floats(np.convolve(np.pad(curve, 2, mode="edge"), kernel, mode="valid"))
     smooth[[0, -1]] = curve[[0, -1]]
     return smooth
 
 
 def _seam(frame: Frame2D, columns: Array, guess: Array, luma: NDArray[np.uint8], reach: float) -> Array:
-    """The dark line between closed lips: per column the darkest height within `reach`, held to the guess and smoothed."""
+    """The dark line between closed lips: in each column the darkest height within `reach` of the guess, smoothed."""
     offsets = np.linspace(-reach, reach, 25, dtype=np.float32)
     local = np.dstack([np.broadcast_to(columns, (25, len(columns))), guess[None] + offsets[:, None]])
-    at = (frame.origin + frame.vectors(local)).astype(np.float32)
+    at = floats(frame.origin + frame.vectors(floats(local)))
     soft = cv2.GaussianBlur(luma, (0, 0), max(0.5, 0.15 * reach))
-    dark = np.asarray(cv2.remap(soft, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))  # type: ignore
-    cost = dark.astype(np.float32) + 12 * (offsets[:, None] / reach) ** 2
-    found = guess + offsets[np.argmin(cost, 0)]
+    dark = remap(floats(soft), at, cv2.INTER_LINEAR)
+    cost = dark + 12 * (offsets[:, None] / reach) ** 2
+    found = floats(guess + offsets[np.argmin(cost, 0)])
     for _ in range(3):
         found = _smooth(found)
     # At the corners the shadow of the cheek is darker than the seam: trust the landmarks there.
     trust = np.clip(3 * (1 - np.abs(columns) / columns[-1]), 0, 1)
-    return np.asarray(trust * found + (1 - trust) * guess, dtype=np.float32)
+    return floats(trust * found + (1 - trust) * guess)

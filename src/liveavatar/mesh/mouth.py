@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.mesh.field import Array
+from liveavatar.mesh.field import Array, floats, remap
 
 _MM = 1 / 90
 """A millimetre in interocular units: the outer eye corners of adults are about 90 mm apart (Farkas 1994)."""
@@ -45,9 +45,8 @@ class Texture:
     def sample(self, u: Array, v: Array) -> Array:
         """Colour at positions of the mouth frame, in interocular units."""
         height, width = self.rgba.shape[:2]
-        at = np.dstack([u * self.scale + (width - 1) / 2, v * self.scale + (height - 1) / 2]).astype(np.float32)
-        border = cv2.BORDER_CONSTANT
-        return np.asarray(cv2.remap(self.rgba, at, None, cv2.INTER_LINEAR, borderMode=border))  # type: ignore
+        at = np.dstack([u * self.scale + (width - 1) / 2, v * self.scale + (height - 1) / 2])
+        return remap(self.rgba, floats(at), cv2.INTER_LINEAR, clear=True)
 
 
 def paint_teeth(colour: Array, unit: float, *, upper: bool) -> Texture:
@@ -88,13 +87,13 @@ def _canvas(unit: float) -> tuple[Array, Array]:
     u = (np.arange(columns, dtype=np.float32) - (columns - 1) / 2) * step
     v = (np.arange(rows, dtype=np.float32) - (rows - 1) / 2) * step
     grid = np.meshgrid(u, v)
-    return grid[0].astype(np.float32), grid[1].astype(np.float32)
+    return floats(grid[0]), floats(grid[1])
 
 
 def _texture(rgb: Array, alpha: Array, unit: float) -> Texture:
-    rgba = np.dstack([rgb * alpha[..., None], alpha]).astype(np.float32)
+    rgba = floats(np.dstack([rgb * alpha[..., None], alpha]))
     size = (rgba.shape[1] // _OVERSAMPLING, rgba.shape[0] // _OVERSAMPLING)
-    return Texture(rgba=np.asarray(cv2.resize(rgba, size, interpolation=cv2.INTER_AREA)), scale=unit)
+    return Texture(rgba=floats(cv2.resize(rgba, size, interpolation=cv2.INTER_AREA)), scale=unit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +105,12 @@ class OwnTeeth:
 
     def sample(self, at: Array) -> Array:
         """Colour at picture positions [h, w, 2]."""
-        shifted = at - np.float32(self.origin)
-        border = cv2.BORDER_CONSTANT
-        return np.asarray(cv2.remap(self.rgba, shifted, None, cv2.INTER_CUBIC, borderMode=border))  # type: ignore
+        return remap(self.rgba, at - floats(self.origin), cv2.INTER_CUBIC, clear=True)
 
 
-def find_own_teeth(patch: NDArray[np.uint8], inside: Array, skin: float, origin: tuple[int, int]) -> OwnTeeth | None:
+def find_own_teeth(
+    patch: NDArray[np.uint8], inside: Array, skin: float, origin: tuple[int, int]
+) -> OwnTeeth | None:
     """Cut the visible teeth out of a portrait's open mouth, or None when it shows too few to use.
 
     Args:
@@ -121,15 +120,15 @@ def find_own_teeth(patch: NDArray[np.uint8], inside: Array, skin: float, origin:
         origin: position of the patch in the picture.
     """
     rgb = patch.astype(np.float32)
-    luma = rgb @ np.float32([0.2126, 0.7152, 0.0722])
+    luma = rgb @ floats([0.2126, 0.7152, 0.0722])
     redness = (rgb[..., 0] - rgb[..., 1]) / np.maximum(luma, 1)
     bright = np.clip((luma / max(skin, 1) - 0.55) / 0.2, 0, 1)
     pale = np.clip((0.42 - redness) / 0.12, 0, 1)
-    alpha = (bright * pale * inside).astype(np.float32)
+    alpha = floats(bright * pale * inside)
     if alpha.sum() < max(12.0, 0.15 * float(inside.sum())):
         return None
-    alpha = np.asarray(cv2.GaussianBlur(alpha, (0, 0), 0.6))
-    return OwnTeeth(rgba=np.dstack([rgb * alpha[..., None], alpha]).astype(np.float32), origin=origin)
+    alpha = floats(cv2.GaussianBlur(alpha, (0, 0), 0.6))
+    return OwnTeeth(rgba=floats(np.dstack([rgb * alpha[..., None], alpha])), origin=origin)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,15 +162,12 @@ class Interior:
         colour = _over(self.upper.sample(u, v - self.upper_edge), colour)
         if self.own is not None:
             colour = _over(self.own.sample(picture), colour)
-        return np.asarray(colour * self._shadow(opening)[..., None], dtype=np.float32)
+        return floats(colour * self._shadow(opening)[..., None])
 
     def _shadow(self, opening: Array) -> Array:
         blurred = cv2.GaussianBlur(opening, (0, 0), max(0.6, 0.035 * self.upper.scale))
-        return np.clip(0.45 + 1.0 * np.asarray(blurred), 0.5, 1.0).astype(np.float32)
+        return floats(np.clip(0.45 + floats(blurred), 0.5, 1.0))
 
 
 def _over(top: Array, below: Array) -> Array:
-    return np.asarray(top[..., :3] + below * (1 - top[..., 3:]), dtype=np.float32)
-
-
-__all__ = ["Interior", "OwnTeeth", "Texture", "Tint", "find_own_teeth", "paint_teeth", "paint_tongue"]
+    return floats(top[..., :3] + below * (1 - top[..., 3:]))

@@ -9,11 +9,11 @@ from liveavatar.frames import Picture
 from liveavatar.mesh.anatomy import CHIN, EYE_CORNERS, EYES, FACE_OVAL, LOWER_LIP, UPPER_LIP, interocular
 from liveavatar.mesh.compose import Stage, pixels
 from liveavatar.mesh.eyes import EyeWarp
-from liveavatar.mesh.field import Array, Box, FieldBasis, Grid
+from liveavatar.mesh.field import Array, Box, FieldBasis, Grid, floats
 from liveavatar.mesh.head import head_basis
 from liveavatar.mesh.lips import Lips
-from liveavatar.mesh.rig import UPPER_SHARE
 from liveavatar.mesh.mouth import Interior, OwnTeeth, Tint, find_own_teeth, paint_teeth, paint_tongue
+from liveavatar.mesh.rig import UPPER_SHARE
 
 _CHEEKS = (50, 280, 205, 425, 101, 330)
 _LIP_SKIN = (0, 17, 37, 267, 84, 314)
@@ -34,7 +34,7 @@ def prepare(portrait: Portrait, shapes: Array) -> Stage:
     height, width = rgb.shape[:2]
     lips = Lips.of(landmarks, unit, cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.uint8))
     grid = _face_grid(landmarks, unit)
-    upper, lower = _face_bases(grid, landmarks, shapes, lips, unit)
+    upper, lower = _face_bases(grid, landmarks, shapes, lips)
     eyes = (EyeWarp.of(EYES[0], landmarks), EyeWarp.of(EYES[1], landmarks))
     person, background, matte = separate(rgb, portrait.matte)
     size = (width, height)
@@ -46,7 +46,10 @@ def prepare(portrait: Portrait, shapes: Array) -> Stage:
         moving=_moving(head, matte),
         face_box=_clip(grid.box, size),
         mouth_box=_clip(_mouth_box(lips, unit), size),
-        eye_boxes=(_clip(_grow(eyes[0].box, _REACH * unit), size), _clip(_grow(eyes[1].box, _REACH * unit), size)),
+        eye_boxes=(
+            _clip(_grow(eyes[0].box, _REACH * unit), size),
+            _clip(_grow(eyes[1].box, _REACH * unit), size),
+        ),
         head=head,
         upper=upper,
         lower=lower,
@@ -65,9 +68,7 @@ def _face_grid(landmarks: Landmarks, unit: float) -> Grid:
     return Grid(origin=(int(low[0]), int(low[1])), step=step, columns=columns, rows=rows)
 
 
-def _face_bases(
-    grid: Grid, landmarks: Landmarks, shapes: Array, lips: Lips, unit: float
-) -> tuple[FieldBasis, FieldBasis]:
+def _face_bases(grid: Grid, landmarks: Landmarks, shapes: Array, lips: Lips) -> tuple[FieldBasis, FieldBasis]:
     """The same shapes spread twice: as the upper lip carries them, and as the lower lip does."""
     points = landmarks[:468, :2]
     local = lips.frame.local(points)
@@ -99,16 +100,16 @@ def _pins(grid: Grid, landmarks: Landmarks) -> Array:
 def _interior(rgb: Picture, landmarks: Landmarks, lips: Lips, unit: float) -> Interior:
     skin = _colour(rgb, landmarks, _CHEEKS)
     lip = _colour(rgb, landmarks, _LIP_SKIN)
-    light = float(skin @ np.float32([0.2126, 0.7152, 0.0722]))
+    light = float(skin @ floats([0.2126, 0.7152, 0.0722]))
     own = _own_teeth(rgb, lips, unit, light)
     warmth = (skin / light) ** np.float32(0.3)
-    white = np.float32([1.0, 0.97, 0.9]) * warmth * np.float32(min(1.3 * light, 235.0))
+    white = floats([1.0, 0.97, 0.9]) * warmth * np.float32(min(1.3 * light, 235.0))
     teeth = white if own is None else _mean_colour(own)
-    flesh = 0.4 * lip + 0.6 * skin * np.float32([1.0, 0.72, 0.7])
+    flesh = 0.4 * lip + 0.6 * skin * floats([1.0, 0.72, 0.7])
     tint = Tint(
         teeth=np.asarray(teeth, np.float32),
         tongue=np.asarray(flesh, np.float32),
-        cavity=np.asarray(flesh * np.float32([0.2, 0.13, 0.13]), np.float32),
+        cavity=np.asarray(flesh * floats([0.2, 0.13, 0.13]), np.float32),
     )
     upper_lip, lower_lip = (float(lips.frame.local(landmarks[point, :2])[1]) / unit for point in (13, 14))
     seam = upper_lip + UPPER_SHARE * max(lower_lip - upper_lip, 0.0)
@@ -137,7 +138,7 @@ def _mean_colour(own: OwnTeeth) -> Array:
 def _colour(rgb: Picture, landmarks: Landmarks, points: tuple[int, ...]) -> Array:
     height, width = rgb.shape[:2]
     at = np.clip(np.rint(landmarks[list(points), :2]).astype(int), 0, [width - 1, height - 1])
-    return np.median(rgb[at[:, 1], at[:, 0]].astype(np.float32), axis=0)
+    return floats(np.median(rgb[at[:, 1], at[:, 0]], axis=0))
 
 
 def _moving(head: FieldBasis, matte: NDArray[np.uint8]) -> Box:
@@ -181,7 +182,7 @@ def _continue(rgb: Picture, known: Array) -> Picture:
 
 def _mouth_box(lips: Lips, unit: float) -> tuple[float, float, float, float]:
     half, up, down = 1.45 * lips.half_width, 0.3 * unit, 0.6 * unit
-    corners = np.float32([[-half, -up], [half, -up], [half, down], [-half, down]])
+    corners = floats([[-half, -up], [half, -up], [half, down], [-half, down]])
     return _grow(lips.frame.origin + lips.frame.vectors(corners), _REACH * unit)
 
 
