@@ -1,0 +1,321 @@
+# ruff: noqa: N803  (names carry their shape, by the legend below)
+"""The Wan 2.1 video autoencoder: 8x8 pixels of four frames become one latent of 16 channels, and back.
+
+Every temporal layer is causal, so video goes through in pieces: the first frame alone, then four at a time; the
+first latent alone, then any number at a time. What a layer must remember between pieces is its last input
+frames. It is held in a `Past`, which belongs to one encoding or one decoder session and never to the module.
+
+Legend: B batch, C channels, T time, H height, W width. Pixels are RGB in -1…1; a latent has 1/8 of their
+height and width, and latents are normalised channel by channel with the statistics of the training data.
+Module names are those of the official `Wan2.1_VAE.pth`. Source: Wan 2.1 (arXiv 2503.20314), section 4.1.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from liveavatar.errors import OptionError
+
+LATENT_MEAN = (-0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508,
+               0.4134, -0.0715, 0.5517, -0.3632, -0.1922, -0.9497, 0.2503, -0.2921)  # fmt: skip
+LATENT_STD = (2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
+              3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160)  # fmt: skip
+
+FRAMES_PER_LATENT = 4
+PIXELS_PER_LATENT = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VAEConfig:
+    """Widths of the autoencoder; `multipliers` has one entry a stage, and each step between two halves the picture."""
+
+    width: int = 96
+    multipliers: tuple[int, ...] = (1, 2, 4, 4)
+    halves_time: tuple[bool, ...] = (False, True, True)
+    blocks_per_stage: int = 2
+    latent_channels: int = 16
+
+    def __post_init__(self) -> None:
+        if len(self.halves_time) != len(self.multipliers) - 1:
+            raise OptionError(
+                "halves_time needs one entry for each step between stages", "correct the VAEConfig"
+            )
+        if self.latent_channels != len(LATENT_MEAN):
+            raise OptionError("the statistics are of 16 latent channels", "set latent_channels=16")
+
+
+class Past:
+    """What the causal layers of one stream remember: for each layer the last frames it was given."""
+
+    def __init__(self) -> None:
+        self._frames: dict[nn.Module, Tensor] = {}
+
+    def extend(self, layer: nn.Module, x_BCTHW: Tensor, keep: int, fill: int) -> Tensor:
+        """`x` with the frames before it in front (`fill` black ones at the start); its last `keep` are remembered."""
+        before = self._frames.get(layer)
+        if before is None:
+            before = x_BCTHW.new_zeros((*x_BCTHW.shape[:2], fill, *x_BCTHW.shape[3:]))
+        whole = torch.cat([before, x_BCTHW], dim=2)
+        self._frames[layer] = whole[:, :, -keep:].clone()
+        return whole
+
+    def begun(self, layer: nn.Module) -> bool:
+        """Whether `layer` remembers anything."""
+        return layer in self._frames
+
+    def mark(self, layer: nn.Module, frames_BCTHW: Tensor) -> None:
+        """Let `layer` remember `frames`."""
+        self._frames[layer] = frames_BCTHW
+
+
+class RMSNorm(nn.Module):
+    """Scales the channel vector of each position to root mean square 1, then by `gamma`; `axes` follow the channels."""
+
+    def __init__(self, channels: int, axes: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(channels, *[1] * axes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same shape."""
+        unit: Tensor = functional.normalize(x, dim=1)
+        return unit * math.sqrt(len(self.gamma)) * self.gamma
+
+
+class CausalConv(nn.Conv3d):
+    """A 3-d convolution that sees no later frame: two frames of past stand in for the missing padding in time."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int, int]) -> None:
+        super().__init__(inputs, outputs, kernel, padding=(0, kernel[1] // 2, kernel[2] // 2))
+
+    def forward(self, x_BCTHW: Tensor, past: Past) -> Tensor:  # type: ignore[override]
+        """As many frames as came in."""
+        return super().forward(past.extend(self, x_BCTHW, keep=2, fill=2))
+
+
+class ResidualBlock(nn.Module):
+    """Twice norm, SiLU and causal convolution, added to the input."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.residual = nn.ModuleDict({
+            "0": RMSNorm(inputs, 3), "2": CausalConv(inputs, outputs, (3, 3, 3)),
+            "3": RMSNorm(outputs, 3), "6": CausalConv(outputs, outputs, (3, 3, 3)),
+        })  # fmt: skip
+        self.shortcut = nn.Conv3d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+
+    def forward(self, x_BCTHW: Tensor, past: Past) -> Tensor:
+        """As many frames as came in, with the block's number of channels."""
+        y = self.residual["2"](functional.silu(self.residual["0"](x_BCTHW)), past)
+        y = self.residual["6"](functional.silu(self.residual["3"](y)), past)
+        return self.shortcut(x_BCTHW) + y  # type: ignore[no-any-return]
+
+
+class FrameAttention(nn.Module):
+    """Attention with one head among the positions of each frame."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = RMSNorm(channels, 2)
+        self.to_qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.proj = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x_BCTHW: Tensor, _past: Past) -> Tensor:
+        """Same shape."""
+        frames = _fold_time(x_BCTHW)
+        q, k, v = self.to_qkv(self.norm(frames)).flatten(2).transpose(1, 2)[:, None].chunk(3, dim=-1)
+        mixed = functional.scaled_dot_product_attention(q, k, v)[:, 0].transpose(1, 2)
+        return x_BCTHW + _unfold_time(self.proj(mixed.reshape(frames.shape)), len(x_BCTHW))
+
+
+class Downsample(nn.Module):
+    """Halves height and width, and time too if asked: after the first frame, every second frame of three is kept."""
+
+    def __init__(self, channels: int, halves_time: bool) -> None:
+        super().__init__()
+        self.resample = nn.ModuleDict({"1": nn.Conv2d(channels, channels, 3, stride=2)})
+        if halves_time:
+            self.time_conv = nn.Conv3d(channels, channels, (3, 1, 1), stride=(2, 1, 1))
+        self._halves_time = halves_time
+
+    def forward(self, x_BCTHW: Tensor, past: Past) -> Tensor:
+        """Half the height and width; half the frames too, if asked."""
+        frames = functional.pad(_fold_time(x_BCTHW), (0, 1, 0, 1))
+        x = _unfold_time(self.resample["1"](frames), len(x_BCTHW))
+        if not self._halves_time:
+            return x
+        first = not past.begun(self)
+        whole = past.extend(self, x, keep=1, fill=0)
+        return whole if first else self.time_conv(whole)
+
+
+class Upsample(nn.Module):
+    """Doubles height and width and halves the channels; doubles time too if asked, but for the first frame."""
+
+    def __init__(self, channels: int, doubles_time: bool) -> None:
+        super().__init__()
+        self.resample = nn.ModuleDict({"1": nn.Conv2d(channels, channels // 2, 3, padding=1)})
+        if doubles_time:
+            self.time_conv = CausalConv(channels, 2 * channels, (3, 1, 1))
+        self._doubles_time = doubles_time
+
+    def forward(self, x_BCTHW: Tensor, past: Past) -> Tensor:
+        """Twice the height and width, half the channels; twice the frames too, if asked."""
+        x = self._double_time(x_BCTHW, past) if self._doubles_time else x_BCTHW
+        frames = functional.interpolate(_fold_time(x), scale_factor=2.0, mode="nearest-exact")
+        return _unfold_time(self.resample["1"](frames), len(x))
+
+    def _double_time(self, x_BCTHW: Tensor, past: Past) -> Tensor:
+        if not past.begun(self):
+            past.mark(self, x_BCTHW[:, :, :0])  # the first frame stays one, and its successors do not see it
+            return x_BCTHW
+        even, odd = self.time_conv(x_BCTHW, past).chunk(2, dim=1)
+        return torch.stack([even, odd], dim=3).flatten(2, 3)
+
+
+class _Coder(nn.Module):
+    """What encoder and decoder share: convolution, a run of blocks, norm and convolution."""
+
+    conv1: CausalConv
+    head: nn.ModuleDict
+
+    def _run(self, x_BCTHW: Tensor, past: Past, blocks: Iterator[nn.Module]) -> Tensor:
+        x = self.conv1(x_BCTHW, past)
+        for block in blocks:
+            x = block(x, past)
+        return self.head["2"](functional.silu(self.head["0"](x)), past)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def _middle(channels: int) -> nn.ModuleList:
+        return nn.ModuleList([
+            ResidualBlock(channels, channels), FrameAttention(channels), ResidualBlock(channels, channels)
+        ])  # fmt: skip
+
+    @staticmethod
+    def _head(inputs: int, outputs: int) -> nn.ModuleDict:
+        return nn.ModuleDict({"0": RMSNorm(inputs, 3), "2": CausalConv(inputs, outputs, (3, 3, 3))})
+
+
+class Encoder(_Coder):
+    """Pixels to the mean and log-variance of the latent."""
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        widths = [config.width * m for m in (1, *config.multipliers)]
+        self.conv1 = CausalConv(3, widths[0], (3, 3, 3))
+        self.downsamples = nn.ModuleList()
+        for stage, (inputs, outputs) in enumerate(pairwise(widths)):
+            for block in range(config.blocks_per_stage):
+                self.downsamples.append(ResidualBlock(outputs if block else inputs, outputs))
+            if stage < len(config.halves_time):
+                self.downsamples.append(Downsample(outputs, config.halves_time[stage]))
+        self.middle = self._middle(widths[-1])
+        self.head = self._head(widths[-1], 2 * config.latent_channels)
+
+    def forward(self, video_BCTHW: Tensor, past: Past) -> Tensor:
+        """Mean and log-variance [B, 32, t, H/8, W/8]."""
+        return self._run(video_BCTHW, past, iter([*self.downsamples, *self.middle]))
+
+
+class Decoder(_Coder):
+    """A latent to pixels."""
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        widths = [config.width * m for m in (config.multipliers[-1], *reversed(config.multipliers))]
+        doubles_time = config.halves_time[::-1]
+        self.conv1 = CausalConv(config.latent_channels, widths[0], (3, 3, 3))
+        self.middle = self._middle(widths[0])
+        self.upsamples = nn.ModuleList()
+        for stage, (inputs, outputs) in enumerate(pairwise(widths)):
+            first = inputs // 2 if stage else inputs  # an upsampler halved the channels
+            for block in range(config.blocks_per_stage + 1):
+                self.upsamples.append(ResidualBlock(outputs if block else first, outputs))
+            if stage < len(doubles_time):
+                self.upsamples.append(Upsample(outputs, doubles_time[stage]))
+        self.head = self._head(widths[-1], 3)
+
+    def forward(self, latent_BCTHW: Tensor, past: Past) -> Tensor:
+        """Pixels [B, 3, t, 8H, 8W], not yet limited to -1…1."""
+        return self._run(latent_BCTHW, past, iter([*self.middle, *self.upsamples]))
+
+
+class VAE(nn.Module):
+    """The autoencoder; holds weights only. Takes any dtype, computes in that of its weights, returns float32."""
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        channels = config.latent_channels
+        self.encoder = Encoder(config)
+        self.conv1 = nn.Conv3d(2 * channels, 2 * channels, 1)
+        self.conv2 = nn.Conv3d(channels, channels, 1)
+        self.decoder = Decoder(config)
+
+    @torch.no_grad()
+    def encode(self, video_BCTHW: Tensor) -> Tensor:
+        """Normalised latents [B, 16, 1 + (T-1)//4, H/8, W/8] of a video [B, 3, T, H, W] in -1…1.
+
+        The first frame has a latent of its own; frames after the last whole group of four have none.
+
+        Raises:
+            OptionError: no frame, or height and width are not multiples of 8.
+        """
+        if video_BCTHW.shape[2] < 1 or any(side % PIXELS_PER_LATENT for side in video_BCTHW.shape[3:]):
+            raise OptionError(f"a video of shape {tuple(video_BCTHW.shape)} cannot be encoded",
+                              "give at least one frame whose sides are multiples of 8")  # fmt: skip
+        past = Past()
+        video = video_BCTHW.to(self.conv1.weight.dtype)
+        groups = [self.encoder(group, past) for group in _groups_of_frames(video)]
+        mean = self.conv1(torch.cat(groups, dim=2)).chunk(2, dim=1)[0].float()
+        return (mean - _channelwise(LATENT_MEAN, mean)) / _channelwise(LATENT_STD, mean)  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def decode(self, latent_BCTHW: Tensor) -> Tensor:
+        """Video [B, 3, 4T-3, 8H, 8W] in -1…1 of normalised latents [B, 16, T, H, W]."""
+        return StreamingDecoder(self).push(latent_BCTHW)
+
+
+class StreamingDecoder:
+    """Decodes latents as they come; pieces of any length give the frames of the whole, bit for bit."""
+
+    def __init__(self, vae: VAE) -> None:
+        self._vae = vae
+        self._past = Past()
+
+    @torch.no_grad()
+    def push(self, latent_BCTHW: Tensor) -> Tensor:
+        """The next frames [B, 3, n, 8H, 8W] in -1…1 of latents [B, 16, T, H, W].
+
+        n is 4T, or 4T-3 in the first call: the first latent is one frame.
+        """
+        std, mean = (_channelwise(values, latent_BCTHW) for values in (LATENT_STD, LATENT_MEAN))
+        decoded = self._vae.conv2((latent_BCTHW * std + mean).to(self._vae.conv2.weight.dtype))
+        # one latent at a time: kernels choose their order of summation by the length, and bits must not depend on it
+        frames = [self._vae.decoder(latent, self._past) for latent in decoded.split(1, dim=2)]
+        return torch.cat(frames, dim=2).float().clamp(-1, 1)
+
+    def reset(self) -> None:
+        """Forget the past: the next latent is the first of a new video."""
+        self._past = Past()
+
+
+def _groups_of_frames(video_BCTHW: Tensor) -> Iterator[Tensor]:
+    yield video_BCTHW[:, :, :1]
+    for start in range(1, video_BCTHW.shape[2] - FRAMES_PER_LATENT + 1, FRAMES_PER_LATENT):
+        yield video_BCTHW[:, :, start : start + FRAMES_PER_LATENT]
+
+
+def _channelwise(values: tuple[float, ...], like: Tensor) -> Tensor:
+    return like.new_tensor(values).view(1, -1, 1, 1, 1)
+
+
+def _fold_time(x_BCTHW: Tensor) -> Tensor:
+    return x_BCTHW.transpose(1, 2).flatten(0, 1)
+
+
+def _unfold_time(frames: Tensor, batch: int) -> Tensor:
+    return frames.view(batch, -1, *frames.shape[1:]).transpose(1, 2)
