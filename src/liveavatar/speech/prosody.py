@@ -31,6 +31,8 @@ ENERGY_RANGE = 40.0
 
 def find_pitch(windows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Hertz of each window of sound [n, 800]; 0 where there is no clear period."""
+    if not len(windows):
+        return np.zeros(0, np.float32)
     similarity = _square_difference(windows.reshape(len(windows), WINDOW // 2, 2).mean(axis=2))
     middle = similarity[:, 1:-1]
     peaks = (middle >= similarity[:, :-2]) & (middle > similarity[:, 2:]) & (middle > CLARITY)

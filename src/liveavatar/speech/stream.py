@@ -83,23 +83,18 @@ class SpeechStream:
     def _listen(self, first: int, last: int) -> Speech:
         """Hear steps [first, last), all of one block; emit the steps DELAY earlier that are not negative."""
         block, rows = first // BLOCK * BLOCK, slice(first % BLOCK, first % BLOCK + last - first)
-        mel = features.log_mel(self._windows(block, features.WINDOW))[rows]
+        mel = features.log_mel(self._windows(block, BLOCK, features.WINDOW))[rows]
         level = features.loudness(mel)
         reference = self._reference.follow(level)
         self._levels = np.concatenate([self._levels, np.stack([level, reference], axis=1)])
         visemes, controls = self._articulation.push(features.relative(mel, reference), rows.start)
-        hertz = prosody.find_pitch(self._windows(block - DELAY, prosody.WINDOW))[rows]
         early = max(0, min(DELAY - first, last - first))
-        return self._describe(first - DELAY + early, visemes[early:], controls[early:], hertz[early:])
+        return self._describe(first - DELAY + early, visemes[early:], controls[early:])
 
-    def _describe(
-        self,
-        start: int,
-        visemes: NDArray[np.float32],
-        controls: NDArray[np.float32],
-        hertz: NDArray[np.float32],
-    ) -> Speech:
-        levels, self._levels = self._levels[: len(hertz)], self._levels[len(hertz) :]
+    def _describe(self, start: int, visemes: NDArray[np.float32], controls: NDArray[np.float32]) -> Speech:
+        count = len(visemes)
+        hertz = prosody.find_pitch(self._windows(start, count, prosody.WINDOW))
+        levels, self._levels = self._levels[:count], self._levels[count:]
         sung = self._prosody.follow(hertz, levels[:, 0], levels[:, 1])
         return Speech(
             start=start,
@@ -118,11 +113,11 @@ class SpeechStream:
             out[i] = self._speaking
         return out
 
-    def _windows(self, step: int, size: int) -> NDArray[np.float32]:
-        """Windows of `size` samples centred on BLOCK steps from `step` on; sound not heard yet is zero."""
+    def _windows(self, step: int, count: int, size: int) -> NDArray[np.float32]:
+        """Windows of `size` samples centred on `count` steps from `step` on; sound not heard yet is zero."""
         origin = self._heard - len(self._sound)
         first = step * STEP + (STEP - size) // 2 - origin
-        span = self._sound[first : first + (BLOCK - 1) * STEP + size]
-        padded = np.zeros((BLOCK - 1) * STEP + size, np.float32)
+        padded = np.zeros(max(0, count - 1) * STEP + size, np.float32)
+        span = self._sound[first : first + len(padded)]
         padded[: len(span)] = span
-        return sliding_window_view(padded, size)[::STEP]
+        return sliding_window_view(padded, size)[::STEP][:count]
