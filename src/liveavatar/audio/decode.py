@@ -85,9 +85,8 @@ class AudioStream:
                 raise self._nothing()
             self.info = self._describe(self._first)
             if self.info.rate not in RATES:
-                raise AudioError(
-                    f"{path.name} runs at {self.info.rate} Hz, which is no rate of sound", _CONVERT
-                )
+                problem = f"{path.name} runs at {self.info.rate} Hz, which is no rate of sound"
+                raise AudioError(problem, "export it again at 16000 Hz or more")
             on_error.pop_all()
 
     def __enter__(self) -> Self:
@@ -243,7 +242,7 @@ def open_container(path: Path) -> InputContainer:
     try:
         return av.open(f"file:{path}", "r", options={"protocol_whitelist": "file"}, metadata_errors="ignore")
     except av.error.FFmpegError as error:
-        raise AudioError(f"{path.name} is not a sound file that can be read", _CONVERT) from error
+        raise AudioError(f"{path.name} is damaged, or not a sound file", _CONVERT) from error
 
 
 def _check_file(path: Path) -> None:
@@ -266,10 +265,10 @@ def _pick_stream(container: InputContainer, path: Path) -> AvAudioStream:
     if not isinstance(stream, AvAudioStream):
         raise AudioError(f"{path.name} has no sound", "choose a file with a sound track")
     context = stream.codec_context
-    if stream.codec_tag in _PROTECTED:
-        raise AudioError(f"{path.name} is copy-protected", "use a copy without protection")
     if context is None:
         raise AudioError(f"the sound of {path.name} is in an unknown format", _CONVERT)
+    if context.codec_tag in _PROTECTED:
+        raise AudioError(f"{path.name} is copy-protected", "use a copy without protection")
     return stream
 
 

@@ -19,7 +19,7 @@ from liveavatar.timeline import round_half_up
 TOLERANCE = Fraction(15, 1000)
 """Seconds a stamp may be off the count: above the jitter of containers, below one lost Opus packet."""
 
-MAX_OVERLAP = Fraction(1)
+MAX_OVERLAP = Fraction(1, 4)
 """Seconds; a stamp further back than this is a clock that was set back, not an overlap."""
 
 MAX_GAP = Fraction(10)
