@@ -14,7 +14,7 @@ Sizes and rhythms, where they come from:
 """
 
 import math
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from random import Random
 
@@ -35,8 +35,8 @@ class HeadPose:
 
     Angles are in radians: `yaw` to the right of the picture, `pitch` down, `roll` clockwise; gaze likewise,
     relative to the head. Shifts go right and down, in distances of the outer eye corners. `blink_left` is the
-    subject's left eye, on the right of the picture; 1 is shut. `brow` raises, `squint` narrows, `breath` is how
-    full the chest is; all within 0…1.
+    subject's left eye, on the right of the picture; 1 is shut. `brow` raises, `squint` narrows, `breath` is
+    how full the chest is; all within 0…1.
     """
 
     yaw: float
@@ -53,9 +53,6 @@ class HeadPose:
     breath: float
 
 
-REST = HeadPose(**dict.fromkeys((field.name for field in fields(HeadPose)), 0.0))
-
-
 class Motion:
     """The motion of one head. `step` is called once for each frame, in order."""
 
@@ -66,7 +63,7 @@ class Motion:
         self._life = _Life(seed)
         self._frame = 0
         self._ticks = 0
-        self._before = self._now = astuple(REST)
+        self._before = self._now = (0.0,) * len(fields(HeadPose))
 
     def step(self, energy: float, pitch: float, emphasis: float, speaking: float) -> HeadPose:
         """The pose at the start of the next frame, given the speech during it.
@@ -80,7 +77,7 @@ class Motion:
         time = Fraction(self._frame * TICKS) / self._fps
         voice = _Voice(energy=energy, pitch=pitch, emphasis=emphasis, speaking=speaking)
         while self._ticks < time:
-            self._before, self._now = self._now, astuple(self._life.tick(voice, self._amount))
+            self._before, self._now = self._now, self._life.tick(voice, self._amount)
             self._ticks += 1
         self._frame += 1
         share = float(1 - (self._ticks - time))
@@ -108,28 +105,28 @@ class _Life:
         self._breath = _Breath(Random(f"{seed} breath"))
         self._squint = _Spring(0.4)
 
-    def tick(self, voice: _Voice, amount: float) -> HeadPose:
+    def tick(self, voice: _Voice, amount: float) -> tuple[float, ...]:
+        """The numbers of the next `HeadPose`, in its order."""
         self._phrase.tick(voice.speaking)
         breath = amount * self._breath.tick(self._phrase)
-        yaw, pitch, roll, shift_x, shift_y, brow = (
-            amount * value for value in self._head.tick(voice, self._phrase)
-        )
+        yaw, pitch, roll, aside, down, brow = (amount * part for part in self._head.tick(voice, self._phrase))
+        yaw, pitch, roll = _limit(yaw), _limit(pitch - 0.2 * _DEGREE * breath), _limit(roll)
         look_x, look_y, jump = self._gaze.tick(self._phrase)
         left, right = self._blinks.tick(voice.speaking, _urge(self._phrase, jump))
-        yaw, pitch, roll = _limit(yaw), _limit(pitch - 0.2 * _DEGREE * breath), _limit(roll)
-        return HeadPose(
-            yaw=yaw,
-            pitch=pitch,
-            roll=roll,
-            shift_x=shift_x,
-            shift_y=shift_y - 0.003 * breath,
-            blink_left=left,
-            blink_right=right,
-            gaze_x=amount * look_x - yaw,
-            gaze_y=amount * look_y - pitch,
-            brow=min(brow, 1.0),
-            squint=min(amount * 0.5 * self._squint.tick(voice.emphasis), 1.0),
-            breath=min(breath, 1.0),
+        gaze = (amount * look_x - yaw, amount * look_y - pitch)
+        squint = amount * 0.5 * self._squint.tick(voice.emphasis)
+        shift = (aside, down - 0.003 * breath)
+        return (
+            yaw,
+            pitch,
+            roll,
+            *shift,
+            left,
+            right,
+            *gaze,
+            min(brow, 1.0),
+            min(squint, 1.0),
+            min(breath, 1.0),
         )
 
 
@@ -140,7 +137,7 @@ def _limit(angle: float) -> float:
 
 def _urge(phrase: "_Phrase", jump: float) -> float:
     """Chance that a blink starts now: at the end of a phrase, or with a shift of gaze by `jump` radians."""
-    return max(0.35 if phrase.ended else 0.0, 0.5 if jump > 2 * _DEGREE else 0.0)
+    return max(0.45 if phrase.ended else 0.0, 0.5 if jump > 2 * _DEGREE else 0.0)
 
 
 def _smooth(share: float) -> float:
@@ -216,9 +213,9 @@ class _Phrase:
         self._against = 0.0  # seconds for which the voice has contradicted `speaking`
 
     def tick(self, speaking: float) -> None:
-        """Speech for 60 ms starts a phrase, 180 ms without end one; `started`, `ended` hold for a tick."""
+        """Speech for 60 ms starts a phrase, 250 ms without end one; `started`, `ended` hold for a tick."""
         self._against = self._against + DT if (speaking > 0.5) != self.speaking else 0.0
-        turned = self._against > (0.18 if self.speaking else 0.06)
+        turned = self._against > (0.25 if self.speaking else 0.06)
         self.started, self.ended = turned and not self.speaking, turned and self.speaking
         self.speaking ^= turned
 
@@ -383,9 +380,9 @@ class _Breath:
         self._spring = _Spring(1.5)
 
     def tick(self, phrase: _Phrase) -> float:
-        """The next value; a pause after speech is used for a quick deep breath."""
+        """The next value; whoever is short of breath uses a pause after speech for a quick deep one."""
         self._age += DT
-        if phrase.ended:
+        if phrase.ended and self._spring.value < 0.6:
             self._turn(to=self._random.uniform(0.75, 1.0), seconds=self._random.uniform(0.45, 0.7))
         elif self._age >= self._duration:
             self._next(phrase)
