@@ -60,9 +60,9 @@ def _taper() -> NDArray[np.float32]:
 def windows(samples: Samples) -> NDArray[np.float32]:
     """The windows of all ceil(samples / 160) steps of a whole recording, [n, 400]."""
     steps = -(-len(samples) // STEP)
-    padded = np.zeros((steps - 1) * STEP + WINDOW if steps else WINDOW - 1, np.float32)
-    padded[BEFORE : BEFORE + len(samples)] = samples[: len(padded) - BEFORE]
-    return sliding_window_view(padded, WINDOW)[::STEP]
+    padded = np.zeros(steps * STEP + WINDOW, np.float32)
+    padded[BEFORE : BEFORE + len(samples)] = samples
+    return sliding_window_view(padded, WINDOW)[::STEP][:steps]
 
 
 def log_mel(windows: NDArray[np.float32]) -> NDArray[np.float32]:

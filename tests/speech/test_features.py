@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from liveavatar.speech import features
+
+
+def noise(seconds: float, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(0, 0.1, round(seconds * 16_000)).astype(np.float32)
+
+
+def seen(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    mel = features.log_mel(features.windows(samples))
+    return features.relative(mel, features.LevelReference().follow(features.loudness(mel)))
+
+
+@pytest.mark.parametrize("step", [0, 1, 7, 49])
+def test_an_impulse_is_loudest_at_its_own_step(step: int) -> None:
+    samples = np.zeros(8000, np.float32)
+    samples[160 * step + 80] = 1.0
+    assert features.loudness(features.log_mel(features.windows(samples))).argmax() == step
+
+
+@pytest.mark.parametrize(("samples", "steps"), [(0, 0), (1, 1), (160, 1), (161, 2), (1600, 10)])
+def test_every_started_step_has_a_window(samples: int, steps: int) -> None:
+    assert features.windows(noise(1.0)[:samples]).shape == (steps, features.WINDOW)
+
+
+@pytest.mark.parametrize("hertz", [150, 440, 1000, 3000, 6000])
+def test_a_tone_shows_in_its_band(hertz: int) -> None:
+    tone = np.sin(2 * np.pi * hertz * np.arange(16_000) / 16_000).astype(np.float32)
+    mel = features.log_mel(features.windows(tone))[50]
+    edges = features.hertz_to_mel(np.array([features.LOWEST, features.HIGHEST, hertz], np.float64))
+    place = (edges[2] - edges[0]) / (edges[1] - edges[0]) * (features.BANDS + 1) - 1
+    assert abs(int(mel.argmax()) - place) <= 1.0
+
+
+@pytest.mark.parametrize("gain", [0.1, 0.3, 3.0])
+def test_gain_does_not_matter_once_the_level_is_known(gain: float) -> None:
+    samples = noise(1.0)
+    difference = seen(samples)[30:] - seen(np.asarray(samples * gain, np.float32))[30:]
+    assert float(np.abs(difference).max()) < 0.05
+
+
+def test_the_reference_rises_within_a_tenth_of_a_second_and_forgets_slowly() -> None:
+    reference = features.LevelReference()
+    reference.follow(np.full(100, -80, np.float32))
+    risen = reference.follow(np.full(10, -20, np.float32))
+    fallen = reference.follow(np.full(100, -80, np.float32))
+    assert risen[-1] > -24
+    assert fallen[-1] == pytest.approx(risen[-1] - 100 * features.FORGET, abs=1e-4)
+
+
+def test_the_reference_never_falls_to_the_level_of_hiss() -> None:
+    assert features.LevelReference().follow(np.full(100_000, -90, np.float32)).min() == features.QUIETEST
