@@ -292,11 +292,16 @@ class StreamingDecoder:
 
         n is 4T, or 4T-3 in the first call: the first latent is one frame.
         """
-        std, mean = (_channelwise(values, latent_BCTHW) for values in (LATENT_STD, LATENT_MEAN))
-        decoded = self._vae.conv2((latent_BCTHW * std + mean).to(self._vae.conv2.weight.dtype))
-        # one latent at a time: kernels choose their order of summation by the length, and bits must not depend on it
-        frames = [self._vae.decoder(latent, self._past) for latent in decoded.split(1, dim=2)]
-        return torch.cat(frames, dim=2).float().clamp(-1, 1)
+        # one at a time: kernels choose their order of summation by the length, and bits must not depend on it
+        frames = [self._decode(latent_BCTHW[:, :, step, None]) for step in range(latent_BCTHW.shape[2])]
+        return torch.cat(frames, dim=2)
+
+    def _decode(self, latent_BCTHW: Tensor) -> Tensor:
+        latent = latent_BCTHW * _channelwise(LATENT_STD, latent_BCTHW) + _channelwise(
+            LATENT_MEAN, latent_BCTHW
+        )
+        latent = self._vae.conv2(latent.contiguous().to(self._vae.conv2.weight.dtype))
+        return self._vae.decoder(latent, self._past).float().clamp(-1, 1)  # type: ignore[no-any-return]
 
     def reset(self) -> None:
         """Forget the past: the next latent is the first of a new video."""
