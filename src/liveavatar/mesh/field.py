@@ -21,9 +21,6 @@ Pixel = TypeVar("Pixel", np.uint8, np.float32)
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels, the last two exclusive."""
 
-_SMOOTHING = 1e-3
-"""Added to the spline's diagonal, in squared units of the points' spread: landmarks are only good to a pixel."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
@@ -81,14 +78,18 @@ def remap(image: NDArray[Pixel], at: Array, interpolation: int, *, clear: bool =
     return np.asarray(cv2.remap(image, x, y, interpolation, borderMode=border), image.dtype)
 
 
-def spline(points: Array, values: Array, at: Array) -> Array:
-    """The thin-plate spline through `values` [n, c] at `points` [n, 2], evaluated at `at` [m, 2]; shape [m, c]."""
+def spline(points: Array, values: Array, at: Array, smoothing: float = 1e-3) -> Array:
+    """The thin-plate spline near `values` [n, c] at `points` [n, 2], evaluated at `at` [m, 2]; shape [m, c].
+
+    `smoothing` is added to the system's diagonal, relative to the spread of the points: landmarks are only good to
+    a pixel, and a field that follows each of them exactly ripples.
+    """
     centre = points.mean(0)
     spread = float(np.sqrt(((points - centre) ** 2).sum(1).mean()))
     source, target = (points - centre) / spread, (at - centre) / spread
     count = len(points)
     system = np.zeros((count + 3, count + 3))
-    system[:count, :count] = _kernel(source, source) + _SMOOTHING * np.eye(count)
+    system[:count, :count] = _kernel(source, source) + smoothing * np.eye(count)
     system[:count, count:] = _affine(source)
     system[count:, :count] = _affine(source).T
     known = np.vstack([values, np.zeros((3, values.shape[1]))])
@@ -113,13 +114,15 @@ class FieldBasis:
     fields: Array
 
     @classmethod
-    def from_shapes(cls, grid: Grid, points: Array, shapes: Array, pinned: Array) -> "FieldBasis":
+    def from_shapes(
+        cls, grid: Grid, points: Array, shapes: Array, pinned: Array, smoothing: float
+    ) -> "FieldBasis":
         """Spread `shapes` [k, n, 2] given at `points` [n, 2] over the grid; `pinned` [p, 2] stay where they are."""
         count, known = shapes.shape[:2]
         values = np.zeros((known + len(pinned), count, 2), np.float32)
         values[:known] = shapes.transpose(1, 0, 2)
         nodes = grid.nodes().reshape(-1, 2)
-        spread = spline(np.vstack([points, pinned]), values.reshape(len(values), -1), nodes)
+        spread = spline(np.vstack([points, pinned]), values.reshape(len(values), -1), nodes, smoothing)
         fields = spread.reshape(len(nodes), count, 2).transpose(1, 0, 2).reshape(count, -1)
         return cls(grid=grid, fields=np.ascontiguousarray(fields))
 

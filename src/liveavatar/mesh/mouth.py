@@ -157,7 +157,7 @@ class Interior:
         colour = np.broadcast_to(self.tint.cavity, (*u.shape, 3))
         floor = self.lower_edge + jaw
         lift = tongue * max(floor - self.upper_edge, 0.0)
-        colour = _over(self.tongue.sample(u, v - floor + 0.03 + 0.8 * lift), colour)
+        colour = _over(self.tongue.sample(u, v - floor + 0.05 + 0.8 * lift), colour)
         colour = _over(self.lower.sample(u, v - floor), colour)
         colour = _over(self.upper.sample(u, v - self.upper_edge), colour)
         if self.own is not None:

@@ -29,7 +29,7 @@ _STILL = 0.5
 
 def prepare(portrait: Portrait, shapes: Array) -> Stage:
     """Build the stage. `shapes` [k, 478, 2] displaces the portrait's landmarks, in pixels."""
-    landmarks, rgb = portrait.landmarks, portrait.rgb
+    rgb, landmarks = portrait.rgb, portrait.landmarks
     unit = interocular(landmarks)
     height, width = rgb.shape[:2]
     lips = Lips.of(landmarks, unit, cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.uint8))
@@ -79,8 +79,10 @@ def _face_bases(grid: Grid, landmarks: Landmarks, shapes: Array, lips: Lips) -> 
     for_upper = upper_lip | ~(lower_lip | (column & (local[:, 1] > 0)))
     for_lower = lower_lip | ~(upper_lip | (column & (local[:, 1] < 0)))
     pinned = _pins(grid, landmarks)
+    # The wider the mouth that has to be shut, the steeper the field at its corners, and the sooner it would fold.
+    smoothing = 0.003 + 0.1 * lips.gap / interocular(landmarks)
     upper, lower = (
-        FieldBasis.from_shapes(grid, points[keep], shapes[:, :468][:, keep], pinned)
+        FieldBasis.from_shapes(grid, points[keep], shapes[:, :468][:, keep], pinned, smoothing)
         for keep in (for_upper, for_lower)
     )
     return upper, lower
@@ -116,11 +118,11 @@ def _interior(rgb: Picture, landmarks: Landmarks, lips: Lips, unit: float) -> In
     return Interior(
         tint=tint,
         upper=paint_teeth(tint.teeth, unit, upper=True),
-        lower=paint_teeth(tint.teeth * np.float32(0.85), unit, upper=False),
+        lower=paint_teeth(tint.teeth * np.float32(0.75), unit, upper=False),
         tongue=paint_tongue(tint.tongue, unit),
         own=own,
         upper_edge=seam + 0.025,
-        lower_edge=seam - 0.005,
+        lower_edge=seam + 0.022,
     )
 
 
@@ -154,15 +156,25 @@ def _moving(head: FieldBasis, matte: NDArray[np.uint8]) -> Box:
 
 
 def separate(rgb: Picture, matte: NDArray[np.uint8]) -> tuple[Picture, Picture, NDArray[np.uint8]]:
-    """Person, background and the share of person: laid over each other they are the picture again, to the last bit.
+    """Person, background and the share of person: laid over each other they are the picture again, to a grey level.
 
-    Each layer is the picture itself wherever it shows, and is continued smoothly where the other hides it. The
-    matte's uncertain ends are cut off, so that still background is never mixed with what moves.
+    Where both show in a pixel its colour is unmixed, so that neither leaves an edge behind when the person moves;
+    where one hides the other, the hidden one is continued smoothly.
     """
-    share = np.clip((matte.astype(np.float32) / 255 - _UNSURE) / (1 - 2 * _UNSURE), 0, 1)
-    person = np.where(share[..., None] > 0, rgb, _continue(rgb, (share > 0.9).astype(np.float32)))
-    background = np.where(share[..., None] < 1, rgb, _continue(rgb, (share < 0.1).astype(np.float32)))
-    return person, background, np.rint(share * 255).astype(np.uint8)
+    solid = np.rint(255 * np.clip((matte / 255 - _UNSURE) / (1 - 2 * _UNSURE), 0, 1)).astype(np.uint8)
+    share = floats(solid[..., None] / 255)
+    scene = floats(_continue(rgb, floats(solid == 0)))
+    figure = floats(_continue(rgb, floats(solid == 255)))
+    trust = np.clip(share / 0.4, 0, 1)
+    person = trust * _unmix(rgb, share, scene) + (1 - trust) * figure
+    background = np.where(share < 1, _unmix(rgb, 1 - share, person), scene)
+    person = np.where(share > 0, _unmix(rgb, share, background), figure)
+    return np.rint(person).astype(np.uint8), np.rint(background).astype(np.uint8), solid
+
+
+def _unmix(mixed: Picture, share: Array, other: Array) -> Array:
+    """The colour that makes `mixed` when laid over `other` with opacity `share`, as far as there is one."""
+    return floats(np.clip((mixed - (1 - share) * other) / np.maximum(share, 1 / 255), 0, 255))
 
 
 def _continue(rgb: Picture, known: Array) -> Picture:

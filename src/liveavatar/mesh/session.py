@@ -1,7 +1,7 @@
 """The mesh engine: 16 kHz sound in, frames out, on a CPU."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -14,6 +14,7 @@ from liveavatar.mesh.compose import Stage
 from liveavatar.mesh.expression import Articulation, express, face_shapes
 from liveavatar.mesh.motion import Motion
 from liveavatar.mesh.prepare import prepare
+from liveavatar.mesh.refine import widen_open_mouth
 from liveavatar.speech.stream import SpeechStream
 from liveavatar.speech.track import STEP, Speech
 from liveavatar.timeline import Timeline
@@ -25,6 +26,7 @@ class MeshEngine:
     def open(self, portrait: Portrait, size: tuple[int, int] | None) -> "MeshActor":
         """Prepare a portrait, in a second or less; `size` is (width, height), or None to follow the portrait."""
         fitted = fit(portrait, size)
+        fitted = replace(fitted, landmarks=widen_open_mouth(fitted.landmarks, fitted.rgb))
         return MeshActor(stage=prepare(fitted, face_shapes(fitted.landmarks)))
 
 
