@@ -1,0 +1,198 @@
+"""What can be measured of a portrait: detail, pose, eyes, mouth, light and room."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from liveavatar.face.landmarks import Landmarks
+from liveavatar.face.models import FloatArray
+from liveavatar.face.portrait import Portrait
+from liveavatar.face.pose import Pose, head_pose
+
+Mask = NDArray[np.bool_]
+
+_OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+         152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
+_LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
+_MOUTH = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
+_EYES = ((33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
+         (362, 382, 381, 380, 374, 373, 390, 249, 263, 466, 388, 387, 386, 385, 384, 398))  # fmt: skip
+_MIDLINE = (10, 168, 1, 152)  # hairline, between the eyes, tip of the nose, chin
+
+_Pairs = tuple[tuple[int, int], ...]
+_LIDS: tuple[_Pairs, _Pairs] = (((159, 145), (158, 153), (160, 144)), ((386, 374), (385, 380), (387, 373)))
+_EYE_CORNERS = ((33, 133), (362, 263))
+_INNER_LIPS: _Pairs = ((13, 14), (82, 87), (312, 317))
+_MOUTH_CORNERS = (61, 291)
+
+_BLUR_SIDE = 512
+"""Faces with more pixels are reduced before their detail is judged: they are detailed enough."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """From the face to the edges of the picture, over the face's height; negative where it is cut."""
+
+    above: float
+    beside: float
+    below: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortraitReport:
+    """What was measured of the chosen face.
+
+    `size` is in pixels, `trust` in logits (see `Portrait`). `blur` is 0 for sharp and 1 for no detail left.
+    `eyes` and `mouth` are how far they are open, over their width. Light is CIE L* (0…100): `highlight` and
+    `shadow` are its 95th and 5th percentile over the face, `shade` is how much lighter the half on the right of
+    the picture is, `burnt` the share of pixels at full scale. `eye_contrast` is the range of L* within the
+    eyes; `lip_contrast` the colour difference between the lips and the skin around them, `lower_tint` that
+    between this skin and the rest of the face, lightness left aside (CIE 1976).
+    """
+
+    size: float
+    trust: float
+    faces: int
+    blur: float
+    pose: Pose
+    eyes: tuple[float, float]
+    mouth: float
+    highlight: float
+    shadow: float
+    shade: float
+    burnt: float
+    eye_contrast: float
+    lip_contrast: float
+    lower_tint: float
+    room: Room
+
+    @property
+    def contrast(self) -> float:
+        """Range of L* over the face."""
+        return self.highlight - self.shadow
+
+
+def measure(portrait: Portrait) -> PortraitReport:
+    """Measure the chosen face of `portrait`."""
+    points, face = portrait.landmarks, _Face(portrait)
+    shadow, highlight = face.range(face.oval)
+    skin_by_mouth = face.colour(face.around_lips)
+    return PortraitReport(
+        size=float(np.ptp(points[:, :2], axis=0).max()),
+        trust=portrait.trust,
+        faces=portrait.faces,
+        blur=_blur(face.lightness),
+        pose=head_pose(points),
+        eyes=(_opening(points, _LIDS[0], _EYE_CORNERS[0]), _opening(points, _LIDS[1], _EYE_CORNERS[1])),
+        mouth=_opening(points, _INNER_LIPS, _MOUTH_CORNERS),
+        highlight=highlight,
+        shadow=shadow,
+        shade=face.shade(),
+        burnt=float((face.rgb[face.oval].max(axis=1) >= 250).mean()),
+        eye_contrast=min(light - dark for dark, light in map(face.range, face.eyes)),
+        lip_contrast=float(np.linalg.norm(face.colour(face.lips) - skin_by_mouth)),
+        lower_tint=float(np.linalg.norm((face.colour(face.upper) - skin_by_mouth)[1:])),
+        room=_room(points, portrait.rgb.shape),
+    )
+
+
+class _Face:
+    """The part of the picture that holds the face, and regions of it."""
+
+    def __init__(self, portrait: Portrait) -> None:
+        height, width = portrait.rgb.shape[:2]
+        flat = portrait.landmarks[:, :2]
+        left, top = np.clip(np.floor(flat.min(axis=0)).astype(int), 0, (width - 2, height - 2))
+        right, bottom = np.clip(
+            np.ceil(flat.max(axis=0)).astype(int) + 1, (left + 2, top + 2), (width, height)
+        )
+        self._points: FloatArray = np.asarray(flat - (left, top), np.float32)
+        self.rgb = portrait.rgb[top:bottom, left:right]
+        self._lab = np.asarray(cv2.cvtColor(np.float32(1 / 255) * self.rgb, cv2.COLOR_RGB2Lab), np.float32)
+        self.lightness = self._lab[..., 0]
+
+    @cached_property
+    def oval(self) -> Mask:
+        """The whole face."""
+        return self._region(_OVAL)
+
+    @cached_property
+    def eyes(self) -> tuple[Mask, Mask]:
+        """What the lids leave open."""
+        return self._region(_EYES[0]), self._region(_EYES[1])
+
+    @cached_property
+    def lips(self) -> Mask:
+        """Both lips, without what is between them."""
+        return self._region(_LIPS) & ~self._region(_MOUTH)
+
+    @cached_property
+    def around_lips(self) -> Mask:
+        """A band of skin around the lips, a quarter of the mouth wide."""
+        width = self._points[_MOUTH_CORNERS[1], 0] - self._points[_MOUTH_CORNERS[0], 0]
+        side = max(3, round(abs(float(width)) / 4))
+        mouth = self._region(_LIPS)
+        grown = np.asarray(cv2.dilate(mouth.astype(np.uint8), np.ones((side, side), np.uint8)), np.bool_)
+        return grown & ~mouth & self.oval
+
+    @cached_property
+    def upper(self) -> Mask:
+        """The face above the tip of the nose, without the eyes."""
+        region = self.oval & ~self.eyes[0] & ~self.eyes[1]
+        region[max(0, round(float(self._points[1, 1]))) :] = False
+        return region
+
+    def colour(self, region: Mask) -> FloatArray:
+        """Median L*a*b* of a region."""
+        return np.asarray(np.median(self._lab[region], axis=0) if region.any() else np.zeros(3), np.float32)
+
+    def range(self, region: Mask) -> tuple[float, float]:
+        """5th and 95th percentile of L* in a region."""
+        low, high = np.percentile(self.lightness[region], (5, 95)) if region.any() else (0, 0)
+        return float(low), float(high)
+
+    def shade(self) -> float:
+        """Median lightness right of the face's midline, less that left of it."""
+        line = self._points[list(_MIDLINE)]
+        line = line[np.argsort(line[:, 1])]
+        rows, columns = np.indices(self.lightness.shape)
+        beyond = columns > np.interp(rows, line[:, 1], line[:, 0])
+        return float((self.colour(self.oval & beyond) - self.colour(self.oval & ~beyond))[0])
+
+    def _region(self, outline: tuple[int, ...]) -> Mask:
+        mask = np.zeros(self.lightness.shape, np.uint8)
+        cv2.fillPoly(mask, [np.round(self._points[list(outline)]).astype(np.int32)], 1)
+        return mask > 0
+
+
+def _opening(points: Landmarks, pairs: _Pairs, corners: tuple[int, int]) -> float:
+    """Mean distance of the pairs of points over that of the corners."""
+    gaps = [np.linalg.norm(points[one] - points[other]) for one, other in pairs]
+    return float(np.mean(gaps) / np.linalg.norm(points[corners[0]] - points[corners[1]]))
+
+
+def _blur(lightness: FloatArray) -> float:
+    """How little is lost when the picture is blurred once more, in the worse direction (Crete, Dolmiere, Ladret,
+    Nicolas, "The blur effect", 2007)."""
+    scale = _BLUR_SIDE / max(lightness.shape)
+    if scale < 1:
+        lightness = np.asarray(cv2.resize(lightness, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+    kept = []
+    for axis, kernel in enumerate(((1, 9), (9, 1))):
+        steps = np.abs(np.diff(lightness, axis=axis))
+        blurred = np.abs(np.diff(np.asarray(cv2.blur(lightness, kernel)), axis=axis))
+        kept.append(float(np.minimum(steps, blurred).sum() / max(float(steps.sum()), 1e-9)))
+    return max(kept)
+
+
+def _room(points: Landmarks, shape: tuple[int, ...]) -> Room:
+    (left, top), (right, bottom) = points[:, :2].min(axis=0).tolist(), points[:, :2].max(axis=0).tolist()
+    height = bottom - top
+    return Room(
+        above=top / height,
+        beside=min(left, shape[1] - 1 - right) / height,
+        below=(shape[0] - 1 - bottom) / height,
+    )
