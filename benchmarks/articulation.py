@@ -1,0 +1,199 @@
+"""How well the articulation network does on voices it was never trained on.
+
+    python -m benchmarks.articulation CORPUS/test -o benchmarks/results/articulation.md
+
+The corpus is made as training/articulation/README.md says. Everything is measured through `SpeechStream`, as sessions
+use it.
+"""
+
+import argparse
+import platform
+import time
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from training.articulation.corpus import Clip, load
+from training.articulation.targets import HELD, make_targets
+
+from liveavatar.speech import CONTROLS, VISEMES, Speech, SpeechStream
+
+NOISE_DB = 10.0
+CLOSED = 0.5
+"""The closure control counts as closed from here on: halfway."""
+
+TOLERANCE = 4
+"""Steps: 40 ms, one frame at 25 fps."""
+
+SHUT_JAW = 0.1
+JAW, CLOSURE = CONTROLS.index("jaw"), CONTROLS.index("closure")
+Runs = list[tuple[int, int]]
+
+
+@dataclass(slots=True)
+class Score:
+    """Counts over many clips."""
+
+    seconds: float = 0.0
+    right: int = 0
+    frames: int = 0
+    right_speech: int = 0
+    speech: int = 0
+    bilabials: int = 0
+    found: int = 0
+    claimed: int = 0
+    justified: int = 0
+    shut: int = 0
+    silent: int = 0
+    vowels: int = 0
+    open_vowels: int = 0
+
+
+def listen(samples: NDArray[np.float32]) -> Speech:
+    """Everything the stream says about a recording."""
+    stream = SpeechStream()
+    return Speech.join([stream.push(samples), stream.flush()])
+
+
+def add_noise(clip: Clip, decibels: float) -> Clip:
+    """White noise at a signal-to-noise ratio over the whole clip."""
+    power = np.mean(clip.samples**2) * 10 ** (-decibels / 10)
+    noise = np.random.default_rng(0).normal(0, np.sqrt(power), len(clip.samples))
+    return replace(clip, samples=np.asarray(clip.samples + noise, np.float32))
+
+
+def runs_of(flags: NDArray[np.bool_]) -> Runs:
+    """[first, last) of every run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+
+
+def closures(clip: Clip) -> Runs:
+    """Steps during which the lips are together on each /p b m/; neighbours that touch are one."""
+    spans = [(a, a + HELD[phone] * (b - a)) for phone, a, b in clip.phones if phone in HELD]
+    merged: Runs = []
+    for first, last in ((round(a / 160), max(round(a / 160) + 1, round(b / 160))) for a, b in spans):
+        if merged and first - merged[-1][1] <= 3:
+            merged[-1] = (merged[-1][0], last)
+        else:
+            merged.append((first, last))
+    return merged
+
+
+def touches(one: tuple[int, int], many: Runs) -> bool:
+    """Whether a run comes within TOLERANCE of one of the others."""
+    return any(one[0] < b + TOLERANCE and a - TOLERANCE < one[1] for a, b in many)
+
+
+def measure(clip: Clip, heard: Clip, score: Score, offsets: list[float]) -> None:
+    """Add one clip. Labels come from the clean `clip`, the network hears `heard`."""
+    targets, speech = make_targets(clip), listen(heard.samples)
+    said = speech.visemes.argmax(axis=1)
+    talking = targets.visemes != 0
+    score.seconds += len(clip.samples) / 16_000
+    score.frames += len(said)
+    score.right += int(np.sum(said == targets.visemes))
+    score.speech += int(talking.sum())
+    score.right_speech += int(np.sum((said == targets.visemes) & talking))
+    _measure_closures(closures(clip), runs_of(speech.controls[:, CLOSURE] >= CLOSED), score, offsets)
+    jaw = speech.controls[:, JAW]
+    far = np.convolve(talking, np.ones(31), "same") == 0
+    score.silent += int(far.sum())
+    score.shut += int(np.sum(far & (jaw < SHUT_JAW) & (speech.controls[:, CLOSURE] < CLOSED)))
+    wide = [i for i, name in enumerate(targets.visemes.tolist()) if VISEMES[name] == "aa"]
+    score.vowels += len(wide)
+    score.open_vowels += int(np.sum(jaw[wide] >= 0.35))
+
+
+def _measure_closures(wanted: Runs, claimed: Runs, score: Score, offsets: list[float]) -> None:
+    score.bilabials += len(wanted)
+    score.found += sum(touches(run, claimed) for run in wanted)
+    score.claimed += len(claimed)
+    score.justified += sum(touches(run, wanted) for run in claimed)
+    for first, last in wanted:
+        near = [(a + b) / 2 for a, b in claimed if touches((first, last), [(a, b)])]
+        if near:
+            offsets.append(10.0 * min((at - (first + last) / 2 for at in near), key=abs))
+
+
+def row(name: str, score: Score, offsets: list[float]) -> str:
+    """One line of the table."""
+
+    def share(part: int, whole: int) -> str:
+        return f"{100 * part / whole:.1f} %" if whole else "–"
+
+    late = f"{np.median(offsets):+.0f} ms" if offsets else "–"
+    cells = [
+        name, f"{score.seconds:.0f} s", share(score.right, score.frames), share(score.right_speech, score.speech),
+        f"{share(score.found, score.bilabials)} of {score.bilabials}", share(score.justified, score.claimed), late,
+        share(score.shut, score.silent), share(score.open_vowels, score.vowels),
+    ]  # fmt: skip
+    return "| " + " | ".join(cells) + " |"
+
+
+HEADER = (
+    "| voices | length | visemes, all steps | visemes, speech | closures found | closures justified | median offset "
+    "| shut in silence | jaw open on /a/ |\n|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def group_of(clip: Clip) -> str:
+    """Which line of the table a clip belongs to."""
+    source = clip.speaker.split(":")
+    language = {"en": "English", "zh": "Mandarin"}[clip.language]
+    return f"{language}, real, {source[1]}" if source[0] == "real" else f"{language}, synthetic"
+
+
+def table(clips: list[Clip], noisy: bool) -> list[str]:
+    """The table's lines."""
+    scores: dict[str, Score] = defaultdict(Score)
+    offsets: dict[str, list[float]] = defaultdict(list)
+    for clip in clips:
+        for name in (group_of(clip), *(("English, real, all",) if clip.speaker.startswith("real") else ())):
+            measure(clip, add_noise(clip, NOISE_DB) if noisy else clip, scores[name], offsets[name])
+    return [row(name, scores[name], offsets[name]) for name in sorted(scores)]
+
+
+def speed() -> float:
+    """Times faster than real time, pushed 40 ms at a time, on one core."""
+    sound = np.random.default_rng(0).normal(0, 0.1, 20 * 16_000).astype(np.float32)
+    stream, began = SpeechStream(), time.perf_counter()
+    for at in range(0, len(sound), 640):
+        stream.push(sound[at : at + 640])
+    return 20 / (time.perf_counter() - began)
+
+
+def processor() -> str:
+    """The processor's name."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    return f"{len(names)}-core {names[0]}" if names else platform.processor()
+
+
+def main() -> None:
+    """Measure and print; with -o, write the tables into the report after its marker."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("-o", "--output", type=Path)
+    options = parser.parse_args()
+    clips = [load(path) for path in sorted(options.corpus.glob("*.npz"))]
+    lines = ["### Clean", "", HEADER, *table(clips, noisy=False), "", "### White noise, 10 dB", "", HEADER]
+    lines += [
+        *table(clips, noisy=True),
+        "",
+        f"Speed: {speed():.0f} times real time on one core of a {processor()}.",
+        "",
+    ]
+    text = "\n".join(lines)
+    print(text)
+    if options.output:
+        before, marker, _ = options.output.read_text(encoding="utf-8").partition("<!-- measured -->\n")
+        options.output.write_text(before + marker + "\n" + text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Clips of real voices, aligned with their transcripts by pocketsphinx (Debian: asterisk-core-sounds-en and -en-g722,
+pocketsphinx-testdata, ktuberling-data).
+
+The prompts' one speaker trains; the LibriVox reader, the speakers of pocketsphinx's tests and the one of ktuberling's
+words are only ever tested on.
+"""
+
+import gzip
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pocketsphinx  # type: ignore[import-not-found, unused-ignore]
+import soxr  # type: ignore[import-untyped, unused-ignore]
+from numpy.typing import NDArray
+from training.articulation.arpabet import to_ipa
+from training.articulation.corpus import Clip, Span
+
+from liveavatar.timeline import SAMPLE_RATE
+
+Recording = tuple[Path, str]
+"""A file and what is said in it."""
+
+PROMPTS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
+PROMPT_TEXTS = Path("/usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz")
+SPHINX = Path("/usr/share/pocketsphinx/test/data")
+WORDS = Path("/usr/share/ktuberling/sounds/en")
+_STEP = 160
+
+
+def training_clips() -> Iterator[Clip]:
+    """The telephone prompts, one female speaker."""
+    for path, text in prompts():
+        yield from align(path, text, "real:allison")
+
+
+def held_out_clips() -> Iterator[Clip]:
+    """Everybody else."""
+    for path, text in librivox():
+        yield from align(path, text, "real:librivox")
+    for path, text in commands():
+        yield from align(path, text, "real:commands")
+    for path in sorted(WORDS.glob("*.ogg")):
+        yield from align(path, path.stem.rpartition("_")[2], "real:words")
+
+
+def prompts() -> Iterator[Recording]:
+    """Prompts with their texts; tones and the like are left out."""
+    for line in gzip.decompress(PROMPT_TEXTS.read_bytes()).decode("utf-8", "ignore").splitlines():
+        name, _, text = line.partition(": ")
+        path = PROMPTS / f"{name}.g722"
+        if path.exists() and text and "[" not in text:
+            yield path, text
+
+
+def librivox() -> Iterator[Recording]:
+    """Five sentences of Sense and Sensibility."""
+    yield from _listed(SPHINX / "librivox" / "transcription", SPHINX / "librivox")
+
+
+def commands() -> Iterator[Recording]:
+    """Cards, directions and numbers, several speakers."""
+    yield from _listed(SPHINX / "cards" / "cards.transcription", SPHINX / "cards")
+    yield SPHINX / "goforward.raw", "go forward ten meters"
+
+
+def _listed(transcript: Path, folder: Path) -> Iterator[Recording]:
+    for line in transcript.read_text().splitlines():
+        found = re.fullmatch(r"<s>(.*)</s> \((.*)\)", line)
+        if found:
+            yield folder / f"{found[2]}.wav", found[1]
+
+
+def read(path: Path) -> NDArray[np.float32]:
+    """A recording at 16 kHz mono."""
+    if path.suffix == ".raw":
+        return np.asarray(np.fromfile(path, np.int16) / 32768, np.float32)
+    options = {".g722": "g722"}
+    with av.open(path, format=options.get(path.suffix)) as container:
+        stream = container.streams.audio[0]
+        resampler = av.AudioResampler("flt", "mono")
+        frames = [
+            out.to_ndarray().ravel()
+            for frame in container.decode(stream)
+            for out in resampler.resample(frame)
+        ]
+        return np.asarray(soxr.resample(np.concatenate(frames), stream.rate, SAMPLE_RATE, "VHQ"), np.float32)
+
+
+def align(path: Path, text: str, speaker: str) -> Iterator[Clip]:
+    """The clip with its phones; nothing if a word is not in the dictionary or the words do not fit the sound."""
+    words = re.findall(r"[a-z']+", text.lower())
+    decoder = _decoder()
+    samples = read(path)
+    if not words or any(decoder.lookup_word(word) is None for word in words):
+        return
+    pcm = np.rint(np.clip(samples, -1, 1) * 32767).astype(np.int16).tobytes()
+    decoder.set_align_text(" ".join(words))
+    try:
+        _decode(decoder, pcm)
+        decoder.set_alignment()
+        _decode(decoder, pcm)
+    except RuntimeError:  # the words do not fit the sound
+        return
+    if decoder.get_alignment() is not None:
+        yield Clip(speaker=speaker, language="en", samples=samples, phones=_phones(decoder, len(samples)))
+
+
+@cache
+def _decoder() -> Any:
+    pocketsphinx.set_loglevel("FATAL")  # as an argument of Decoder it crashes
+    return pocketsphinx.Decoder()
+
+
+def _decode(decoder: Any, pcm: bytes) -> None:
+    decoder.start_utt()
+    decoder.process_raw(pcm, full_utt=True)
+    decoder.end_utt()
+
+
+def _phones(decoder: Any, length: int) -> list[Span]:
+    # Frame i of pocketsphinx spans samples 160i … 160i + 410, so its centre is that of step i plus 125 samples.
+    spans: list[Span] = []
+    for word in decoder.get_alignment():
+        for phone in word:
+            first = phone.start * _STEP + 125
+            spans.append((to_ipa(phone.name), first if spans else 0, first + phone.duration * _STEP))
+    return [*spans, ("", spans[-1][2], max(length, spans[-1][2]))]

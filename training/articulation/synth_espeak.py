@@ -1,0 +1,105 @@
+"""Clips spoken by the formant synthesiser espeak-ng, which tells when each phone begins; many voices and languages."""
+
+import ctypes
+import ctypes.util
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from training.articulation.corpus import Clip, Span, clip_at_16k
+from training.articulation.texts import pinyin, sentences
+
+LANGUAGES = {
+    "en-us": 0.3,
+    "en-gb": 0.1,
+    "cmn-latn-pinyin": 0.35,
+    "es": 0.06,
+    "fr-fr": 0.05,
+    "de": 0.06,
+    "it": 0.04,
+    "pl": 0.04,
+}
+VARIANTS = ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f2", "f3", "f4", "f5", "klatt", "klatt2", "klatt3",
+            "klatt4", "croak", "whisper", "grandpa", "Alicia", "Andrea", "Diogo", "Gene", "Hugo", "Linda", "Michael",
+            "Mike", "Nguyen", "steph", "victor", "zac")  # fmt: skip
+_SYNCHRONOUS, _PHONEME_EVENTS, _IPA, _DONT_EXIT = 2, 1, 2, 0x8000
+_END, _PHONEME = 6, 7
+_UTF8 = 1
+_RATE, _PITCH, _RANGE = 1, 3, 4
+
+
+class _Identity(ctypes.Union):
+    _fields_ = (("number", ctypes.c_int), ("name", ctypes.c_char_p), ("string", ctypes.c_char * 8))
+
+
+class _Event(ctypes.Structure):
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", _Identity),
+    )
+
+
+_Callback = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
+)
+
+
+class Espeak:
+    """The espeak-ng library (Debian's libespeak-ng1)."""
+
+    def __init__(self) -> None:
+        self._library = ctypes.CDLL(ctypes.util.find_library("espeak-ng"))
+        self.rate = self._library.espeak_Initialize(
+            _SYNCHRONOUS, 0, None, _PHONEME_EVENTS | _IPA | _DONT_EXIT
+        )
+        self._hear = _Callback(self._on_sound)  # must outlive the library's use of it
+        self._library.espeak_SetSynthCallback(self._hear)
+        self._sound: list[NDArray[np.int16]] = []
+        self._starts: list[tuple[str, int]] = []
+
+    def say(
+        self, text: str, voice: str, *, speed: int, pitch: int, range_: int
+    ) -> tuple[NDArray[np.float32], list[Span]]:
+        """Sound and phones. `voice` is LANGUAGE+VARIANT, `speed` words a minute, `pitch` and `range_` 0…100."""
+        self._sound, self._starts = [], []
+        self._library.espeak_SetVoiceByName(voice.encode())
+        for parameter, value in ((_RATE, speed), (_PITCH, pitch), (_RANGE, range_)):
+            self._library.espeak_SetParameter(parameter, value, 0)
+        data = text.encode() + b"\0"
+        self._library.espeak_Synth(data, len(data), 0, 0, 0, _UTF8, None, None)
+        sound = np.asarray(np.concatenate(self._sound) / 32768, np.float32)
+        ends = [at for _, at in self._starts[1:]] + [len(sound)]
+        return sound, [(name, at, end) for (name, at), end in zip(self._starts, ends, strict=True)]
+
+    def _on_sound(
+        self, samples: "ctypes._Pointer[ctypes.c_short]", count: int, events: "ctypes._Pointer[_Event]"
+    ) -> int:
+        if count > 0:
+            self._sound.append(np.ctypeslib.as_array(samples, (count,)).copy())
+        i = 0
+        while events[i].type != 0:
+            if events[i].type == _PHONEME:
+                name = events[i].id.string.decode("utf-8", "ignore")
+                self._starts.append((name.strip("ˈˌ_: "), events[i].audio_position * self.rate // 1000))
+            i += 1
+        return 0
+
+
+def clips(seed: int = 2) -> Iterator[Clip]:
+    """Endless clips."""
+    espeak, random = Espeak(), np.random.default_rng(seed)
+    texts = {
+        name: pinyin(seed) if name.startswith("cmn") else sentences(name[:2], seed) for name in LANGUAGES
+    }
+    while True:
+        language = str(random.choice(list(LANGUAGES), p=list(LANGUAGES.values())))
+        voice = f"{language}+{random.choice(VARIANTS)}"
+        speed, pitch, spread = (int(random.integers(*bounds)) for bounds in ((110, 220), (15, 85), (25, 90)))
+        sound, phones = espeak.say(next(texts[language]), voice, speed=speed, pitch=pitch, range_=spread)
+        yield clip_at_16k(f"espeak:{voice}", language[:2].replace("cm", "zh"), sound, espeak.rate, phones)

@@ -1,0 +1,160 @@
+"""From phone times to what the network should say at every step.
+
+Controls follow the dominance model of Cohen & Massaro, "Modeling coarticulation in synthetic visual speech" (1993):
+every gesture pulls with a weight that falls off exponentially with the time from it, and the mouth is the weighted
+mean of what all of them ask for. Lip closure is not averaged away: it is reached on every bilabial, as in JALI
+(Edwards et al. 2016), and in pauses the mouth comes to rest.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from training.articulation.corpus import Clip
+from training.articulation.phones import Gesture, gestures
+
+from liveavatar.speech import features
+from liveavatar.speech.track import CONTROLS, STEP, VISEMES
+
+JAW, CLOSURE = CONTROLS.index("jaw"), CONTROLS.index("closure")
+REACH = np.array([45.0, 30.0, 65.0, 55.0, 50.0, 35.0]) / 1000.0
+"""Seconds after which a gesture's pull on each control has fallen to 1/e; lips round early."""
+
+CORE = 0.3
+"""Share of a gesture's time, at its middle, over which its pull is whole."""
+
+HELD = {"p": 0.7, "b": 0.75, "m": 0.95}
+"""How much of the phone the lips stay closed: a stop ends in its burst and breath."""
+
+CLOSING, OPENING = 0.06, 0.05
+"""Seconds the lips take to close before a bilabial and to part after it."""
+
+WAKE, REST = 0.08, 0.15
+"""Seconds the mouth moves before the first and after the last sound of a phrase."""
+
+QUIET = -38.0
+"""dB under the clip's loud passages: below is silence, if it lasts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A gesture in time, seconds."""
+
+    gesture: Gesture
+    phone: str
+    first: float
+    last: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Targets:
+    """`visemes` int64 [n], indices into VISEMES; `controls` float32 [n, 6]."""
+
+    visemes: NDArray[np.int64]
+    controls: NDArray[np.float32]
+
+
+def make_targets(clip: Clip) -> Targets:
+    """What to say at each step of a clip."""
+    silent = quiet_steps(clip)
+    parts = settle(segments(clip))
+    time = (np.arange(len(silent)) + 0.5) * STEP / 16_000
+    names = np.where(silent, "sil", viseme_names(parts, time))
+    awake = waking(names != "sil")
+    controls = dominance(parts, time)
+    controls[:, CLOSURE] = closure(parts, time)
+    numbers = np.array([VISEMES.index(name) for name in names.tolist()], np.int64)
+    return Targets(visemes=numbers, controls=smooth(controls * awake[:, None]))
+
+
+def segments(clip: Clip) -> list[Segment]:
+    """All gestures with their times."""
+    out = []
+    for phone, first, last in clip.phones:
+        start = first / 16_000
+        for gesture in gestures(phone):
+            end = start + gesture.share * (last - first) / 16_000
+            out.append(Segment(gesture=gesture, phone=phone, first=start, last=end))
+            start = end
+    return out
+
+
+def settle(parts: list[Segment]) -> list[Segment]:
+    """Give breaths the viseme of the sound they lead to, or of the one before them."""
+    names = [part.gesture.viseme for part in parts]
+    for i in reversed(range(len(names))):
+        follows = names[i + 1] if i + 1 < len(names) else "sil"
+        names[i] = names[i] or (follows if follows != "sil" else "")
+    for i in range(len(names)):
+        names[i] = names[i] or (names[i - 1] if i else "sil")
+    return [
+        Segment(
+            gesture=Gesture(viseme=name, targets=part.gesture.targets, weights=part.gesture.weights),
+            phone=part.phone, first=part.first, last=part.last,
+        )
+        for name, part in zip(names, parts, strict=True)
+    ]  # fmt: skip
+
+
+def viseme_names(parts: list[Segment], time: NDArray[np.float64]) -> NDArray[np.str_]:
+    """The viseme at each time."""
+    ends = np.array([part.last for part in parts])
+    at = np.minimum(np.searchsorted(ends, time, side="right"), len(parts) - 1)
+    return np.array([part.gesture.viseme for part in parts])[at]
+
+
+def quiet_steps(clip: Clip) -> NDArray[np.bool_]:
+    """Steps that belong to at least 0.12 s of near silence, whatever the phones say."""
+    level = features.loudness(features.log_mel(features.windows(clip.samples)))
+    quiet = level < np.percentile(level, 95) + QUIET
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]]).astype(int)))
+    for first, last in edges.reshape(-1, 2):
+        quiet[first:last] = last - first >= 12
+    return np.asarray(quiet)
+
+
+def dominance(parts: list[Segment], time: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cohen and Massaro's weighted mean of all targets, [n, 6]."""
+    middle = np.array([(part.first + part.last) / 2 for part in parts])
+    half = np.array([CORE * (part.last - part.first) / 2 for part in parts])
+    away = np.maximum(0.0, np.abs(time[:, None] - middle) - half)
+    weights = np.array([part.gesture.weights for part in parts])
+    targets = np.array([part.gesture.targets for part in parts])
+    out = np.empty((len(time), len(CONTROLS)))
+    for i, reach in enumerate(REACH):
+        pull = np.exp(-away / reach) * weights[:, i] + 1e-12
+        out[:, i] = pull @ targets[:, i] / pull.sum(axis=1)
+    return out
+
+
+def closure(parts: list[Segment], time: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lips together: a trapezium over each bilabial."""
+    out = np.zeros(len(time))
+    for part in parts:
+        height = part.gesture.targets[CLOSURE]
+        if height:
+            opens = part.first + HELD.get(part.phone, 0.8) * (part.last - part.first)
+            opens = max(opens, min(part.last, part.first + 0.04))
+            ramp = np.minimum((time - part.first) / CLOSING + 1.0, (opens - time) / OPENING + 1.0)
+            out = np.maximum(out, height * np.clip(ramp, 0.0, 1.0))
+    return out
+
+
+def waking(speaks: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """1 during speech, falling to 0 over REST after it and rising from 0 over WAKE before it."""
+    steps = np.arange(len(speaks))
+    at = np.flatnonzero(speaks)
+    if not len(at):
+        return np.zeros(len(speaks))
+    after = steps - at[np.maximum(np.searchsorted(at, steps, side="right") - 1, 0)]
+    before = at[np.minimum(np.searchsorted(at, steps), len(at) - 1)] - steps
+    since = np.where(after >= 0, after, np.inf) * STEP / 16_000 / REST
+    until = np.where(before >= 0, before, np.inf) * STEP / 16_000 / WAKE
+    near = np.clip(1.0 - np.minimum(since, until), 0.0, 1.0)
+    return np.asarray(0.5 - 0.5 * np.cos(np.pi * near))
+
+
+def smooth(controls: NDArray[np.float64]) -> NDArray[np.float32]:
+    """A short bell over each control: mouths have mass."""
+    padded = np.pad(controls, ((1, 1), (0, 0)), mode="edge")
+    return np.asarray(0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:], np.float32)

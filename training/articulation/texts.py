@@ -1,0 +1,36 @@
+"""Texts to speak: random words, common ones more often, in phrases of natural length."""
+
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+import wordfreq  # type: ignore[import-not-found, unused-ignore]
+from pypinyin import Style, lazy_pinyin  # type: ignore[import-not-found, unused-ignore]
+
+
+@cache
+def _vocabulary(language: str) -> tuple[list[str], list[float]]:
+    """Words and how often each is drawn: the square root of its frequency, so that rare ones come up too."""
+    words = [word for word in wordfreq.top_n_list(language, 6000) if word.isalpha()]
+    weights = np.sqrt([wordfreq.word_frequency(word, language) for word in words])
+    return words, (weights / weights.sum()).tolist()
+
+
+def sentences(language: str, seed: int) -> Iterator[str]:
+    """Endless sentences of two or three phrases in a two-letter `language`."""
+    random = np.random.default_rng([seed, *language.encode()])
+    words, weights = _vocabulary(language)
+    space, comma, stop = ("", "，", "。") if language == "zh" else (" ", ", ", ".")
+    while True:
+        phrases = [
+            random.choice(words, int(random.integers(3, 7)), p=weights)
+            for _ in range(int(random.integers(2, 4)))
+        ]
+        yield comma.join(space.join(phrase) for phrase in phrases) + stop
+
+
+def pinyin(seed: int) -> Iterator[str]:
+    """Mandarin sentences in pinyin with tone numbers, the neutral tone as 5."""
+    for text in sentences("zh", seed):
+        syllables = lazy_pinyin(text, style=Style.TONE3, neutral_tone_with_five=True)
+        yield " ".join(syllables).replace("，", ",").replace("。", ".")
