@@ -340,8 +340,10 @@ class _Blinks:
 
     def __init__(self, random: Random) -> None:
         self._random = random
-        self._age = 0.5  # since the last blink began, seconds
-        self._depth, self._lag = 1.0, 0.0
+        self._age = (
+            0.0  # since the last blink began, seconds; as if there had just been one too shallow to see
+        )
+        self._depth, self._lag = 0.0, 0.0
         self._left = max(self._interval(), 1.0)
 
     def tick(self, speaking: float, urge: float) -> tuple[float, float]:
