@@ -1,6 +1,7 @@
 """Pictures and sound into one mp4: H.264, AAC, index in front, constant frame rate. Synchronous."""
 
 import contextlib
+import math
 import os
 from collections.abc import Mapping
 from fractions import Fraction
@@ -43,12 +44,15 @@ class Mp4Encoder:
         self._count = 0
         self._heard = Fraction(0)
         self._sound: Sound | None = None
-        options = {"movflags": "faststart+use_metadata_tags"}
-        self._container = av.open(f"file:{path}", "w", format="mp4", options=options)
+        self._sane = True
+        if sound is not None:
+            self._sound = open_sound(sound)
+        self._container = av.open(f"file:{path}", "w", format="mp4", container_options=self._options())
         self._container.metadata.update(metadata)
         self._video = self._add_video(size)
-        if sound is not None:
-            self._sound = open_sound(sound, self._container)
+        if self._sound is not None:
+            self._sound.attach(self._container)
+        self._container.start_encoding()
 
     @property
     def frames(self) -> int:
@@ -56,7 +60,10 @@ class Mp4Encoder:
         return self._count
 
     def add(self, rgb: Picture) -> None:
-        """Encode one picture, [height, width, 3]."""
+        """Encode one picture, [height, width, 3]; does nothing once it has failed, as FFmpeg would crash."""
+        if not self._sane:
+            return
+        self._sane = False
         frame = av.VideoFrame.from_ndarray(yuv420(rgb), format="yuv420p")
         frame.pts = self._count
         frame.time_base = 1 / self._fps
@@ -64,6 +71,7 @@ class Mp4Encoder:
         self._container.mux(self._video.encode(frame))
         self._count += 1
         self._follow(self._count / self._fps)
+        self._sane = True
 
     def finish(self) -> None:
         """Encode what is left and close the file."""
@@ -79,6 +87,12 @@ class Mp4Encoder:
             self._sound.close()
         with contextlib.suppress(av.error.FFmpegError):  # the error that led here is the one that counts
             self._container.close()
+
+    def _options(self) -> dict[str, str]:
+        """The file's clock counts both frames and samples exactly, where FFmpeg's own rounds to 1 ms."""
+        rate = 1 if self._sound is None else self._sound.rate
+        clock = math.lcm(self._fps.numerator, rate)
+        return {"movflags": "faststart+use_metadata_tags", "movie_timescale": str(clock)}
 
     def _add_video(self, size: tuple[int, int]) -> VideoStream:
         video = self._container.add_stream("libx264", rate=self._fps, options=dict(_X264))

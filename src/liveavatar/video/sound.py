@@ -25,6 +25,15 @@ AudioPackets: TypeAlias = "Iterator[Packet[AvAudioStream]]"
 class Sound(Protocol):
     """A source of packets for one sound stream of the output. Time 0 is the first sample one should hear."""
 
+    @property
+    def rate(self) -> int:
+        """Samples a second in the output."""
+        ...
+
+    def attach(self, output: OutputContainer) -> None:
+        """Add a stream for this sound to `output`; once, before any packets."""
+        ...
+
     def packets(self, until: Fraction) -> AudioPackets:
         """Packets of the sound up to time `until` in seconds, each once."""
         ...
@@ -38,15 +47,13 @@ class Sound(Protocol):
         ...
 
 
-def open_sound(path: Path, output: OutputContainer) -> Sound:
-    """Add a stream for the sound of `path` to `output`, and give the source of its packets.
+def open_sound(path: Path) -> Sound:
+    """The sound of `path`, ready to be attached to an output.
 
     Raises:
         AudioError: the sound cannot be read.
     """
-    if can_copy(path):
-        return CopiedSound(path, output)
-    return EncodedSound(path, output)
+    return CopiedSound(path) if can_copy(path) else EncodedSound(path)
 
 
 class EncodedSound:
@@ -56,20 +63,23 @@ class EncodedSound:
     the file, so the first sample is heard with frame 0.
     """
 
-    def __init__(self, path: Path, output: OutputContainer) -> None:
+    def __init__(self, path: Path) -> None:
         self._input = open_audio(path, mend=True)
         info = self._input.info
-        self._rate = info.rate if info.rate in AAC_RATES else 48_000
+        self.rate = info.rate if info.rate in AAC_RATES else 48_000
         self._channels = info.channels if info.channels in _LAYOUTS else 1
-        self._stream = output.add_stream("aac", rate=self._rate, layout=_LAYOUTS[self._channels])
-        self._stream.bit_rate = BIT_RATE
         self._source = self._pieces()
         self._waiting = np.empty((0, self._channels), np.float32)
         self._given = 0
 
+    def attach(self, output: OutputContainer) -> None:
+        """Add a stream for this sound to `output`; once, before any packets."""
+        self._stream = output.add_stream("aac", rate=self.rate, layout=_LAYOUTS[self._channels])
+        self._stream.bit_rate = BIT_RATE
+
     def packets(self, until: Fraction) -> AudioPackets:
         """Packets of the sound up to time `until` in seconds, each once."""
-        need = int(until * self._rate) - self._given
+        need = int(until * self.rate) - self._given
         while need > 0:
             if not len(self._waiting):
                 self._waiting = next(self._source, self._waiting)
@@ -89,7 +99,7 @@ class EncodedSound:
         self._input.close()
 
     def _pieces(self) -> Iterator[NDArray[np.float32]]:
-        resampler = Resampler(self._input.info.rate, self._rate, self._channels)
+        resampler = Resampler(self._input.info.rate, self.rate, self._channels)
         for chunk in self._input:
             samples = chunk.samples
             if samples.shape[1] != self._channels:
@@ -100,8 +110,8 @@ class EncodedSound:
     def _frame(self, samples: NDArray[np.float32]) -> av.AudioFrame:
         planes = np.ascontiguousarray(samples.T)
         frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=_LAYOUTS[self._channels])
-        frame.sample_rate = self._rate
-        frame.time_base = Fraction(1, self._rate)
+        frame.sample_rate = self.rate
+        frame.time_base = Fraction(1, self.rate)
         frame.pts = self._given
         self._given += len(samples)
         return frame
@@ -110,14 +120,18 @@ class EncodedSound:
 class CopiedSound:
     """The AAC packets of an mp4 or m4a, untouched."""
 
-    def __init__(self, path: Path, output: OutputContainer) -> None:
+    def __init__(self, path: Path) -> None:
         self._input = open_container(path)
         source = self._input.streams.audio[0]
-        self._stream = output.add_stream_from_template(source)
+        self.rate = source.rate
         self._tick = source.time_base or Fraction(1, source.rate)
         self._start = _first_heard(path)
         self._source = self._input.demux(source)
         self._next: Packet[AvAudioStream] | None = None
+
+    def attach(self, output: OutputContainer) -> None:
+        """Add a stream for this sound to `output`; once, before any packets."""
+        self._stream = output.add_stream_from_template(self._input.streams.audio[0])
 
     def packets(self, until: Fraction) -> AudioPackets:
         """Packets of the sound up to time `until` in seconds, each once."""
@@ -155,14 +169,17 @@ def can_copy(path: Path) -> bool:
 
 
 def _is_continuous(container: InputContainer) -> bool:
+    """Whether all packets last equally long, the last maybe less, and none is cut away but the priming."""
     due: int | None = None
+    length = 0
     for packet in container.demux(container.streams.audio[0]):
         if packet.pts is None:
             break
-        cut = packet.is_discard and packet.pts > 0
-        if cut or not packet.duration or (due is not None and packet.pts != due):
+        length = length or packet.duration or 0
+        follows = due is None or packet.pts == due
+        if not follows or not 0 < (packet.duration or 0) <= length or (packet.is_discard and packet.pts > 0):
             return False
-        due = packet.pts + packet.duration
+        due = packet.pts + length
     return due is not None
 
 
