@@ -54,11 +54,15 @@ class Maps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """All that is prepared once for a portrait. Outside the box `moving` no pixel ever changes."""
+    """All that is prepared once for a portrait.
+
+    `still` is the background without the person inside the box `moving`, and the portrait itself outside, where no
+    pixel ever changes.
+    """
 
     person: Picture
     matte: NDArray[np.uint8]
-    background: Picture
+    still: Picture
     moving: Box
     face_box: Box
     mouth_box: Box
@@ -74,7 +78,7 @@ class Stage:
     def render(self, expression: Expression) -> Picture:
         """The frame, RGB [height, width, 3] uint8."""
         maps = self._maps(expression)
-        frame = self.background.copy()
+        frame = self.still.copy()
         self._lay_figure(frame, maps)
         for eye, box, blink in zip(self.eyes, self.eye_boxes, expression.blink, strict=True):
             self._lay_eye(frame, maps, eye, box, blink, expression.gaze)
@@ -129,7 +133,7 @@ class Stage:
     def _paste(self, frame: Picture, maps: Maps, box: Box, colour: Array) -> None:
         x0, y0, x1, y1 = box
         target = frame[y0:y1, x0:x1]
-        target[:] = self.background[y0:y1, x0:x1]
+        target[:] = self.still[y0:y1, x0:x1]
         matte = remap(self.matte, maps.at_head(box), cv2.INTER_LINEAR)
         blend(target, np.rint(np.clip(colour, 0, 255)).astype(np.uint8), matte)
 

@@ -38,13 +38,14 @@ def prepare(portrait: Portrait, shapes: Array) -> Stage:
     eyes = (EyeWarp.of(EYES[0], landmarks), EyeWarp.of(EYES[1], landmarks))
     person, background, matte = separate(rgb, portrait.matte)
     size = (width, height)
-    head = head_basis(landmarks, size)
+    head, face_box = head_basis(landmarks, size), _clip(grid.box, size)
+    moving = _union(_moving(head, matte), face_box)
     return Stage(
         person=person,
         matte=matte,
-        background=background,
-        moving=_moving(head, matte),
-        face_box=_clip(grid.box, size),
+        still=_outside(rgb, background, moving),
+        moving=moving,
+        face_box=face_box,
         mouth_box=_clip(_mouth_box(lips, unit), size),
         eye_boxes=(
             _clip(_grow(eyes[0].box, _REACH * unit), size),
@@ -153,6 +154,17 @@ def _moving(head: FieldBasis, matte: NDArray[np.uint8]) -> Box:
     x, y, across, down = cv2.boundingRect(np.asarray(person, np.uint8))
     margin = 2 * grid.step
     return _clip((x - margin, y - margin, x + across + margin, y + down + margin), (width, height))
+
+
+def _outside(rgb: Picture, background: Picture, box: Box) -> Picture:
+    """The background inside `box`, the picture around it."""
+    still, window = rgb.copy(), (slice(box[1], box[3]), slice(box[0], box[2]))
+    still[window] = background[window]
+    return still
+
+
+def _union(a: Box, b: Box) -> Box:
+    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
 
 
 def separate(rgb: Picture, matte: NDArray[np.uint8]) -> tuple[Picture, Picture, NDArray[np.uint8]]:

@@ -68,9 +68,8 @@ class _Opening:
         light = float(np.median(self.luma[ring > 0]))
         dark = np.asarray(self.luma < _DARK * light, np.uint8)
         limit = cv2.dilate(self.known, np.ones((4 * width, 4 * width), np.uint8))
-        joined = (
-            np.asarray(cv2.morphologyEx(dark, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) & limit) | self.known
-        )
+        clean = cv2.morphologyEx(dark, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+        joined = cv2.bitwise_or(cv2.bitwise_and(clean, limit), self.known)
         _, parts = cv2.connectedComponents(joined)
         mine = np.asarray(parts == np.bincount(parts[self.known > 0]).argmax(), np.uint8)
         return np.asarray(

@@ -1,0 +1,34 @@
+"""What many tests share: a real portrait and the sound of speech."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from liveavatar.face.crop import fit
+from liveavatar.face.portrait import Portrait, load_portrait
+from liveavatar.frames import Samples
+
+
+@pytest.fixture(scope="session")
+def photograph() -> Path:
+    """Grace Hopper, public domain, 512x600, mouth closed; it comes with matplotlib."""
+    return Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg"
+
+
+@pytest.fixture(scope="session")
+def portrait(photograph: Path) -> Portrait:
+    """The photograph at 160x192: small enough to be quick, large enough to have lips."""
+    return fit(load_portrait(photograph), (160, 192))
+
+
+@pytest.fixture(scope="session")
+def babble() -> Samples:
+    """Two seconds at 16 kHz that alternate between a voiced buzz with formants and silence."""
+    time = np.arange(32_000) / 16_000
+    voice = sum(
+        np.sin(2 * np.pi * 120 * k * time) * np.exp(-(((120 * k - 700) / 400) ** 2)) for k in range(1, 30)
+    )
+    gate = (np.sin(2 * np.pi * 2.5 * time) > 0) * (time < 1.6)
+    return np.asarray(0.2 * voice * gate, np.float32)
