@@ -20,6 +20,8 @@ _SIDE = 256
 _MARGIN = 1.5
 """The square is this much longer than the face's box: what the network was trained on."""
 _OUTER_EYE_CORNERS = (33, 263)
+_HOPELESS = -5.0
+"""A logit that no mirror image makes up for."""
 _DISAGREEMENT_COST = 200.0
 """Logits: what it costs the trust in a face when picture and mirror image disagree by all of its size."""
 
@@ -76,6 +78,8 @@ def fit(rgb: Picture, face: Face, *, grow: float = 1, drop: float = 0) -> Fit:
     rough, _ = _look(rgb, _Square(x=x, y=y, side=_MARGIN * grow * size, roll=roll))
     square = _around(rough)
     straight, logit = _look(rgb, square)
+    if logit < _HOPELESS:
+        return Fit(landmarks=straight, trust=logit)
     mirrored, mirrored_logit = _look_mirrored(rgb, square)
     disagreement = float(np.sqrt(np.mean((straight - mirrored)[:, :2] ** 2) * 2)) * _MARGIN / square.side
     trust = (logit + mirrored_logit) / 2 - _DISAGREEMENT_COST * disagreement

@@ -1,8 +1,8 @@
 """How much person is in each pixel, by MediaPipe's selfie segmentation.
 
-The network sees 256x256 pixels, so it looks twice: at the whole picture, and at head and shoulders alone. The
-second look replaces the first where it can, and the seams of both follow the picture's own edges (guided
-filter: He, Sun, Tang, ECCV 2010).
+The network sees 256x256 pixels, so it looks twice: at the whole picture, and at head and shoulders alone; the
+second look replaces the first where it can. Then the edges follow those of the picture (guided filter: He, Sun,
+Tang, ECCV 2010; its coefficients are found in a reduced picture: He, Sun, arXiv:1505.00996).
 """
 
 import cv2
@@ -14,20 +14,36 @@ from liveavatar.face.models import FloatArray, person_segmenter
 from liveavatar.frames import Picture
 
 _SIDE = 256
-_SMOOTHNESS = np.float32(1e-4)
+_REACH = 2.0
+"""How far the second look reaches from the middle of the face, in its sizes."""
+_APART = 0.1
+"""Persons with a line of less than this share between them are apart."""
+_GUIDE_SIDE = 768
+_RADIUS = 1 / 24
+"""Of the face's size: how far an edge of the network may lie from that of the picture."""
+_SMOOTHNESS = 1e-4
 
 
 def person_matte(rgb: Picture, landmarks: Landmarks) -> NDArray[np.uint8]:
-    """Share of person in each pixel of `rgb`, [height, width], 0…255 with soft edges."""
+    """Share of the landmarks' person in each pixel of `rgb`, [height, width], 0…255 with soft edges."""
     share = _look(rgb)
-    left, top, right, bottom = _head_and_shoulders(rgb.shape, landmarks)
-    if (right - left) * (bottom - top) < 0.7 * share.size:
+    left, top, right, bottom = box = _around_head(rgb.shape, landmarks)
+    if (right - left) * (bottom - top) < 0.8 * share.size:
         near = _look(rgb[top:bottom, left:right])
-        weight = _fade(rgb.shape, (left, top, right, bottom))
-        share[top:bottom, left:right] += weight * (near - share[top:bottom, left:right])
-    size = float(np.ptp(landmarks[:, 0]))
-    share = _follow_edges(rgb, share, max(2, round(size / 24)))
+        share[top:bottom, left:right] += _fade(rgb.shape, box) * (near - share[top:bottom, left:right])
+    share = _this_person(share, landmarks)
+    share = _follow_edges(rgb, share, _RADIUS * float(np.ptp(landmarks[:, :2], axis=0).max()))
     return np.asarray(np.clip(share * 255, 0, 255).round(), np.uint8)
+
+
+def _this_person(share: FloatArray, landmarks: Landmarks) -> FloatArray:
+    """`share` with the whole face, and without persons that do not touch it."""
+    face = np.zeros(share.shape, np.uint8)
+    cv2.fillConvexPoly(face, cv2.convexHull(np.round(landmarks[:, :2]).astype(np.int32)), 1)
+    share = np.maximum(share, face.astype(np.float32))
+    labels = np.asarray(cv2.connectedComponents((share > _APART).astype(np.uint8))[1], np.int32)
+    own = labels[face > 0]
+    return share * (labels == own[0]).astype(np.float32) if own.size else share
 
 
 def _look(rgb: Picture) -> FloatArray:
@@ -38,13 +54,13 @@ def _look(rgb: Picture) -> FloatArray:
     return np.asarray(cv2.resize(share, size, interpolation=cv2.INTER_CUBIC), np.float32).clip(0, 1)
 
 
-def _head_and_shoulders(shape: tuple[int, ...], landmarks: Landmarks) -> tuple[int, int, int, int]:
-    """A square of four faces around the head, as far as the picture goes: left, top, right, bottom."""
+def _around_head(shape: tuple[int, ...], landmarks: Landmarks) -> tuple[int, int, int, int]:
+    """A square around the head and some of the shoulders, as far as the picture goes: left, top, right, bottom."""
     low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
     size = float((high - low).max())
-    x, y = (low + high) / 2
-    left, top = max(0, round(x - 2 * size)), max(0, round(y - 1.5 * size))
-    return left, top, min(shape[1], round(x + 2 * size)), min(shape[0], round(y + 2.5 * size))
+    x, y = ((low + high) / 2).tolist()
+    left, top = max(0, round(x - _REACH * size)), max(0, round(y - 0.9 * _REACH * size))
+    return left, top, min(shape[1], round(x + _REACH * size)), min(shape[0], round(y + 1.1 * _REACH * size))
 
 
 def _fade(shape: tuple[int, ...], box: tuple[int, int, int, int]) -> FloatArray:
@@ -61,14 +77,39 @@ def _ramp(length: int, rising: bool, falling: bool) -> FloatArray:
     return np.minimum(np.minimum(steps if rising else ones, steps[::-1] if falling else ones), 1)
 
 
-def _follow_edges(rgb: Picture, share: FloatArray, radius: int) -> FloatArray:
-    """`share` as a local linear function of the picture's brightness over squares of 2·radius + 1."""
-    guide = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32) / np.float32(255)
+def _follow_edges(rgb: Picture, share: FloatArray, radius: float) -> FloatArray:
+    """`share` as a local linear function of the picture's colours within `radius` pixels."""
+    scale = min(1, _GUIDE_SIDE / max(share.shape))
+    size = (round(rgb.shape[1] * scale), round(rgb.shape[0] * scale))
+    guide = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.float32) / np.float32(255)
+    small = np.asarray(cv2.resize(share, size, interpolation=cv2.INTER_AREA), np.float32)
+    line = _line(guide, small, 1 + 2 * max(1, round(radius * scale)))
+    full = (share.shape[1], share.shape[0])
+    slope, offset = (
+        np.asarray(cv2.resize(x, full, interpolation=cv2.INTER_LINEAR), np.float32) for x in line
+    )
+    colours = rgb.astype(np.float32) / np.float32(255)
+    return np.asarray((slope * colours).sum(axis=2) + offset, np.float32)
+
+
+def _line(guide: FloatArray, share: FloatArray, side: int) -> tuple[FloatArray, FloatArray]:
+    """Slope [height, width, 3] and offset [height, width] of `share` over `guide`, fitted in squares of `side`
+    pixels and averaged over those that hold a pixel."""
 
     def mean(values: FloatArray) -> FloatArray:
-        return np.asarray(cv2.blur(values, (2 * radius + 1, 2 * radius + 1)), np.float32)
+        return np.asarray(cv2.blur(values, (side, side)), np.float32)
 
-    guide_mean, share_mean = mean(guide), mean(share)
-    variance = mean(np.square(guide)) - np.square(guide_mean)
-    slope = (mean(guide * share) - guide_mean * share_mean) / (variance + _SMOOTHNESS)
-    return mean(slope) * guide + mean(share_mean - slope * guide_mean)
+    share_mean, guide_mean = mean(share), mean(guide)
+    edge = (share_mean > 0.002) & (share_mean < 0.998)  # elsewhere there is nothing to fit
+    products = mean((guide[..., :, None] * guide[..., None, :]).reshape(*share.shape, 9))[edge].reshape(
+        -1, 3, 3
+    )
+    centre = guide_mean[edge]
+    covariance = (
+        products - centre[:, :, None] * centre[:, None, :] + _SMOOTHNESS * np.eye(3, dtype=np.float32)
+    )
+    common = mean(guide * share[..., None])[edge] - centre * share_mean[edge][:, None]
+    slope = np.zeros_like(guide)
+    slope[edge] = np.linalg.solve(covariance, common[..., None])[..., 0]
+    offset = share_mean - (slope * guide_mean).sum(axis=2)
+    return mean(slope), mean(offset)
