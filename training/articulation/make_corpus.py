@@ -23,8 +23,8 @@ def main() -> None:
     """Fill OUT/train and OUT/test."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--espeak-minutes", type=float, default=30.0)
-    parser.add_argument("--flite-minutes", type=float, default=20.0)
+    parser.add_argument("--espeak-minutes", type=float, default=15.0)
+    parser.add_argument("--flite-minutes", type=float, default=10.0)
     options = parser.parse_args()
     train, test = options.out / "train", options.out / "test"
     print("espeak-ng", fill(train, "espeak", synth_espeak.clips(), options.espeak_minutes))

@@ -6,7 +6,7 @@ import numpy as np
 import torch  # type: ignore[import-not-found, unused-ignore]
 from numpy.typing import NDArray
 
-from liveavatar.speech.articulation import DILATIONS, FIRST_TAPS, TAPS
+from liveavatar.speech.articulation import BELL, DILATIONS, FIRST_TAPS, TAPS
 from liveavatar.speech.features import BANDS
 from liveavatar.speech.track import CONTROLS, VISEMES
 
@@ -36,6 +36,7 @@ def forward(weights: Weights, seen_BTD: Any) -> tuple[Any, Any]:  # noqa: N803  
         y = torch.relu(_taps(x, TAPS, dilation) @ weights[f"wide{i}.weight"] + weights[f"wide{i}.bias"])
         x = x + y @ weights[f"mix{i}.weight"] + weights[f"mix{i}.bias"]
     out = torch.relu(x) @ weights["last.weight"] + weights["last.bias"]
+    out = _taps(out, len(BELL), 1).unflatten(-1, (len(BELL), -1)).transpose(-1, -2) @ torch.tensor(BELL)
     return out[..., : len(VISEMES)], out[..., len(VISEMES) :]
 
 

@@ -23,8 +23,11 @@ from liveavatar.speech.track import CONTROLS, VISEMES
 WINDOW, WARM_UP = 448, 72
 """Steps of a training window, and how many at its beginning only lend context."""
 
-BATCH = 24
-LEARNING_RATE = 2.5e-3
+BATCH = 6
+REUSE = 2
+"""Epochs for which a damaged copy of the corpus is used, in other windows and behind other masks."""
+
+LEARNING_RATE = 2e-3
 VISEME_WEIGHTS = {"PP": 1.3, "FF": 1.2}
 CONTROL_WEIGHTS = {
     "jaw": 10.0,
@@ -79,13 +82,15 @@ def loss_of(weights: Weights, seen: Any, visemes: Any, controls: Any) -> Any:
 
 
 def epochs(clips: list[Clip], count: int) -> Iterator[Example]:
-    """Damaged copies of the corpus, the next one in the making while one is used."""
+    """Damaged copies of the corpus, each used REUSE times while the next is in the making."""
+    fresh = -(-count // REUSE)
     with ProcessPoolExecutor(1, initializer=_share, initargs=(clips,)) as pool:
         upcoming = pool.submit(_one_epoch, 0)
-        for i in range(count):
+        for i in range(fresh):
             ready = upcoming.result()
-            upcoming = pool.submit(_one_epoch, min(i + 1, count - 1))
-            yield ready
+            if i + 1 < fresh:
+                upcoming = pool.submit(_one_epoch, i + 1)
+            yield from [ready] * min(REUSE, count - i * REUSE)
 
 
 _SHARED: list[Clip] = []

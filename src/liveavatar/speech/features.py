@@ -22,10 +22,10 @@ BEFORE = (WINDOW - STEP) // 2
 BANDS = 48
 LOWEST, HIGHEST = 60.0, 7600.0
 FFT = 512
-FLOOR = 1e-9
-"""Power added to every band: about -90 dBFS, under which nothing is told apart."""
+FLOOR = 1e-10
+"""Power added to every band: about -100 dBFS, under which nothing is told apart."""
 
-QUIETEST = -55.0
+QUIETEST = -45.0
 """dB: the reference never falls below this, so that hiss in silence is not mistaken for a whisper."""
 
 ATTACK = 0.25
@@ -38,6 +38,10 @@ FORGET = 0.03
 def hertz_to_mel(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
     """The mel scale of O'Shaughnessy (1987), 2595·log10(1 + f/700)."""
     return 2595.0 * np.log10(1.0 + hertz / 700.0)
+
+
+SILENT = -1.2
+"""What `relative` gives in every band of digital silence before any speech."""
 
 
 @cache
