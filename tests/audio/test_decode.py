@@ -110,7 +110,11 @@ def test_the_sound_of_a_video_is_read(tmp_path: Path) -> None:
 
 def test_a_gap_between_time_stamps_becomes_silence(tmp_path: Path) -> None:
     rate = 16_000
-    path = stamped(tmp_path / "a.mkv", [(0, pulse(rate, 1.0, 0.2)[:, 0]), (1.5, pulse(rate)[:, 0] * np.float32(0.5))], rate)
+    path = stamped(
+        tmp_path / "a.mkv",
+        [(0, pulse(rate, 1.0, 0.2)[:, 0]), (1.5, pulse(rate)[:, 0] * np.float32(0.5))],
+        rate,
+    )
     samples, stream = read(path)
     assert abs(burst_time(samples[:rate], rate) - 0.2) < 1 / rate
     assert abs(burst_time(samples[rate:], rate) - 1.0) < 17 / rate  # Matroska stamps are rounded to 1 ms

@@ -27,11 +27,12 @@ def _high_shelf(rate: int) -> tuple[list[float], list[float]]:
 
 
 def _high_pass(rate: int) -> tuple[list[float], list[float]]:
-    """Second stage of K-weighting at any rate."""
-    k = math.tan(math.pi * 38.13547087602444 / rate)
+    """Second stage of K-weighting at any rate, with the gain it has at 48 kHz."""
     q = 0.5003270373238773
+    k, standard = (math.tan(math.pi * 38.13547087602444 / r) for r in (rate, 48_000))
     norm = 1 + k / q + k * k
-    return [1.0, -2.0, 1.0], [2 * (k * k - 1) / norm, (1 - k / q + k * k) / norm]
+    gain = (1 + standard / q + standard * standard) / norm
+    return [gain, -2 * gain, gain], [2 * (k * k - 1) / norm, (1 - k / q + k * k) / norm]
 
 
 def _filtered(signal: list[float], numerator: list[float], denominator: list[float]) -> list[float]:
@@ -65,30 +66,31 @@ class Loudness:
         self._take = (size - self._tail) // self._step * self._step
         weights = [0.0 if name == "LFE" else 1.41 if name in _SURROUND else 1.0 for name in layout]
         self._weights = np.array(weights)
-        self._waiting = np.zeros((self._tail, len(layout)), np.float32)  # filter history, then new samples
+        self._waiting = np.zeros((len(layout), self._tail), np.float32)  # filter history, then new samples
         self._steps = np.empty(0)  # energies of steps that still belong to coming blocks
+        self._blocks = 0
         self._counts = np.zeros(_BINS, np.int64)
         self._energies = np.zeros(_BINS)
 
-    def push(self, samples: NDArray[np.float32]) -> None:
-        """Hear float32 [n, channels]."""
-        self._waiting = np.concatenate([self._waiting, samples])
-        while len(self._waiting) - self._tail >= self._take:
+    def push(self, planes: NDArray[np.float32]) -> None:
+        """Hear float32 [channels, n]."""
+        self._waiting = np.concatenate([self._waiting, planes], axis=1)
+        while self._waiting.shape[1] - self._tail >= self._take:
             self._hear(self._weighted(self._take))
-            self._waiting = self._waiting[self._take :]
+            self._waiting = self._waiting[:, self._take :]
 
     def finish(self) -> float:
         """Integrated loudness in LUFS of everything heard; -inf for silence. Shorter than 400 ms: ungated."""
-        count = len(self._waiting) - self._tail
+        count = self._waiting.shape[1] - self._tail
         rest = self._weighted(count)
         self._hear(rest[: count - count % self._step])
         if not self._counts.any():
-            return _lufs(float(rest.mean())) if count and len(self._steps) < _BLOCK_STEPS else -math.inf
+            return _lufs(float(rest.mean())) if count and not self._blocks else -math.inf
         return self._gated()
 
     def _weighted(self, count: int) -> NDArray[np.float32]:
         """K-weighted power of the next `count` samples, summed over channels, [count]."""
-        block = self._waiting[: self._tail + count].T
+        block = self._waiting[:, : self._tail + count]
         shaped = np.fft.irfft(np.fft.rfft(block, self._size) * self._spectrum, self._size)
         shaped = shaped[:, self._tail : self._tail + count]
         power: NDArray[np.float32] = (shaped * shaped * self._weights[:, None]).sum(axis=0)
@@ -104,6 +106,7 @@ class Loudness:
         self._steps = steps[max(count, 0) :]
 
     def _gather(self, blocks: NDArray[np.float64]) -> None:
+        self._blocks += len(blocks)
         blocks = blocks[blocks > _energy(_ABSOLUTE_GATE)]
         levels = _OFFSET + 10 * np.log10(blocks)
         bins = np.clip((levels - _ABSOLUTE_GATE) * _BINS_PER_LU, 0, _BINS - 1).astype(np.intp)

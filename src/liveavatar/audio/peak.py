@@ -23,17 +23,14 @@ class TruePeak:
     def __init__(self, rate: int, channels: int) -> None:
         self._filters = _phases(4 if rate < 96_000 else 2)
         self._bound = float(np.abs(self._filters).sum(axis=0).max())
-        self._history = np.zeros((_TAPS - 1, channels), np.float32)
+        self._history = np.zeros((channels, _TAPS - 1), np.float32)
         self.value = 0.0
 
-    def push(self, samples: NDArray[np.float32]) -> None:
-        """Hear float32 [n, channels]."""
-        if not len(samples):
-            return
-        self.value = max(self.value, float(np.abs(samples).max()))
-        waiting = np.concatenate([self._history, samples])
-        self._history = waiting[len(waiting) - _TAPS + 1 :]
-        for channel in waiting.T:
+    def push(self, planes: NDArray[np.float32]) -> None:
+        """Hear float32 [channels, n]."""
+        waiting = np.concatenate([self._history, planes], axis=1)
+        self._history = waiting[:, waiting.shape[1] - _TAPS + 1 :]
+        for channel in waiting:
             self._search(channel)
 
     def finish(self) -> float:
@@ -45,6 +42,7 @@ class TruePeak:
         """Look between the samples, highest blocks first, until no block can hold a higher point."""
         starts = np.arange(0, len(channel), _BLOCK)
         highest = np.maximum.reduceat(np.abs(channel), starts)
+        self.value = max(self.value, float(highest.max()))
         near = np.maximum(highest, np.append(highest[1:], 0))  # a filter reaches into the next block
         for index in np.argsort(-near):
             if near[index] * self._bound <= self.value:

@@ -17,8 +17,8 @@ from liveavatar.frames import Samples
 from liveavatar.report import Finding
 from liveavatar.timeline import SAMPLE_RATE
 
-_LISTEN = 30 * SAMPLE_RATE  # the first half minute is searched for speech all through,
-_EVERY, _SPAN = 30 * SAMPLE_RATE, 2 * SAMPLE_RATE  # then 2 s of every 30: the detector is the slowest part
+_LISTEN = 20 * SAMPLE_RATE  # the first 20 s are searched for speech all through,
+_EVERY, _SPAN = 30 * SAMPLE_RATE, SAMPLE_RATE  # then 1 s of every 30: the detector is the slowest part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class AudioReport:
         level: of the recording as it is, all channels.
         mono: of the 16 kHz mono mix that engines hear, before it is levelled.
         clipping: share of samples that lie on tops cut off flat, 0…1.
-        speech: share of time with speech, 0…1; estimated beyond the first half minute.
+        speech: share of time with speech, 0…1; estimated beyond the first 20 s.
         turned: share of time in which the channels had opposite polarity, 0…1.
         channel_levels: power of each channel in dB of full scale.
         findings: what to say, the graver first.
@@ -72,12 +72,12 @@ class LevelMeter:
         self._sum = np.zeros(len(layout))
         self._count = 0
 
-    def push(self, samples: NDArray[np.float32]) -> None:
-        """Hear float32 [n, channels]."""
-        self._loudness.push(samples)
-        self._peak.push(samples)
-        self._sum += samples.sum(axis=0, dtype=np.float64)
-        self._count += len(samples)
+    def push(self, planes: NDArray[np.float32]) -> None:
+        """Hear float32 [channels, n]."""
+        self._loudness.push(planes)
+        self._peak.push(planes)
+        self._sum += planes.sum(axis=1, dtype=np.float64)
+        self._count += planes.shape[1]
 
     def finish(self) -> Level:
         """The level of everything heard; the offset is that of the channel with the largest."""
@@ -137,9 +137,10 @@ class Measurement:
 
     def push(self, samples: NDArray[np.float32]) -> None:
         """Hear float32 [n, channels]."""
-        self._whole.push(samples)
-        self._clipped += sum(clipped(channel) for channel in samples.T)
-        self._energy += np.square(samples, dtype=np.float64).sum(axis=0)
+        planes = np.ascontiguousarray(samples.T)
+        self._whole.push(planes)
+        self._clipped += sum(clipped(channel) for channel in planes)
+        self._energy += np.square(planes, dtype=np.float64).sum(axis=1)
         self._hear(self._mix.push(samples))
 
     def report(self, info: AudioInfo, damage: Damage, samples: int) -> AudioReport:
@@ -160,7 +161,7 @@ class Measurement:
         )
 
     def _hear(self, mono: Samples) -> None:
-        self._mono.push(mono[:, None])
+        self._mono.push(mono[None])
         self._speech.push(mono)
 
 
