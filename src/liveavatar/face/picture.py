@@ -59,10 +59,10 @@ def read_picture(path: Path | str) -> Picture:
     return reduced(rgb)
 
 
-def reduced(rgb: Picture) -> Picture:
-    """`rgb`, area-averaged to 1920 pixels on its long side when that is longer."""
+def reduced(rgb: Picture, side: int = MAX_SIDE) -> Picture:
+    """`rgb`, area-averaged to `side` pixels on its long side when that is longer."""
     height, width = rgb.shape[:2]
-    scale = MAX_SIDE / max(width, height)
+    scale = side / max(width, height)
     if scale >= 1:
         return rgb
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

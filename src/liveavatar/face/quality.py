@@ -60,7 +60,10 @@ def _pose(report: PortraitReport) -> Finding:
         f"the head is turned {abs(pose.yaw):.0f}° {side}, {abs(pose.pitch):.0f}° {tilt}, "
         f"and leans {abs(pose.roll):.0f}° {lean}"
     )
-    return _finding("pose", level, sentence, "use a picture that looks more straight into the camera")
+    remedy = "use a picture that looks more straight into the camera"
+    if abs(pose.roll) > 45:
+        remedy = f"turn the picture by 90° to the {'left' if pose.roll > 0 else 'right'}"
+    return _finding("pose", level, sentence, remedy)
 
 
 def _eyes(report: PortraitReport) -> Finding:

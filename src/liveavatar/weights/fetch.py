@@ -92,7 +92,11 @@ def fetch(name: str, progress: Progress = _LOG.debug) -> Path:
     Raises:
         WeightsError: no such name, no source could provide it, or the cache cannot be written.
     """
-    file = find(name)
+    return fetch_file(find(name), progress)
+
+
+def fetch_file(file: WeightFile, progress: Progress = _LOG.debug) -> Path:
+    """As `fetch`, for a file that need not be in the registry."""
     path = cached_path(file)
     if damage(path, file) is None:
         return path
