@@ -30,6 +30,7 @@ ALLOWED = {
     "sync": BASE | {"audio", "face", "video", "speech", "weights"},
     "__init__": {"avatar", "errors", "frames", "generate"},
     "cli": None,
+    "__main__": {"cli"},
 }
 """Which rooms a room may import; None is any."""
 

@@ -56,8 +56,11 @@ def render(
     seed: int,
     policy: Policy,
     progress: Progress = lambda _done, _total: None,
+    heard: Callable[[AudioReport], None] = lambda _report: None,
 ) -> Result:
     """Make `actor` speak `audio` and write `output`, which appears whole or not at all.
+
+    `heard` is told what the recording is like before the first frame is made, `progress` after each.
 
     Raises:
         AudioError: the recording cannot be read, or `policy` is strict and it needs mending.
@@ -66,6 +69,7 @@ def render(
     if output.exists() and output.samefile(audio):
         raise OutputError(f"{output} is the recording itself", "choose another name for the video")
     report, sound = read_speech(audio, policy)
+    heard(report)
     total = Timeline(fps=fps, rate=report.info.rate).frame_count(report.samples)
     started = time.perf_counter()
     first_frame = 0.0

@@ -10,35 +10,28 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-import click
 from rich.logging import RichHandler
+from rich.markup import escape
 
 from liveavatar.cli.app import app
 from liveavatar.cli.progress import stderr
 from liveavatar.errors import LiveAvatarError
 
-INTERRUPTED, TERMINATED = 130, 143
 
-
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """A polite kill unwinds like Ctrl-C, so that nothing half-written stays."""
-    raise SystemExit(TERMINATED)
+def _leave(number: int, _frame: FrameType | None) -> NoReturn:
+    """Ctrl-C and a polite kill unwind everything, so that nothing half-written stays."""
+    stderr.print("interrupted; nothing was left behind")
+    raise SystemExit(128 + number)
 
 
 def main() -> None:
     """Run the program and leave with its exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
     handler = RichHandler(console=stderr, show_time=False, show_path=False, show_level=False)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
     try:
-        code = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
+        app()
     except LiveAvatarError as error:
-        stderr.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
-        code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        stderr.print("interrupted; nothing was left behind")
-        code = INTERRUPTED
-    sys.exit(code)
+        stderr.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)

@@ -34,8 +34,7 @@ def demo(
     fps = parse_fps(25)
     speech = resources.files("liveavatar") / "assets" / f"demo_{lang}.ogg"
     with resources.as_file(speech) as audio, frame_bar(fps) as progress:
-        result = render(actor, audio, output, fps=fps, seed=0, policy="fix", progress=progress)
-    tell(result.audio)
+        result = render(actor, audio, output, fps=fps, seed=0, policy="fix", progress=progress, heard=tell)
     print(summary(result))
 
 

@@ -1,11 +1,13 @@
 """`liveavatar generate`: a portrait speaks a recording."""
 
 import json
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from liveavatar.audio.quality import AudioReport
 from liveavatar.cli.progress import frame_bar, stage, stderr, summary
@@ -79,9 +81,15 @@ def generate(
     actor = prepare(image, engine, frame_size, face)
     with frame_bar(rate) as progress:
         result = render(
-            actor, audio, output, fps=rate, seed=seed, policy=audio_policy.value, progress=progress
+            actor,
+            audio,
+            output,
+            fps=rate,
+            seed=seed,
+            policy=audio_policy.value,
+            progress=progress,
+            heard=tell,
         )
-    tell(result.audio)
     print(json.dumps(as_object(result)) if as_json else summary(result))
 
 
@@ -125,13 +133,20 @@ def say(finding: Finding) -> None:
     """One line for a finding that is not ok."""
     if finding.level != "ok":
         colour = "yellow" if finding.level == "warn" else "red"
-        stderr.print(f"[{colour}]{finding.level}:[/] {finding.sentence}; {finding.remedy}", highlight=False)
+        line(f"[{colour}]{finding.level}:[/] {escape(finding.sentence)}; {escape(finding.remedy)}")
 
 
 def tell(report: AudioReport) -> None:
-    """One line for each thing about the recording worth knowing."""
+    """One line for each thing that was mended in the recording, and for each that could not be."""
+    for sentence in report.mended:
+        line(f"[green]mended:[/] {escape(sentence)}")
     for finding in report.findings:
         say(finding)
+
+
+def line(text: str) -> None:
+    """One line on stderr, never broken."""
+    stderr.print(text, highlight=False, soft_wrap=True)
 
 
 def as_object(result: Result) -> dict[str, object]:
@@ -145,8 +160,6 @@ def as_object(result: Result) -> dict[str, object]:
         "real_time_factor": round(result.real_time_factor, 2),
         "first_frame_ms": round(1000 * result.first_frame, 1),
         "peak_memory_bytes": result.peak_memory,
-        "findings": [
-            {"name": f.name, "level": f.level, "sentence": f.sentence, "remedy": f.remedy}
-            for f in result.audio.findings
-        ],
+        "findings": [asdict(finding) for finding in result.audio.findings],
+        "mended": list(result.audio.mended),
     }
