@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from audio.sounds import babble, noise
-from liveavatar.audio.level import BLOCK, CEILING, FALL, RISE, LiveLevel, fixed_gain
+from liveavatar.audio.level import BLOCK, CEILING, FALL, RISE, Level, LiveLevel, fixed_gain
 
 RATE = 16_000
 
@@ -23,18 +23,24 @@ def decibels(samples: NDArray[np.float32]) -> float:
     return float(10 * np.log10(np.mean(np.square(samples, dtype=np.float64)) + 1e-20))
 
 
+def gain(loudness: float, true_peak: float, dc: float = 0.0) -> float:
+    """The fixed gain in dB."""
+    return 20 * math.log10(fixed_gain(Level(loudness=loudness, true_peak=true_peak, dc=dc)))
+
+
 def test_a_recording_is_brought_to_the_target() -> None:
-    assert abs(20 * math.log10(fixed_gain(-35, 0.05)) - 15) < 1e-9
-    assert abs(20 * math.log10(fixed_gain(-12, 0.9)) + 8) < 1e-9
+    assert abs(gain(-35, 0.05) - 15) < 1e-9
+    assert abs(gain(-12, 0.9) + 8) < 1e-9
 
 
 def test_the_ceiling_goes_before_the_target() -> None:
-    assert abs(fixed_gain(-40, 0.5) * 0.5 - CEILING) < 1e-9
+    assert abs(gain(-40, 0.5) - 20 * math.log10(CEILING / 0.5)) < 1e-9
+    assert abs(gain(-40, 0.5, -0.1) - 20 * math.log10(CEILING / 0.6)) < 1e-9
 
 
 def test_silence_and_mere_noise_are_not_raised_without_end() -> None:
-    assert fixed_gain(-math.inf, 0.0) == 1
-    assert abs(20 * math.log10(fixed_gain(-69, 1e-4)) - 30) < 1e-9
+    assert gain(-math.inf, 0.0) == 0
+    assert abs(gain(-69, 1e-4) - 30) < 1e-9
 
 
 @pytest.mark.parametrize("level", [0.005, 0.02, 0.1, 0.3])
@@ -88,11 +94,11 @@ def test_the_gain_moves_no_faster_than_it_says() -> None:
     tone[4 * RATE : 8 * RATE] *= 4
     levelled = live(tone)
     whole = tone.reshape(-1, RATE // 4), levelled.reshape(-1, RATE // 4)
-    gain = np.array([decibels(after) - decibels(before) for before, after in zip(*whole, strict=True)])
-    change = np.diff(gain) * 4
+    gains = np.array([decibels(after) - decibels(before) for before, after in zip(*whole, strict=True)])
+    change = np.diff(gains) * 4
     assert change.min() >= -FALL - 0.5
     assert change[8:].max() <= RISE + 0.5
-    assert np.ptp(gain) > 6, "the tone must have made it move"
+    assert np.ptp(gains) > 6, "the tone must have made it move"
 
 
 def test_a_constant_offset_goes_away() -> None:

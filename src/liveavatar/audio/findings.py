@@ -42,7 +42,7 @@ def mended(report: AudioReport) -> Iterator[str]:
         yield f"channels of opposite polarity are turned over for {report.turned:.0%} of the time"
     if abs(report.mono.dc) >= _OFFSET:
         yield f"a constant offset of {report.mono.dc:+.3f} is removed"
-    change = 20 * math.log10(fixed_gain(report.mono.loudness, report.mono.true_peak))
+    change = 20 * math.log10(fixed_gain(report.mono))
     if abs(change) >= 1:
         yield f"the level is {'raised' if change > 0 else 'lowered'} by {abs(change):.0f} dB"
 

@@ -58,7 +58,7 @@ def check(path: str | Path, policy: Policy = "fix") -> AudioReport:
 def _speech(path: Path, policy: Policy, report: AudioReport) -> Iterator[Samples]:
     gain, offset = np.float32(1), np.float32(0)
     if policy == "fix":
-        gain = np.float32(fixed_gain(report.mono.loudness, report.mono.true_peak))
+        gain = np.float32(fixed_gain(report.mono))
         offset = np.float32(report.mono.dc)
     with open_audio(path, mend=policy == "fix") as stream:
         mix = SpeechMix(stream.info.rate, stream.info.layout)

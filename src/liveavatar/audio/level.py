@@ -1,5 +1,7 @@
 """Bringing speech to one loudness: a fixed gain for files, a slow causal one for live sound."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from liveavatar.frames import Samples
@@ -30,12 +32,22 @@ FALL = 12.0
 """dB a second the live gain may fall, and rise during the first second of speech."""
 
 
-def fixed_gain(loudness: float, true_peak: float) -> float:
-    """Factor that brings `loudness` LUFS to the target, and keeps the true peak under the ceiling."""
-    if loudness == -np.inf or true_peak <= 0:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """Integrated loudness in LUFS (-inf: silence); true peak and constant offset as amplitudes."""
+
+    loudness: float
+    true_peak: float
+    dc: float
+
+
+def fixed_gain(level: Level) -> float:
+    """Factor that brings a recording to the target, its true peak under the ceiling once the offset is gone."""
+    peak = level.true_peak + abs(level.dc)
+    if level.loudness == -np.inf or peak <= 0:
         return 1.0
-    wanted: float = 10 ** (min(TARGET - loudness, MAX_GAIN) / 20)
-    return min(wanted, CEILING / true_peak)
+    wanted: float = 10 ** (min(TARGET - level.loudness, MAX_GAIN) / 20)
+    return min(wanted, CEILING / peak)
 
 
 class LiveLevel:

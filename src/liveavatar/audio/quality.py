@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from liveavatar.audio.clipping import clipped
 from liveavatar.audio.decode import AudioInfo, Damage, open_audio
+from liveavatar.audio.level import Level
 from liveavatar.audio.loudness import Loudness
 from liveavatar.audio.mix import SpeechMix
 from liveavatar.audio.peak import TruePeak
@@ -19,15 +20,6 @@ from liveavatar.timeline import SAMPLE_RATE
 
 _LISTEN = 20 * SAMPLE_RATE  # the first 20 s are searched for speech all through,
 _EVERY, _SPAN = 30 * SAMPLE_RATE, SAMPLE_RATE  # then 1 s of every 30: the detector is the slowest part
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Level:
-    """Integrated loudness in LUFS (-inf: silence); true peak and constant offset as amplitudes."""
-
-    loudness: float
-    true_peak: float
-    dc: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

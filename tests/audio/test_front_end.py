@@ -1,0 +1,282 @@
+"""From any file or live stream to 16 kHz mono: time, length and level are right, and what was mended is told."""
+
+import math
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from audio.sounds import babble, burst_time, encode, noise, pulse, stamped, write_wav
+from liveavatar.audio.front_end import Policy, StreamFrontEnd, check, read_speech
+from liveavatar.audio.level import TARGET
+from liveavatar.audio.loudness import Loudness
+from liveavatar.audio.mix import SpeechMix
+from liveavatar.audio.quality import AudioReport
+from liveavatar.errors import AudioError
+from liveavatar.frames import Samples
+from liveavatar.timeline import rescale
+
+RATES = [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000, 192_000]
+
+
+def read(path: Path, policy: Policy = "fix") -> tuple[AudioReport, Samples]:
+    report, chunks = read_speech(path, policy)
+    return report, np.concatenate(list(chunks))
+
+
+def names(report: AudioReport) -> set[str]:
+    return {finding.name for finding in report.findings}
+
+
+def loudness(samples: Samples) -> float:
+    meter = Loudness(16_000, ("FC",))
+    meter.push(samples[None])
+    return meter.finish()
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_a_burst_stays_at_its_time(tmp_path: Path, rate: int) -> None:
+    _, speech = read(write_wav(tmp_path / "a.wav", pulse(rate, 1.0, 0.3), rate), "as-is")
+    assert abs(burst_time(speech, 16_000) - 0.3) < 0.5 / 16_000
+    assert speech.dtype == np.float32
+
+
+@settings(max_examples=25)
+@given(rate=st.sampled_from(RATES), count=st.integers(1, 40_000))
+def test_the_length_is_exact(tmp_path_factory: pytest.TempPathFactory, rate: int, count: int) -> None:
+    path = write_wav(tmp_path_factory.mktemp("length") / "a.wav", np.zeros((count, 1), np.float32), rate)
+    report, speech = read(path)
+    assert report.samples == count
+    assert report.duration == Fraction(count, rate)
+    assert len(speech) == max(1, rescale(count, rate, 16_000))
+
+
+@given(
+    cuts=st.lists(st.integers(0, 10_000), max_size=10),
+    rate=st.sampled_from([8_000, 16_000, 44_100]),
+    channels=st.sampled_from([1, 2, 6]),
+)
+def test_mixing_and_resampling_do_not_depend_on_chunks(cuts: list[int], rate: int, channels: int) -> None:
+    sound = noise(rate, 10_000 / rate, channels)
+    layout = ("FL", "FR", "FC", "LFE", "BL", "BR")[:channels] if channels > 1 else ("FC",)
+    whole, stream = SpeechMix(rate, layout), SpeechMix(rate, layout)
+    expected = np.concatenate([whole.push(sound), whole.flush()])
+    pieces = [stream.push(piece) for piece in np.split(sound, sorted(cuts))]
+    assert np.array_equal(np.concatenate([*pieces, stream.flush()]), expected)
+
+
+@pytest.mark.parametrize("level", [0.006, 0.02, 0.2])
+def test_fix_brings_speech_to_the_target(tmp_path: Path, level: float) -> None:
+    report, speech = read(encode(tmp_path / "a.wav", babble(44_100, 4, level), 44_100, "pcm_f32le"))
+    assert abs(loudness(speech) - TARGET) < 0.1
+    assert any("the level is" in line for line in report.mended)
+
+
+def test_fix_keeps_the_true_peak_under_the_ceiling(tmp_path: Path) -> None:
+    sound = babble(16_000, 4, 0.01) + pulse(16_000, 4, 2)
+    report, speech = read(encode(tmp_path / "a.wav", sound, 16_000, "pcm_f32le"))
+    assert loudness(speech) < TARGET
+    assert 0.85 < np.abs(speech).max() <= 10 ** (-1 / 20)
+    assert report.mono.true_peak >= np.abs(sound).max()
+
+
+def test_as_is_leaves_the_level_alone(tmp_path: Path) -> None:
+    sound = babble(16_000, 2, 0.003)
+    report, speech = read(encode(tmp_path / "a.wav", sound, 16_000, "pcm_f32le"), "as-is")
+    assert np.array_equal(speech, sound[:, 0])
+    assert report.mended == ()
+
+
+def test_fix_removes_a_constant_offset(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.wav", babble(16_000, 3, 0.1) + np.float32(0.1), 16_000, "pcm_f32le")
+    report, speech = read(path)
+    assert "offset" in names(report)
+    assert "a constant offset of +0.1" in "".join(report.mended)
+    assert abs(float(speech.mean())) < 1e-3
+
+
+def test_good_speech_has_nothing_to_say_but_that_it_is_a_buzz(tmp_path: Path) -> None:
+    report, _ = read(write_wav(tmp_path / "a.wav", babble(16_000, 5, 0.1), 16_000))
+    assert names(report) <= {"speech"}
+
+
+def opposite(voice: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.concatenate([voice, -voice], axis=1)
+
+
+def one_sided(voice: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.concatenate([np.zeros_like(voice), voice], axis=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "sound", "rate", "sentence"),
+    [
+        (
+            "phase",
+            "warn",
+            opposite(babble(16_000, 3)),
+            16_000,
+            "channels cancel each other for 100% of the time",
+        ),
+        ("balance", "warn", one_sided(babble(16_000, 3)), 16_000, "only channel 2 carries sound"),
+        ("level", "warn", babble(16_000, 3, 0.01), 16_000, "it is quiet: -4"),
+        ("level", "bad", babble(16_000, 3, 0.001), 16_000, "it is quiet: -6"),
+        ("level", "warn", babble(16_000, 3, 0.4), 16_000, "it is loud: -"),
+        ("offset", "warn", babble(16_000, 3) - np.float32(0.1), 16_000, "it has a constant offset of -0.1"),
+        ("clipping", "bad", np.clip(babble(16_000, 3, 1), -0.5, 0.5), 16_000, "of it is clipped"),
+        ("rate", "warn", babble(8_000, 3), 8_000, "8000 Hz leaves out consonants"),
+        ("speech", "warn", noise(16_000, 3), 16_000, "hardly any speech is heard in it"),
+        ("speech", "warn", np.zeros((16_000, 1), np.float32), 16_000, "it is silent: the face will idle"),
+    ],
+)
+def test_what_is_wrong_is_said(
+    tmp_path: Path, name: str, level: str, sound: NDArray[np.float32], rate: int, sentence: str
+) -> None:
+    path = write_wav(tmp_path / "a.wav", sound, rate)
+    [finding] = [finding for finding in check(path).findings if finding.name == name]
+    assert finding.level == level
+    assert sentence in finding.sentence
+    assert finding.remedy
+    assert "\n" not in finding.sentence + finding.remedy
+
+
+def test_a_truncated_file_is_told(tmp_path: Path) -> None:
+    data = encode(tmp_path / "a.mp3", babble(44_100, 4), 44_100, "libmp3lame").read_bytes()
+    (tmp_path / "half.mp3").write_bytes(data[: len(data) // 2])
+    [finding] = [finding for finding in check(tmp_path / "half.mp3").findings if finding.name == "length"]
+    assert "s of the 4.0 s it announces" in finding.sentence
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "m4a", "ogg", "webm", "flac", "mkv"])
+def test_a_whole_file_is_not_called_truncated(tmp_path: Path, suffix: str) -> None:
+    codec = {"mp3": "libmp3lame", "ogg": "libopus", "webm": "libopus", "flac": "flac"}.get(suffix, "aac")
+    path = encode(tmp_path / f"a.{suffix}", babble(48_000, 0.4), 48_000, codec)
+    assert "length" not in names(check(path))
+
+
+def test_gaps_are_told_and_filled(tmp_path: Path) -> None:
+    voice = babble(16_000, 1)[:, 0]
+    report, speech = read(stamped(tmp_path / "a.mkv", [(0.0, voice), (1.5, voice)], 16_000))
+    assert "gaps" in names(report)
+    assert "0.50 s missing between time stamps are filled with silence" in report.mended
+    assert len(speech) == 40_000
+
+
+def test_damaged_samples_follow_the_policy(tmp_path: Path) -> None:
+    sound = babble(16_000, 2)
+    sound[5_000:5_003] = np.nan
+    path = encode(tmp_path / "a.wav", sound, 16_000, "pcm_f32le")
+    report, speech = read(path)
+    assert np.isfinite(speech).all()
+    assert "3 samples that were not numbers are silenced" in report.mended
+    policies: tuple[Policy, ...] = ("strict", "as-is")
+    for policy in policies:
+        with pytest.raises(AudioError, match="not numbers; use --audio-policy fix"):
+            read_speech(path, policy)
+
+
+def test_strict_refuses_with_the_gravest_finding(tmp_path: Path) -> None:
+    path = write_wav(tmp_path / "a.wav", np.clip(babble(8_000, 3, 1), -0.5, 0.5), 8_000)
+    with pytest.raises(
+        AudioError, match=r"a.wav: .*clipped; record it again at a lower level, or use --audio-policy"
+    ):
+        read_speech(path, "strict")
+
+
+def test_silence_and_one_sample_are_sounds(tmp_path: Path) -> None:
+    report, speech = read(write_wav(tmp_path / "a.wav", np.zeros((48_000, 2), np.float32), 48_000))
+    assert report.mono.loudness == -math.inf
+    assert np.array_equal(speech, np.zeros(16_000))
+    report, speech = read(write_wav(tmp_path / "b.wav", np.full((1, 1), 0.5, np.float32), 48_000))
+    assert len(speech) == 1
+
+
+def test_the_file_is_read_as_it_is_taken(tmp_path: Path) -> None:
+    """Ten seconds come in several chunks, so memory does not grow with the length."""
+    _, chunks = read_speech(write_wav(tmp_path / "a.wav", babble(44_100, 10), 44_100))
+    assert max(len(chunk) for chunk in chunks) <= 16_000
+
+
+# Live sound
+
+
+def stream(pieces: list[tuple[NDArray[np.float32], int]], level: bool = False) -> Samples:
+    front_end = StreamFrontEnd(level)
+    out = [front_end.push(samples, rate) for samples, rate in pieces]
+    return np.concatenate([*out, front_end.flush()])
+
+
+@settings(max_examples=30)
+@given(
+    cuts=st.lists(st.integers(0, 30_000), max_size=10),
+    rate=st.sampled_from([16_000, 24_000, 44_100]),
+    channels=st.sampled_from([1, 2]),
+    level=st.booleans(),
+)
+def test_live_chunks_give_the_same_to_the_last_bit(
+    cuts: list[int], rate: int, channels: int, level: bool
+) -> None:
+    sound = noise(rate, 30_000 / rate, channels)
+    pieces = [(piece, rate) for piece in np.split(sound, sorted(cuts))]
+    assert np.array_equal(stream(pieces, level), stream([(sound, rate)], level))
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_live_sound_equals_the_file(tmp_path: Path, rate: int) -> None:
+    sound = noise(rate, 0.5, 2)
+    path = encode(tmp_path / "a.wav", sound, rate, "pcm_f32le")
+    assert np.array_equal(stream([(sound, rate)]), read(path, "as-is")[1])
+
+
+def test_rate_and_channels_may_change_on_the_way() -> None:
+    """Bursts half a second into each part stay where they are."""
+    parts = [
+        (pulse(rate, 1.0, 0.5, channels), rate) for rate, channels in ((48_000, 1), (44_100, 2), (16_000, 1))
+    ]
+    speech = stream(parts)
+    assert len(speech) == 48_000
+    for second in range(3):
+        part = speech[second * 16_000 : (second + 1) * 16_000]
+        assert abs(burst_time(part, 16_000) - 0.5) < 0.5 / 16_000
+
+
+@given(st.lists(st.tuples(st.sampled_from(RATES), st.integers(0, 3_000)), max_size=12))
+def test_changes_of_rate_do_not_add_up_to_drift(parts: list[tuple[int, int]]) -> None:
+    speech = stream([(np.ones(count, np.float32), rate) for rate, count in parts], level=True)
+    seconds = sum((Fraction(count, rate) for rate, count in parts), Fraction(0))
+    assert abs(len(speech) - seconds * 16_000) <= 1
+
+
+def test_whole_numbers_are_full_scale_at_32768() -> None:
+    front_end = StreamFrontEnd(level=False)
+    assert np.array_equal(front_end.push(np.array([16_384, -32_768], np.int16), 16_000), [0.5, -1.0])
+
+
+def test_live_damage_is_silenced() -> None:
+    front_end = StreamFrontEnd(level=False)
+    assert np.array_equal(front_end.push(np.array([0.5, np.nan, np.inf], np.float32), 16_000), [0.5, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("chunk", "rate", "message"),
+    [
+        (np.zeros(10, np.float32), 10, "live sound at 10 Hz is not possible; send 16000"),
+        (np.zeros((2, 2, 2), np.float32), 16_000, "live sound of shape"),
+        (np.zeros((2, 0), np.float32), 16_000, "live sound of shape"),
+        (np.zeros(10, np.int32), 16_000, "live sound of type int32 is not possible; send float32 or int16"),
+    ],
+)
+def test_what_cannot_be_heard_is_refused(chunk: NDArray[np.float32], rate: int, message: str) -> None:
+    with pytest.raises(AudioError, match=message):
+        StreamFrontEnd().push(chunk, rate)
+
+
+def test_a_second_stream_starts_afresh() -> None:
+    front_end = StreamFrontEnd()
+    sound = babble(24_000, 1)
+    first = np.concatenate([front_end.push(sound, 24_000), front_end.flush()])
+    assert np.array_equal(np.concatenate([front_end.push(sound, 24_000), front_end.flush()]), first)
