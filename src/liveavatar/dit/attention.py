@@ -1,0 +1,41 @@
+# ruff: noqa: N803  (names carry their shape, by the legend below)
+"""Attention by the fastest kernel that is there: FlashAttention 3 if it can be imported, else PyTorch's own."""
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from functools import cache
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Kernel = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def attention(q_BNHD: Tensor, k_BSHD: Tensor, v_BSHD: Tensor) -> Tensor:
+    """Every query looks at every key, softmax scale 1/sqrt(D). Returns [B, N, H, D]."""
+    flash = flash_attention_3() if q_BNHD.is_cuda and q_BNHD.dtype is not torch.float32 else None
+    return (flash or torch_attention)(q_BNHD, k_BSHD, v_BSHD)
+
+
+def torch_attention(q_BNHD: Tensor, k_BSHD: Tensor, v_BSHD: Tensor) -> Tensor:
+    """`scaled_dot_product_attention`, which chooses among PyTorch's kernels."""
+    q, k, v = (part.transpose(1, 2) for part in (q_BNHD, k_BSHD, v_BSHD))
+    return functional.scaled_dot_product_attention(q, k, v).transpose(1, 2)
+
+
+@cache
+def flash_attention_3() -> Kernel | None:
+    """FlashAttention 3, or None where it is not installed or the card is older than it needs."""
+    name = "flash_attn_interface"
+    if importlib.util.find_spec(name) is None or torch.cuda.get_device_capability()[0] < 9:
+        return None
+    function = importlib.import_module(name).flash_attn_func
+
+    def kernel(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        result = function(q, k, v)
+        return cast(Tensor, result[0] if isinstance(result, tuple) else result)
+
+    return kernel

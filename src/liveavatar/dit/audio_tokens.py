@@ -1,0 +1,147 @@
+# ruff: noqa: N803, N806  (names carry their shape, by the legend below)
+"""How the transformer hears: audio features become a few tokens for each latent frame, injected after some layers.
+
+Shapes: A voices, L layers of the audio encoder, C its channels, P pictures, T latent frames, D channels of the
+transformer, H heads, K channels of a head.
+"""
+
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from liveavatar.dit.config import PICTURES, DitConfig
+from liveavatar.dit.layers import CrossAttention, KeyValue, wide_linear, wide_norm
+
+LEAD = 5
+"""Copies of a block's first column put before it. The reference puts 73, of which only these are ever heard."""
+
+
+class AudioTokens(NamedTuple):
+    """What one block says: `overall` [A, T, D] and `parts` [A, T, tokens + 1, D]."""
+
+    overall: Tensor
+    parts: Tensor
+
+
+class CausalConv(nn.Module):
+    """A convolution over time that never looks ahead: the first sample is repeated before the beginning."""
+
+    def __init__(self, channels: int, out: int, stride: int = 1) -> None:
+        super().__init__()
+        self.stride = stride
+        self.conv = nn.Conv1d(channels, out, kernel_size=3, stride=stride)
+
+    def forward(self, x_ACT: Tensor) -> Tensor:
+        """[A, out, ceil(T / stride)], in float32."""
+        padded = functional.pad(x_ACT, (2, 0), mode="replicate")
+        weight, bias = self.conv.weight.float(), self.conv.bias
+        return functional.conv1d(padded, weight, None if bias is None else bias.float(), stride=self.stride)
+
+
+class AudioPyramid(nn.Module):
+    """Four times fewer steps, in two branches: a few local tokens, and one that describes the whole step."""
+
+    def __init__(self, config: DitConfig) -> None:
+        super().__init__()
+        dim, self.tokens = config.dim, config.audio_tokens
+        self.padding_tokens = nn.Parameter(torch.zeros(1, 1, 1, dim))
+        self.conv1_local = CausalConv(config.audio_dim, self.tokens * dim // 4)
+        self.conv1_global = CausalConv(config.audio_dim, dim // 4)
+        self.conv2 = CausalConv(dim // 4, dim // 2, stride=2)
+        self.conv3 = CausalConv(dim // 2, dim, stride=2)
+        self.final_linear = nn.Linear(dim, dim)
+
+    def forward(self, x_ACT: Tensor) -> AudioTokens:
+        """Tokens of ceil(T/4) steps, float32."""
+        voices = len(x_ACT)
+        local_ACT: Tensor = self.conv1_local(x_ACT)
+        local_ATD = self.condense(torch.unflatten(local_ACT, 1, (self.tokens, -1)).flatten(0, 1))
+        parts = torch.unflatten(local_ATD, 0, (voices, self.tokens)).transpose(1, 2)
+        pad = self.padding_tokens.float().expand(voices, parts.shape[1], 1, -1)
+        overall = wide_linear(self.final_linear, self.condense(self.conv1_global(x_ACT)))
+        return AudioTokens(overall, torch.cat([parts, pad], dim=2))
+
+    def condense(self, x_ACT: Tensor) -> Tensor:
+        """The rest of a branch, from its first convolution on: [A, T/4, D]."""
+        for conv in (self.conv2, self.conv3):
+            x_ACT = conv(_settle(x_ACT))
+        return _settle(x_ACT).transpose(1, 2)
+
+
+def _settle(x_ACT: Tensor) -> Tensor:
+    return functional.silu(wide_norm(x_ACT.transpose(1, 2), 1e-6)).transpose(1, 2)
+
+
+class CausalAudioEncoder(nn.Module):
+    """Mixes the layers of the audio encoder by learned weights and condenses them to tokens."""
+
+    def __init__(self, config: DitConfig) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.ones(1, config.audio_layers, 1, 1))
+        self.encoder = AudioPyramid(config)
+
+    def forward(self, features_ALCP: Tensor) -> AudioTokens:
+        """Tokens of ceil(P/4) latent steps, float32."""
+        weights = functional.silu(self.weights)
+        mixed_ACP = (features_ALCP * weights).float().sum(dim=1) / weights.float().sum(dim=1)
+        tokens: AudioTokens = self.encoder(mixed_ACP)
+        return tokens
+
+    def block(self, features_ALCP: Tensor) -> AudioTokens:
+        """Tokens of a block of 4·T pictures, T latent frames, heard by itself."""
+        lead = features_ALCP[..., :1].expand(*features_ALCP.shape[:-1], LEAD)
+        tokens = self(torch.cat([lead, features_ALCP], dim=-1))
+        first = -(-LEAD // PICTURES)
+        return AudioTokens(*(part[:, first:].to(features_ALCP.dtype) for part in tokens))
+
+
+class Hearing(NamedTuple):
+    """What one injector needs of one block: shift and scale [A, T, 1, D]; keys and values [A·T, tokens + 1, H, K]."""
+
+    shift: Tensor
+    scale: Tensor
+    given: KeyValue
+
+
+class AdaptiveNorm(nn.Module):
+    """Makes shift and scale of a norm from what is said."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(dim, 2 * dim)
+
+    def changes(self, overall_ATD: Tensor) -> tuple[Tensor, Tensor]:
+        """Shift and scale, [A, T, 1, D] each."""
+        shift, scale = self.linear(functional.silu(overall_ATD)).unsqueeze(2).chunk(2, dim=-1)
+        return shift, scale
+
+
+class AudioInjector(nn.Module):
+    """One cross-attention for each injected layer, from the picture to the tokens of its own latent frame."""
+
+    def __init__(self, config: DitConfig) -> None:
+        super().__init__()
+        self.injector = nn.ModuleList(CrossAttention(config) for _ in config.inject)
+        self.injector_adain_layers = nn.ModuleList(AdaptiveNorm(config.dim) for _ in config.inject)
+
+    def prepare(self, tokens: AudioTokens) -> list[Hearing]:
+        """Everything about a block that does not depend on the picture, once for all its denoising steps."""
+        hearings = []
+        for adain, injector in zip(self.injector_adain_layers, self.injector, strict=True):
+            shift, scale = cast(AdaptiveNorm, adain).changes(tokens.overall)
+            given = cast(CrossAttention, injector).key_value(tokens.parts.flatten(0, 1))
+            hearings.append(Hearing(shift, scale, given))
+        return hearings
+
+    def forward(self, index: int, x_BND: Tensor, heard: Hearing, mask_AN: Tensor | None) -> Tensor:
+        """What injector `index` adds to `x_BND`, B being 1; `mask_AN` says which tokens belong to which voice."""
+        voices, frames = heard.shift.shape[:2]
+        x_1TND = wide_norm(torch.unflatten(x_BND, 1, (frames, -1)), 1e-5)
+        n_ATND = (x_1TND * (1 + heard.scale) + heard.shift).to(x_BND.dtype)
+        added: Tensor = self.injector[index](n_ATND.flatten(0, 1), heard.given)
+        added_AND = torch.unflatten(added, 0, (voices, frames)).flatten(1, 2)
+        if mask_AN is not None:
+            added_AND = added_AND * mask_AN[..., None].to(added_AND.dtype)
+        return added_AND.sum(dim=0, keepdim=True)

@@ -1,0 +1,87 @@
+# ruff: noqa: N803  (names carry their shape, by the legend below)
+"""Rotary position encoding over (frame, row, column); positions may be negative and as large as one likes.
+
+The channels of a head are complex pairs, consecutive channels being real and imaginary part; the first pairs
+turn with the frame, then the row, then the column. Angles are computed in float64 where they are needed, so
+there is no table and no limit. Cosine and sine are rounded to half precision, as the weights were trained.
+
+Shapes: N tokens, H heads, P complex pairs of a head.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+THETA = 10_000.0
+REFERENCE_FRAME = 30
+"""Where the portrait stands in a pass over the sink alone, in latent frames."""
+
+Positions = NDArray[np.int64]
+"""[tokens, 3]: frame, row, column."""
+
+
+class Rope(NamedTuple):
+    """Turning angles of N tokens: cosine and sine [N, P], float32."""
+
+    cos: Tensor
+    sin: Tensor
+
+    def first(self, count: int) -> "Rope":
+        """The angles of the first `count` tokens."""
+        return Rope(self.cos[:count], self.sin[:count])
+
+
+def rope_for(positions: Positions, head_dim: int, device: torch.device) -> Rope:
+    """Angles for tokens at `positions`, for heads of `head_dim` channels."""
+    turns = [
+        positions[:, axis, None] * THETA ** (-np.arange(0, width, 2) / width)
+        for axis, width in enumerate(axis_widths(head_dim))
+    ]
+    angles = np.concatenate(turns, axis=1)
+    cos, sin = (torch.from_numpy(part(angles)).half().float().to(device) for part in (np.cos, np.sin))
+    return Rope(cos, sin)
+
+
+def axis_widths(head_dim: int) -> tuple[int, int, int]:
+    """Channels that turn with frame, row and column: 44, 42, 42 of 128."""
+    side = 2 * (head_dim // 6)
+    return head_dim - 2 * side, side, side
+
+
+def rotate(x_BNHD: Tensor, rope: Rope) -> Tensor:
+    """Turn every head of every token; computed in float32, returned in the type of the input."""
+    real, imaginary = torch.unflatten(x_BNHD.float(), -1, (-1, 2)).unbind(-1)
+    cos, sin = rope.cos[:, None], rope.sin[:, None]
+    turned = torch.stack((real * cos - imaginary * sin, real * sin + imaginary * cos), dim=-1)
+    return turned.flatten(-2).to(x_BNHD.dtype)
+
+
+def block_positions(start: int, frames: int, rows: int, columns: int) -> Positions:
+    """Tokens of a block that starts at latent frame `start`."""
+    return _grid(range(start, start + frames), range(rows), range(columns))
+
+
+def sink_positions(frame: int, rows: int, columns: int) -> Positions:
+    """Tokens of the sink: the portrait at `frame`, then what went before, the newest and finest first."""
+    half, quarter = ((_spread(rows, n), _spread(columns, n)) for n in (2, 4))
+    groups = (
+        _grid([frame], range(rows), range(columns)),
+        _grid([-1], range(rows), range(columns)),
+        _grid([-3], *half),
+        _grid([-19, -14, -9, -4], *quarter),
+    )
+    return np.concatenate(groups)
+
+
+def _spread(size: int, factor: int) -> Sequence[int]:
+    """`size / factor` whole positions from the first to the last of `size`."""
+    return [int(place) for place in np.linspace(0, size - 1, size // factor)]
+
+
+def _grid(frames: Sequence[int], rows: Sequence[int], columns: Sequence[int]) -> Positions:
+    mesh = np.meshgrid(np.asarray(frames), np.asarray(rows), np.asarray(columns), indexing="ij")
+    return np.stack([axis.reshape(-1) for axis in mesh], axis=1).astype(np.int64)
