@@ -8,7 +8,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
 
 from liveavatar.frames import Picture
@@ -17,6 +16,8 @@ from liveavatar.video.sound import Sound, open_sound
 
 _X264 = {"preset": "veryfast", "crf": "18", "x264-params": "chromaloc=1"}  # color.yuv420 centres chroma
 _MAX_THREADS = 8
+_BT709 = 1  # ITU-T H.273, tables 2 to 4: primaries, transfer and matrix
+_LIMITED = 1  # FFmpeg's AVCOL_RANGE_MPEG
 _SOUND_STEP = Fraction(1, 4)  # seconds of sound encoded at a time
 
 
@@ -101,10 +102,8 @@ class Mp4Encoder:
         context = video.codec_context
         context.time_base = 1 / self._fps
         context.thread_count = min(len(os.sched_getaffinity(0)), _MAX_THREADS)
-        context.color_range = ColorRange.MPEG
-        context.colorspace = Colorspace.ITU709
-        context.color_primaries = ColorPrimaries.BT709
-        context.color_trc = ColorTrc.BT709
+        context.color_primaries = context.color_trc = context.colorspace = _BT709
+        context.color_range = _LIMITED
         return video
 
     def _follow(self, now: Fraction) -> None:
