@@ -76,9 +76,7 @@ class EyeWarp:
         """
         local = self.frame.local(at)
         u, v = local[..., 0], local[..., 1]
-        crease, upper, lower, cheek = (
-            self._curve(c, u) for c in (self.crease, self.upper, self.lower, self.cheek)
-        )
+        crease, upper, lower, cheek = self._curves(u)
         travel = np.clip(lower - upper, 0, None) * np.float32(blink * _SHUT)
         lid, floor = upper + travel * (1 - _LOWER_LID_SHARE), lower - travel * _LOWER_LID_SHARE
         above = crease + (v - crease) * (upper - crease) / np.maximum(lid - crease, 0.5)
@@ -94,9 +92,12 @@ class EyeWarp:
         skin_at = at + self.frame.vectors(np.dstack([np.zeros_like(u), skin - v]))
         return skin_at, self._eyeball(at, u, gaze), floats(ball)
 
-    def _curve(self, heights: Array, u: Array) -> Array:
+    def _curves(self, u: Array) -> tuple[Array, ...]:
+        """The heights of crease, upper lid, lower lid and cheek above each `u`."""
         index = (u - self.columns[0]) / (self.columns[1] - self.columns[0])
-        return remap(heights[None], floats(np.dstack([index, np.zeros_like(index)])), cv2.INTER_LINEAR)
+        row = np.dstack([self.crease, self.upper, self.lower, self.cheek])
+        heights = remap(row, floats(np.dstack([index, np.zeros_like(index)])), cv2.INTER_LINEAR)
+        return tuple(floats(heights[..., curve]) for curve in range(4))
 
     def _eyeball(self, at: Array, u: Array, gaze: tuple[float, float]) -> Array:
         # The iris slides; towards the corners the white stays where it is, as on a sphere seen from the front.

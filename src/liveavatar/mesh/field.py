@@ -74,8 +74,8 @@ def floats(values: ArrayLike) -> Array:
 def remap(image: NDArray[Pixel], at: Array, interpolation: int, *, clear: bool = False) -> NDArray[Pixel]:
     """`image` at float positions `at` [h, w, 2]; outside it edges are repeated, or all is zero if `clear`."""
     border = cv2.BORDER_CONSTANT if clear else cv2.BORDER_REPLICATE
-    x, y = cv2.split(at)
-    return np.asarray(cv2.remap(image, x, y, interpolation, borderMode=border), image.dtype)
+    moved = cv2.remap(image, at, None, interpolation, borderMode=border)  # type: ignore[call-overload]
+    return np.asarray(moved, image.dtype)
 
 
 def spline(points: Array, values: Array, at: Array, smoothing: float = 1e-3) -> Array:

@@ -1,0 +1,16 @@
+"""A portrait speaks a recording: python examples/render.py portrait.jpg speech.mp3 out.mp4"""
+
+import sys
+
+import liveavatar
+
+
+def main(portrait: str, speech: str, video: str) -> None:
+    """Three lines are the whole of it."""
+    avatar = liveavatar.open(portrait)
+    result = avatar.render(speech, video)
+    print(f"{result.frames} frames, {result.real_time_factor:.1f} times real time")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4])
