@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def opening(stage: Stage, mouth: Articulation) -> float:
 def test_streaming_equals_offline(actor: MeshActor, babble: Samples, cuts: list[int]) -> None:
     sound = babble[:9600]
     edges = [0, *(min(edge, len(sound)) for edge in np.cumsum(cuts).tolist()), len(sound)]
-    chunks = [sound[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    chunks = [sound[a:b] for a, b in pairwise(edges)]
     streamed, whole = speak(actor, chunks), speak(actor, [sound])
     assert len(streamed) == len(whole) == 15
     assert all(np.array_equal(a, b) for a, b in zip(streamed, whole, strict=True))
