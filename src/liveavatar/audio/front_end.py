@@ -13,6 +13,7 @@ from liveavatar.audio.decode import MAX_AMPLITUDE, RATES, open_audio
 from liveavatar.audio.downmix import Downmix, default_layout
 from liveavatar.audio.findings import find, mended
 from liveavatar.audio.level import LiveLevel, fixed_gain
+from liveavatar.audio.live_resample import live_resampler
 from liveavatar.audio.mix import SpeechMix
 from liveavatar.audio.quality import AudioReport, measure
 from liveavatar.audio.splice import Splicer
@@ -71,8 +72,8 @@ class StreamFrontEnd:
     """Live sound of any rate and chunk size into 16 kHz mono, levelled unless `level` is false.
 
     Rate and channels may change between chunks; the clock goes on without a gap. Samples that are not
-    numbers are silenced. Output lags by what the stages hold: the resampler up to 110 ms (nothing at
-    16 kHz), the mix of several channels 20 ms, the level 10 ms. Any chunking gives the same samples.
+    numbers are silenced. Output lags by what the stages hold: the resampler 6 ms (nothing at 16 kHz), the mix
+    of several channels 20 ms, the level 10 ms. Any chunking gives the same samples to the last bit.
     """
 
     def __init__(self, level: bool = True) -> None:
@@ -81,7 +82,7 @@ class StreamFrontEnd:
 
     def clear(self) -> None:
         """Forget everything: ready for another stream."""
-        self._track = Splicer(SAMPLE_RATE, 1, Fraction(1, SAMPLE_RATE), None)
+        self._track = Splicer(SAMPLE_RATE, 1, Fraction(1, SAMPLE_RATE), None, live_resampler)
         self._downmix = Downmix(SAMPLE_RATE, default_layout(1))
         self._format = (SAMPLE_RATE, 1)
         if self._level is not None:

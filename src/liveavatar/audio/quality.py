@@ -16,7 +16,7 @@ from liveavatar.audio.peak import TruePeak
 from liveavatar.audio.vad import SPEECH, VoiceActivity
 from liveavatar.frames import Samples
 from liveavatar.report import Finding
-from liveavatar.timeline import SAMPLE_RATE
+from liveavatar.timeline import SAMPLE_RATE, rescale
 
 _LISTEN = 20 * SAMPLE_RATE  # the first 20 s are searched for speech all through,
 _EVERY, _SPAN = 30 * SAMPLE_RATE, SAMPLE_RATE  # then 1 s of every 30: the detector is the slowest part
@@ -53,6 +53,11 @@ class AudioReport:
     channel_levels: tuple[float, ...]
     findings: tuple[Finding, ...] = ()
     mended: tuple[str, ...] = ()
+
+    @property
+    def speech_samples(self) -> int:
+        """Samples at 16 kHz that `read_speech` gives of it."""
+        return max(1, rescale(self.samples, self.info.rate, SAMPLE_RATE))
 
 
 class LevelMeter:

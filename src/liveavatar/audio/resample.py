@@ -1,10 +1,25 @@
 """To another sample rate, by soxr at its highest quality: streaming, no net delay, exact length."""
 
+from typing import Protocol
+
 import numpy as np
 import soxr  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from liveavatar.timeline import SAMPLE_RATE, rescale
+
+
+class Resampling(Protocol):
+    """A resampler of one stream."""
+
+    @property
+    def from_rate(self) -> int:
+        """Samples a second going in."""
+        ...
+
+    def resample_chunk(self, samples: NDArray[np.float32], last: bool = False) -> NDArray[np.float32]:
+        """Resample float32 [n, channels]; `last=True` ends the stream."""
+        ...
 
 
 class Resampler:

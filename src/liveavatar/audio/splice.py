@@ -6,14 +6,14 @@ stamp cuts clean sound to pieces. So samples are counted, and the count is corre
 than a tolerance: a gap becomes silence, an overlap is dropped, a wild jump starts a new count.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.audio.resample import Resampler
+from liveavatar.audio.resample import Resampler, Resampling
 from liveavatar.timeline import round_half_up
 
 TOLERANCE = Fraction(15, 1000)
@@ -45,10 +45,18 @@ class Splicer:
     """Lays pieces onto one track at `rate` Hz with `channels` channels.
 
     `tick` is the length in seconds of one unit of the stamps, `promised` the duration the container names.
-    The first piece is time 0. A piece at another rate or with other channels is resampled and remixed.
+    The first piece is time 0. A piece at another rate or with other channels is resampled and remixed, by
+    what `resampler` makes of the two rates and the number of channels.
     """
 
-    def __init__(self, rate: int, channels: int, tick: Fraction, promised: Fraction | None) -> None:
+    def __init__(
+        self,
+        rate: int,
+        channels: int,
+        tick: Fraction,
+        promised: Fraction | None,
+        resampler: Callable[[int, int, int], Resampling] = Resampler,
+    ) -> None:
         self.rate = rate
         self.channels = channels
         self.repairs = Repairs()
@@ -58,7 +66,8 @@ class Splicer:
         self._zero: Fraction | None = None  # the stamp, in seconds, of the track's first sample
         self._start = Fraction(0)  # where the present run at one rate began, in seconds
         self._count = 0  # samples in that run
-        self._run = Resampler(rate, rate, channels)
+        self._resampler = resampler
+        self._run = resampler(rate, rate, channels)
         self._given = 0  # samples given at the rate of the track
 
     @property
@@ -126,7 +135,7 @@ class Splicer:
         self.repairs.changes += bool(self._count)
         rest = self.flush()
         self._start, self._count = self.now, 0
-        self._run = Resampler(rate, self.rate, self.channels)
+        self._run = self._resampler(rate, self.rate, self.channels)
         return rest
 
     def _remix(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
