@@ -1,68 +1,119 @@
-"""Mouth shapes from log-mel features, by rules on the energy in a few bands."""
+"""A small causal network from log-mel features to mouth shapes, in numpy.
+
+A stack of dilated convolutions in time with residual connections (after WaveNet, van den Oord et al. 2016, without its
+gates). It sees only the past; its look-ahead is a delay: what it says on hearing step k is about step k - DELAY.
+The weights are made by training/articulation; see assets/README.md.
+"""
+
+from functools import cache
+from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.speech.features import BANDS
+from liveavatar.speech.features import BANDS, SILENT
 from liveavatar.speech.track import CONTROLS, VISEMES
 
 BLOCK = 8
 """Steps that are computed together. A step always has the same place in its block, so its bits do not
 depend on how the sound arrived."""
 
-DELAY = 6
+DELAY = 9
 """Steps of look-ahead."""
+
+BELL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
+"""What is said is smoothed over five steps: mouths have mass."""
+
+FIRST_TAPS, TAPS = 5, 3
+DILATIONS = (1, 2, 4, 8, 16, 4)
+"""Steps between the taps of each residual layer."""
+
+SETTLED = (0.2, 0.7)
+"""What the network says of closure hedges between neighbours that sound alike; a mouth cannot."""
+
+PAST = 80
+"""Steps back that all layers reach together, up to a whole block."""
+
+Rows = NDArray[np.float32]
+
+
+@cache
+def load_weights() -> dict[str, Rows]:
+    """The shipped weights by name, shared by all streams."""
+    path = files("liveavatar.speech") / "assets" / "articulation.npz"
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
+        return {name: data[name].astype(np.float32) for name in data.files}
+
+
+class Layer:
+    """`rows @ weight + bias` over this row and earlier ones, oldest first; remembers the rows it needs."""
+
+    def __init__(self, weight: Rows, bias: Rows, taps: int = 1, dilation: int = 1) -> None:
+        self._weight, self._bias = weight, bias
+        self._reach = (taps - 1) * dilation
+        self._starts = range(0, self._reach + 1, dilation)
+        self._rows = np.zeros((self._reach + BLOCK, len(weight) // taps), np.float32)
+
+    def __call__(self, block: Rows, new: slice) -> Rows:
+        """A block of 8 rows of which only `new` are new and meant; a block's earlier rows came before."""
+        self._rows[self._reach + new.start : self._reach + new.stop] = block[new]
+        seen = np.concatenate([self._rows[start : start + BLOCK] for start in self._starts], axis=1)
+        if new.stop == BLOCK:
+            self._rows[: self._reach] = self._rows[BLOCK:].copy()
+        return np.asarray(seen @ self._weight + self._bias, np.float32)
 
 
 class ArticulationStream:
     """Visemes and controls of one stream of features."""
 
     def __init__(self) -> None:
-        self._seen = np.full((DELAY + BLOCK, BANDS), -2.0, np.float32)
+        weights = load_weights()
 
-    def push(self, new: NDArray[np.float32], place: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Relative log-mel [n, 48] of steps at `place` in their block to visemes [n, 15] and controls
+        def layer(name: str, taps: int = 1, dilation: int = 1) -> Layer:
+            return Layer(weights[f"{name}.weight"], weights[f"{name}.bias"], taps, dilation)
+
+        self._block = np.zeros((BLOCK, BANDS), np.float32)
+        self._first = layer("first", FIRST_TAPS)
+        self._wide = [layer(f"wide{i}", TAPS, dilation) for i, dilation in enumerate(DILATIONS)]
+        self._mix = [layer(f"mix{i}") for i in range(len(DILATIONS))]
+        self._last = layer("last")
+        said = len(weights["last.bias"])
+        self._bell = Layer(
+            np.kron(np.array(BELL)[:, None], np.eye(said)).astype(np.float32),
+            np.zeros(said, np.float32),
+            len(BELL),
+        )
+        for _ in range(PAST // BLOCK):  # before the first sound there was silence
+            self.push(np.full((BLOCK, BANDS), SILENT, np.float32), 0)
+
+    def push(self, seen: Rows, place: int) -> tuple[Rows, Rows]:
+        """Relative log-mel [n, 48] of steps from `place` in their block on, to visemes [n, 15] and controls
         [n, 6] of the steps DELAY earlier."""
-        rows = slice(place, place + len(new))
-        self._seen[DELAY + place : DELAY + place + len(new)] = new
-        visemes, controls = self._shape(self._seen[:BLOCK])
-        if rows.stop == BLOCK:
-            self._seen[:DELAY] = self._seen[BLOCK:].copy()
-        return visemes[rows], controls[rows]
+        new = slice(place, place + len(seen))
+        self._block[new] = seen
+        x = np.maximum(self._first(self._block, new), 0.0)
+        for wide, mix in zip(self._wide, self._mix, strict=True):
+            x = x + mix(np.maximum(wide(x, new), 0.0), new)
+        out = self._bell(self._last(np.maximum(x, 0.0), new), new)
+        return softmax(out[:, : len(VISEMES)])[new], settle_closure(sigmoid(out[:, len(VISEMES) :]))[new]
 
-    def _shape(self, block: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        low, first, second, high = (
-            block[:, a:b].mean(axis=1) for a, b in ((2, 10), (10, 18), (18, 30), (36, 48))
-        )
-        loud = np.clip(block.max(axis=1) * 1.4 + 0.1, 0.0, 1.0)
-        hiss = np.clip(1.5 * (high - np.maximum(low, first)), 0.0, 1.0) * loud
-        hum = (
-            np.clip(2.0 * (low - first) - 0.6, 0.0, 1.0)
-            * np.clip(1.0 - 1.5 * (second + 0.4), 0.0, 1.0)
-            * loud
-        )
-        vowel = np.clip(loud - hiss - hum, 0.0, 1.0)
-        front = np.clip(0.5 + second - first, 0.0, 1.0)
-        controls = np.zeros((len(block), len(CONTROLS)), np.float32)
-        controls[:, 0] = vowel * np.clip(0.25 + 1.2 * (first + 0.2), 0.0, 1.0)
-        controls[:, 1] = hum
-        controls[:, 2] = vowel * (1.0 - front)
-        controls[:, 3] = vowel * front + 0.5 * hiss
-        controls[:, 5] = 0.7 * hiss
-        return self._visemes(loud, hiss, hum, vowel, front), controls
 
-    @staticmethod
-    def _visemes(
-        loud: NDArray[np.float32],
-        hiss: NDArray[np.float32],
-        hum: NDArray[np.float32],
-        vowel: NDArray[np.float32],
-        front: NDArray[np.float32],
-    ) -> NDArray[np.float32]:
-        scores = np.zeros((len(loud), len(VISEMES)), np.float32)
-        scores[:, VISEMES.index("sil")] = 1.0 - loud
-        scores[:, VISEMES.index("SS")] = hiss
-        scores[:, VISEMES.index("PP")] = hum
-        scores[:, VISEMES.index("E")] = vowel * front
-        scores[:, VISEMES.index("oh")] = vowel * (1.0 - front)
-        return np.asarray(scores / np.maximum(scores.sum(axis=1, keepdims=True), 1e-6), np.float32)
+def settle_closure(controls: Rows) -> Rows:
+    """Lips that are likely to close do close: the control rises in an S from 0 at the first value of SETTLED to 1."""
+    low, high = SETTLED
+    at = CONTROLS.index("closure")
+    rise = np.clip((controls[:, at] - low) / (high - low), 0.0, 1.0)
+    settled = controls.copy()
+    settled[:, at] = rise * rise * (3.0 - 2.0 * rise)
+    return settled
+
+
+def softmax(logits: Rows) -> Rows:
+    """Rows that add up to 1."""
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True), np.float32)
+
+
+def sigmoid(logits: Rows) -> Rows:
+    """0…1."""
+    return np.asarray(1.0 / (1.0 + np.exp(-logits)), np.float32)

@@ -23,6 +23,12 @@ CLARITY = 0.55
 NEAR_ENOUGH = 0.88
 """The first peak this close to the highest one is the period; later ones are its multiples."""
 
+STEADY = (0.84, 1.19)
+"""How much a voice's pitch changes from one step to the next at most, three semitones; anything else is a mistake."""
+
+LEAP = 10.0
+"""Semitones from the median beyond which an octave was mistaken."""
+
 AUDIBLE = -32.0
 """dB relative to the speaker's loud passages, under which nothing is called voice."""
 
@@ -96,6 +102,7 @@ class ProsodyTracker:
 
     def __init__(self) -> None:
         self._median = RunningMedian()
+        self._before = 0.0
         self._usual_energy = 0.6
         self._emphasis = 0.0
 
@@ -104,14 +111,19 @@ class ProsodyTracker:
     ) -> Prosody:
         """Prosody of steps with pitch `hertz` (0: none), loudness `level` and its `reference`, both in dB."""
         energy = np.clip((level - reference) / ENERGY_RANGE + 1.0, 0.0, 1.0).astype(np.float32)
-        voiced = (hertz > 0) & (level - reference > AUDIBLE)
-        pitch = np.array([self._relative(float(f)) if v else 0.0 for f, v in zip(hertz, voiced, strict=True)])
+        audible = np.where(level - reference > AUDIBLE, hertz, 0.0)
+        pitch = np.array([self._relative(value) for value in audible.tolist()])
         emphasis = [self._stress(e, p) for e, p in zip(energy.tolist(), pitch.tolist(), strict=True)]
         return Prosody(energy=energy, pitch=pitch.astype(np.float32), emphasis=np.array(emphasis, np.float32))
 
     def _relative(self, hertz: float) -> float:
+        """Semitones from the median; 0 unless the step before had about the same pitch."""
+        before, self._before = self._before, hertz
+        if not before * STEADY[0] < hertz < before * STEADY[1]:
+            return 0.0
         semitone = 12.0 * float(np.log2(hertz / 55.0))
-        return float(np.clip(semitone - self._median.update(semitone), -12.0, 12.0))
+        away = semitone - self._median.update(semitone)
+        return away - np.sign(away) * 12.0 if abs(away) > LEAP else away
 
     def _stress(self, energy: float, pitch: float) -> float:
         if energy > 0.4:

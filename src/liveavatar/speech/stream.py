@@ -8,7 +8,7 @@ from liveavatar.errors import SessionClosed
 from liveavatar.frames import Samples
 from liveavatar.speech import features, prosody
 from liveavatar.speech.articulation import BLOCK, DELAY, ArticulationStream
-from liveavatar.speech.track import STEP, VISEMES, Speech
+from liveavatar.speech.track import CONTROLS, STEP, VISEMES, Speech
 
 HISTORY = prosody.WINDOW + (DELAY + BLOCK) * STEP
 """Samples kept from the past: what the windows of the steps still to come can reach back to."""
@@ -76,7 +76,7 @@ class SpeechStream:
         return Speech(
             start=max(0, self._done - DELAY),
             visemes=np.zeros((0, len(VISEMES)), np.float32),
-            controls=np.zeros((0, 6), np.float32),
+            controls=np.zeros((0, len(CONTROLS)), np.float32),
             energy=nothing, pitch=nothing, emphasis=nothing, speaking=nothing,
         )  # fmt: skip
 
