@@ -32,6 +32,11 @@ SHAPES: dict[str, dict[str, float]] = {
 _JAW_KEPT_BY_CLOSURE = 0.35
 """Of the jaw's opening, what stays when the lips close over it: m, b and p are made by the lips, not by the teeth."""
 
+_GAINS = {"jaw": 1.55, "rounding": 1.6, "spread": 1.4, "upper_lip": 1.4}
+_FLOOR = 0.05
+"""A network that minimises its mean error is timid: what it is unsure of it pulls to the middle. These factors give the
+controls back the range that speech has."""
+
 
 def face_shapes(landmarks: Landmarks) -> Array:
     """Displacements in pixels of the portrait's landmarks [len(SHAPES) + 1, 478, 2]; the last shuts its own mouth."""
@@ -62,7 +67,7 @@ class Articulation:
     def during(cls, speech: Speech) -> "Articulation":
         """One frame's worth of steps. Means, except the closure, which must not be averaged away."""
         mean: NDArray[np.float32] = speech.controls.mean(0)
-        values = {name: float(mean[index]) for index, name in enumerate(CONTROLS)}
+        values = {name: _widen(name, float(mean[index])) for index, name in enumerate(CONTROLS)}
         values["closure"] = float(speech.controls[:, CONTROLS.index("closure")].max())
         return cls(**values, bite=float(speech.visemes[:, VISEMES.index("FF")].mean()))
 
@@ -82,6 +87,10 @@ class Articulation:
             "upper_lip": self.upper_lip * free,
             "bite": bite,
         }
+
+
+def _widen(name: str, value: float) -> float:
+    return min(1.0, max(0.0, _GAINS[name] * (value - _FLOOR))) if name in _GAINS else value
 
 
 def express(mouth: Articulation, pose: HeadPose) -> Expression:
