@@ -39,7 +39,12 @@ def exif_orientation(exif: bytes) -> int:
 
 
 def _png(data: bytes) -> tuple[int, int]:
-    return _pair(">II", data, 16)
+    """A chunk that claims to be longer than the file would make the decoder reserve as much memory."""
+    at, kind = 8, b""
+    while at < len(data) and kind != b"IEND":
+        length, kind = struct.unpack_from(">I4s", data, at)
+        at += 12 + length
+    return _pair(">II", data, 16) if at <= len(data) else (0, 0)
 
 
 def _gif(data: bytes) -> tuple[int, int]:

@@ -47,10 +47,9 @@ class PortraitReport:
 
     `size` is in pixels, `trust` in logits (see `Portrait`). `blur` is 0 for sharp and 1 for no detail left.
     `eyes` and `mouth` are how far they are open, over their width. Light is CIE L* (0…100): `highlight` and
-    `shadow` are its 95th and 5th percentile over the face, `shade` is how much lighter the half on the right of
-    the picture is, `burnt` the share of pixels at full scale. `eye_contrast` is the range of L* within the
-    eyes; `lip_contrast` the colour difference between the lips and the skin around them, `lower_tint` that
-    between this skin and the rest of the face, lightness left aside (CIE 1976).
+    `shadow` are its 95th and 5th percentile over the face, `eye_contrast` and `lip_contrast` their difference
+    within an eye (the duller one) and within the lips; `shade` is how much lighter the half of the face on the
+    right of the picture is, `burnt` the share of pixels at full scale.
     """
 
     size: float
@@ -66,7 +65,6 @@ class PortraitReport:
     burnt: float
     eye_contrast: float
     lip_contrast: float
-    lower_tint: float
     room: Room
 
     @property
@@ -79,7 +77,6 @@ def measure(portrait: Portrait) -> PortraitReport:
     """Measure the chosen face of `portrait`."""
     points, face = portrait.landmarks, _Face(portrait)
     shadow, highlight = face.range(face.oval)
-    skin_by_mouth = face.colour(face.around_lips)
     return PortraitReport(
         size=float(np.ptp(points[:, :2], axis=0).max()),
         trust=portrait.trust,
@@ -91,10 +88,9 @@ def measure(portrait: Portrait) -> PortraitReport:
         highlight=highlight,
         shadow=shadow,
         shade=face.shade(),
-        burnt=float((face.rgb[face.oval].max(axis=1) >= 250).mean()),
-        eye_contrast=min(light - dark for dark, light in map(face.range, face.eyes)),
-        lip_contrast=float(np.linalg.norm(face.colour(face.lips) - skin_by_mouth)),
-        lower_tint=float(np.linalg.norm((face.colour(face.upper) - skin_by_mouth)[1:])),
+        burnt=face.burnt(),
+        eye_contrast=min(map(face.contrast, face.eyes)),
+        lip_contrast=face.contrast(face.lips),
         room=_room(points, portrait.rgb.shape),
     )
 
@@ -111,8 +107,8 @@ class _Face:
         )
         self._points: FloatArray = np.asarray(flat - (left, top), np.float32)
         self.rgb = portrait.rgb[top:bottom, left:right]
-        self._lab = np.asarray(cv2.cvtColor(np.float32(1 / 255) * self.rgb, cv2.COLOR_RGB2Lab), np.float32)
-        self.lightness = self._lab[..., 0]
+        lab = np.asarray(cv2.cvtColor(np.float32(1 / 255) * self.rgb, cv2.COLOR_RGB2Lab), np.float32)
+        self.lightness = lab[..., 0]
 
     @cached_property
     def oval(self) -> Mask:
@@ -129,30 +125,20 @@ class _Face:
         """Both lips, without what is between them."""
         return self._region(_LIPS) & ~self._region(_MOUTH)
 
-    @cached_property
-    def around_lips(self) -> Mask:
-        """A band of skin around the lips, a quarter of the mouth wide."""
-        width = self._points[_MOUTH_CORNERS[1], 0] - self._points[_MOUTH_CORNERS[0], 0]
-        side = max(3, round(abs(float(width)) / 4))
-        mouth = self._region(_LIPS)
-        grown = np.asarray(cv2.dilate(mouth.astype(np.uint8), np.ones((side, side), np.uint8)), np.bool_)
-        return grown & ~mouth & self.oval
-
-    @cached_property
-    def upper(self) -> Mask:
-        """The face above the tip of the nose, without the eyes."""
-        region = self.oval & ~self.eyes[0] & ~self.eyes[1]
-        region[max(0, round(float(self._points[1, 1]))) :] = False
-        return region
-
-    def colour(self, region: Mask) -> FloatArray:
-        """Median L*a*b* of a region."""
-        return np.asarray(np.median(self._lab[region], axis=0) if region.any() else np.zeros(3), np.float32)
-
     def range(self, region: Mask) -> tuple[float, float]:
         """5th and 95th percentile of L* in a region."""
         low, high = np.percentile(self.lightness[region], (5, 95)) if region.any() else (0, 0)
         return float(low), float(high)
+
+    def contrast(self, region: Mask) -> float:
+        """Their difference."""
+        low, high = self.range(region)
+        return high - low
+
+    def burnt(self) -> float:
+        """Share of the face that is at full scale in some colour."""
+        burnt = self.oval & (self.rgb.max(axis=2) >= 250)
+        return float(burnt.sum() / max(self.oval.sum(), 1))
 
     def shade(self) -> float:
         """Median lightness right of the face's midline, less that left of it."""
@@ -160,7 +146,8 @@ class _Face:
         line = line[np.argsort(line[:, 1])]
         rows, columns = np.indices(self.lightness.shape)
         beyond = columns > np.interp(rows, line[:, 1], line[:, 0])
-        return float((self.colour(self.oval & beyond) - self.colour(self.oval & ~beyond))[0])
+        halves = (self.lightness[self.oval & beyond], self.lightness[self.oval & ~beyond])
+        return float(np.median(halves[0]) - np.median(halves[1])) if all(map(len, halves)) else 0.0
 
     def _region(self, outline: tuple[int, ...]) -> Mask:
         mask = np.zeros(self.lightness.shape, np.uint8)

@@ -26,7 +26,10 @@ _MAX_BYTES = 8 * MAX_PIXELS + 1_000_000  # uncompressed, with alpha, at 16 bits
 
 _LOG = logging.getLogger(__name__)
 _AGAIN = "export or download it again"
-_CODEC_MESSAGE = re.compile(rb"^(\[ ?(WARN|ERROR|INFO)|libpng |> |Corrupt JPEG|Premature end|\s*$)")
+_CODEC_MESSAGE = re.compile(
+    rb"^(\[ ?(WARN|ERROR|INFO)|libpng |> |Corrupt JPEG|Premature end|Inconsistent progression|Invalid SOS"
+    rb"|Warning: unknown JFIF|\s)"
+)
 _ONE_DECODER = threading.Lock()
 
 

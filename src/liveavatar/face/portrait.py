@@ -74,4 +74,4 @@ def _remedy(rgb: Picture) -> str:
     turned = find_faces(np.ascontiguousarray(reduced(rgb, _TURNED_SIDE)[::-1, ::-1]))
     if any(face.trust >= PLAIN for face in turned):
         return "turn the picture by 180°"
-    return "use a picture of one face seen from the front"
+    return "use a picture of one face seen from the front, 200 pixels high or more"

@@ -68,7 +68,7 @@ def _pose(report: PortraitReport) -> Finding:
 
 def _eyes(report: PortraitReport) -> Finding:
     if report.eye_contrast < 0.25 * report.contrast:
-        return _finding("eyes", "bad", "an eye cannot be made out", "use a picture without dark glasses")
+        return _finding("eyes", "bad", "an eye cannot be made out", "use a picture without dark glasses or blur")
     opening = min(report.eyes)
     level = _above(opening, warn=0.17, bad=0.11)
     words = {"ok": "open", "warn": "half closed", "bad": "closed"}
@@ -77,8 +77,7 @@ def _eyes(report: PortraitReport) -> Finding:
 
 
 def _mouth(report: PortraitReport) -> Finding:
-    least = 0.06 if report.lower_tint > 12 else 0.02  # a mask is one colour, and none that skin has
-    if report.lip_contrast < least * report.contrast:
+    if report.lip_contrast < 0.22 * report.contrast:  # the line between lips is dark, a mask is even
         return _finding(
             "mouth", "bad", "the lips cannot be made out", "use a picture whose mouth is not covered"
         )

@@ -10,8 +10,8 @@ from liveavatar.frames import Picture
 PLAIN, SURE, LIKELY = 9.0, 2.0, 0.5
 """Least trust in the face of a sharp photograph, in any face, and in the only face of a picture."""
 
-_SMALLEST = 16
-"""Pixels: smaller faces are not looked for."""
+_SMALLEST, _FINEST = 10, 1 / 10
+"""Windows go down to where a face of so many pixels fills enough of them, or to this share of the picture."""
 _SHARE = 0.12
 """Faces smaller than this share of a window may be missed in it."""
 _SHRINK = 1.5
@@ -45,7 +45,7 @@ def _windows(rgb: Picture) -> Iterator[float]:
     """Sides of the windows to look through, from more than the whole picture down."""
     whole = float(max(rgb.shape[:2]))
     window = _SHRINK * whole
-    while window >= whole or _SHARE * window > _SMALLEST:
+    while window >= whole or (window > _FINEST * whole and _SHARE * window > _SMALLEST):
         yield window
         window /= _SHRINK
 

@@ -1,0 +1,71 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from liveavatar.face.canonical import canonical_face
+from liveavatar.face.pose import head_pose
+
+angle = st.floats(-60, 60)
+
+
+def about(axis: int, degrees: float) -> NDArray[np.float64]:
+    """Rotation that carries the axis after `axis` towards the one after that."""
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    turn = np.eye(3)
+    turn[first, first] = turn[second, second] = cos
+    turn[second, first], turn[first, second] = sin, -sin
+    return turn
+
+
+def turned(turn: NDArray[np.float64], scale: float = 20) -> NDArray[np.float32]:
+    return (scale * canonical_face().vertices @ turn.T + (300, 200, 0)).astype(np.float32)
+
+
+def test_the_canonical_face_looks_straight_ahead() -> None:
+    pose = head_pose(turned(np.eye(3)))
+    assert (pose.yaw, pose.pitch, pose.roll) == pytest.approx((0, 0, 0), abs=1e-3)
+
+
+@given(angle)
+def test_yaw_is_positive_to_the_right_of_the_picture(degrees: float) -> None:
+    points = turned(about(1, -degrees))
+    pose = head_pose(points)
+    assert (pose.yaw, pose.pitch, pose.roll) == pytest.approx((degrees, 0, 0), abs=0.01)
+    if degrees > 1:
+        assert points[1, 0] > points[[234, 454], 0].mean()  # the nose, before the middle of the cheeks
+
+
+@given(angle)
+def test_pitch_is_positive_downwards(degrees: float) -> None:
+    points = turned(about(0, degrees))
+    pose = head_pose(points)
+    assert (pose.yaw, pose.pitch, pose.roll) == pytest.approx((0, degrees, 0), abs=0.01)
+    if degrees > 1:
+        assert points[1, 1] > turned(np.eye(3))[1, 1]
+
+
+@given(st.floats(-179, 179))
+def test_roll_is_positive_towards_the_right_of_the_picture(degrees: float) -> None:
+    points = turned(about(2, degrees))
+    pose = head_pose(points)
+    assert (pose.yaw, pose.pitch, pose.roll) == pytest.approx((0, 0, degrees), abs=0.01)
+    if 1 < degrees < 179:
+        assert points[10, 0] > points[152, 0]  # the hairline, before the chin
+
+
+@given(angle, angle, st.floats(1, 500))
+def test_size_and_place_do_not_matter(yaw: float, pitch: float, scale: float) -> None:
+    turn = about(1, yaw) @ about(0, pitch)
+    near, far = head_pose(turned(turn, scale)), head_pose(turned(turn, 20))
+    assert (near.yaw, near.pitch, near.roll) == pytest.approx((far.yaw, far.pitch, far.roll), abs=0.05)
+
+
+def test_an_open_mouth_does_not_nod() -> None:
+    points = turned(np.eye(3))
+    points[[14, 17, 84, 314, 152, 148, 377]] += (0, 60, 0)
+    assert head_pose(points).pitch == pytest.approx(0, abs=0.01)
