@@ -19,18 +19,23 @@ def fill(folder: Path, prefix: str, clips: Iterator[Clip], minutes: float) -> fl
     return written
 
 
+def gather(out: Path, espeak_minutes: float, flite_minutes: float) -> None:
+    """Fill out/train and out/test."""
+    train, test = out / "train", out / "test"
+    print("espeak-ng", fill(train, "espeak", synth_espeak.clips(), espeak_minutes))
+    print("flite", fill(train, "flite", synth_flite.clips(), flite_minutes))
+    print("real, to train on", fill(train, "real", real.training_clips(), 1e9))
+    print("real, to test on", fill(test, "real", real.held_out_clips(), 1e9))
+
+
 def main() -> None:
-    """Fill OUT/train and OUT/test."""
+    """Gather from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--espeak-minutes", type=float, default=15.0)
     parser.add_argument("--flite-minutes", type=float, default=10.0)
     options = parser.parse_args()
-    train, test = options.out / "train", options.out / "test"
-    print("espeak-ng", fill(train, "espeak", synth_espeak.clips(), options.espeak_minutes))
-    print("flite", fill(train, "flite", synth_flite.clips(), options.flite_minutes))
-    print("real, to train on", fill(train, "real", real.training_clips(), 1e9))
-    print("real, to test on", fill(test, "real", real.held_out_clips(), 1e9))
+    gather(options.out, options.espeak_minutes, options.flite_minutes)
 
 
 if __name__ == "__main__":

@@ -78,18 +78,22 @@ def realign(clip: Clip, scores: NDArray[np.float64]) -> Clip:
     return replace(clip, phones=[span for span in spans if span[2] > span[1]])
 
 
+def realign_folder(folder: Path, weights: Weights) -> None:
+    """Rewrite Kokoro's clips in a folder in place; what is tested on stays as it is."""
+    for path in sorted(folder.glob("kokoro_*.npz")):
+        clip = load(path)
+        save(path, realign(clip, posteriors(weights, clip)))
+
+
 def main() -> None:
-    """Rewrite Kokoro's training clips in place; what is tested on stays as it is."""
+    """Realign the training clips of a corpus."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("corpus", type=Path)
     parser.add_argument("weights", type=Path)
     options = parser.parse_args()
-    weights = read(options.weights)
-    for path in sorted((options.corpus / "train").glob("kokoro_*.npz")):
-        clip = load(path)
-        save(path, realign(clip, posteriors(weights, clip)))
+    realign_folder(options.corpus / "train", read(options.weights))
 
 
 if __name__ == "__main__":

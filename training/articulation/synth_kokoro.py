@@ -89,22 +89,27 @@ def speak(kokoro: Kokoro, text: str, language: str, voice: str, speed: float) ->
     return clip_at_16k(f"kokoro:{voice}", language, utterance.samples, RATE, phones(utterance))
 
 
+def speak_all(out: Path, minutes: float, cache: Path) -> None:
+    """Fill out/train with `minutes` of speech, and out/test."""
+    kokoro = Kokoro(cache)
+    for i, clip in enumerate(held_out_clips(kokoro)):
+        save(out / "test" / f"kokoro_{i:04}.npz", clip)
+    left = minutes * 60 * 16_000
+    for i, clip in enumerate(training_clips(kokoro)):
+        save(out / "train" / f"kokoro_{i:04}.npz", clip)
+        left -= len(clip.samples)
+        if left < 0:
+            break
+
+
 def main() -> None:
-    """Fill OUT/train and OUT/test."""
+    """Speak from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=25.0, help="of training speech")
     parser.add_argument("--cache", type=Path, default=Path("out/kokoro"))
     options = parser.parse_args()
-    kokoro = Kokoro(options.cache)
-    for i, clip in enumerate(held_out_clips(kokoro)):
-        save(options.out / "test" / f"kokoro_{i:04}.npz", clip)
-    left = options.minutes * 60 * 16_000
-    for i, clip in enumerate(training_clips(kokoro)):
-        save(options.out / "train" / f"kokoro_{i:04}.npz", clip)
-        left -= len(clip.samples)
-        if left < 0:
-            break
+    speak_all(options.out, options.minutes, options.cache)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,9 @@ REUSE = 2
 """Epochs for which a damaged copy of the corpus is used, in other windows and behind other masks."""
 
 LEARNING_RATE = 2e-3
+POLISH_RATE = 1.2e-3
+"""For going on with a network that is nearly there."""
+
 VISEME_WEIGHTS = {"PP": 1.3, "FF": 1.2}
 CONTROL_WEIGHTS = {
     "jaw": 10.0,
@@ -81,15 +84,15 @@ def loss_of(weights: Weights, seen: Any, visemes: Any, controls: Any) -> Any:
     return entropy + (importance * (torch.sigmoid(raised) - wanted) ** 2).mean()
 
 
-def epochs(clips: list[Clip], count: int) -> Iterator[Example]:
+def epochs(clips: list[Clip], count: int, seed: int) -> Iterator[Example]:
     """Damaged copies of the corpus, each used REUSE times while the next is in the making."""
     fresh = -(-count // REUSE)
     with ProcessPoolExecutor(1, initializer=_share, initargs=(clips,)) as pool:
-        upcoming = pool.submit(_one_epoch, 0)
+        upcoming = pool.submit(_one_epoch, 1000 * seed)
         for i in range(fresh):
             ready = upcoming.result()
             if i + 1 < fresh:
-                upcoming = pool.submit(_one_epoch, i + 1)
+                upcoming = pool.submit(_one_epoch, 1000 * seed + i + 1)
             yield from [ready] * min(REUSE, count - i * REUSE)
 
 
@@ -104,18 +107,18 @@ def _one_epoch(seed: int) -> Example:
     return join(list(epoch(_SHARED, seed)))
 
 
-def train(clips: list[Clip], count: int, start: Weights | None, seed: int = 0) -> Weights:
+def train(clips: list[Clip], count: int, start: Weights | None, rate: float, seed: int) -> Weights:
     """Run `count` epochs; the learning rate rises over the first hundredth and falls along a cosine."""
     weights, random = start or fresh_weights(seed), np.random.default_rng(seed)
-    optimizer = torch.optim.AdamW(weights.values(), lr=LEARNING_RATE, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(weights.values(), lr=rate, weight_decay=0.01)
     done, began = 0, time.monotonic()
-    for i, example in enumerate(epochs(clips, count)):
+    for i, example in enumerate(epochs(clips, count, seed)):
         seen, visemes, controls = windows(example, random)
         batches = np.array_split(random.permutation(len(seen)), max(1, len(seen) // BATCH))
         total, losses = count * len(batches), []
         for batch in batches:
             pace = min(1.0, done / (0.01 * total + 1)) * 0.5 * (1 + np.cos(np.pi * min(1.0, done / total)))
-            optimizer.param_groups[0]["lr"] = LEARNING_RATE * max(pace, 0.01)
+            optimizer.param_groups[0]["lr"] = rate * max(pace, 0.01)
             loss = loss_of(weights, seen[batch], visemes[batch], controls[batch])
             optimizer.zero_grad()
             loss.backward()
@@ -149,11 +152,16 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--rate", type=float, default=LEARNING_RATE, help="highest learning rate")
     parser.add_argument("--start", type=Path, help="weights to go on from")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, order and damage")
     options = parser.parse_args()
     torch.set_num_threads(1)
     start = read(options.start) if options.start else None
-    write(options.output, train(load_clips(options.corpus / "train"), options.epochs, start))
+    write(
+        options.output,
+        train(load_clips(options.corpus / "train"), options.epochs, start, options.rate, options.seed),
+    )
 
 
 if __name__ == "__main__":
