@@ -95,7 +95,12 @@ class AvatarSession:
 
 
 def open(  # noqa: A001  (liveavatar.open is meant)
-    image: str | Path, *, engine: str = "mesh", size: tuple[int, int] | None = None, face: int | None = None
+    image: str | Path,
+    *,
+    engine: str = "mesh",
+    size: tuple[int, int] | None = None,
+    face: int | None = None,
+    **options: object,
 ) -> Avatar:
     """Read a portrait and prepare it for `engine`.
 
@@ -104,10 +109,11 @@ def open(  # noqa: A001  (liveavatar.open is meant)
         engine: "mesh" or "dit".
         size: (width, height) of the frames; None follows the picture.
         face: which face, counted from 1, largest first; None takes the largest.
+        options: of the engine; "mesh" knows `motion` (head and gaze) and `expression` (mouth), both 0…1.
 
     Raises:
         PortraitError: the picture cannot be read or has no usable face.
         EngineError: the engine cannot run here.
     """
-    loaded = open_engine(engine)
+    loaded = open_engine(engine, options)
     return Avatar(loaded.open(load_portrait(image, face), size))

@@ -1,7 +1,7 @@
 """What an engine is: a portrait goes in once, then any number of sessions turn sound into frames.
 
 ```
-engine = open_engine("mesh")          # loads what the engine needs
+engine = open_engine("mesh", {})      # loads what the engine needs; options are the engine's own
 actor = engine.open(portrait)         # prepares one face; sessions share it
 session = actor.session(fps)          # one conversation; all state lives here
 session.push(samples); session.flush()
@@ -9,12 +9,12 @@ for frame in session.frames(): ...
 ```
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
-from liveavatar.errors import EngineError
+from liveavatar.errors import EngineError, OptionError
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Samples, VideoFrame
 
@@ -79,13 +79,23 @@ class Readiness:
     reason: str
 
 
-def _open_mesh() -> Engine:
+Options = Mapping[str, object]
+"""What a user set, by name; every engine has options of its own."""
+
+
+def _open_mesh(options: Options) -> Engine:
     from liveavatar.mesh.session import MeshEngine
 
-    return MeshEngine()
+    return MeshEngine(**options)  # type: ignore[arg-type]
 
 
-_OPENERS: dict[str, Callable[[], Engine]] = {"mesh": _open_mesh}
+_OPENERS: dict[str, Callable[[Options], Engine]] = {"mesh": _open_mesh}
+
+OPTIONS = {
+    "mesh": ("motion", "expression"),
+    "dit": ("prompt", "sample_steps", "infer_frames", "online_decode"),
+}
+"""Names of the options each engine knows."""
 
 
 def readiness(name: str) -> Readiness:
@@ -95,15 +105,22 @@ def readiness(name: str) -> Readiness:
     return Readiness(ready=False, reason="this version of liveavatar does not contain it yet")
 
 
-def open_engine(name: str) -> Engine:
+def open_engine(name: str, options: Options) -> Engine:
     """Load an engine by name.
 
     Raises:
         EngineError: unknown, or it cannot run here.
+        OptionError: an option that would have no effect with this engine.
     """
     if name not in ENGINES:
         raise EngineError(f"there is no engine {name!r}", f"use one of: {', '.join(ENGINES)}")
+    for option in options:
+        if option not in OPTIONS[name]:
+            flag = f"--{option.replace('_', '-')}"
+            raise OptionError(
+                f"{flag} has no effect with the {name} engine", "leave it out, or use another --engine"
+            )
     state = readiness(name)
     if not state.ready:
         raise EngineError(f"engine {name!r} cannot run here: {state.reason}", "use --engine mesh")
-    return _OPENERS[name]()
+    return _OPENERS[name](options)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from liveavatar.errors import SessionClosed
+from liveavatar.errors import OptionError, SessionClosed
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Picture, Samples
 from liveavatar.mesh.compose import Expression, Stage
@@ -169,3 +169,19 @@ def test_silence_keeps_the_mouth_shut(actor: MeshActor) -> None:
     while (speech := session._take()) is not None:
         session._next += 1
         assert opening(actor.stage, Articulation.during(speech)) < 0.001
+
+
+def test_no_motion_keeps_the_head_still_and_no_expression_the_mouth(
+    portrait: Portrait, babble: Samples
+) -> None:
+    quiet = MeshEngine(motion=0, expression=0).open(portrait, None)
+    for picture in speak(quiet, [babble[:16_000]])[:20]:
+        still = np.abs(picture.astype(int) - portrait.rgb)
+        assert np.quantile(still, 0.99) <= 1
+    assert opening(quiet.stage, replace(SHUT, jaw=1.0).softened(0)) < 0.001
+
+
+@pytest.mark.parametrize("options", [{"motion": -0.1}, {"expression": 1.1}])
+def test_amounts_outside_their_range_are_refused(options: dict[str, float]) -> None:
+    with pytest.raises(OptionError, match="outside 0…1"):
+        MeshEngine(**options)

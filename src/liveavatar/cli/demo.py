@@ -10,6 +10,7 @@ import typer
 
 from liveavatar.cli.generate import prepare, tell
 from liveavatar.cli.progress import frame_bar, summary
+from liveavatar.engine import open_engine
 from liveavatar.errors import PortraitError
 from liveavatar.generate import render
 from liveavatar.timeline import parse_fps
@@ -30,7 +31,7 @@ def demo(
 ) -> None:
     """Make Grace Hopper's portrait (public domain, from matplotlib) speak for ten seconds."""
     output.parent.mkdir(parents=True, exist_ok=True)
-    actor = prepare(portrait_path(), "mesh", None, None)
+    actor = prepare(portrait_path(), open_engine("mesh", {}), None, None)
     fps = parse_fps(25)
     speech = resources.files("liveavatar") / "assets" / f"demo_{lang}.ogg"
     with resources.as_file(speech) as audio, frame_bar(fps) as progress:

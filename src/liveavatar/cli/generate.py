@@ -11,8 +11,8 @@ from rich.markup import escape
 
 from liveavatar.audio.quality import AudioReport
 from liveavatar.cli.progress import frame_bar, stage, stderr, summary
-from liveavatar.engine import Actor, open_engine
-from liveavatar.errors import OptionError, OutputError
+from liveavatar.engine import Actor, Engine, open_engine
+from liveavatar.errors import OutputError
 from liveavatar.face.crop import parse_size
 from liveavatar.face.portrait import Portrait, load_portrait
 from liveavatar.face.quality import check_portrait
@@ -36,7 +36,7 @@ class AudioPolicy(StrEnum):
     AS_IS = "as-is"
 
 
-DIT = "Only for --engine dit"
+MESH, DIT = "Only for --engine mesh", "Only for --engine dit"
 
 
 def generate(
@@ -53,6 +53,8 @@ def generate(
     audio_policy: Annotated[
         AudioPolicy, typer.Option(help="fix mends the recording, strict refuses it, as-is takes it.")
     ] = AudioPolicy.FIX,
+    motion: Annotated[float | None, typer.Option(help=f"{MESH}: how much head and gaze move, 0…1.")] = None,
+    expression: Annotated[float | None, typer.Option(help=f"{MESH}: how far the mouth opens, 0…1.")] = None,
     prompt: Annotated[str | None, typer.Option(help=f"{DIT}: what the scene is like.")] = None,
     sample_steps: Annotated[
         int | None, typer.Option("--sample-steps", "--sample_steps", help=f"{DIT}: denoising steps.")
@@ -69,16 +71,18 @@ def generate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
     """Make a portrait speak a recording."""
-    refuse_dit_options(
-        engine,
-        prompt=prompt,
-        sample_steps=sample_steps,
-        infer_frames=infer_frames,
-        online_decode=online_decode,
-    )
     rate, frame_size = parse_fps(fps), parse_size(size)
     check_output(output)
-    actor = prepare(image, engine, frame_size, face)
+    options = {
+        "motion": motion,
+        "expression": expression,
+        "prompt": prompt,
+        "sample_steps": sample_steps,
+        "infer_frames": infer_frames,
+        "online_decode": online_decode,
+    }
+    chosen = {name: value for name, value in options.items() if value is not None}
+    actor = prepare(image, open_engine(engine, chosen), frame_size, face)
     with frame_bar(rate) as progress:
         result = render(
             actor,
@@ -93,32 +97,21 @@ def generate(
     print(json.dumps(as_object(result)) if as_json else summary(result))
 
 
-def refuse_dit_options(engine: str, **options: object) -> None:
-    """An option that would have no effect is an error, not a silence."""
-    for name, value in options.items():
-        if engine != "dit" and value is not None:
-            flag = f"--{name.replace('_', '-')}"
-            raise OptionError(
-                f"{flag} has no effect with the {engine} engine", "leave it out, or use --engine dit"
-            )
-
-
 def check_output(output: Path) -> None:
     """Refuse what cannot become an mp4 before any work is done."""
     if output.suffix.lower() != ".mp4":
         raise OutputError(f"{output} does not end in .mp4", f"name it {output.with_suffix('.mp4')}")
 
 
-def prepare(image: Path, engine: str, size: tuple[int, int] | None, face: int | None) -> Actor:
+def prepare(image: Path, engine: Engine, size: tuple[int, int] | None, face: int | None) -> Actor:
     """Load the portrait, say what is wrong with it, and hand it to the engine."""
-    loaded = open_engine(engine)
     with stage("reading the portrait"):
         portrait = load_portrait(image, face)
     say_faces(portrait, face)
     for finding in check_portrait(portrait):
         say(finding)
     with stage("preparing the face"):
-        return loaded.open(portrait, size)
+        return engine.open(portrait, size)
 
 
 def say_faces(portrait: Portrait, face: int | None) -> None:

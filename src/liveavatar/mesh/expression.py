@@ -1,6 +1,6 @@
 """From what speech does to what the face shows: articulation and motion become weights of the face's shapes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,14 @@ class Articulation:
         values = {name: _widen(name, float(mean[index])) for index, name in enumerate(CONTROLS)}
         values["closure"] = float(speech.controls[:, CONTROLS.index("closure")].max())
         return cls(**values, bite=float(speech.visemes[:, VISEMES.index("FF")].mean()))
+
+    def softened(self, amount: float) -> "Articulation":
+        """Everything but the closures scaled: a mumbler's lips still meet."""
+        values = {
+            name: amount * getattr(self, name)
+            for name in ("jaw", "rounding", "spread", "upper_lip", "tongue")
+        }
+        return replace(self, **values)
 
     def weights(self) -> dict[str, float]:
         """Weights of the mouth's SHAPES."""

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from liveavatar.errors import SessionClosed
+from liveavatar.errors import OptionError, SessionClosed
 from liveavatar.face.crop import fit
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Samples, VideoFrame
@@ -20,14 +20,27 @@ from liveavatar.speech.track import STEP, Speech
 from liveavatar.timeline import Timeline
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MeshEngine:
-    """Warps portraits. Holds nothing itself."""
+    """Warps portraits. `motion` scales head and gaze, `expression` the mouth's opening; both 0…1.
+
+    Raises:
+        OptionError: one of them is outside 0…1.
+    """
+
+    motion: float = 1.0
+    expression: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, value in (("motion", self.motion), ("expression", self.expression)):
+            if not 0 <= value <= 1:
+                raise OptionError(f"{name} {value} is outside 0…1", f"use --{name} 0.5, say")
 
     def open(self, portrait: Portrait, size: tuple[int, int] | None) -> "MeshActor":
         """Prepare a portrait, in a second or less; `size` is (width, height), or None to follow the portrait."""
         fitted = fit(portrait, size)
         fitted = replace(fitted, landmarks=widen_open_mouth(fitted.landmarks, fitted.rgb))
-        return MeshActor(stage=prepare(fitted, face_shapes(fitted.landmarks)))
+        return MeshActor(stage=prepare(fitted, face_shapes(fitted.landmarks)), engine=self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +48,7 @@ class MeshActor:
     """One prepared portrait, shared by its sessions."""
 
     stage: Stage
+    engine: MeshEngine
 
     @property
     def size(self) -> tuple[int, int]:
@@ -44,16 +58,16 @@ class MeshActor:
 
     def session(self, fps: Fraction, seed: int) -> "MeshSession":
         """Start a conversation. Same sound and seed, same frames."""
-        return MeshSession(self.stage, fps, seed)
+        return MeshSession(self, fps, seed)
 
 
 class MeshSession:
     """Listens a little ahead, then draws each frame once. Memory does not grow with the length of the sound."""
 
-    def __init__(self, stage: Stage, fps: Fraction, seed: int) -> None:
-        self._stage = stage
+    def __init__(self, actor: MeshActor, fps: Fraction, seed: int) -> None:
+        self._actor = actor
         self._timeline = Timeline(fps=fps)
-        self._motion = Motion(fps, seed)
+        self._motion = Motion(fps, seed, actor.engine.motion)
         self._next = 0  # frame to make next
         self._closed = False
         self._listen(origin=0)
@@ -101,7 +115,8 @@ class MeshSession:
                 float(speech.emphasis.mean()),
                 float(speech.speaking.mean()),
             )
-            picture = self._stage.render(express(Articulation.during(speech), pose))
+            mouth = Articulation.during(speech).softened(self._actor.engine.expression)
+            picture = self._actor.stage.render(express(mouth, pose))
             yield VideoFrame(rgb=picture, pts=number, fps=self._timeline.fps)
 
     def _keep(self, speech: Speech) -> None:
