@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -66,7 +67,7 @@ def check(
 
 def examine(image: Path, face: int | None) -> Examined:
     """Look at one picture; an unreadable one does not stop the others."""
-    with stage(f"looking at {image}"):
+    with stage(f"looking at {escape(str(image))}"):
         try:
             report = measure(load_portrait(image, face))
         except PortraitError as error:
