@@ -50,7 +50,7 @@ def pick(file: av.container.InputContainer, wanted: Iterator[np.float64]) -> Ite
         if target is None:
             return
         if (frame.time or 0.0) >= target - 1e-6:
-            yield Shot(time=frame.time or 0.0, rgb=frame.to_ndarray(format="rgb24"))
+            yield Shot(time=frame.time or 0.0, rgb=np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
             target = next(wanted, None)
 
 
@@ -63,7 +63,7 @@ def face_box(rgb: Image) -> tuple[int, int, int, int]:
         faces = []
     if not faces:
         return 0, 0, width, height
-    points = faces[0].landmarks[:468, :2]
+    points = max(faces, key=lambda face: face.trust).landmarks[:468, :2]
     centre, half = (points.min(0) + points.max(0)) / 2, 0.62 * float(np.ptp(points, axis=0).max())
     x0, y0 = (max(0, int(value)) for value in centre - half)
     return x0, y0, min(width, int(centre[0] + half)), min(height, int(centre[1] + half))

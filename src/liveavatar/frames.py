@@ -15,7 +15,7 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioChunk:
-    """A run of interleaved sound: `samples` float32 [samples, channels] at `rate` Hz; `pts` is its first sample's index."""
+    """A run of sound: `samples` float32 [samples, channels] at `rate` Hz; `pts` is the index of its first sample."""
 
     samples: NDArray[np.float32]
     rate: int

@@ -1,5 +1,7 @@
 """Cut and scale a portrait to the frame it will fill."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -53,23 +55,22 @@ def _scale(portrait: Portrait, size: tuple[int, int]) -> Portrait:
     if size == (width, height):
         return portrait
     how = cv2.INTER_AREA if size[0] < width else cv2.INTER_CUBIC
-    factor = np.float32([size[0] / width, size[1] / height, size[0] / width])
-    return Portrait(
-        rgb=cv2.resize(portrait.rgb, size, interpolation=how).astype(np.uint8),
-        matte=cv2.resize(portrait.matte, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8),
-        # Pixel centres, not corners, are the landmarks' whole numbers.
-        landmarks=(
-            (portrait.landmarks + np.float32([0.5, 0.5, 0])) * factor - np.float32([0.5, 0.5, 0])
-        ).astype(np.float32),
-        faces=portrait.faces,
+    factor = np.array([size[0] / width, size[1] / height, size[0] / width], np.float32)
+    # Whole numbers are the middles of pixels, not their corners.
+    middle = np.array([0.5, 0.5, 0], np.float32)
+    return replace(
+        portrait,
+        rgb=np.asarray(cv2.resize(portrait.rgb, size, interpolation=how), np.uint8),
+        matte=np.asarray(cv2.resize(portrait.matte, size, interpolation=cv2.INTER_LINEAR), np.uint8),
+        landmarks=(portrait.landmarks + middle) * factor - middle,
     )
 
 
 def _cut(portrait: Portrait, x: int, y: int, width: int, height: int) -> Portrait:
     window = (slice(y, y + height), slice(x, x + width))
-    return Portrait(
+    return replace(
+        portrait,
         rgb=np.ascontiguousarray(portrait.rgb[window]),
         matte=np.ascontiguousarray(portrait.matte[window]),
-        landmarks=(portrait.landmarks - np.float32([x, y, 0])).astype(np.float32),
-        faces=portrait.faces,
+        landmarks=portrait.landmarks - np.array([x, y, 0], np.float32),
     )
