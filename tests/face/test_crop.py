@@ -27,12 +27,13 @@ def test_any_frame_is_filled_and_holds_the_face(portrait: Portrait, width: int, 
 
 def test_landmarks_are_scaled_as_the_pixels_are(portrait: Portrait) -> None:
     """A lone bright pixel put on a landmark must still lie on it when the picture is enlarged."""
-    x, y = (int(value) for value in portrait.landmarks[1, :2])
-    dark = np.zeros_like(portrait.rgb)
+    small = fit(portrait, (160, 192))
+    x, y = (int(value) for value in small.landmarks[1, :2])
+    dark = np.zeros_like(small.rgb)
     dark[y, x] = 255
-    landmarks = portrait.landmarks.copy()
+    landmarks = small.landmarks.copy()
     landmarks[1, :2] = x, y
-    large = fit(replace(portrait, rgb=dark, landmarks=landmarks), (480, 576))
+    large = fit(replace(small, rgb=dark, landmarks=landmarks), (480, 576))
     rows, columns = np.nonzero(large.rgb[..., 0] > 100)
     np.testing.assert_allclose(large.landmarks[1, :2], [columns.mean(), rows.mean()], atol=0.01)
 
