@@ -1,13 +1,16 @@
 """Every format keeps its sound in place; every kind of bad file has its own error."""
 
+import contextlib
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from audio.sounds import burst_time, encode, noise, pulse, stamped, video_without_sound, write_wav
+from audio.sounds import babble, burst_time, encode, noise, pulse, stamped, video_without_sound, write_wav
 from liveavatar.audio.decode import AudioStream, open_audio
 from liveavatar.errors import AudioError
 
@@ -275,3 +278,39 @@ def test_each_bad_file_has_its_own_error(
 def test_a_device_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="not a regular file; save the sound to a file first"):
         open_audio("/dev/zero")
+
+
+def test_the_track_flagged_as_default_is_read(tmp_path: Path) -> None:
+    rate = 16_000
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as output:
+        tracks = [output.add_stream("pcm_s16le", rate=rate, layout="mono") for _ in range(2)]
+        tracks[0].disposition = av.stream.Disposition.dub
+        tracks[1].disposition = av.stream.Disposition.default
+        for index, track in enumerate(tracks):
+            packet = av.Packet(np.full(rate, 1_000 * (index + 1), "<i2").tobytes())
+            packet.stream, packet.time_base, packet.pts, packet.dts = track, Fraction(1, rate), 0, 0
+            output.mux(packet)
+    samples, stream = read(path)
+    assert stream.info.tracks == 2
+    assert np.all(samples == np.float32(2_000 / 32_768))
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "m4a", "ogg", "flac", "webm", "wav", "ts"])
+def test_damaged_files_are_read_or_refused(tmp_path: Path, suffix: str) -> None:
+    """Whatever bytes are wrong: a sound of finite samples, or an AudioError; no other exception, no endless silence."""
+    codec = {"mp3": "libmp3lame", "flac": "flac", "wav": "pcm_s16le"}.get(suffix, "libopus")
+    codec = "aac" if suffix in ("m4a", "ts") else codec
+    rate = 48_000 if codec == "libopus" else 16_000
+    good = encode(tmp_path / f"good.{suffix}", babble(rate, 0.4), rate, codec).read_bytes()
+    generator = np.random.default_rng(len(good))
+    for _ in range(40):
+        data = np.frombuffer(good, np.uint8).copy()
+        data[generator.integers(0, len(data), generator.integers(1, 20))] = generator.integers(0, 256)
+        data[generator.integers(0, 200)] ^= np.uint8(1 << generator.integers(0, 8))
+        path = tmp_path / f"bad.{suffix}"
+        path.write_bytes(data.tobytes())
+        with contextlib.suppress(AudioError):
+            samples, _ = read(path, mend=True)
+            assert np.isfinite(samples).all()
+            assert len(samples) < 100 * rate

@@ -143,6 +143,8 @@ class AudioStream:
                     yield packet
                     failures = 0
                 return
+            except IndexError:  # PyAV, at the end of a file in which a further track turned up on the way
+                return
             except av.error.FFmpegError:
                 self.damage.corrupt_packets += 1
                 failures += 1
@@ -259,11 +261,11 @@ def _check_file(path: Path) -> None:
 
 
 def _pick_stream(container: InputContainer, path: Path) -> AvAudioStream:
-    if not len(container.streams):
-        raise AudioError(f"{path.name} is incomplete: it has no index", "get the whole file")
-    stream = container.streams.best("audio")
-    if not isinstance(stream, AvAudioStream):
+    """The sound track flagged as default, else the first."""
+    tracks = container.streams.audio
+    if not tracks:
         raise AudioError(f"{path.name} has no sound", "choose a file with a sound track")
+    stream = next((track for track in tracks if track.disposition & track.disposition.default), tracks[0])
     context = stream.codec_context
     if context is None:
         raise AudioError(f"the sound of {path.name} is in an unknown format", _CONVERT)
