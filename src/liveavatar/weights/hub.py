@@ -1,0 +1,314 @@
+"""Bring the files of a bundle from the Hugging Face hub: planned, resumed, verified, and found again offline.
+
+huggingface_hub lists the repositories and sends the requests, so that `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE`
+and proxies are honoured, and files that its own cache already has are linked, not fetched. The transfer itself is
+done here, since its own begins a broken file anew: a shard of 10 GB goes on where it stopped, also in the next run.
+What the hub says of each file is kept in `manifest.json`, against which files are verified without a network.
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from liveavatar.errors import WeightsError
+from liveavatar.weights.bundles import Bundle, Repository, Want
+from liveavatar.weights.fetch import Progress, cache_folder
+from liveavatar.weights.transfer import TIMEOUT, Advance, download, hub, unreachable
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import ModelInfo, RepoSibling
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubFile:
+    """One file of one repository as the hub describes it; `digest` is SHA-256, or Git's SHA-1 for small files."""
+
+    repository: str
+    revision: str
+    path: str
+    size: int
+    digest: str
+
+    def target(self, bundle: Bundle) -> Path:
+        """Where it lies once it is there."""
+        return repository_folder(bundle, self.repository) / self.path
+
+    def damage(self, path: Path) -> str | None:
+        """What is wrong with the copy at `path`, in words; None when it is intact."""
+        if not path.is_file():
+            return "is missing"
+        if (size := path.stat().st_size) != self.size:
+            return f"has {size:,} bytes instead of {self.size:,}"
+        digest = _sha256(path) if len(self.digest) == 64 else _git_sha1(path)
+        return (
+            None if digest == self.digest else f"has the digest {digest[:12]}… instead of {self.digest[:12]}…"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a fetch would do."""
+
+    bundle: Bundle
+    files: tuple[HubFile, ...]
+    licences: dict[str, str]
+
+    @property
+    def missing(self) -> tuple[HubFile, ...]:
+        """Files that are not there in their full size."""
+        return tuple(file for file in self.files if not _has_size(file.target(self.bundle), file.size))
+
+    @property
+    def to_fetch(self) -> int:
+        """Bytes that are still to come, less what an earlier run has left."""
+        return sum(file.size - _partial_size(file, self.bundle) for file in self.missing)
+
+    def lines(self) -> list[str]:
+        """Size and licence of each repository, and what is to come: to be shown before it starts."""
+        sizes = {name: sum(f.size for f in self.files if f.repository == name) for name in self.licences}
+        shown = [
+            f"{name}: {sizes[name] / 1e9:.1f} GB, licence: {licence}"
+            for name, licence in self.licences.items()
+        ]
+        return [*shown, f"{self.to_fetch / 1e9:.1f} GB to fetch into {bundle_folder(self.bundle)}"]
+
+
+def bundle_folder(bundle: Bundle) -> Path:
+    """Where the files of a bundle lie, one folder a repository."""
+    return cache_folder() / bundle.name
+
+
+def repository_folder(bundle: Bundle, repository: str) -> Path:
+    """Where the files of a repository lie, as they lie in it."""
+    return bundle_folder(bundle) / repository.rpartition("/")[2]
+
+
+def lacking(bundle: Bundle) -> list[str]:
+    """What of a bundle is not there, in words; empty when an engine can load it. Looks at names and sizes only."""
+    if known := _read_manifest(bundle):
+        return [f"{f.path} ({f.size / 1e9:.2f} GB)" for f in known if not _has_size(f.target(bundle), f.size)]
+    return [
+        f"{want.patterns[0]} ({want.size / 1e9:.2f} GB)"
+        for repository in bundle.repositories
+        for want in repository.wants
+        if not _any_file(repository_folder(bundle, repository.name), want)
+    ]
+
+
+def plan(bundle: Bundle) -> Plan:
+    """What the hub has of a bundle now, and what of it is not here. Needs the network.
+
+    Raises:
+        WeightsError: the hub cannot be reached, or it lacks a file.
+    """
+    if _offline():
+        raise WeightsError("HF_HUB_OFFLINE is set", "unset it to ask the hub")
+    files: list[HubFile] = []
+    licences = {}
+    for repository in bundle.repositories:
+        info = _listing(repository)
+        licences[repository.name] = _licence(info) or repository.licence
+        files += _chosen(repository, info)
+    return Plan(bundle=bundle, files=tuple(files), licences=licences)
+
+
+def fetch_bundle(bundle: Bundle, progress: Progress = _LOG.info, advance: Advance = lambda _: None) -> Path:
+    """Bring every file of a bundle that is not there, and return its folder. Says size and licence first.
+
+    Raises:
+        WeightsError: the hub cannot be reached or lacks a file, the disk is too small, or a file came damaged.
+    """
+    if _offline():
+        return _as_it_is(bundle)
+    planned = plan(bundle)
+    for line in planned.lines():
+        progress(line)
+    carry_out(planned, progress, advance)
+    return bundle_folder(bundle)
+
+
+def carry_out(planned: Plan, progress: Progress = _LOG.info, advance: Advance = lambda _: None) -> None:
+    """Do what was planned.
+
+    Raises:
+        WeightsError: the hub cannot be reached, the disk is too small, or a file came damaged.
+    """
+    folder = bundle_folder(planned.bundle)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _check_space(folder, planned.to_fetch)
+        _write_manifest(planned)
+        for file in planned.missing:
+            progress(f"{file.repository}: {file.path}, {file.size / 1e9:.2f} GB")
+            _bring(file, file.target(planned.bundle), advance)
+    except OSError as error:
+        raise WeightsError(
+            f"cannot write model files to {folder}: {error.strerror or error}",
+            "free some space, or set LIVEAVATAR_CACHE to a folder you may write to",
+        ) from error
+
+
+def verify_bundle(bundle: Bundle, progress: Progress = _LOG.info) -> Path:
+    """Check every file of a bundle against its size and digest, without the network, and return the folder.
+
+    Raises:
+        WeightsError: it was never fetched, or a file is missing or damaged.
+    """
+    known = _read_manifest(bundle)
+    if not known:
+        raise WeightsError(
+            f"the bundle {bundle.name} was not fetched yet", f"run: liveavatar weights fetch {bundle.name}"
+        )
+    for file in known:
+        progress(f"checking {file.path}, {file.size / 1e9:.2f} GB")
+        if fault := file.damage(path := file.target(bundle)):
+            raise WeightsError(
+                f"{path} {fault}", f"delete it and run: liveavatar weights fetch {bundle.name}"
+            )
+    return bundle_folder(bundle)
+
+
+def _as_it_is(bundle: Bundle) -> Path:
+    if absent := lacking(bundle):
+        raise WeightsError(
+            f"HF_HUB_OFFLINE is set and these files are missing: {', '.join(absent)}",
+            f"unset it, or copy them into {bundle_folder(bundle)}",
+        )
+    return bundle_folder(bundle)
+
+
+def _offline() -> bool:
+    return bool(hub().constants.HF_HUB_OFFLINE)
+
+
+def _listing(repository: Repository) -> "ModelInfo":
+    api = hub().HfApi()
+    try:
+        info: ModelInfo = api.model_info(repository.name, files_metadata=True, timeout=TIMEOUT)
+    except hub().errors.HTTPError as error:
+        raise unreachable(repository.name, error) from error
+    return info
+
+
+def _licence(info: "ModelInfo") -> str | None:
+    stated = info.card_data.license if info.card_data else None
+    return str(stated) if stated else None
+
+
+def _chosen(repository: Repository, info: "ModelInfo") -> Iterator[HubFile]:
+    for want in repository.wants:
+        found = _matching(want, info.siblings or [])
+        if not found:
+            raise WeightsError(
+                f"{repository.name} has no {want.patterns[0]} any more", "update liveavatar, or report it"
+            )
+        for sibling in found:
+            file = _described(repository.name, str(info.sha), sibling)
+            if want.sha256 and (file.digest, file.size) != (want.sha256, want.size):
+                raise WeightsError(
+                    f"{file.path} on the hub is not the file it was", "update liveavatar, or report it"
+                )
+            yield file
+
+
+def _matching(want: Want, siblings: "list[RepoSibling]") -> "list[RepoSibling]":
+    for pattern in want.patterns:
+        if found := [sibling for sibling in siblings if fnmatchcase(sibling.rfilename, pattern)]:
+            return found
+    return []
+
+
+def _described(repository: str, revision: str, sibling: "RepoSibling") -> HubFile:
+    digest = sibling.lfs.sha256 if sibling.lfs else sibling.blob_id
+    if digest is None or sibling.size is None or ".." in Path(sibling.rfilename).parts:
+        raise WeightsError(f"the hub does not describe {sibling.rfilename}", "try again later")
+    return HubFile(
+        repository=repository, revision=revision, path=sibling.rfilename, size=sibling.size, digest=digest
+    )
+
+
+def _any_file(folder: Path, want: Want) -> bool:
+    return any(True for pattern in want.patterns for _ in folder.glob(pattern))
+
+
+def _has_size(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
+
+
+def _bring(file: HubFile, target: Path, advance: Advance) -> None:
+    """Put the file where it belongs: linked from the hub's own cache, or fetched, checked and renamed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    held = hub().try_to_load_from_cache(file.repository, file.path, revision=file.revision)
+    if isinstance(held, str) and _has_size(Path(held), file.size):
+        target.symlink_to(Path(held).resolve())
+        return
+    part = _part(file, target)
+    url = hub().hf_hub_url(file.repository, file.path, revision=file.revision)
+    download(url, part, file.size, advance)
+    if fault := file.damage(part):
+        part.unlink()
+        raise WeightsError(f"{file.path} as it came {fault}", "run the same command again")
+    part.replace(target)
+
+
+def _part(file: HubFile, target: Path) -> Path:
+    """Where a file is while it comes; another version of the same file has another part."""
+    return target.with_name(f"{target.name}.{file.digest[:12]}.part")
+
+
+def _partial_size(file: HubFile, bundle: Bundle) -> int:
+    part = _part(file, file.target(bundle))
+    return part.stat().st_size if part.is_file() else 0
+
+
+def _check_space(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise WeightsError(
+            f"{folder} has {free / 1e9:.1f} GB free, and {needed / 1e9:.1f} GB are to come",
+            "free some space, or set LIVEAVATAR_CACHE to a larger disk",
+        )
+
+
+def _manifest(bundle: Bundle) -> Path:
+    return bundle_folder(bundle) / "manifest.json"
+
+
+def _write_manifest(planned: Plan) -> None:
+    path = _manifest(planned.bundle)
+    written = path.with_suffix(".new")
+    written.write_text(json.dumps([asdict(file) for file in planned.files], indent=1), encoding="utf-8")
+    written.replace(path)
+
+
+def _read_manifest(bundle: Bundle) -> list[HubFile]:
+    """The files of a bundle as the hub described them when it was fetched; none before that."""
+    path = _manifest(bundle)
+    if not path.is_file():
+        return []
+    try:
+        return [HubFile(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+    except (ValueError, TypeError) as error:
+        raise WeightsError(
+            f"{path} is damaged", f"delete it and run: liveavatar weights fetch {bundle.name}"
+        ) from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _git_sha1(path: Path) -> str:
+    """The name Git has for this content."""
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
