@@ -3,7 +3,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -47,6 +47,7 @@ def test_a_cut_off_header_has_no_pixels_or_the_right_ones(name: str) -> None:
 
 
 @given(st.sampled_from(sorted(ENCODINGS)), st.data())
+@settings(deadline=None)
 def test_no_change_of_a_header_raises(name: str, data: st.DataObject) -> None:
     changed = bytearray(encoded(name))
     for _ in range(data.draw(st.integers(1, 8))):
@@ -56,6 +57,7 @@ def test_no_change_of_a_header_raises(name: str, data: st.DataObject) -> None:
 
 
 @given(st.binary(max_size=200))
+@settings(deadline=None)
 def test_other_bytes_are_no_picture_or_an_unreadable_one(data: bytes) -> None:
     assert read_header(b"x" + data) is None
 

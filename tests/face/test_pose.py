@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -32,6 +32,7 @@ def test_the_canonical_face_looks_straight_ahead() -> None:
 
 
 @given(angle)
+@settings(deadline=None)
 def test_yaw_is_positive_to_the_right_of_the_picture(degrees: float) -> None:
     points = turned(about(1, -degrees))
     pose = head_pose(points)
@@ -41,6 +42,7 @@ def test_yaw_is_positive_to_the_right_of_the_picture(degrees: float) -> None:
 
 
 @given(angle)
+@settings(deadline=None)
 def test_pitch_is_positive_downwards(degrees: float) -> None:
     points = turned(about(0, degrees))
     pose = head_pose(points)
@@ -50,6 +52,7 @@ def test_pitch_is_positive_downwards(degrees: float) -> None:
 
 
 @given(st.floats(-179, 179))
+@settings(deadline=None)
 def test_roll_is_positive_towards_the_right_of_the_picture(degrees: float) -> None:
     points = turned(about(2, degrees))
     pose = head_pose(points)
@@ -59,6 +62,7 @@ def test_roll_is_positive_towards_the_right_of_the_picture(degrees: float) -> No
 
 
 @given(angle, angle, st.floats(1, 500))
+@settings(deadline=None)
 def test_size_and_place_do_not_matter(yaw: float, pitch: float, scale: float) -> None:
     turn = about(1, yaw) @ about(0, pitch)
     near, far = head_pose(turned(turn, scale)), head_pose(turned(turn, 20))
