@@ -33,7 +33,7 @@ MAX_AMPLITUDE = 1e6
 RATES = range(1_000, 768_001)
 """Sample rates in Hz that are taken for sound."""
 
-_MAX_FAILURES = 100  # broken packets in a row after which the rest is given up
+_MAX_FAILURES = 100  # times in a row the reader may fail before the rest is given up
 _MAX_PADDING = 4096  # samples a codec may pad a sound with at its end: two frames of the longest
 _FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "flt": 1.0, "dbl": 1.0}
 _PROTECTED = ("drms", "drmi", "enca", "encv", "aavd")
@@ -117,7 +117,6 @@ class AudioStream:
 
     def _decode(self) -> Iterator[AudioFrame]:
         """Every frame that can be decoded; a broken packet is counted and leaves a gap in the stamps."""
-        failures = 0
         for packet in self._packets():
             try:
                 frames = packet.decode()
@@ -125,14 +124,8 @@ class AudioStream:
                 return
             except av.error.FFmpegError:
                 self.damage.corrupt_packets += 1
-                failures += 1
-                if failures > _MAX_FAILURES:
-                    return
                 continue
-            for frame in frames:
-                failures = 0
-                if frame.samples:
-                    yield frame
+            yield from (frame for frame in frames if frame.samples)
 
     def _packets(self) -> "Iterator[Packet[AvAudioStream]]":
         """Every packet that can be read; the reader goes on behind a damaged place."""
