@@ -64,6 +64,12 @@ class Past:
         self._frames[layer] = whole[:, :, -keep:].clone()
         return whole
 
+    def copy(self) -> "Past":
+        """The same memory; frames are replaced and never written to, so they are shared."""
+        other = Past()
+        other._frames = dict(self._frames)
+        return other
+
     def begun(self, layer: nn.Module) -> bool:
         """Whether `layer` remembers anything."""
         return layer in self._frames
@@ -82,19 +88,25 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape."""
-        unit: Tensor = functional.normalize(x, dim=1)
-        return unit * math.sqrt(len(self.gamma)) * self.gamma
+        # spelt out, since PyTorch's own norm is 15 times as slow over an outer dimension
+        length = x.square().sum(dim=1, keepdim=True, dtype=torch.float32).sqrt().clamp_min(1e-12)
+        return x / length.to(x.dtype) * math.sqrt(len(self.gamma)) * self.gamma
 
 
 class CausalConv(nn.Conv3d):
     """A 3-d convolution that sees no later frame: two frames of past stand in for the missing padding in time."""
 
     def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int, int]) -> None:
-        super().__init__(inputs, outputs, kernel, padding=(0, kernel[1] // 2, kernel[2] // 2))
+        self._around = (0, kernel[1] // 2, kernel[2] // 2)
+        super().__init__(inputs, outputs, kernel, padding=self._around)
 
     def forward(self, x_BCTHW: Tensor, past: Past) -> Tensor:  # type: ignore[override]
         """As many frames as came in."""
-        return super().forward(past.extend(self, x_BCTHW, keep=2, fill=2))
+        whole = past.extend(self, x_BCTHW, keep=2, fill=2)
+        if _is_for_onednn(whole):
+            weight, bias, one = self.weight, self.bias, (1, 1, 1)
+            return torch.mkldnn_convolution(whole, weight, bias, self._around, one, one, 1)
+        return super().forward(whole)
 
 
 class ResidualBlock(nn.Module):
@@ -303,6 +315,12 @@ class StreamingDecoder:
         latent = self._vae.conv2(latent.contiguous().to(self._vae.conv2.weight.dtype))
         return self._vae.decoder(latent, self._past).float().clamp(-1, 1)  # type: ignore[no-any-return]
 
+    def fork(self) -> "StreamingDecoder":
+        """Another decoder that goes on from here; what either decodes does not change the other."""
+        other = StreamingDecoder(self._vae)
+        other._past = self._past.copy()
+        return other
+
     def reset(self) -> None:
         """Forget the past: the next latent is the first of a new video."""
         self._past = Past()
@@ -316,6 +334,12 @@ def _groups_of_frames(video_BCTHW: Tensor) -> Iterator[Tensor]:
 
 def _channelwise(values: tuple[float, ...], like: Tensor) -> Tensor:
     return like.new_tensor(values).view(1, -1, 1, 1, 1)
+
+
+def _is_for_onednn(x: Tensor) -> bool:
+    """PyTorch thinks that small pictures are not worth oneDNN, which is ten times as fast on them."""
+    available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return available and x.is_cpu and x.dtype is torch.float32
 
 
 def _fold_time(x_BCTHW: Tensor) -> Tensor:
