@@ -92,6 +92,20 @@ def test_renames_and_leaves_out(tmp_path: Path, weights: dict[str, torch.Tensor]
     assert torch.equal(module.state_dict()["0.weight"], weights["0.weight"])
 
 
+@pytest.mark.parametrize("name", ["a.safetensors", "a.pth"])
+def test_changing_a_loaded_weight_leaves_the_file_alone(
+    tmp_path: Path, weights: dict[str, torch.Tensor], name: str
+) -> None:
+    path = tmp_path / name
+    (save_file if path.suffix == ".safetensors" else torch.save)(weights, path)
+    before, module = path.read_bytes(), small()
+    loading.load(module, [path])
+    with torch.no_grad():
+        module.get_parameter("0.weight").add_(1)
+    assert torch.equal(module.get_parameter("0.weight"), weights["0.weight"] + 1)
+    assert path.read_bytes() == before
+
+
 class Trap:
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return (Path.touch, ("sprung",))

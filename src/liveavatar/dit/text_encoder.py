@@ -73,15 +73,19 @@ def build(config: TextConfig) -> nn.Module:
 
 
 def open_checkpoint(
-    folder: Path, *, dtype: torch.dtype = torch.bfloat16, device: torch.device | str = "cpu"
+    folder: Path,
+    config: TextConfig | None = None,
+    *,
+    dtype: torch.dtype = torch.bfloat16,
+    device: torch.device | str = "cpu",
 ) -> TextEncoder:
-    """The encoder of a Wan checkpoint folder.
+    """The encoder of a Wan checkpoint folder, UMT5-XXL unless `config` says otherwise.
 
     Raises:
         WeightsError: the network's file or the tokenizer's folder is missing or damaged.
     """
     with torch.device("meta"):
-        network = build(TextConfig())
+        network = build(config or TextConfig())
     file = folder / "models_t5_umt5-xxl-enc-bf16.pth"
     loading.load(network, [file], rename=module_key, dtype=dtype, device=device)
     return TextEncoder(network, open_tokenizer(folder / "google" / "umt5-xxl"))

@@ -1,0 +1,112 @@
+"""The three networks around the transformer, from a checkpoint or with random weights."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from liveavatar.dit import audio_encoder, loading, text_encoder
+from liveavatar.dit.audio_encoder import AudioEncoder
+from liveavatar.dit.presets import FULL, Preset
+from liveavatar.dit.text_encoder import TextEncoder
+from liveavatar.dit.vae import VAE, VAEConfig
+
+AUDIO_FOLDER = "wav2vec2-large-xlsr-53-english"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where a network lives, and in which numbers."""
+
+    device: torch.device | str = "cpu"
+    dtype: torch.dtype = torch.float32
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """What turns pictures, prompts and speech into what the transformer takes; holds weights only."""
+
+    vae: VAE
+    text: TextEncoder
+    audio: AudioEncoder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Places:
+    """Where each part lives. The text encoder is large and needed once a prompt: by default it stays off the GPU."""
+
+    vae: Place = Place()
+    text: Place = Place(dtype=torch.bfloat16)
+    audio: Place = Place()
+
+
+def open_parts(
+    folder: Path, places: Places, preset: Preset = FULL, *, audio_folder: Path | None = None
+) -> Parts:
+    """The parts of a folder laid out like Wan2.2-S2V-14B; `audio_folder` holds another audio encoder.
+
+    Raises:
+        WeightsError: something is missing, damaged, or does not fit.
+    """
+    heard = audio_folder or folder / AUDIO_FOLDER
+    text, audio = places.text, places.audio
+    return Parts(
+        vae=open_vae(folder, places.vae, preset.vae),
+        text=text_encoder.open_checkpoint(folder, preset.text, dtype=text.dtype, device=text.device),
+        audio=audio_encoder.open_checkpoint(heard, dtype=audio.dtype, device=audio.device),
+    )
+
+
+def open_vae(folder: Path, place: Place, config: VAEConfig = FULL.vae) -> VAE:
+    """The autoencoder in such a folder.
+
+    Raises:
+        WeightsError: it is missing, damaged, or does not fit.
+    """
+    with torch.device("meta"):
+        vae = VAE(config)
+    loading.load(vae, [folder / "Wan2.1_VAE.pth"], dtype=place.dtype, device=place.device)
+    return vae
+
+
+def random_parts(preset: Preset, *, seed: int, places: Places | None = None) -> Parts:
+    """Parts that compute nothing sensible, without any file: for tests, examples and benchmarks."""
+    places = places or Places(text=Place())
+    with torch.device("meta"):
+        vae = VAE(preset.vae)
+        text = text_encoder.build(preset.text)
+        audio = audio_encoder.build(preset.audio.wav2vec2())
+    for offset, (network, place) in enumerate(
+        [(vae, places.vae), (text, places.text), (audio, places.audio)]
+    ):
+        randomise(network, seed=seed + offset, place=place)
+    return Parts(vae=vae, text=TextEncoder(text, letters), audio=AudioEncoder(audio))
+
+
+@torch.no_grad()
+def randomise(network: nn.Module, *, seed: int, place: Place) -> None:
+    """Give a network that was built on the meta device memory and random weights, which keep signals at their size.
+
+    Weights of norms are near 1 and biases near 0; anything else has the variance 1 / fan-in.
+    """
+    network.to(place.dtype).to_empty(device=place.device)
+    generator = torch.Generator(place.device).manual_seed(seed)
+    for name, weight in sorted(network.state_dict().items()):
+        _draw(name, weight, generator)
+    network.requires_grad_(False).eval()
+
+
+def _draw(name: str, weight: Tensor, generator: torch.Generator) -> None:
+    if name.endswith("bias"):
+        weight.normal_(0, 0.05, generator=generator)
+    elif weight.ndim == 1 or name.endswith("gamma"):
+        weight.normal_(1, 0.1, generator=generator)
+    else:
+        weight.normal_(0, 1 / math.sqrt(weight[0].numel()), generator=generator)
+
+
+def letters(text: str) -> list[int]:
+    """Tokens without a tokenizer's file: the bytes of the text, from 3 on, and 1 at the end."""
+    return [byte + 3 for byte in text.encode()[: text_encoder.MAX_TOKENS - 1]] + [1]
