@@ -68,7 +68,9 @@ def _pose(report: PortraitReport) -> Finding:
 
 def _eyes(report: PortraitReport) -> Finding:
     if report.eye_contrast < 0.25 * report.contrast:
-        return _finding("eyes", "bad", "an eye cannot be made out", "use a picture without dark glasses or blur")
+        return _finding(
+            "eyes", "bad", "an eye cannot be made out", "use a picture without dark glasses or blur"
+        )
     opening = min(report.eyes)
     level = _above(opening, warn=0.17, bad=0.11)
     words = {"ok": "open", "warn": "half closed", "bad": "closed"}
