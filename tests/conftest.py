@@ -5,10 +5,14 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from liveavatar.face.crop import fit
 from liveavatar.face.portrait import Portrait, load_portrait
 from liveavatar.frames import Samples
+
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")  # how long a property takes is no property: machines are busy
 
 
 @pytest.fixture(scope="session")

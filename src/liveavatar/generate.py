@@ -6,7 +6,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
+
+import numpy as np
 
 from liveavatar.audio.front_end import Policy, read_speech
 from liveavatar.audio.quality import AudioReport
@@ -71,6 +74,9 @@ def render(
     report, sound = read_speech(audio, policy)
     heard(report)
     total = Timeline(fps=fps, rate=report.info.rate).frame_count(report.samples)
+    # At 16 kHz the end may have been rounded down past the start of the last frame: a breath of silence brings it back.
+    missing = Timeline(fps=fps).frame_start(total - 1) + 1 - report.speech_samples
+    sound = chain(sound, [np.zeros(max(0, missing), np.float32)])
     started = time.perf_counter()
     first_frame = 0.0
     with VideoWriter(output, fps, actor.size, sound=audio, metadata=TAGS) as writer:

@@ -216,6 +216,17 @@ def test_options_nobody_can_use_are_refused(
     check_refusal(code, capfd.readouterr(), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("samples", "frames"), [(44_100, 25), (44_101, 26), (45_863, 26), (45_864, 26), (45_865, 27)]
+)
+def test_frames_are_counted_by_the_recordings_own_clock(
+    small: Path, tmp_path: Path, samples: int, frames: int
+) -> None:
+    audio = write_wav(tmp_path / "a.wav", np.zeros(samples, np.float32), rate=44_100)
+    assert run("generate", "-i", small, "-a", audio, "-o", tmp_path / "out.mp4") == 0
+    assert frames_and_tracks(tmp_path / "out.mp4")[0] == frames
+
+
 @pytest.mark.parametrize("options", ["--engine magic", "--audio-policy hope", "--seed -1", "--colour"])
 def test_unknown_options_show_the_usage(small: Path, speech: Path, tmp_path: Path, options: str) -> None:
     assert run("generate", "-i", small, "-a", speech, "-o", tmp_path / "a.mp4", *options.split()) == 2

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from liveavatar.engine import ENGINES, readiness
-from liveavatar.video.codecs import has_encoder
+from liveavatar.video.encode import has_encoder
 from liveavatar.weights import FILES, cache_folder
 from liveavatar.weights.fetch import cached_path
 
