@@ -66,13 +66,13 @@ class Stage:
     moving: Box
     face_box: Box
     mouth_box: Box
-    eye_boxes: tuple[Box, Box]
+    eye_boxes: tuple[Box, ...]
     head: FieldBasis
     upper: FieldBasis
     lower: FieldBasis
     lips: Lips
     interior: Interior
-    eyes: tuple[EyeWarp, EyeWarp]
+    eyes: tuple[EyeWarp, ...]
     unit: float
 
     def render(self, expression: Expression) -> Picture:
@@ -80,7 +80,7 @@ class Stage:
         maps = self._maps(expression)
         frame = self.still.copy()
         self._lay_figure(frame, maps)
-        for eye, box, blink in zip(self.eyes, self.eye_boxes, expression.blink, strict=True):
+        for eye, box, blink in zip(self.eyes, self.eye_boxes, expression.blink, strict=False):
             self._lay_eye(frame, maps, eye, box, blink, expression.gaze)
         self._lay_mouth(frame, maps, expression)
         return frame

@@ -26,6 +26,9 @@ _UNSURE = 0.12
 _STILL = 0.5
 """Pixels a point must move under a whole radian, interocular unit or breath, to count as moving."""
 
+_REAL = 2.0
+"""Least trust in a face whose eyes may blink: on stranger ones (a cyclops, say) the lids are not where they are said."""
+
 
 def prepare(portrait: Portrait, shapes: Array) -> Stage:
     """Build the stage. `shapes` [k, 478, 2] displaces the portrait's landmarks, in pixels."""
@@ -35,7 +38,7 @@ def prepare(portrait: Portrait, shapes: Array) -> Stage:
     lips = Lips.of(landmarks, unit, cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.uint8))
     grid = _face_grid(landmarks, unit)
     upper, lower = _face_bases(grid, landmarks, shapes, lips)
-    eyes = (EyeWarp.of(EYES[0], landmarks), EyeWarp.of(EYES[1], landmarks))
+    eyes = tuple(EyeWarp.of(eye, landmarks) for eye in EYES) if portrait.trust >= _REAL else ()
     person, background, matte = separate(rgb, portrait.matte)
     size = (width, height)
     head, face_box = head_basis(landmarks, size), _clip(grid.box, size)
@@ -47,10 +50,7 @@ def prepare(portrait: Portrait, shapes: Array) -> Stage:
         moving=moving,
         face_box=face_box,
         mouth_box=_clip(_mouth_box(lips, unit), size),
-        eye_boxes=(
-            _clip(_grow(eyes[0].box, _REACH * unit), size),
-            _clip(_grow(eyes[1].box, _REACH * unit), size),
-        ),
+        eye_boxes=tuple(_clip(_grow(eye.box, _REACH * unit), size) for eye in eyes),
         head=head,
         upper=upper,
         lower=lower,
