@@ -27,7 +27,7 @@ _STILL = 0.5
 """Pixels a point must move under a whole radian, interocular unit or breath, to count as moving."""
 
 _REAL = 2.0
-"""Least trust in a face whose eyes may blink: on stranger ones (a cyclops, say) the lids are not where they are said."""
+"""Least trust in a face whose eyes may blink: on stranger ones (a cyclops) the lids are not where landmarks say."""
 
 
 def prepare(portrait: Portrait, shapes: Array) -> Stage:
