@@ -1,0 +1,1 @@
+"""Measures whether the lips of a video are on time, from the finished file alone."""

@@ -1,0 +1,30 @@
+"""Takes offset and drift out of a video."""
+
+from pathlib import Path
+
+from liveavatar.sync.measure import Measured
+from liveavatar.sync.report import SyncReport
+from liveavatar.video.reader import VideoError
+from liveavatar.video.remux import remux
+
+
+def mend(measured: Measured, report: SyncReport, output: Path) -> None:
+    """Write `output` with the lips in step: drift too, if the video drifts; the picture is not encoded anew.
+
+    Raises:
+        VideoError: the measurement is too unsure to act on.
+        OptionError, OutputError, AudioError: see `remux`.
+    """
+    name = report.file.name
+    if report.verdict == "not the same speech":
+        raise VideoError(f"{name} cannot be mended: {report.sentence}", "use the sound that belongs to it")
+    if not report.confident:
+        low, high = report.offset_interval
+        raise VideoError(
+            f"{name}: the offset lies anywhere from {low:+.0f} to {high:+.0f} ms", "use a longer video"
+        )
+    if report.verdict == "drifting":
+        line = measured.alignment.line
+        remux(report.file, output, line.at_zero, line.slope)
+    else:
+        remux(report.file, output, measured.alignment.offset)

@@ -1,0 +1,155 @@
+"""Reads a video picture by picture, each with the time at which it is shown."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame as AvVideoFrame
+from av.video.stream import VideoStream
+
+from liveavatar.errors import LiveAvatarError
+from liveavatar.frames import Picture
+
+_REMEDY = "convert it to mp4 with another program"
+_MAX_FAILURES = 100  # broken packets in a row after which the rest is given up
+
+
+class VideoError(LiveAvatarError):
+    """The video cannot be read, or lacks what is asked of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Shown:
+    """One picture, upright, uint8 [height, width, 3], and the second at which it appears."""
+
+    time: Fraction
+    rgb: Picture
+
+
+class VideoReader:
+    """An open video: iterate it once for `Shown`. Times come from the file's stamps, never from counting.
+
+    `sound_start` is the time of the first sample that should be heard, on the same clock as the pictures; None
+    without sound. `duration` in seconds and `fps` are what the file promises and may be None.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._container = _open(path)
+        self._stream = _pick(self._container, path)
+        self._tick = self._stream.time_base or Fraction(1, 1000)
+        self.fps = self._stream.average_rate
+        self.duration = _duration(self._container, self._stream)
+        self.sound_start = sound_start(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._container.close()
+
+    def __iter__(self) -> Iterator[Shown]:
+        return self.between(None, None)
+
+    def between(self, start: Fraction | None, end: Fraction | None) -> Iterator[Shown]:
+        """Pictures shown within [start, end) seconds; None is the beginning or the end of the video."""
+        if start is not None:
+            self._container.seek(int(start / self._tick), stream=self._stream)
+        last: Fraction | None = None
+        for frame in self._decode():
+            if frame.pts is None:
+                continue
+            time = frame.pts * self._tick
+            if end is not None and time >= end:
+                return
+            if (start is None or time >= start) and (last is None or time > last):
+                last = time
+                yield Shown(time=time, rgb=_upright(frame))
+
+    def _decode(self) -> Iterator[AvVideoFrame]:
+        """Every frame that can be decoded; a broken packet is skipped, and the stamps keep the time."""
+        failures = 0
+        for packet in self._container.demux(self._stream):
+            try:
+                frames = packet.decode()
+            except av.error.EOFError:
+                return
+            except av.error.FFmpegError:
+                failures += 1
+                if failures > _MAX_FAILURES:
+                    return
+                continue
+            for frame in frames:
+                failures = 0
+                yield frame
+
+
+def sound_start(path: Path) -> Fraction | None:
+    """When the first sample of `path` is heard, in seconds on the file's clock; None without sound.
+
+    Raises:
+        VideoError: the file cannot be read.
+    """
+    with _open(path) as container:
+        stream = container.streams.best("audio")
+        if stream is None:
+            return None
+        try:
+            for frame in container.decode(stream):
+                if isinstance(frame, av.AudioFrame) and frame.samples and frame.pts is not None:
+                    return frame.pts * (frame.time_base or Fraction(1, frame.sample_rate))
+        except av.error.FFmpegError as error:
+            raise VideoError(f"the sound of {path.name} cannot be decoded", _REMEDY) from error
+    return None
+
+
+def open_video(path: str | Path) -> VideoReader:
+    """Open the pictures of a file: `with open_video(path) as video: for shown in video: ...`.
+
+    Raises:
+        VideoError: no such file, a folder, empty, not a video, or without pictures.
+    """
+    return VideoReader(Path(path))
+
+
+def _open(path: Path) -> InputContainer:
+    if not path.is_file():
+        problem = f"{path} is a folder" if path.is_dir() else f"there is no file {path}"
+        raise VideoError(problem, "name a video file")
+    if not os.access(path, os.R_OK):
+        raise VideoError(f"{path} may not be read", "change its permissions")
+    try:
+        return av.open(f"file:{path}", "r", options={"protocol_whitelist": "file"}, metadata_errors="ignore")
+    except av.error.FFmpegError as error:
+        raise VideoError(f"{path.name} is damaged, or not a video", _REMEDY) from error
+
+
+def _pick(container: InputContainer, path: Path) -> VideoStream:
+    for stream in container.streams.video:
+        if not stream.disposition & stream.disposition.attached_pic and stream.codec_context is not None:
+            stream.thread_type = "AUTO"
+            return stream
+    container.close()
+    raise VideoError(f"{path.name} has no pictures", "choose a video of a talking face")
+
+
+def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    if stream.duration and stream.time_base:
+        return stream.duration * stream.time_base
+    return Fraction(container.duration, av.time_base) if container.duration else None
+
+
+def _upright(frame: AvVideoFrame) -> Picture:
+    """RGB, turned as the file says it should be shown."""
+    rgb = frame.to_ndarray(format="rgb24")
+    turned = np.rot90(rgb, round(frame.rotation / 90)) if frame.rotation else rgb
+    return np.ascontiguousarray(turned, np.uint8)
