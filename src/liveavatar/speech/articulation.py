@@ -28,7 +28,7 @@ FIRST_TAPS, TAPS = 5, 3
 DILATIONS = (1, 2, 4, 8, 16, 4)
 """Steps between the taps of each residual layer."""
 
-SETTLED = (0.2, 0.7)
+SETTLED = (0.25, 0.6)
 """What the network says of closure hedges between neighbours that sound alike; a mouth cannot."""
 
 PAST = 80

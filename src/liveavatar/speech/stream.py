@@ -17,6 +17,11 @@ HANGOVER = 0.08
 """How much `speaking` falls in a step at most: a stop's silence is not a pause."""
 
 
+def place_of(step: int) -> int:
+    """Where in its block a step is computed. Sound that comes in multiples of 40 ms then ends with its blocks."""
+    return (step + 1) % BLOCK
+
+
 class SpeechStream:
     """Listens to one stream of 16 kHz mono sound. Streams share the network's weights and nothing else.
 
@@ -64,7 +69,7 @@ class SpeechStream:
         ready = max(0, (self._heard - features.BEFORE) // STEP)
         runs = [self._empty()]
         while self._done < ready:
-            last = min(ready, (self._done // BLOCK + 1) * BLOCK)
+            last = min(ready, self._done - place_of(self._done) + BLOCK)
             runs.append(self._listen(self._done, last))
             self._done = last
         excess = len(self._sound) - (self._heard - self._done * STEP) - HISTORY
@@ -82,12 +87,13 @@ class SpeechStream:
 
     def _listen(self, first: int, last: int) -> Speech:
         """Hear steps [first, last), all of one block; emit the steps DELAY earlier that are not negative."""
-        block, rows = first // BLOCK * BLOCK, slice(first % BLOCK, first % BLOCK + last - first)
-        mel = features.log_mel(self._windows(block, BLOCK, features.WINDOW))[rows]
+        place = place_of(first)
+        rows = slice(place, place + last - first)
+        mel = features.log_mel(self._windows(first - place, BLOCK, features.WINDOW))[rows]
         level = features.loudness(mel)
         reference = self._reference.follow(level)
         self._levels = np.concatenate([self._levels, np.stack([level, reference], axis=1)])
-        visemes, controls = self._articulation.push(features.relative(mel, reference), rows.start)
+        visemes, controls = self._articulation.push(features.relative(mel, reference), place)
         early = max(0, min(DELAY - first, last - first))
         return self._describe(first - DELAY + early, visemes[early:], controls[early:])
 

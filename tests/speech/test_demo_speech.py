@@ -1,0 +1,73 @@
+"""The demo's own sentences, which the shipped network has to read well: their voices were not trained on."""
+
+from functools import cache
+from importlib.resources import files
+
+import av
+import numpy as np
+import pytest
+import soxr  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+from liveavatar.speech import CONTROLS, VISEMES, Speech, SpeechStream
+
+BILABIALS = {"en": (1.67, 2.66, 4.19, 5.46, 6.37, 6.84), "zh": (3.40, 8.40)}
+"""Seconds of the clearest /p b m/: meet, am, me, speak, my, move; 片, 每."""
+
+OPEN_VOWELS = {"en": (0.57, 1.30, 3.60, 5.06, 8.80), "zh": (0.66, 1.70, 3.08, 6.92)}
+
+
+@cache
+def sound(language: str) -> NDArray[np.float32]:
+    with av.open(str(files("liveavatar") / "assets" / f"demo_{language}.ogg")) as container:
+        frames = [frame.to_ndarray().ravel() for frame in container.decode(audio=0)]
+        rate = container.streams.audio[0].rate
+    return np.asarray(soxr.resample(np.concatenate(frames), rate, 16_000), np.float32)
+
+
+@cache
+def heard(language: str) -> Speech:
+    stream = SpeechStream()
+    return Speech.join([stream.push(sound(language)), stream.flush()])
+
+
+def around(language: str, control: str, seconds: float) -> NDArray[np.float32]:
+    step = round(seconds * 100)
+    return heard(language).controls[step - 6 : step + 7, CONTROLS.index(control)]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_recordings_are_tidy(language: str) -> None:
+    samples = sound(language)
+    loud = np.flatnonzero(np.abs(samples) > 0.01) / 16_000
+    assert 9.0 < len(samples) / 16_000 < 10.0
+    assert np.abs(samples).max() < 0.95
+    assert -24 < 10 * np.log10(np.mean(samples**2)) < -18
+    assert loud[0] == pytest.approx(0.3, abs=0.05)
+    assert len(samples) / 16_000 - loud[-1] == pytest.approx(0.3, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("language", "seconds"), [(key, at) for key, times in BILABIALS.items() for at in times]
+)
+def test_lips_close_on_bilabials(language: str, seconds: float) -> None:
+    assert around(language, "closure", seconds).max() > 0.8
+
+
+@pytest.mark.parametrize(
+    ("language", "seconds"), [(key, at) for key, times in OPEN_VOWELS.items() for at in times]
+)
+def test_the_jaw_drops_on_open_vowels(language: str, seconds: float) -> None:
+    assert around(language, "jaw", seconds).max() > 0.45
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_mouth_rests_before_and_after(language: str) -> None:
+    speech = heard(language)
+    for rest in (speech.slice(0, 20), speech.slice(len(speech) - 12, len(speech))):
+        assert rest.controls.max() < 0.1
+        assert rest.visemes[:, VISEMES.index("sil")].min() > 0.8
+
+
+def test_the_mouth_rests_between_sentences() -> None:
+    assert heard("en").slice(230, 245).controls.max() < 0.1
