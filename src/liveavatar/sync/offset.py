@@ -138,7 +138,7 @@ def _search(lips: Track, sound: Track, around: Line, slopes: Track, reach: float
     if not len(active):
         return around, 0.0
     begin, end = int(active[0]), int(active[-1]) + 1
-    pivot, part = (begin + end) / 2 / RATE, lips[begin:end]
+    pivot, part = begin / RATE, lips[begin:end]
     best, highest = around, -1.0
     for slope in slopes.tolist():
         line = around.moved(pivot, 0.0, slope)

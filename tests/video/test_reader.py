@@ -1,0 +1,85 @@
+"""Pictures come with their own times, whatever the file does to them."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from audio.sounds import pulse, write_wav
+from liveavatar.video.reader import VideoError, open_video, sound_start
+from liveavatar.video.writer import VideoWriter
+
+SIZE = (64, 48)
+
+
+def write(path: Path, count: int = 50, fps: Fraction = Fraction(25), sound: Path | None = None) -> Path:
+    with VideoWriter(path, fps, SIZE, sound) as writer:
+        for index in range(count):
+            writer.write(np.full((SIZE[1], SIZE[0], 3), 4 * index, np.uint8))
+    return path
+
+
+def uneven(path: Path, stamps: list[int]) -> Path:
+    """A matroska file whose frames have the given times in milliseconds."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height = SIZE
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for stamp in stamps:
+            frame = av.VideoFrame.from_ndarray(np.full((SIZE[1], SIZE[0], 3), 90, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = stamp, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("fps", [Fraction(16), Fraction(25), Fraction(30_000, 1_001)])
+def test_times_are_exact(tmp_path: Path, fps: Fraction) -> None:
+    with open_video(write(tmp_path / "a.mp4", fps=fps)) as video:
+        shown = [picture.time for picture in video]
+    assert shown == [index / fps for index in range(50)]
+
+
+def test_times_are_not_counted(tmp_path: Path) -> None:
+    stamps = [0, 40, 80, 500, 520, 900]
+    with open_video(uneven(tmp_path / "a.mkv", stamps)) as video:
+        assert [round(picture.time * 1000) for picture in video] == stamps
+
+
+def test_pictures_are_rgb(tmp_path: Path) -> None:
+    with open_video(write(tmp_path / "a.mp4")) as video:
+        levels = [int(picture.rgb.mean().round()) for picture in video]
+    np.testing.assert_allclose(levels, [4 * index for index in range(50)], atol=4)
+
+
+def test_a_part_has_the_pictures_of_the_whole(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mp4")
+    with open_video(path) as video:
+        whole = {picture.time: picture.rgb for picture in video}
+    with open_video(path) as video:
+        part = {picture.time: picture.rgb for picture in video.between(Fraction(1), Fraction(3, 2))}
+    assert list(part) == [time for time in whole if 1 <= time < Fraction(3, 2)]
+    assert all(np.array_equal(part[time], whole[time]) for time in part)
+
+
+def test_knows_when_the_sound_begins(tmp_path: Path) -> None:
+    wav = write_wav(tmp_path / "a.wav", pulse(48_000, 2.0), 48_000)
+    assert sound_start(write(tmp_path / "a.mp4", sound=wav)) == 0
+    assert sound_start(write(tmp_path / "silent.mp4")) is None
+
+
+@pytest.mark.parametrize("what", ["missing", "folder", "text", "sound"])
+def test_says_in_one_line_what_is_no_video(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "it.mp4"
+    if what == "folder":
+        path.mkdir()
+    elif what == "text":
+        path.write_text("no video at all")
+    elif what == "sound":
+        path = write_wav(tmp_path / "it.wav", pulse(16_000), 16_000)
+    with pytest.raises(VideoError) as error:
+        open_video(path)
+    assert error.value.remedy
+    assert "\n" not in str(error.value)

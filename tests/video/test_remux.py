@@ -1,0 +1,88 @@
+"""The sound moves by what was asked for; the picture does not change by a bit."""
+
+import hashlib
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from audio.sounds import noise, write_wav
+from liveavatar.audio.decode import open_audio
+from liveavatar.errors import OptionError, OutputError
+from liveavatar.video.reader import VideoError
+from liveavatar.video.remux import remux
+from liveavatar.video.writer import VideoWriter
+
+RATE = 48_000
+CLICKS = (1.0, 2.0, 3.0)
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Four seconds with a click at 1, 2 and 3 s."""
+    sound = 0.003 * noise(RATE, 4.0)
+    for at in CLICKS:
+        sound[round(at * RATE) - 24 : round(at * RATE) + 24] = 0.8
+    path = tmp_path / "clip.mp4"
+    with VideoWriter(path, Fraction(25), (64, 48), write_wav(tmp_path / "a.wav", sound, RATE)) as writer:
+        for index in range(100):
+            writer.write(np.full((48, 64, 3), 2 * index, np.uint8))
+    return path
+
+
+def clicks(path: Path) -> list[float]:
+    """When clicks are heard, on the clock of the pictures."""
+    with open_audio(path) as stream:
+        sound = np.abs(np.concatenate([chunk.samples[:, 0] for chunk in stream]))
+    loud = np.flatnonzero(sound > 0.3)
+    runs = np.split(loud, np.flatnonzero(np.diff(loud) > RATE // 10) + 1)
+    return [float(run.mean()) / RATE for run in runs]
+
+
+def pictures(path: Path) -> list[tuple[Fraction, str]]:
+    with av.open(str(path)) as container:
+        return [
+            ((packet.pts or 0) * (packet.time_base or 1), hashlib.sha256(bytes(packet)).hexdigest())
+            for packet in container.demux(video=0)
+            if packet.size
+        ]
+
+
+@pytest.mark.parametrize("lag", [-0.4, -0.0333, 0.0, 0.02, 0.4])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_moves_the_sound(clip: Path, tmp_path: Path, lag: float, suffix: str) -> None:
+    output = tmp_path / f"out{suffix}"
+    remux(clip, output, lag)
+    np.testing.assert_allclose(clicks(output), [at - lag for at in CLICKS], atol=0.001)
+
+
+@pytest.mark.parametrize("slope", [-0.05, 0.005, 0.05])
+def test_takes_out_a_drift(clip: Path, tmp_path: Path, slope: float) -> None:
+    output = tmp_path / "out.mp4"
+    remux(clip, output, 0.1, slope)
+    np.testing.assert_allclose(clicks(output), [(at - 0.1) / (1 + slope) for at in CLICKS], atol=0.001)
+
+
+def test_leaves_the_picture_alone(clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    remux(clip, output, 0.25)
+    assert pictures(output) == pictures(clip)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.wav", "clip.mp4", "out.mp4"]
+
+
+def test_refuses_what_it_cannot_do_and_leaves_nothing(clip: Path, tmp_path: Path) -> None:
+    silent = tmp_path / "silent.mp4"
+    with VideoWriter(silent, Fraction(25), (64, 48)) as writer:
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(OptionError):
+        remux(clip, tmp_path / "out.avi", 0.1)
+    with pytest.raises(OptionError):
+        remux(clip, clip, 0.1)
+    with pytest.raises(VideoError):
+        remux(silent, tmp_path / "out.mp4", 0.1)
+    with pytest.raises(OutputError):
+        remux(clip, tmp_path / "nowhere" / "out.mp4", 0.1)
+    assert sorted(tmp_path.iterdir()) == before
