@@ -2,7 +2,7 @@
 
 import typer
 
-from liveavatar.cli import demo, doctor, generate, portrait, weights
+from liveavatar.cli import demo, doctor, generate, portrait, sync, weights
 
 app = typer.Typer(
     name="liveavatar",
@@ -14,6 +14,7 @@ app = typer.Typer(
 )
 app.command()(demo.demo)
 app.command()(generate.generate)
+app.command()(sync.sync)
 app.command()(doctor.doctor)
 app.add_typer(portrait.app, name="portrait")
 app.add_typer(weights.app, name="weights")
