@@ -19,7 +19,7 @@ from liveavatar.frames import Samples
 class Window:
     """What a stream hears at a time, in steps of 20 ms: `left` of the past, `hop` new ones, and `ahead` after them."""
 
-    left: int = 250
+    left: int = 500
     hop: int = 24
     ahead: int = 10
 
@@ -33,6 +33,12 @@ class Window:
         return self.ahead * steps.STRIDE
 
 
+LIVE = Window()
+"""For a conversation: the past is cheap and may be long; what is heard ahead delays every picture."""
+
+FILE = Window(left=500, hop=500, ahead=250)
+"""For a recording, of which everything is there: 25 s at a time, in constant memory."""
+
 FIRST_GUESS = Level(0.0, 0.05**2, 16_000)
 """Speech at -26 dBFS, as heavy as one second of it: keeps the noise before the first word from counting as speech."""
 
@@ -43,9 +49,9 @@ class StreamingAudioEncoder:
     The level is that of all that was heard so far, so that it comes ever closer to the whole recording's.
     """
 
-    def __init__(self, encoder: AudioEncoder, window: Window | None = None) -> None:
+    def __init__(self, encoder: AudioEncoder, window: Window = LIVE) -> None:
         self._encoder = encoder
-        self._window = window or Window()
+        self._window = window
         self._level = FIRST_GUESS
         self.restart()
 
@@ -58,7 +64,7 @@ class StreamingAudioEncoder:
         self._closed = False
 
     def push(self, samples: Samples) -> list[Tensor]:
-        """The next steps, [L, hop, C] a hop, as far as the sound so far allows.
+        """The next steps, [L, hop, C] a hop, as far as the sound so far allows; push long recordings in pieces.
 
         Raises:
             SessionClosed: after `flush()`.
