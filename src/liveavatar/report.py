@@ -6,7 +6,8 @@ from typing import Literal
 
 Level = Literal["ok", "warn", "bad"]
 
-_ORDER: tuple[Level, ...] = ("ok", "warn", "bad")
+LEVELS: tuple[Level, ...] = ("ok", "warn", "bad")
+"""From the best to the worst."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,4 +22,4 @@ class Finding:
 
 def worst(findings: Iterable[Finding]) -> Level:
     """The gravest level among `findings`; `"ok"` when there are none."""
-    return max((finding.level for finding in findings), key=_ORDER.index, default="ok")
+    return max((finding.level for finding in findings), key=LEVELS.index, default="ok")

@@ -29,7 +29,8 @@ def read(path: Path, policy: Policy = "fix") -> tuple[AudioReport, Samples]:
 
 
 def names(report: AudioReport) -> set[str]:
-    return {finding.name for finding in report.findings}
+    """What is not well."""
+    return {finding.name for finding in report.findings if finding.level != "ok"}
 
 
 def loudness(samples: Samples) -> float:
@@ -101,7 +102,7 @@ def test_fix_removes_a_constant_offset(tmp_path: Path) -> None:
 
 def test_good_speech_has_nothing_to_say_but_that_it_is_a_buzz(tmp_path: Path) -> None:
     report, _ = read(write_wav(tmp_path / "a.wav", babble(16_000, 5, 0.1), 16_000))
-    assert names(report) <= {"speech"}
+    assert names(report) <= {"speech", "bandwidth"}
 
 
 def opposite(voice: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,7 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from liveavatar.audio.downmix import default_layout
+from liveavatar.audio.riff import announced
 from liveavatar.audio.splice import Repairs, Splicer
 from liveavatar.errors import AudioError
 from liveavatar.frames import AudioChunk
@@ -42,11 +43,15 @@ _CONVERT = "convert it to WAV or MP3 with another program"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioInfo:
-    """What a file says of its sound. `promised` is the duration in seconds that the container names."""
+    """What a file says of its sound. `promised` is the duration in seconds that the container names.
+
+    `rate` is what the samples are taken for; it differs from the `declared` one where the header was overruled.
+    """
 
     container: str
     codec: str
     rate: int
+    declared: int
     channels: int
     layout: tuple[str, ...]
     promised: Fraction | None
@@ -70,7 +75,7 @@ class AudioStream:
     are complete when the iteration ends.
     """
 
-    def __init__(self, path: Path, mend: bool) -> None:
+    def __init__(self, path: Path, mend: bool, true_rate: int | None) -> None:
         self._path = path
         self._mend = mend
         self.damage = Damage()
@@ -83,10 +88,10 @@ class AudioStream:
             self._first = next(self._frames, None)
             if self._first is None:
                 raise self._nothing()
-            self.info = self._describe(self._first)
+            self.info = _overruled(self._describe(self._first), true_rate)
             if self.info.rate not in RATES:
                 problem = f"{path.name} runs at {self.info.rate} Hz, which is no rate of sound"
-                raise AudioError(problem, "export it again at 16000 Hz or more")
+                raise AudioError(problem, "export it again at 16000 Hz or more, or say --true-rate HZ")
             on_error.pop_all()
 
     def __enter__(self) -> Self:
@@ -155,10 +160,13 @@ class AudioStream:
             promised = stream.duration * stream.time_base
         elif container.duration and not pictures:
             promised = Fraction(container.duration, av.time_base)
+        if container.format.name == "wav":
+            promised = announced(self._path) or promised
         return AudioInfo(
             container=_container_name(container, self._path),
             codec=stream.codec_context.name,
             rate=self._rate_of(frame),
+            declared=self._rate_of(frame),
             channels=len(frame.layout.channels),
             layout=_channel_names(frame),
             promised=promised,
@@ -167,8 +175,9 @@ class AudioStream:
 
     def _track(self) -> Iterator[NDArray[np.float32]]:
         info = self.info
-        tick = self._stream.time_base or Fraction(1, info.rate)
-        splicer = Splicer(info.rate, info.channels, tick, info.promised)
+        tick = self._stream.time_base or Fraction(1, info.declared)
+        promised = info.promised and info.promised * info.rate / info.declared
+        splicer = Splicer(info.declared, info.channels, tick, promised)
         self.damage.repairs = splicer.repairs
         frame = self._first
         while frame is not None:
@@ -215,16 +224,24 @@ class AudioStream:
         return chunk
 
 
-def open_audio(path: str | Path, mend: bool = False) -> AudioStream:
+def _overruled(info: AudioInfo, true_rate: int | None) -> AudioInfo:
+    if true_rate is None:
+        return info
+    promised = info.promised and info.promised * info.declared / true_rate
+    return replace(info, rate=true_rate, promised=promised)
+
+
+def open_audio(path: str | Path, mend: bool = False, true_rate: int | None = None) -> AudioStream:
     """Open the sound of a file: `with open_audio(path) as stream: for chunk in stream: ...`.
 
     `mend=True` silences samples that are not numbers, and counts them, where otherwise they are an error.
+    `true_rate` is what the samples were taken at in Hz, where the header tells something else.
 
     Raises:
         AudioError: no such file, a folder, empty, not a sound file, no sound track, protected, undecodable;
             while iterating: no samples, or samples that are not numbers.
     """
-    return AudioStream(Path(path), mend)
+    return AudioStream(Path(path), mend, true_rate)
 
 
 def open_container(path: Path) -> InputContainer:

@@ -11,57 +11,74 @@ from numpy.typing import NDArray
 
 from liveavatar.audio.decode import MAX_AMPLITUDE, RATES, open_audio
 from liveavatar.audio.downmix import Downmix, default_layout
-from liveavatar.audio.findings import find, mended
+from liveavatar.audio.findings import find
 from liveavatar.audio.level import LiveLevel, fixed_gain
 from liveavatar.audio.live_resample import live_resampler
+from liveavatar.audio.mending import mended
 from liveavatar.audio.mix import SpeechMix
 from liveavatar.audio.quality import AudioReport, measure
 from liveavatar.audio.splice import Splicer
 from liveavatar.errors import AudioError
 from liveavatar.frames import Samples
-from liveavatar.report import worst
+from liveavatar.report import LEVELS, worst
 from liveavatar.timeline import SAMPLE_RATE
 
 Policy = Literal["fix", "strict", "as-is"]
 """What to do about a recording that needs mending: mend it, refuse it, or use it as it is."""
 
 
-def read_speech(path: str | Path, policy: Policy = "fix") -> tuple[AudioReport, Iterator[Samples]]:
+def read_speech(
+    path: str | Path, policy: Policy = "fix", true_rate: int | None = None
+) -> tuple[AudioReport, Iterator[Samples]]:
     """The sound of a file as 16 kHz mono chunks, after a first pass that measures it.
 
     n samples at R Hz give exactly `round(n·16000/R)`, at least one. With "fix", `report.mended` says what
     is mended: level, offset, damaged samples. Whatever the policy, gaps keep their time and channels of
-    opposite polarity do not cancel.
+    opposite polarity do not cancel. `true_rate` overrules the rate that the file declares.
 
     Raises:
         AudioError: the file cannot be read, or it needs mending and the policy is "strict".
     """
-    report = check(path, policy)
-    if policy == "strict" and worst(report.findings) != "ok":
-        finding = max(report.findings, key=lambda finding: finding.level == "bad")
-        raise AudioError(
-            f"{Path(path).name}: {finding.sentence}", f"{finding.remedy}, or use --audio-policy fix"
-        )
-    return report, _speech(Path(path), policy, report)
+    report = check(path, policy, true_rate)
+    if policy == "strict":
+        refuse(report, "--audio-policy fix")
+    return report, speech_of(report, policy)
 
 
-def check(path: str | Path, policy: Policy = "fix") -> AudioReport:
-    """Measure a file and judge it.
+def refuse(report: AudioReport, instead: str) -> None:
+    """Do nothing for a recording that is ready.
+
+    Raises:
+        AudioError: it needs mending; the gravest finding is told, its remedy, and what to do `instead`.
+    """
+    if worst(report.findings) != "ok":
+        finding = report.findings[0]
+        raise AudioError(f"{report.path.name}: {finding.sentence}", f"{finding.remedy}, or use {instead}")
+
+
+def check(path: str | Path, policy: Policy = "fix", true_rate: int | None = None) -> AudioReport:
+    """Measure a file and judge it; findings come with the gravest first.
 
     Raises:
         AudioError: the file cannot be read; unless `policy` is "fix", also when samples are not numbers.
     """
-    report = measure(path, mend=policy == "fix")
-    findings = sorted(find(report), key=lambda finding: finding.level)  # "bad" comes before "warn"
-    return replace(report, findings=tuple(findings), mended=tuple(mended(report)) if policy == "fix" else ())
+    report = measure(path, mend=policy == "fix", true_rate=true_rate)
+    findings = sorted(find(report), key=lambda finding: -LEVELS.index(finding.level))
+    report = replace(report, findings=tuple(findings))
+    return replace(report, mended=tuple(mended(report))) if policy == "fix" else report
 
 
-def _speech(path: Path, policy: Policy, report: AudioReport) -> Iterator[Samples]:
+def speech_of(report: AudioReport, policy: Policy) -> Iterator[Samples]:
+    """The sound of a file that was checked, as `read_speech` gives it.
+
+    Raises:
+        AudioError: while it is iterated, when the file has changed for the worse.
+    """
     gain, offset = np.float32(1), np.float32(0)
     if policy == "fix":
         gain = np.float32(fixed_gain(report.mono))
         offset = np.float32(report.mono.dc)
-    with open_audio(path, mend=policy == "fix") as stream:
+    with open_audio(report.path, policy == "fix", report.info.rate) as stream:
         mix = SpeechMix(stream.info.rate, stream.info.layout)
         for chunk in stream:
             yield (mix.push(chunk.samples) - offset) * gain

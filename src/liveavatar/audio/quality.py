@@ -7,12 +7,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from liveavatar.audio.background import Background, BackgroundMeter
+from liveavatar.audio.bandwidth import Band, Bandwidth
 from liveavatar.audio.clipping import clipped
 from liveavatar.audio.decode import AudioInfo, Damage, open_audio
+from liveavatar.audio.dropouts import Dropouts
 from liveavatar.audio.level import Level
 from liveavatar.audio.loudness import Loudness
 from liveavatar.audio.mix import SpeechMix
 from liveavatar.audio.peak import TruePeak
+from liveavatar.audio.texture import Texture, TextureMeter
 from liveavatar.audio.vad import SPEECH, VoiceActivity
 from liveavatar.frames import Samples
 from liveavatar.report import Finding
@@ -27,6 +31,7 @@ class AudioReport:
     """What was measured on a recording, and what to say about it.
 
     Attributes:
+        path: the file.
         info: what the file says of itself.
         damage: what was wrong with the stream of data.
         samples: how many were decoded, at `info.rate`.
@@ -37,10 +42,16 @@ class AudioReport:
         speech: share of time with speech, 0…1; estimated beyond the first 20 s.
         turned: share of time in which the channels had opposite polarity, 0…1.
         channel_levels: power of each channel in dB of full scale.
+        band: up to which pitch it carries sound; None for silence.
+        background: noise, echo and silence behind the voice.
+        texture: what it sounds like beside speech; None for silence.
+        dropouts: how often sound breaks off to nothing and comes back at once, all channels.
+        dropped: seconds that this lasts.
         findings: what to say, the graver first.
         mended: one line for each thing that reading by policy "fix" mends.
     """
 
+    path: Path
     info: AudioInfo
     damage: Damage
     samples: int
@@ -51,6 +62,11 @@ class AudioReport:
     speech: float
     turned: float
     channel_levels: tuple[float, ...]
+    band: Band | None
+    background: Background
+    texture: Texture | None
+    dropouts: int
+    dropped: float
     findings: tuple[Finding, ...] = ()
     mended: tuple[str, ...] = ()
 
@@ -84,10 +100,11 @@ class LevelMeter:
 
 
 class SpeechShare:
-    """Estimates how much of one stream at 16 kHz is speech."""
+    """Estimates how much of one stream at 16 kHz is speech, and what it sounds like besides."""
 
     def __init__(self) -> None:
         self._detector = VoiceActivity()
+        self._texture = TextureMeter()
         self._position = 0
         self._speech = 0.0
         self._heard = 0.0
@@ -99,12 +116,13 @@ class SpeechShare:
             piece, samples = samples[:left], samples[left:]
             self._position += len(piece)
             if inside:
+                self._texture.push(piece)
                 self._count(self._detector.push(piece), weight)
 
-    def finish(self) -> float:
-        """Share of time with speech, 0…1."""
+    def finish(self) -> tuple[float, Texture | None]:
+        """Share of time with speech, 0…1, and the texture."""
         self._count(self._detector.flush(), 1.0)
-        return self._speech / self._heard if self._heard else 0.0
+        return self._speech / self._heard if self._heard else 0.0, self._texture.finish()
 
     def _here(self) -> tuple[bool, float, int]:
         """Whether this place is listened to, the weight of it, and how many samples it goes on so."""
@@ -129,6 +147,9 @@ class Measurement:
         self._whole = LevelMeter(info.rate, info.layout)
         self._mono = LevelMeter(SAMPLE_RATE, ("FC",))
         self._speech = SpeechShare()
+        self._background = BackgroundMeter()
+        self._band = Bandwidth(info.rate, channels)
+        self._dropouts = [Dropouts(info.rate) for _ in range(channels)]
         self._clipped = 0
         self._energy = np.zeros(channels)
 
@@ -136,15 +157,20 @@ class Measurement:
         """Hear float32 [n, channels]."""
         planes = np.ascontiguousarray(samples.T)
         self._whole.push(planes)
+        self._band.push(planes)
         self._clipped += sum(clipped(channel) for channel in planes)
+        for channel, dropouts in zip(planes, self._dropouts, strict=True):
+            dropouts.push(channel)
         self._energy += np.square(planes, dtype=np.float64).sum(axis=1)
         self._hear(self._mix.push(samples))
 
-    def report(self, info: AudioInfo, damage: Damage, samples: int) -> AudioReport:
+    def report(self, path: Path, info: AudioInfo, damage: Damage, samples: int) -> AudioReport:
         """What was measured on all `samples`; without findings."""
         self._hear(self._mix.flush())
         power = self._energy / samples + 1e-20
+        speech, texture = self._speech.finish()
         return AudioReport(
+            path=path,
             info=info,
             damage=damage,
             samples=samples,
@@ -152,24 +178,30 @@ class Measurement:
             level=self._whole.finish(),
             mono=self._mono.finish(),
             clipping=self._clipped / (samples * len(power)),
-            speech=self._speech.finish(),
+            speech=speech,
             turned=self._mix.turned,
             channel_levels=tuple(float(level) for level in 10 * np.log10(power)),
+            band=self._band.finish(),
+            background=self._background.finish(),
+            texture=texture,
+            dropouts=sum(dropouts.count for dropouts in self._dropouts),
+            dropped=max(dropouts.samples for dropouts in self._dropouts) / info.rate,
         )
 
     def _hear(self, mono: Samples) -> None:
         self._mono.push(mono[None])
         self._speech.push(mono)
+        self._background.push(mono)
 
 
-def measure(path: str | Path, mend: bool) -> AudioReport:
-    """Read a recording once and measure it; the report has no findings yet.
+def measure(path: str | Path, mend: bool, true_rate: int | None = None) -> AudioReport:
+    """Read a recording once and measure it; the report has no findings yet. For `true_rate` see `open_audio`.
 
     Raises:
         AudioError: as `open_audio`; samples that are not numbers are one only without `mend`.
     """
-    with open_audio(path, mend=mend) as stream:
+    with open_audio(path, mend, true_rate) as stream:
         measurement = Measurement(stream.info)
         for chunk in stream:
             measurement.push(chunk.samples)
-        return measurement.report(stream.info, stream.damage, stream.samples)
+        return measurement.report(Path(path), stream.info, stream.damage, stream.samples)

@@ -1,0 +1,48 @@
+"""Digital dropouts: sound that breaks off to nothing and comes back at once, as when a buffer ran empty."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+_NOTHING = 1.5 / 32768  # of full scale: zeros, and zeros with dither
+_SHORTEST, _LONGEST = 0.003, 0.5  # seconds: shorter is a quiet moment, longer a pause
+_BESIDE = 0.002  # seconds on each side that must carry sound,
+_SOUND = 0.01  # of at least this root mean square: speech fades in and out, a buffer does not
+
+
+class Dropouts:
+    """Counts the dropouts of one channel. Any chunking gives the same."""
+
+    def __init__(self, rate: int) -> None:
+        self._beside = max(2, round(_BESIDE * rate))
+        self._shortest = max(8, round(_SHORTEST * rate))
+        self._longest = round(_LONGEST * rate)
+        self._waiting = np.empty(0, np.float32)
+        self.count = 0
+        self.samples = 0
+
+    def push(self, samples: NDArray[np.float32]) -> None:
+        """Hear float32 [n]."""
+        waiting = np.concatenate([self._waiting, samples])
+        ready = len(waiting) - self._beside
+        if ready <= self._beside:
+            self._waiting = waiting
+            return
+        bounds = np.flatnonzero(np.diff(np.abs(waiting) <= _NOTHING, prepend=False, append=False))
+        first, last = bounds[0::2], bounds[1::2]
+        whole = last < ready
+        self._judge(waiting, first[whole], last[whole])
+        keep = min([*first[~whole], ready]) - self._beside
+        self._waiting = waiting[max(0, keep, len(waiting) - self._longest - 2 * self._beside) :]
+
+    def _judge(self, samples: NDArray[np.float32], first: NDArray[np.intp], last: NDArray[np.intp]) -> None:
+        lengths = last - first
+        fitting = (lengths >= self._shortest) & (lengths <= self._longest) & (first >= self._beside)
+        for start, end in zip(first[fitting], last[fitting], strict=True):
+            before, after = samples[start - self._beside : start], samples[end : end + self._beside]
+            if min(_rms(before), _rms(after)) >= _SOUND:
+                self.count += 1
+                self.samples += int(end - start)
+
+
+def _rms(samples: NDArray[np.float32]) -> float:
+    return float(np.sqrt(np.square(samples, dtype=np.float64).mean()))
