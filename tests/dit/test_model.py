@@ -19,7 +19,7 @@ SINK = ROWS * COLUMNS * 5 // 2
 def rings_for(model: DiT, steps: int = 1) -> Rings:
     config = model.config
     shape = RingShape(
-        layers=config.layers, steps=steps, blocks=4, block=TOKENS, sink=SINK,
+        layers=config.layers, steps=steps, blocks=4, block=TOKENS, sink=SINK, portrait=ROWS * COLUMNS,
         heads=config.heads, head_dim=config.head_dim,
     )  # fmt: skip
     return Rings(shape, like=model.like)
@@ -45,7 +45,7 @@ class Run:
         pose: Tensor | None = None, mask: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         frame = 30 + max(0, 3 * number - (30 - distance))
-        self.rings.turn_sink(self.sink, self.model.rope(block_positions(frame, 1, ROWS, COLUMNS)))
+        self.rings.turn_portrait(self.model.rope(block_positions(frame, 1, ROWS, COLUMNS)))
         rope = self.model.rope(block_positions(3 * number, 3, ROWS, COLUMNS))
         given = Given(text=self.text, rope=rope, hearing=self.model.hear(audio), mask=mask, pose=pose)
         time = self.model.time([timestep])[0]

@@ -13,6 +13,7 @@ so drawing a block again simply overwrites it.
 Shapes: B batch, N tokens of a block, S slots, H heads, K channels of a head.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -50,13 +51,14 @@ class RingLayer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RingShape:
-    """Sizes of a session's memory, in tokens where not said otherwise."""
+    """Sizes of a session's memory; `block`, `sink` and `portrait`, its first part, are in tokens."""
 
     layers: int
     steps: int
     blocks: int
     block: int
     sink: int
+    portrait: int
     heads: int
     head_dim: int
 
@@ -72,6 +74,7 @@ class Rings:
     def __init__(self, shape: RingShape, like: Tensor) -> None:
         """`like` gives type and device."""
         self.shape = shape
+        self._portrait: list[Tensor] = []
         self._pairs = [
             [self._allocate(min(2, shape.steps - first), like) for _ in range(shape.layers)]
             for first in range(0, shape.steps, 2)
@@ -82,20 +85,20 @@ class Rings:
         size = (1, slots, self.shape.heads, self.shape.head_dim)
         return KeyValue(like.new_zeros(size), like.new_zeros(size))
 
-    def set_sink(self, sink: list[KeyValue], rope: Rope) -> None:
+    def set_sink(self, sink: Sequence[KeyValue], rope: Rope) -> None:
         """Put a sink in place, turned by `rope`; the rings stay."""
         where = slice(self.shape.ring, self.shape.ring + self.shape.sink)
-        for pair in self._pairs:
-            for slots, part in zip(pair, sink, strict=True):
-                slots.v[:, where] = part.v
-        self.turn_sink(sink, rope)
-
-    def turn_sink(self, sink: list[KeyValue], rope: Rope) -> None:
-        """Turn the keys of the first tokens of the sink, as many as `rope` has, to new places."""
-        count = len(rope.cos)
-        where = slice(self.shape.ring, self.shape.ring + count)
         for layer, part in enumerate(sink):
-            turned = rotate(part.k[:, :count], rope)
+            turned = rotate(part.k, rope)
+            for pair in self._pairs:
+                pair[layer].k[:, where], pair[layer].v[:, where] = turned, part.v
+        self._portrait = [part.k[:, : self.shape.portrait].clone() for part in sink]
+
+    def turn_portrait(self, rope: Rope) -> None:
+        """Turn the portrait's keys to another place; the rest of the sink never moves."""
+        where = slice(self.shape.ring, self.shape.ring + self.shape.portrait)
+        for layer, keys in enumerate(self._portrait):
+            turned = rotate(keys, rope)
             for pair in self._pairs:
                 pair[layer].k[:, where] = turned
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 from liveavatar.errors import OptionError, WeightsError
 
@@ -10,6 +11,11 @@ FPS = 25
 
 PICTURES = 4
 """Pictures in one latent frame."""
+
+
+def picture_shown(frame: int, fps: Fraction) -> int:
+    """The picture, at 25 a second, that is shown at the middle of a frame's time."""
+    return int((2 * frame + 1) * FPS / (2 * fps))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

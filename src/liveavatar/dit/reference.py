@@ -39,8 +39,15 @@ class ClipDecoder:
         self._vae = vae
         self._pictures = pictures
         self._shown = portrait_BCHW[:, :, None].expand(-1, -1, past, -1, -1)
-        self.past = vae.encode(self._shown)
+        self._past: Tensor | None = None
         self._first = True
+
+    @property
+    def past(self) -> Tensor:
+        """Latents of the pictures before the next clip."""
+        if self._past is None:
+            self._past = self._vae.encode(self._shown)
+        return self._past
 
     def decode(self, clip_BCTHW: Tensor) -> Tensor:
         """Its pictures [B, 3, P, H, W] in -1…1; they become the past of the next clip."""
@@ -48,7 +55,7 @@ class ClipDecoder:
         video = self._vae.decode(behind)[:, :, -self._pictures + LEFT_OUT * self._first :]
         self._first = False
         self._shown = torch.cat([self._shown[:, :, video.shape[2] :], video], dim=2)
-        self.past = self._vae.encode(self._shown)
+        self._past = None
         return video
 
 

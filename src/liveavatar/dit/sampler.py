@@ -14,7 +14,8 @@ def shifted(sigma: float, shift: float) -> float:
 def sigmas(steps: int, shift: float = 3.0) -> list[float]:
     """Noise levels before each step and after the last one, steps + 1 of them, 1 first and 0 last.
 
-    They are float32 numbers: the model feels the last digit of 1000 times such a level. The lowest level is shifted twice, as the model was distilled: the fourth of four steps hardly moves.
+    The lowest level is shifted twice, as the model was distilled: the fourth of four steps hardly moves.
+    They are float32 numbers, since the model feels the last digit of 1000 times such a level.
     """
     lowest = shifted(1 / TRAIN_STEPS, shift)
     spread = [1 + (lowest - 1) * step / max(1, steps - 1) for step in range(steps)]

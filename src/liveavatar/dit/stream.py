@@ -50,13 +50,13 @@ class LatentStream:
             blocks=self.config.clip_blocks,
             block=self.config.block_latents * self._rows * self._columns,
             sink=self._scene.sink[0].k.shape[1],
+            portrait=self._rows * self._columns,
             heads=self._model.config.heads,
             head_dim=self._model.config.head_dim,
         )
 
     def set_sink(self, sink: list[KeyValue]) -> None:
         """Look at another portrait and past from now on; what was drawn is still remembered."""
-        self._sink = sink
         positions = sink_positions(REFERENCE_FRAME, self._rows, self._columns)
         self._rings.set_sink(sink, self._model.rope(positions))
 
@@ -87,7 +87,7 @@ class LatentStream:
         """The portrait stands at frame 30 until the stream comes within `distance` of it; then it goes ahead of it."""
         frame = REFERENCE_FRAME + max(0, start - (REFERENCE_FRAME - distance))
         positions = block_positions(frame, 1, self._rows, self._columns)
-        self._rings.turn_sink(self._sink, self._model.rope(positions))
+        self._rings.turn_portrait(self._model.rope(positions))
 
     def _distance(self, block: int) -> int:
         return random.Random((self._seed << 32) + block).randint(*self.config.distance)

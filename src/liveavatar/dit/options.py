@@ -1,0 +1,71 @@
+"""What can be chosen about the engine. No torch here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from liveavatar.dit.config import StreamConfig
+from liveavatar.errors import OptionError
+
+Size = Literal["full", "tiny"]
+
+PROMPT = "A person looks into the camera and speaks, with natural expressions, in a steady shot."
+"""What the scene is like, where nothing is said about it."""
+
+AREA = 704 * 384
+"""Pixels of a frame whose size follows the portrait."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DitOptions:
+    """Options of the engine.
+
+    Attributes:
+        prompt: what the scene is like.
+        sample_steps: denoising steps; the model was distilled for 4.
+        infer_frames: pictures that a block can see of the past, itself included; a multiple of 12, 48 in training.
+        online_decode: after the first clip its first picture takes the portrait's place, which keeps colours steady.
+        parity: compute what the public reference does from a whole file, defects included, for comparison.
+        preset: "full" is Live Avatar; "tiny" has random weights and a few megabytes, and shows that everything runs.
+        random_weights: the full size without any file. A benchmark aid: it draws noise.
+        folder: where the checkpoints lie; None is the cache that `liveavatar weights fetch live-avatar` fills.
+        device: "cuda", "cuda:1", "cpu", …; None takes a GPU for the full size and the CPU for the tiny one.
+    """
+
+    prompt: str = PROMPT
+    sample_steps: int = 4
+    infer_frames: int = 48
+    online_decode: bool = True
+    parity: bool = False
+    preset: Size = "full"
+    random_weights: bool = False
+    folder: Path | None = None
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.preset not in get_args(Size):
+            raise OptionError(
+                f"there is no preset {self.preset!r}", f"use one of: {', '.join(get_args(Size))}"
+            )
+        if not self.prompt.strip():
+            raise OptionError("the prompt is empty", "say what the scene is like, or leave --prompt out")
+        self.stream()
+
+    @property
+    def needs_files(self) -> bool:
+        """Whether checkpoints are read."""
+        return self.preset == "full" and not self.random_weights
+
+    @property
+    def place(self) -> str:
+        """The device to compute on."""
+        return self.device or ("cuda" if self.preset == "full" else "cpu")
+
+    def stream(self) -> StreamConfig:
+        """How latents are drawn.
+
+        Raises:
+            OptionError: steps or frames nobody can use.
+        """
+        blocks = StreamConfig.blocks_in(self.infer_frames)
+        return StreamConfig(steps=self.sample_steps, clip_blocks=blocks)

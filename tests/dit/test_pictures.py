@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from drawn import SEEDS, draw_into
+from liveavatar.dit.config import StreamConfig
+from liveavatar.dit.model import DiT
+from liveavatar.dit.pictures import PictureStream, Still, as_pictures, prepare_still
+from liveavatar.dit.vae import VAE, VAEConfig
+from small_dit import golden, small_dit
+
+AUDIO = golden("e2e_offline")["audio_emb"]
+CONFIG = StreamConfig(steps=3, clip_blocks=2)
+
+
+@pytest.fixture(scope="module")
+def dit() -> DiT:
+    return small_dit()
+
+
+@pytest.fixture(scope="module")
+def still(dit: DiT) -> Still:
+    vae = VAE(VAEConfig(width=6))
+    draw_into(vae, SEEDS["vae"])
+    portrait = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(8)) * 2 - 1
+    return prepare_still(dit, vae, portrait, golden("e2e_offline")["context"])
+
+
+def columns(block: int) -> Tensor:
+    return AUDIO[..., 12 * block : 12 * block + 12]
+
+
+def opened(dit: DiT, still: Still, adaptive: bool = True, seed: int = 1) -> PictureStream:
+    return PictureStream(dit, still, CONFIG, seed, adaptive=adaptive)
+
+
+def drawn(stream: PictureStream, block: int, heard: int | None = None) -> Tensor:
+    video = stream.draw(block, columns(block if heard is None else heard))
+    assert video is not None
+    return video
+
+
+def test_a_block_drawn_again_is_the_same_even_after_the_ring_rolled_over(dit: DiT, still: Still) -> None:
+    stream = opened(dit, still)
+    for block in range(5):
+        first = drawn(stream, block)
+        drawn(stream, block, heard=7)  # what was said was not meant
+        assert torch.equal(drawn(stream, block), first)
+
+
+class AfterTwo:
+    """Cancels after two denoising steps."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def __call__(self) -> bool:
+        self.steps += 1
+        return self.steps == 2
+
+
+def test_a_cancelled_block_leaves_no_trace(dit: DiT, still: Still) -> None:
+    stream, other = opened(dit, still), opened(dit, still)
+    for block in range(4):
+        cancelled = AfterTwo()
+        assert stream.draw(block, columns(7), cancelled) is None
+        assert cancelled.steps == 2
+        assert torch.equal(drawn(stream, block), drawn(other, block))
+
+
+def test_the_portrait_is_renewed_after_the_first_clip_only_if_asked(dit: DiT, still: Still) -> None:
+    plain, adaptive = opened(dit, still, adaptive=False), opened(dit, still, adaptive=True)
+    equal = [torch.equal(drawn(plain, block), drawn(adaptive, block)) for block in range(4)]
+    assert equal == [True, True, False, False]
+
+
+def test_streams_share_a_still_and_do_not_change_it(dit: DiT, still: Still) -> None:
+    first = drawn(opened(dit, still), 0)
+    drawn(opened(dit, still, seed=2), 0)
+    assert torch.equal(drawn(opened(dit, still), 0), first)
+
+
+def test_bytes_are_rounded_or_cut_off_as_the_reference_does() -> None:
+    video = torch.tensor([-1.0, -0.001, 0.0, 0.999, 1.0]).view(1, 1, 1, 1, 5).expand(1, 3, 1, 1, 5)
+    assert as_pictures(video)[0, 0, :, 0].tolist() == [0, 127, 128, 255, 255]
+    assert as_pictures(video, rounded=False)[0, 0, :, 0].tolist() == [0, 127, 127, 254, 255]
+    assert as_pictures(video).dtype == np.uint8
+    assert as_pictures(video).shape == (1, 1, 5, 3)

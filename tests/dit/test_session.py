@@ -1,0 +1,225 @@
+from collections.abc import Iterator
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from liveavatar.dit.options import DitOptions
+from liveavatar.dit.session import DitActor, DitEngine, DitSession
+from liveavatar.errors import OptionError, SessionClosed
+from liveavatar.face.portrait import Portrait
+from liveavatar.frames import Samples, VideoFrame
+from liveavatar.timeline import Timeline
+
+FPS = Fraction(25)
+PICTURE = 640  # samples
+
+
+@pytest.fixture(scope="module")
+def engine() -> DitEngine:
+    return DitEngine(DitOptions(preset="tiny", sample_steps=2))
+
+
+@pytest.fixture(scope="module")
+def actor(engine: DitEngine, portrait: Portrait) -> DitActor:
+    made = engine.open(portrait, (64, 64))
+    assert isinstance(made, DitActor)
+    return made
+
+
+def speech(samples: int, seed: int = 0) -> Samples:
+    return 0.1 * np.random.default_rng(seed).standard_normal(samples, np.float32)
+
+
+def taken(session: DitSession, count: int | None = None) -> list[VideoFrame]:
+    frames: Iterator[VideoFrame] = session.frames()
+    return list(frames) if count is None else [next(frames) for _ in range(count)]
+
+
+def spoken(session: DitSession, sound: Samples) -> list[VideoFrame]:
+    session.push(sound)
+    session.flush()
+    return taken(session)
+
+
+def same(first: list[VideoFrame], second: list[VideoFrame]) -> bool:
+    pairs = zip(first, second, strict=True)
+    return all(a.pts == b.pts and np.array_equal(a.rgb, b.rgb) for a, b in pairs)
+
+
+@pytest.mark.parametrize("fps", [16, 24, 25, 30, Fraction(30_000, 1001)])
+def test_frames_cover_the_sound_at_any_rate(actor: DitActor, fps: Fraction | int) -> None:
+    rate = Fraction(fps)
+    frames = spoken(actor.session(rate, 0), speech(11_000))
+    assert [frame.pts for frame in frames] == list(range(Timeline(fps=rate).frame_count(11_000)))
+    assert all(frame.fps == rate for frame in frames)
+    assert {frame.rgb.shape for frame in frames} == {(64, 64, 3)}
+
+
+@pytest.mark.parametrize("length", [0, 1, PICTURE, 12 * PICTURE, 12 * PICTURE + 1])
+def test_any_length_of_sound_will_do(actor: DitActor, length: int) -> None:
+    assert len(spoken(actor.session(FPS, 0), speech(length))) == -(-length // PICTURE)
+
+
+@given(cuts=st.lists(st.integers(0, 13_000), max_size=4))
+@settings(max_examples=3, deadline=None)
+def test_sound_in_pieces_gives_the_same_frames(actor: DitActor, cuts: list[int]) -> None:
+    sound = speech(13_000)
+    whole = spoken(actor.session(FPS, 3), sound)
+    session = actor.session(FPS, 3)
+    frames = []
+    for piece in np.split(sound, sorted(cuts)):
+        session.push(piece)
+        frames += taken(session)
+    session.flush()
+    assert same(whole, frames + taken(session))
+
+
+def test_another_seed_gives_other_frames_and_sessions_do_not_mix(actor: DitActor) -> None:
+    sound = speech(16_000)
+    alone = spoken(actor.session(FPS, 1), sound)
+    first, second = actor.session(FPS, 1), actor.session(FPS, 2)
+    pieces: tuple[list[VideoFrame], list[VideoFrame]] = ([], [])
+    for session in (first, second):
+        session.push(sound)
+        session.flush()
+    for frames, others in zip(first.frames(), second.frames(), strict=True):
+        pieces[0].append(frames)
+        pieces[1].append(others)
+    assert same(alone, pieces[0])
+    assert not same(alone, pieces[1])
+
+
+@pytest.mark.parametrize("fps", [16, 25, 30])
+def test_a_block_comes_as_soon_as_the_look_ahead_allows(actor: DitActor, fps: int) -> None:
+    session = actor.session(Fraction(fps), 0)
+    first_end = Timeline(fps=Fraction(fps)).frame_start(1)
+    session.push(speech(session.lookahead + first_end))
+    assert taken(session, 1)[0].pts == 0
+
+
+def test_the_ear_needs_little_after_a_block(actor: DitActor) -> None:
+    session = actor.session(FPS, 0)
+    session.push(speech(12 * PICTURE))
+    assert not taken(session)
+    session.push(speech(4_000))
+    assert len(taken(session)) == 12
+
+
+def test_the_first_three_pictures_hold_the_fourth(actor: DitActor) -> None:
+    frames = spoken(actor.session(FPS, 0), speech(12 * PICTURE))
+    assert all(np.array_equal(frames[i].rgb, frames[3].rgb) for i in range(3))
+    assert not np.array_equal(frames[4].rgb, frames[3].rgb)
+
+
+def test_an_interruption_within_a_block_continues_with_the_next_frame(actor: DitActor) -> None:
+    session = actor.session(FPS, 0)
+    session.push(speech(40_000))
+    before = taken(session, 17)
+    session.interrupt()
+    assert not taken(session)
+    after = spoken(session, speech(10 * PICTURE, seed=5))
+    assert [frame.pts for frame in before + after] == list(range(27))
+    uninterrupted = spoken(actor.session(FPS, 0), speech(40_000))
+    assert same(before, uninterrupted[:17])
+    assert not same(after, uninterrupted[17:27])
+
+
+def test_an_interruption_stops_the_block_that_is_being_drawn(actor: DitActor) -> None:
+    session = actor.session(FPS, 0)
+    steps: list[object] = []
+
+    def interrupt_after_one(module: object, *_: object) -> None:
+        steps.append(module)
+        if len(steps) == 1:
+            session.interrupt()
+
+    hook = actor.models.dit.register_forward_hook(interrupt_after_one)
+    session.push(speech(20_000))
+    assert not taken(session)
+    hook.remove()
+    assert len(steps) == 1
+    assert [frame.pts for frame in spoken(session, speech(9_000))] == list(range(15))
+
+
+def test_interruptions_at_any_rate_keep_the_clock(actor: DitActor) -> None:
+    for fps in (Fraction(16), Fraction(30_000, 1001)):
+        session = actor.session(fps, 0)
+        timeline = Timeline(fps=fps)
+        session.push(speech(30_000))
+        taken(session, 13)
+        session.interrupt()
+        frames = spoken(session, speech(8_000))
+        end = timeline.frame_count(timeline.frame_start(13) + 8_000)
+        assert [frame.pts for frame in frames] == list(range(13, end))
+
+
+def test_an_interruption_after_the_end_ends_it(actor: DitActor) -> None:
+    session = actor.session(FPS, 0)
+    session.push(speech(20_000))
+    session.flush()
+    taken(session, 2)
+    session.interrupt()
+    assert not taken(session)
+
+
+def test_an_interruption_without_new_sound_adds_nothing(actor: DitActor) -> None:
+    session = actor.session(Fraction(30_000, 1001), 0)
+    session.push(speech(20_000))
+    taken(session, 1)
+    session.interrupt()
+    session.flush()
+    assert not taken(session)
+
+
+def test_nothing_can_be_pushed_after_the_end(actor: DitActor) -> None:
+    session = actor.session(FPS, 0)
+    session.flush()
+    session.flush()
+    with pytest.raises(SessionClosed):
+        session.push(speech(1))
+
+
+def test_frames_are_cut_to_a_size_that_is_not_of_whole_patches(engine: DitEngine, portrait: Portrait) -> None:
+    actor = engine.open(portrait, (50, 66))
+    assert actor.size == (50, 66)
+    session = actor.session(FPS, 0)
+    session.push(speech(PICTURE))
+    session.flush()
+    assert next(session.frames()).rgb.shape == (66, 50, 3)
+
+
+@pytest.mark.parametrize(
+    "options", [{"sample_steps": 1, "infer_frames": 12}, {"sample_steps": 3, "infer_frames": 24}]
+)
+def test_other_steps_and_clips_run(portrait: Portrait, options: dict[str, int]) -> None:
+    engine = DitEngine(DitOptions(preset="tiny", **options))  # type: ignore[arg-type]
+    session = engine.open(portrait, (64, 64)).session(FPS, 0)
+    session.push(speech(30 * PICTURE))
+    session.flush()
+    assert len(list(session.frames())) == 30
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"sample_steps": 0}, {"infer_frames": 80}, {"infer_frames": 0}, {"preset": "huge"}, {"prompt": " "}],
+)
+def test_options_nobody_can_use_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(OptionError):
+        DitOptions(**wrong)  # type: ignore[arg-type]
+
+
+def test_the_reference_gives_its_frames_when_the_sound_is_over(portrait: Portrait) -> None:
+    engine = DitEngine(DitOptions(preset="tiny", parity=True, sample_steps=1, infer_frames=12))
+    session = engine.open(portrait, (64, 64)).session(FPS, 0)
+    session.push(speech(12 * PICTURE))
+    assert not list(session.frames())
+    session.flush()
+    frames = list(session.frames())
+    assert [frame.pts for frame in frames] == list(range(12))
+    with pytest.raises(SessionClosed):
+        session.push(speech(1))
+    session.interrupt()
+    assert not list(session.frames())

@@ -1,0 +1,108 @@
+from fractions import Fraction
+
+import pytest
+import torch
+from torch import Tensor
+
+from liveavatar.dit.cache import Rings, RingShape
+from liveavatar.dit.config import StreamConfig, picture_shown
+from liveavatar.dit.layers import KeyValue
+from liveavatar.dit.model import DiT
+from liveavatar.dit.rope import Rope
+from liveavatar.dit.stream import LatentStream, Scene
+from small_dit import golden, small_dit
+
+DATA = golden("dit_kv")
+
+
+@pytest.fixture(scope="module")
+def dit() -> DiT:
+    return small_dit()
+
+
+def scene(dit: DiT, height: int, width: int) -> Scene:
+    past = torch.randn(1, 16, 19, height, width, generator=torch.Generator().manual_seed(4))
+    text = dit.read(DATA["context"])
+    return Scene(text=text, sink=dit.sink(past[:, :, :1], past, text), height=height, width=width)
+
+
+def last(stream: LatentStream, block: int) -> Tensor:
+    *_, latent = stream.draw(block, DATA["audio0"])
+    return latent
+
+
+def test_sizes_that_the_reference_crashes_on_work(dit: DiT) -> None:
+    stream = LatentStream(dit, scene(dit, 64, 104), StreamConfig(steps=1, clip_blocks=1), 0)  # 512x832
+    latent = last(stream, 0)
+    assert latent.shape == (1, 16, 3, 64, 104)
+    assert torch.isfinite(latent).all()
+
+
+def test_a_stream_has_no_end(dit: DiT) -> None:
+    """The reference stops after 44,970 latent frames, two hours."""
+    stream = LatentStream(dit, scene(dit, 8, 8), StreamConfig(steps=1, clip_blocks=2), 0)
+    assert torch.isfinite(last(stream, 1_000_000)).all()
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 5])
+@pytest.mark.parametrize("clip_blocks", [1, 4])
+def test_every_step_and_clip_has_its_own_memory(dit: DiT, steps: int, clip_blocks: int) -> None:
+    config = StreamConfig(steps=steps, clip_blocks=clip_blocks)
+    streams = [LatentStream(dit, scene(dit, 8, 8), config, 0) for _ in range(2)]
+    for block in range(clip_blocks + 2):
+        assert torch.equal(last(streams[0], block), last(streams[1], block))
+
+
+def test_the_distance_is_drawn_from_the_seed_once_the_stream_is_near(dit: DiT) -> None:
+    where = scene(dit, 8, 8)
+    runs = [
+        LatentStream(dit, where, StreamConfig(steps=1, clip_blocks=1, distance=distance), 0)
+        for distance in ((4, 4), (4, 30), (30, 30))
+    ]
+    at_start, later = ([last(run, block) for run in runs] for block in (0, 20))
+    assert torch.equal(at_start[0], at_start[2])
+    assert not torch.equal(later[0], later[2])
+    assert not torch.equal(later[0], later[1]) or not torch.equal(later[1], later[2])
+
+
+def filled(shape: RingShape, blocks: int) -> Rings:
+    """Rings in which every key is the number of its step and block, and -1 in the sink."""
+    rings = Rings(shape, like=torch.zeros(0))
+    still = Rope(torch.ones(shape.sink, 1), torch.zeros(shape.sink, 1))
+    marker = torch.full((1, shape.sink, 1, 2), -1.0)
+    rings.set_sink([KeyValue(marker, marker)] * shape.layers, still)
+    flat = Rope(torch.ones(shape.block, 1), torch.zeros(shape.block, 1))
+    for block in range(blocks):
+        for step in range(shape.steps):
+            marks = torch.full((1, shape.block, 1, 2), 100.0 * step + block)
+            for layer in rings.step(step, block):
+                layer.extend(marks, marks, flat)
+    return rings
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4])
+@pytest.mark.parametrize("blocks", [1, 3, 4, 5, 9])
+def test_a_block_sees_the_sink_and_its_own_step_s_last_blocks(steps: int, blocks: int) -> None:
+    shape = RingShape(layers=2, steps=steps, blocks=4, block=6, sink=5, portrait=2, heads=1, head_dim=2)
+    rings = filled(shape, blocks)
+    for step in range(steps):
+        for layer in rings.step(step, blocks - 1):
+            expected = {-1.0} | {100.0 * step + block for block in range(max(0, blocks - 4), blocks)}
+            for slots in layer.slots:
+                seen = slots[0, layer.read, 0, 0]
+                assert set(seen.tolist()) == expected
+                assert len(seen) == shape.sink + shape.block * min(4, blocks)
+
+
+def test_memory_is_what_the_rings_and_the_sinks_between_them_take() -> None:
+    shape = RingShape(layers=3, steps=4, blocks=4, block=6, sink=5, portrait=2, heads=2, head_dim=4)
+    rings = Rings(shape, like=torch.zeros(0, dtype=torch.bfloat16))
+    assert rings.bytes == 3 * (4 * 24 + 2 * 5) * 2 * 4 * 2 * 2
+
+
+@pytest.mark.parametrize(
+    ("fps", "shown"),
+    [(25, [0, 1, 2, 3, 4]), (50, [0, 0, 1, 1, 2]), (5, [2, 7, 12, 17, 22]), (30, [0, 1, 2, 2, 3])],
+)
+def test_other_rates_show_the_picture_at_the_middle_of_a_frame(fps: int, shown: list[int]) -> None:
+    assert [picture_shown(frame, Fraction(fps)) for frame in range(5)] == shown
