@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint types unit lock clean
+.PHONY: demo test lint types unit train-articulation lock clean
 
 demo: $(VENV)/.demo
 	$(BIN)/liveavatar demo -o out/demo.mp4
@@ -20,6 +20,10 @@ types: $(VENV)/.dev
 
 unit: $(VENV)/.dev
 	$(BIN)/pytest
+
+train-articulation: $(VENV)/.dev
+	$(BIN)/pip install --quiet -r training/articulation/requirements.txt
+	$(BIN)/python -m training.articulation out/corpus -o src/liveavatar/speech/assets/articulation.npz
 
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "liveavatar needs Python 3.11 or newer; try: make PYTHON=python3.12")'
