@@ -1,0 +1,216 @@
+"""How often a wrong sample rate is found, and a right one doubted, on voices the network never heard.
+
+    python -m training.rate.sources VOICES --corpus CORPUS
+    python -m benchmarks.rate_detection VOICES --machine "2-core AMD EPYC"
+
+Half of the recordings are as they came out of their packages, half went through microphones, rooms, narrow bands,
+noise, babble, music, G.711 or clipping (training/rate/damage.py). Writes `benchmarks/rate_detection.md`.
+"""
+
+import argparse
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from training.rate.damage import Studio, chords
+from training.rate.sources import Voice, load_voices
+
+from liveavatar.audio.rate import RATES, RateDetector, RateGuess, embed, judge, log_odds, weigh_speeds
+from liveavatar.audio.rate_features import LOOK, look
+from liveavatar.timeline import SAMPLE_RATE
+
+RESULT = Path(__file__).with_suffix(".md")
+PAIRS = ((8_000, 16_000), (11_025, 16_000), (16_000, 22_050), (16_000, 24_000), (16_000, 44_100), (16_000, 48_000),
+         (44_100, 48_000))  # fmt: skip
+GROSS = 1.3
+LOOKS = {"5 s": 1, "15 s": 4, "60 s": 15}
+RUNNING = ("real", "neural", "diphone", "formant")
+"""Kinds of voices that say sentences; "words" are letters and words for children, one by one."""
+
+RIGHT = 6
+"""Recordings of each voice at the right rate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """One recording and what the network said after so many looks: probabilities of speed."""
+
+    voice: str
+    kind: str
+    clean: bool
+    declared: int
+    true: int
+    speeds: dict[str, NDArray[np.float32]]
+
+    def guess(self, duration: str) -> RateGuess:
+        """What is reported."""
+        return judge(self.speeds[duration], self.declared)
+
+
+def listen(sound: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """The network's answer after each of LOOKS."""
+    looks = [look(sound[at : at + LOOK]) for at in range(0, len(sound) - LOOK + 1, LOOK)]
+    said = np.array([embed(steps) for steps in looks if steps is not None])
+    counts = {name: min(count, len(said)) for name, count in LOOKS.items()}
+    return {name: weigh_speeds(said[:n].mean(axis=0), n) for name, n in counts.items() if n}
+
+
+def recordings(voices: list[Voice], random: np.random.Generator) -> Iterator[Heard]:
+    """Every voice at the right rate and at every wrong one."""
+    pairs = [*PAIRS, *((true, declared) for declared, true in PAIRS)]
+    for voice in voices:
+        for number, (declared, true) in enumerate([(16_000, 16_000)] * RIGHT + pairs):
+            clean = bool((number + len(voice.name)) % 2)
+            studio = Studio(random=random, voices=voices, clean=clean)
+            sound = studio.record(voice, LOOKS["60 s"] * LOOK / SAMPLE_RATE, declared / true)
+            speeds = listen(sound)
+            if speeds:
+                yield Heard(
+                    voice=voice.name,
+                    kind=voice.kind,
+                    clean=clean,
+                    declared=declared,
+                    true=true,
+                    speeds=speeds,
+                )
+
+
+def gross(heard: Heard) -> bool:
+    """Whether the rate is wrong enough to be found."""
+    return max(heard.declared / heard.true, heard.true / heard.declared) >= GROSS
+
+
+def share(flags: Iterable[bool]) -> str:
+    """Per cent, and of how many."""
+    found = list(flags)
+    return f"{100 * np.mean(found):.1f} % of {len(found)}" if found else "–"
+
+
+def by_duration(heard: list[Heard], title: str) -> list[str]:
+    """A row of what is found and doubted."""
+    rows = []
+    for duration in LOOKS:
+        guesses = [(h, h.guess(duration)) for h in heard]
+        wrong = [(h, g) for h, g in guesses if gross(h)]
+        right = [g for h, g in guesses if h.declared == h.true]
+        rows.append(
+            f"| {title} | {duration} | {share(g.likely != g.declared for g in right)} "
+            f"| {share(g.sure for g in right)} | {share(g.likely != g.declared for _, g in wrong)} "
+            f"| {share(g.sure for _, g in wrong)} | {share(h.true in (g.likely, *g.also) for h, g in wrong)} |"
+        )
+    return rows
+
+
+def by_pair(heard: list[Heard], duration: str) -> list[str]:
+    """The confusion table: what each pair of rates is taken for."""
+    rates = sorted(RATES)
+    lines = [
+        "| declared → true | ratio | found | sure | " + " | ".join(f"{r / 1000:g}" for r in rates) + " |"
+    ]
+    lines.append("|" + " --- |" * (4 + len(rates)))
+    for declared, true in sorted({(h.declared, h.true) for h in heard}, key=lambda pair: pair[1] / pair[0]):
+        guesses = [h.guess(duration) for h in heard if (h.declared, h.true) == (declared, true)]
+        counts = [sum(g.likely == rate for g in guesses) for rate in rates]
+        cells = [str(n or "") if rate != true else f"**{n}**" for n, rate in zip(counts, rates, strict=True)]
+        lines.append(
+            f"| {declared / 1000:g} → {true / 1000:g} | {true / declared:.2f} "
+            f"| {share(g.likely != declared for g in guesses)} | {share(g.sure for g in guesses)} "
+            f"| {' | '.join(cells)} |"
+        )
+    return lines
+
+
+def curve(heard: list[Heard]) -> list[str]:
+    """Found at a given share of false alarms, had the threshold been set on these very recordings."""
+    lines = ["| duration | at 1 % false alarms | at 5 % | threshold at 1 % |", "| --- | --- | --- | --- |"]
+    for duration in LOOKS:
+        right = [log_odds(h.speeds[duration], 16_000) for h in heard if h.declared == h.true]
+        wrong = np.array([log_odds(h.speeds[duration], h.declared) for h in heard if gross(h)])
+        at1, at5 = np.quantile(right, 0.99), np.quantile(right, 0.95)
+        lines.append(f"| {duration} | {np.mean(wrong > at1):.1%} | {np.mean(wrong > at5):.1%} | {at1:.1f} |")
+    return lines
+
+
+def without_speech(random: np.random.Generator) -> str:
+    """Music and nothing else."""
+    found = []
+    for _ in range(40):
+        posterior = listen(chords(random, 4 * LOOK, float(np.exp(random.uniform(-1, 1)))))
+        found.append(judge(posterior["15 s"], 16_000).likely != 16_000)
+    return share(found)
+
+
+def speed() -> str:
+    """Times real time on one core."""
+    sound = np.random.default_rng(0).normal(0, 0.1, 60 * SAMPLE_RATE).astype(np.float32)
+    detector = RateDetector(16_000)
+    clock = time.process_time()
+    detector.push(sound)
+    detector.finish()
+    return f"{60 / (time.process_time() - clock):.0f}x"
+
+
+HEADER = (
+    "| voices | heard | right doubted | … and sure | wrong (1.3 or more) found | … and sure | true rate named |",
+    "| --- | --- | --- | --- | --- | --- | --- |",
+)
+
+
+def report(heard: list[Heard], machine: str, random: np.random.Generator) -> str:
+    """The whole page."""
+    running = [h for h in heard if h.kind in RUNNING]
+    words = [h for h in heard if h.kind == "words"]
+    lines = ["# Wrong sample rates, told from the sound", ""]
+    lines += [
+        f"Machine: {machine}; {speed()} real time on one core. Script: `benchmarks/rate_detection.py`.",
+        "",
+    ]
+    lines += [
+        f"{len({h.voice for h in running})} voices that say sentences and {len({h.voice for h in words})} that say"
+    ]
+    lines += ["words, none of them heard in training. Ratio is true by declared rate.", ""]
+    lines += ["## Found and doubted", "", *HEADER]
+    for kind in RUNNING:
+        lines += by_duration([h for h in heard if h.kind == kind], kind)
+    lines += by_duration(running, "all sentences") + by_duration(words, "words")
+    lines += by_duration([h for h in running if h.clean], "sentences, as recorded")
+    lines += by_duration([h for h in running if not h.clean], "sentences, damaged")
+    lines += ["", f"Music without speech, called wrong: {without_speech(random)}.", ""]
+    lines += ["## At a fixed share of false alarms, sentences", "", *curve(running), ""]
+    lines += ["## Confusion, sentences, 60 s", "", *by_pair(running, "60 s"), ""]
+    lines += ["## Confusion, sentences, 15 s", "", *by_pair(running, "15 s"), ""]
+    lines += [
+        "## By voice, 60 s",
+        "",
+        "| voice | right rate doubted | wrong rate found |",
+        "| --- | --- | --- |",
+    ]
+    for name in sorted({h.voice for h in heard}):
+        own = [h for h in heard if h.voice == name]
+        doubted = share(h.guess("60 s").likely != h.declared for h in own if h.declared == h.true)
+        lines.append(
+            f"| {name} | {doubted} | {share(h.guess('60 s').likely != h.declared for h in own if gross(h))} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("voices", type=Path, help="folder that training.rate.sources filled")
+    parser.add_argument("--machine", required=True, help="what to call this machine in the table")
+    parser.add_argument("--split", default="test", help="dev sets the thresholds, test reports")
+    parser.add_argument("-o", "--out", type=Path, default=RESULT)
+    options = parser.parse_args()
+    random = np.random.default_rng(5)
+    heard = list(recordings(load_voices(options.voices, options.split), random))
+    options.out.write_text(report(heard, options.machine, random), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Looks at damaged recordings of known speed.
+
+python -m training.rate.dataset VOICES OUT.npz --split train --recordings 5000
+"""
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from training.rate.damage import Studio, chords, hiss
+from training.rate.sources import Voice, load_voices
+
+from liveavatar.audio.rate import RATES
+from liveavatar.audio.rate_features import LOOK, STEPS, WIDTH, look
+from liveavatar.timeline import SAMPLE_RATE
+
+KINDS = {"real": 0.35, "words": 0.22, "neural": 0.28, "diphone": 0.1, "formant": 0.05}
+"""How often each kind of voice is heard in training."""
+
+LOOKS = 4
+NOBODY = 0.04
+"""Share of recordings without speech, whose speed cannot be told: NaN."""
+
+Looks = NDArray[np.float16]
+
+
+def draw_speed(random: np.random.Generator) -> float:
+    """Right, or as two rates in use have it, or anything up to seven times too fast or too slow."""
+    chance = random.random()
+    if chance < 0.35:
+        return 1.0
+    if chance < 0.8:
+        declared, true = random.choice(list(RATES)[:-1], 2)
+        return float(declared / true)
+    return float(np.exp(random.uniform(-1.95, 1.95)))
+
+
+def draw_voice(random: np.random.Generator, by_kind: dict[str, list[Voice]]) -> Voice:
+    """A kind by KINDS, then any voice of it."""
+    shares = np.array([KINDS[kind] for kind in by_kind])
+    kind = str(random.choice(list(by_kind), p=shares / shares.sum()))
+    return by_kind[kind][int(random.integers(len(by_kind[kind])))]
+
+
+def group(voices: list[Voice]) -> dict[str, list[Voice]]:
+    """Voices by kind."""
+    groups: dict[str, list[Voice]] = defaultdict(list)
+    for voice in voices:
+        groups[voice.kind].append(voice)
+    return dict(groups)
+
+
+def silence_or_music(random: np.random.Generator, length: int) -> NDArray[np.float32]:
+    """No speech."""
+    make = chords if random.random() < 0.6 else hiss
+    sound = make(random, length, float(np.exp(random.uniform(-1, 1))))
+    return np.asarray(sound / np.abs(sound).max() * random.uniform(0.05, 1), np.float32)
+
+
+def looks_at(sound: NDArray[np.float32]) -> Looks:
+    """All looks of one recording, [n, STEPS, WIDTH]; the last may be short."""
+    pieces = [look(sound[at : at + LOOK]) for at in range(0, len(sound) - SAMPLE_RATE + 1, LOOK)]
+    return np.array([piece for piece in pieces if piece is not None], np.float16).reshape(-1, STEPS, WIDTH)
+
+
+def make(voices: list[Voice], count: int, seed: int) -> tuple[Looks, NDArray[np.float32]]:
+    """Looks [count, LOOKS, STEPS, WIDTH], those missing all NaN, and logarithms of speed [count]."""
+    random = np.random.default_rng(seed)
+    studio, by_kind = Studio(random=random, voices=voices), group(voices)
+    looks = np.full((count, LOOKS, STEPS, WIDTH), np.nan, np.float16)
+    speeds = np.empty(count, np.float32)
+    for index in range(count):
+        seconds = LOOK / SAMPLE_RATE * LOOKS if random.random() < 0.85 else float(random.uniform(1.5, 4.0))
+        if random.random() < NOBODY:
+            sound, speeds[index] = silence_or_music(random, int(seconds * SAMPLE_RATE)), np.nan
+        else:
+            speed = draw_speed(random)
+            sound, speeds[index] = studio.record(draw_voice(random, by_kind), seconds, speed), np.log(speed)
+        found = looks_at(sound)[:LOOKS]
+        looks[index, : len(found)] = found
+    return looks, speeds
+
+
+def main() -> None:
+    """Make one part of the data."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("voices", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--split", default="train")
+    parser.add_argument("--recordings", type=int, default=5000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    looks, speeds = make(load_voices(options.voices, options.split), options.recordings, options.seed)
+    np.savez(options.out, looks=looks, speeds=speeds)
+
+
+if __name__ == "__main__":
+    main()

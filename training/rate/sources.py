@@ -1,0 +1,226 @@
+"""The voices: recordings out of Debian's packages and synthetic speech, one file of sound a speaker.
+
+    python -m training.rate.sources VOICES --corpus CORPUS
+
+`CORPUS` is what `training.articulation` speaks. A speaker trains, sets the thresholds ("dev") or is tested on, with
+everything recorded in that language in that package, so that nobody is heard on both sides.
+"""
+
+import argparse
+import subprocess
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+from training.articulation.corpus import load
+from training.articulation.texts import sentences
+
+Clips = list[NDArray[np.float32]]
+
+SHARE = Path("/usr/share")
+ASTERISK = SHARE / "asterisk" / "sounds"
+SPHINX = SHARE / "pocketsphinx" / "test" / "data"
+MOST_SECONDS = 150.0
+"""Of one speaker."""
+
+TEST_LANGUAGES = {"it", "ru", "uk", "nl", "hu", "da", "en", "en_GB", "ga", "gl"}
+DEV_LANGUAGES = {"cs", "de", "lt", "pt", "pt_BR", "sl", "tn"}
+"""Of the word lists and of festival's voices; the others train."""
+
+PROMPTS = {
+    "en_US_f_Allison": "train", "es_MX_f_Allison": "train", "fr_CA_f_June": "train", "it_IT_m_Carlo": "test",
+    "ru_RU_f_IvrvoiceRU": "test", "it_IT_f_Menardi": "test", "es": "dev", "fr": "train",
+}  # fmt: skip
+FESTIVAL = {
+    "czech_dita": "cs", "czech_krb": "cs", "czech_machac": "cs", "czech_ph": "cs", "suo_fi_lj_diphone": "fi",
+    "hy_fi_mv_diphone": "fi", "lp_diphone": "it", "pc_diphone": "it", "msu_ru_nsh_clunits": "ru",
+    "kal_diphone": "en-kal", "ked_diphone": "en-ked", "cmu_us_slt_arctic_hts": "en-slt",
+}  # fmt: skip
+ENCODINGS = {"cs": "iso-8859-2", "ru": "utf-8"}
+TEST_KOKORO = {"af_heart", "am_michael", "bf_emma", "zf_xiaoxiao", "zm_yunxi"}
+DEV_KOKORO = {"am_puck", "bf_isabella", "zf_xiaobei", "zm_yunyang", "em_santa"}
+DEV_OTHER = {"rms", "klatt2", "Linda", "m3"}
+"""flite and espeak-ng."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voice:
+    """One speaker: `kind` is real, words (isolated words or letters), neural, diphone or formant."""
+
+    name: str
+    kind: str
+    split: str
+    rate: int
+    clips: Clips
+
+
+def read(path: Path) -> tuple[NDArray[np.float32], int]:
+    """A recording as mono at its own rate."""
+    if path.suffix == ".raw":
+        return np.asarray(np.fromfile(path, np.int16) / 32768, np.float32), 16_000
+    forced = {".g722": "g722", ".gsm": "gsm"}.get(path.suffix)
+    with av.open(str(path), format=forced, metadata_errors="ignore") as container:
+        stream = container.streams.audio[0]
+        mono = av.AudioResampler("flt", "mono")
+        pieces = [
+            out.to_ndarray().ravel() for frame in container.decode(stream) for out in mono.resample(frame)
+        ]
+        return np.concatenate(pieces), stream.rate
+
+
+def voice(name: str, kind: str, split: str, files: list[Path]) -> Voice:
+    """A speaker's recordings, up to MOST_SECONDS, those at the commonest rate."""
+    heard: dict[int, Clips] = defaultdict(list)
+    spent = 0.0
+    for path in files:
+        if spent > MOST_SECONDS:
+            break
+        try:
+            samples, rate = read(path)
+        except av.FFmpegError:  # some of the word lists' Ogg files chain streams
+            continue
+        if len(samples) > 0.15 * rate and np.abs(samples).max() > 0.01:
+            heard[rate].append(samples)
+            spent += len(samples) / rate
+    rate = max(heard, key=lambda r: sum(map(len, heard[r])))
+    return Voice(name=name, kind=kind, split=split, rate=rate, clips=heard[rate])
+
+
+def _split(language: str) -> str:
+    return "test" if language in TEST_LANGUAGES else "dev" if language in DEV_LANGUAGES else "train"
+
+
+def _sounds(folder: Path) -> list[Path]:
+    found = [
+        p
+        for p in folder.rglob("*")
+        if p.suffix in {".ogg", ".wav", ".g722", ".gsm"} and p.stat().st_size > 1500
+    ]
+    order = np.random.default_rng(0).permutation(len(found))
+    return [sorted(found)[i] for i in order]
+
+
+def word_lists() -> Iterator[Voice]:
+    """People of some thirty countries who say letters, syllables and words for children."""
+    for package in (SHARE / "klettres", SHARE / "ktuberling" / "sounds"):
+        for folder in sorted(path for path in package.iterdir() if path.is_dir()):
+            language = folder.name.partition("@")[0]
+            files = _sounds(folder)
+            if len(files) >= 8 and "@" not in folder.name:
+                yield voice(f"{package.parts[3]}:{folder.name}", "words", _split(language), files)
+
+
+def prompts() -> Iterator[Voice]:
+    """Telephone prompts; the short ones are digits and letters."""
+    for folder, split in PROMPTS.items():
+        files = [p for p in _sounds(ASTERISK / folder) if p.stat().st_size > 12_000 or p.suffix == ".gsm"]
+        yield voice(f"asterisk:{folder}", "real", split, files)
+
+
+def readers() -> Iterator[Voice]:
+    """The recordings of pocketsphinx's tests."""
+    yield voice("sphinx:librivox", "real", "test", sorted((SPHINX / "librivox").glob("*.wav")))
+    yield voice("sphinx:cards", "real", "test", sorted((SPHINX / "cards").glob("*.wav")))
+    for name in ("goforward", "numbers", "something"):
+        yield voice(f"sphinx:{name}", "real", "test", [SPHINX / f"{name}.raw"])
+
+
+def synthetic(corpus: Path) -> Iterator[Voice]:
+    """Kokoro, flite and espeak-ng, as made for the articulation network, at 16 kHz."""
+    heard: dict[tuple[str, str], Clips] = defaultdict(list)
+    for path in sorted(corpus.rglob("*.npz")):
+        clip = load(path)
+        if clip.speaker.startswith("kokoro") or path.name.startswith(("flite", "espeak")):
+            engine, _, name = clip.speaker.partition(":")
+            key = name.rpartition("+")[2] if engine == "espeak" else name
+            heard[engine, key].append(clip.samples)
+    for (engine, name), clips in heard.items():
+        parts = {part.partition("*")[0] for part in name.split("+")}
+        split = _synthetic_split(parts)
+        kind = {"kokoro": "neural", "flite": "diphone"}.get(engine, "formant")
+        if split:
+            yield Voice(name=f"{engine}:{name}", kind=kind, split=split, rate=16_000, clips=clips)
+
+
+def _synthetic_split(parts: set[str]) -> str:
+    """Mixtures with a held-out voice are left out."""
+    if parts & TEST_KOKORO:
+        return "test" if len(parts) == 1 else ""
+    if parts & (DEV_KOKORO | DEV_OTHER):
+        return "dev" if len(parts) == 1 else ""
+    return "train"
+
+
+def festival() -> Iterator[Voice]:
+    """Diphones cut from recordings of people, among them a child (czech_krb)."""
+    for spoken, language in FESTIVAL.items():
+        short = language[:2]
+        texts = sentences(short, 7)
+        with tempfile.TemporaryDirectory() as folder:
+            clips = [_festival(spoken, short, next(texts), Path(folder) / f"{i}.wav") for i in range(14)]
+        yield Voice(
+            name=f"festival:{spoken}",
+            kind="diphone",
+            split=_split(language),
+            rate=clips[0][1],
+            clips=[c[0] for c in clips],
+        )
+
+
+def _festival(name: str, language: str, text: str, out: Path) -> tuple[NDArray[np.float32], int]:
+    encoded = text.encode(ENCODINGS.get(language, "iso-8859-1"), "ignore")
+    subprocess.run(
+        ["text2wave", "-eval", f"(voice_{name})", "-o", str(out)],
+        input=encoded,
+        check=True,
+        capture_output=True,
+    )
+    return read(out)
+
+
+def save(path: Path, voice: Voice) -> None:
+    """Write a speaker as 16-bit integers."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    joined = np.concatenate(voice.clips)
+    ends = np.cumsum([len(clip) for clip in voice.clips])
+    np.savez(
+        path, name=voice.name, kind=voice.kind, split=voice.split, rate=voice.rate, ends=ends,
+        sound=np.rint(np.clip(joined, -1, 1) * 32767).astype(np.int16),
+    )  # fmt: skip
+
+
+def load_voices(folder: Path, split: str) -> list[Voice]:
+    """The speakers of one split that `save` wrote."""
+    voices = []
+    for path in sorted(folder.glob("*.npz")):
+        with np.load(path, allow_pickle=False) as data:
+            if str(data["split"]) == split:
+                sound = data["sound"].astype(np.float32) / 32767
+                clips = np.split(sound, data["ends"][:-1])
+                about = {key: str(data[key]) for key in ("name", "kind", "split")}
+                voices.append(Voice(**about, rate=int(data["rate"]), clips=clips))
+    return voices
+
+
+def main() -> None:
+    """Collect everybody."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("voices", type=Path)
+    parser.add_argument("--corpus", type=Path, required=True)
+    options = parser.parse_args()
+    for source in (word_lists(), prompts(), readers(), synthetic(options.corpus), festival()):
+        for found in source:
+            save(options.voices / f"{found.name.replace(':', '_').replace('*', '')}.npz", found)
+            seconds = sum(map(len, found.clips)) / found.rate
+            print(f"{found.split:6}{found.kind:8}{found.name:44}{found.rate:6} Hz{seconds:6.0f} s")
+
+
+if __name__ == "__main__":
+    main()

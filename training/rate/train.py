@@ -1,0 +1,112 @@
+"""Train the network.
+
+python -m training.rate.train TRAIN.npz… --dev DEV.npz -o src/liveavatar/audio/assets/rate.npz
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch  # type: ignore[import-not-found, unused-ignore]
+from numpy.typing import NDArray
+from torch import Tensor  # type: ignore[import-not-found, unused-ignore]
+from training.rate.network import RateNet, targets, weights
+
+BATCH = 32
+Data = tuple[NDArray[np.float16], NDArray[np.float32]]
+
+
+def read(paths: list[Path]) -> Data:
+    """What `training.rate.dataset` made; recordings without a single look are left out."""
+    parts = [np.load(path) for path in paths]
+    looks = np.concatenate([part["looks"] for part in parts])
+    speeds = np.concatenate([part["speeds"] for part in parts])
+    heard = ~np.isnan(looks[:, 0, 0, 0])
+    return looks[heard], speeds[heard]
+
+
+def batch(looks: NDArray[np.float16], random: np.random.Generator | None) -> tuple[Tensor, Tensor]:
+    """Looks [n, looks, STEPS, WIDTH] and which there are; in training one look, some or all of each."""
+    heard = ~np.isnan(looks[:, :, 0, 0])
+    if random is not None:
+        keep = random.integers(1, looks.shape[1] + 1, (len(looks), 1))
+        heard &= random.random(heard.shape).argsort(1).argsort(1) < keep
+        heard[~heard.any(1), 0] = True
+    return torch.from_numpy(np.nan_to_num(looks).astype(np.float32)), torch.from_numpy(heard)
+
+
+def answer(net: RateNet, looks: Tensor, heard: Tensor) -> Tensor:
+    """Logits of a batch."""
+    said = torch.zeros(*heard.shape, net.look.out_features)
+    said[heard] = net.embed(looks[heard])
+    return net.weigh(said, heard.float())
+
+
+def jitter(looks: Tensor, random: np.random.Generator) -> Tensor:
+    """Spectra a little louder, and tilted."""
+    gain = torch.from_numpy(random.normal(0, 0.15, (len(looks), 1, 1, 1)).astype(np.float32))
+    return torch.cat([looks[..., :88] + gain, looks[..., 88:]], -1)
+
+
+def score(net: RateNet, data: Data) -> str:
+    """Loss, and how far off the mean answer is in log-speed."""
+    net.eval()
+    with torch.no_grad():
+        logits = torch.cat(
+            [answer(net, *batch(data[0][i : i + 64], None)) for i in range(0, len(data[0]), 64)]
+        )
+    wanted = targets(torch.from_numpy(data[1]))
+    loss = float(torch.nn.functional.cross_entropy(logits, wanted))
+    told = ~np.isnan(data[1])
+    bins = np.linspace(-2, 2, 81)
+    off = np.abs(bins[logits.argmax(1).numpy()] - data[1])[told]
+    return f"dev loss {loss:.3f}, off by {np.median(off):.3f} median, {np.mean(off > 0.15):.1%} beyond 0.15"
+
+
+def train(data: Data, dev: Data, epochs: int, seed: int) -> RateNet:
+    """Adam with one cycle of the learning rate."""
+    torch.manual_seed(seed)
+    torch.set_num_threads(1)
+    random = np.random.default_rng(seed)
+    net = RateNet()
+    optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=0.02)
+    steps = epochs * (len(data[0]) // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2.5e-3, total_steps=steps, pct_start=0.2)
+    for epoch in range(epochs):
+        net.train()
+        order = random.permutation(len(data[0]))[: len(data[0]) // BATCH * BATCH].reshape(-1, BATCH)
+        total = 0.0
+        for chosen in order:
+            looks, heard = batch(data[0][chosen], random)
+            logits = answer(net, jitter(looks, random), heard)
+            loss = torch.nn.functional.cross_entropy(logits, targets(torch.from_numpy(data[1][chosen])))
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
+            optimizer.step()
+            schedule.step()
+            total += float(loss.detach())
+        print(f"epoch {epoch + 1}: loss {total / len(order):.3f}, {score(net, dev)}", flush=True)
+    return net
+
+
+def main() -> None:
+    """Train and keep the weights."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path, nargs="+")
+    parser.add_argument("--dev", type=Path, nargs="+", required=True)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=14)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    net = train(read(options.data), read(options.dev), options.epochs, options.seed)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    arrays: dict[str, Any] = dict(weights(net))
+    np.savez_compressed(options.out, **arrays)
+
+
+if __name__ == "__main__":
+    main()
