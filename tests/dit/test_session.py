@@ -58,6 +58,17 @@ def test_frames_cover_the_sound_at_any_rate(actor: DitActor, fps: Fraction | int
     assert {frame.rgb.shape for frame in frames} == {(64, 64, 3)}
 
 
+def test_a_recording_is_heard_further_ahead(engine: DitEngine, portrait: Portrait) -> None:
+    recorded = DitEngine(DitOptions(preset="tiny", sample_steps=1, live=False)).open(portrait, (64, 64))
+    session = recorded.session(FPS, 0)
+    session.push(speech(14 * PICTURE))
+    assert not list(session.frames())
+    session.flush()
+    assert len(list(session.frames())) == 14
+    live = DitEngine(DitOptions(preset="tiny", sample_steps=1)).open(portrait, (64, 64))
+    assert session.lookahead > 10 * live.session(FPS, 0).lookahead
+
+
 @pytest.mark.parametrize("length", [0, 1, PICTURE, 12 * PICTURE, 12 * PICTURE + 1])
 def test_any_length_of_sound_will_do(actor: DitActor, length: int) -> None:
     assert len(spoken(actor.session(FPS, 0), speech(length))) == -(-length // PICTURE)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from liveavatar.dit import audio_columns, steps
 from liveavatar.dit.audio_encoder import AudioEncoder
-from liveavatar.dit.audio_stream import StreamingAudioEncoder, Window
+from liveavatar.dit.audio_stream import FILE, StreamingAudioEncoder, Window
 from liveavatar.dit.config import FPS
 from liveavatar.frames import Samples
 
@@ -22,9 +22,9 @@ PICTURE_SAMPLES = PICTURE_STEPS * steps.STRIDE
 class Listener:
     """Hears one session. Pictures, steps and samples are counted from its start, interruptions or not."""
 
-    def __init__(self, encoder: AudioEncoder, block: int) -> None:
-        """`block` is the number of pictures that are drawn at once."""
-        self._window = Window(hop=PICTURE_STEPS * block)
+    def __init__(self, encoder: AudioEncoder, block: int, *, live: bool) -> None:
+        """`block` is the number of pictures that are drawn at once; a recording may be heard further ahead."""
+        self._window = Window(hop=PICTURE_STEPS * block) if live else FILE
         self._ear = StreamingAudioEncoder(encoder, self._window)
         self._block = block
         self._states: Tensor | None = None
@@ -35,7 +35,8 @@ class Listener:
     @property
     def lookahead(self) -> int:
         """Samples that must follow a block before it can be drawn."""
-        return self._window.lookahead + steps.FIELD - steps.STRIDE
+        held_back = max(0, self._window.hop - PICTURE_STEPS * self._block) * steps.STRIDE
+        return self._window.lookahead + held_back + steps.FIELD - steps.STRIDE
 
     def push(self, samples: Samples) -> None:
         """Hear the next samples."""

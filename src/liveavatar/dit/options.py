@@ -26,6 +26,7 @@ class DitOptions:
         infer_frames: pictures that a block can see of the past, itself included; a multiple of 12, 48 in training.
         online_decode: after the first clip its first picture takes the portrait's place, which keeps colours steady.
         parity: compute what the public reference does from a whole file, defects included, for comparison.
+        live: hear through a window short enough for a conversation; False hears a recording 25 s at a time.
         preset: "full" is Live Avatar; "tiny" has random weights and a few megabytes, and shows that everything runs.
         random_weights: the full size without any file. A benchmark aid: it draws noise.
         folder: where the checkpoints lie; None is the cache that `liveavatar weights fetch live-avatar` fills.
@@ -37,6 +38,7 @@ class DitOptions:
     infer_frames: int = 48
     online_decode: bool = True
     parity: bool = False
+    live: bool = True
     preset: Size = "full"
     random_weights: bool = False
     folder: Path | None = None

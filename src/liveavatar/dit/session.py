@@ -107,7 +107,7 @@ class DitSession:
         self._actor = actor
         self._timeline = Timeline(fps=fps)
         self._length = config.block_pictures
-        self._listener = Listener(actor.models.audio, self._length)
+        self._listener = Listener(actor.models.audio, self._length, live=actor.options.live)
         self._stream = PictureStream(
             actor.models.dit, actor.still, config, seed, adaptive=actor.options.online_decode
         )
