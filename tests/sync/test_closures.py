@@ -16,7 +16,7 @@ from liveavatar.sync.looking import Seen
 
 def lips(shut: list[tuple[float, float]], seconds: float = 10, fps: float = 25) -> Seen:
     """Lips that are a centimetre open but for the given times."""
-    times = (np.arange(round(seconds * fps)) + 0.5) / fps
+    times = np.arange(0.5, round(seconds * fps)) / fps
     openings = np.ones(len(times))
     for start, end in shut:
         openings[(times >= start) & (times < end)] = 0.02

@@ -1,4 +1,5 @@
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,9 +14,9 @@ def test_short_videos_are_looked_at_whole() -> None:
 def test_long_videos_are_looked_at_in_stretches_from_end_to_end() -> None:
     parts = spans(Fraction(10_800))
     assert len(parts) == 20
-    assert parts[0] == (0, 30)
-    assert parts[-1] == (10_770, 10_800)
-    assert all(b[0] > a[1] for a, b in zip(parts, parts[1:], strict=False) if a[1] and b[0])
+    assert parts[0] == (Fraction(0), Fraction(30))
+    assert parts[-1] == (Fraction(10_770), Fraction(10_800))
+    assert all(b[0] > a[1] for a, b in pairwise(parts) if a[1] and b[0])
 
 
 def test_openings_between_frames() -> None:

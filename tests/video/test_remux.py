@@ -44,7 +44,7 @@ def clicks(path: Path) -> list[float]:
 def pictures(path: Path) -> list[tuple[Fraction, str]]:
     with av.open(str(path)) as container:
         return [
-            ((packet.pts or 0) * (packet.time_base or 1), hashlib.sha256(bytes(packet)).hexdigest())
+            ((packet.pts or 0) * (packet.time_base or Fraction(1)), hashlib.sha256(bytes(packet)).hexdigest())
             for packet in container.demux(video=0)
             if packet.size
         ]

@@ -12,11 +12,12 @@ from rich.text import Text
 
 from liveavatar.cli.progress import stage, stderr
 from liveavatar.errors import LiveAvatarError, OptionError
-from liveavatar.sync.draw import draw
+from liveavatar.sync.draw import check_plot, draw
 from liveavatar.sync.measure import Measured, measure
 from liveavatar.sync.mend import mend
 from liveavatar.sync.report import SyncReport, report
 from liveavatar.sync.syncnet import SyncNetScore, score
+from liveavatar.video.remux import check_output
 
 NEEDS_WORK = 1
 _COLOURS = {"in step": "green", "not the same speech": "red"}
@@ -49,8 +50,7 @@ def sync(
 
     Exit code 0: all in step; 1: a video needs work; 2: one cannot be read, or not be mended.
     """
-    if len(videos) > 1 and (plot or fix):
-        raise OptionError("--plot and --fix work on one video", "name one video")
+    check(videos, plot, fix)
     results = [examine(video, syncnet) for video in videos]
     if as_json:
         print(json.dumps({"videos": [as_object(result) for result in results]}, ensure_ascii=False))
@@ -63,6 +63,16 @@ def sync(
     mended = fix is not None
     if not mended and any(result.report and result.report.verdict != "in step" for result in results):
         raise typer.Exit(NEEDS_WORK)
+
+
+def check(videos: list[Path], plot: Path | None, fix: Path | None) -> None:
+    """Refuse what cannot be written before any work is done."""
+    if len(videos) > 1 and (plot or fix):
+        raise OptionError("--plot and --fix work on one video", "name one video")
+    if plot is not None:
+        check_plot(plot)
+    if fix is not None:
+        check_output(videos[0], fix)
 
 
 def examine(video: Path, checkpoint: Path | None) -> Examined:

@@ -34,8 +34,7 @@ def draw(measured: Measured, report: SyncReport, output: Path) -> None:
         OptionError: the name does not end in .png.
         OutputError: the file cannot be written.
     """
-    if output.suffix.lower() != ".png":
-        raise OptionError(f"{output} does not end in .png", f"name it {output.with_suffix('.png')}")
+    check_plot(output)
     starts = _row_starts(len(measured.lips) / RATE)
     canvas = np.full((_TOP + len(starts) * _ROW + _OFFSETS, _WIDTH, 3), 255, np.uint8)
     _head(canvas, report)
@@ -46,6 +45,12 @@ def draw(measured: Measured, report: SyncReport, output: Path) -> None:
         output.write_bytes(cv2.imencode(".png", canvas)[1].tobytes())
     except OSError as error:
         raise OutputError(f"{output} cannot be written: {error.strerror}", "choose another folder") from error
+
+
+def check_plot(output: Path) -> None:
+    """Refuse a name that `draw` would, before any work is done."""
+    if output.suffix.lower() != ".png":
+        raise OptionError(f"{output} does not end in .png", f"name it {output.with_suffix('.png')}")
 
 
 def _row_starts(length: float) -> list[float]:

@@ -20,9 +20,9 @@ from liveavatar.sync.looking import Seen, look
 from liveavatar.sync.offset import RATE, Alignment, Track, align, flatten, smooth
 from liveavatar.video.reader import VideoError, open_video
 
-BIAS = 0.015
+BIAS = 0.018
 """Seconds by which the sound's features are taken to come before the lips of a face in step: the middle between the
-one real face we know, 0.033, and our own renders, 0.00; see docs/sync.md."""
+one real face we know, 0.041, and our own renders, -0.005 to 0.003; see docs/sync.md."""
 
 _LEAST = 2.0
 """Seconds of face with sound that a judgement needs."""
@@ -69,10 +69,15 @@ def measure(path: str | Path, tell: Tell = lambda _what, _share: None) -> Measur
         begin, total = float(video.sound_start), max(float(video.duration or 1), 0.1)
         heard = listen(path, lambda done: tell("listening", min(done / total, 1.0)))
         seen = look(video, lambda done: tell("watching the lips", min(done / total, 1.0)))
-    return _relate(path, seen, heard, begin)
+    return relate(path, seen, heard, begin)
 
 
-def _relate(path: Path, seen: Seen, heard: Heard, begin: float) -> Measured:
+def relate(path: Path, seen: Seen, heard: Heard, begin: float) -> Measured:
+    """Compare what was seen with what was heard; the sound begins at `begin` seconds of the pictures' clock.
+
+    Raises:
+        VideoError: no face was seen for long enough.
+    """
     start = float(seen.times[0]) if len(seen.times) else 0.0
     times = start + np.arange(int((seen.times[-1] - start) * RATE) + 1 if len(seen.times) else 0) / RATE
     lips, present = seen.at(times)

@@ -29,7 +29,7 @@ _MOST_WINDOWS = 600
 _DRAWS = 400
 _SLOPES = 81
 _SHEAR = 0.25  # seconds: what the steepest fine slope makes of the whole length
-_SHORTEST = 8.0  # seconds from which on a drift can be told from chance
+_SHORTEST = 15.0  # seconds from which on a drift can be told from chance
 _DRIFT_GAIN = 1.3
 """How much better a coarse line with drift must match than one without: it has more ways to match by chance."""
 

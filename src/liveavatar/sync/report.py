@@ -20,6 +20,9 @@ SURE = 45.0
 _LEAST_MATCH = 0.25
 _CHANCE = 1.12
 """Unrelated speech matches by up to about this over the square root of the seconds."""
+_BENT = 0.1
+"""Seconds of drift over the whole video from which more is needed, by the factor that follows."""
+_BENT_COSTS = 1.3
 _MINUTE = 60_000.0  # milliseconds
 
 
@@ -65,7 +68,7 @@ def report(measured: Measured) -> SyncReport:
     found = measured.alignment
     offset, drift = -1000 * found.offset, -_MINUTE * found.line.slope
     around, drift_around = _turned(found.offset_interval, 1000), _turned(found.drift_interval, _MINUTE)
-    needed = max(_LEAST_MATCH, _CHANCE / math.sqrt(measured.seconds))
+    needed = _needed(measured)
     verdict = _verdict(measured, offset, drift_around, found.match >= needed)
     confident = verdict != "not the same speech" and max(offset - around[0], around[1] - offset) <= SURE
     return SyncReport(
@@ -90,6 +93,13 @@ def report(measured: Measured) -> SyncReport:
         seconds=measured.seconds,
         windows=tuple((t, -1000 * lag, match) for t, lag, match in found.windows.tolist()),
     )
+
+
+def _needed(measured: Measured) -> float:
+    """The match from which it is no chance: drifting lines are many, and one of them may fit anything a little."""
+    plain = max(_LEAST_MATCH, _CHANCE / math.sqrt(measured.seconds))
+    bent = abs(measured.alignment.line.slope) * measured.seconds > _BENT
+    return plain * _BENT_COSTS if bent else plain
 
 
 def drifts(measured: Measured, drift_around: tuple[float, float]) -> bool:

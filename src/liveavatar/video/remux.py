@@ -41,11 +41,7 @@ def remux(source: str | Path, output: str | Path, lag: float, slope: float = 0.0
         OutputError: the output cannot be written, or its format cannot hold the picture.
     """
     source, output = Path(source), Path(output)
-    form = _FORMATS.get(output.suffix.lower())
-    if form is None:
-        raise OptionError(f"a video cannot end in {output.suffix!r}", "name it .mp4, .mov or .mkv")
-    if output.exists() and output.samefile(source):
-        raise OptionError(f"{output} is the video itself", "choose another name")
+    form = check_output(source, output)
     begin = sound_start(source)
     if begin is None:
         raise VideoError(f"{source.name} has no sound", "choose a video with a sound track")
@@ -55,6 +51,16 @@ def remux(source: str | Path, output: str | Path, lag: float, slope: float = 0.0
         sound = _MovedSound(source, target, float(begin), lag, slope)
         files.callback(sound.close)
         _copy(pictures, target, sound)
+
+
+def check_output(source: Path, output: Path) -> str:
+    """FFmpeg's name of the output's format; refuses what `remux` would, before any work is done."""
+    form = _FORMATS.get(output.suffix.lower())
+    if form is None:
+        raise OptionError(f"a video cannot end in {output.suffix!r}", "name it .mp4, .mov or .mkv")
+    if output.exists() and source.exists() and output.samefile(source):
+        raise OptionError(f"{output} is the video itself", "choose another name")
+    return form
 
 
 @contextmanager

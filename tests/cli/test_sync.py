@@ -1,0 +1,101 @@
+"""`liveavatar sync` as a user meets it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import liveavatar
+from audio.sounds import write_wav
+from liveavatar.cli.sync import sync
+from liveavatar.errors import LiveAvatarError
+from liveavatar.sync.hearing import sound_of
+from liveavatar.video.reader import open_video
+from liveavatar.video.remux import remux
+
+ASSETS = Path(liveavatar.__file__).parent / "assets"
+APP = typer.Typer()
+APP.command()(sync)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_core() -> Iterator[None]:
+    """Waiting for each other, threads make a busy machine ten times slower."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    yield
+    cv2.setNumThreads(threads)
+
+
+def run(*arguments: str | Path) -> tuple[int, str]:
+    """The command's exit code and what it printed on stdout."""
+    result = CliRunner().invoke(APP, [str(argument) for argument in arguments])
+    if isinstance(result.exception, LiveAvatarError):
+        return result.exception.exit_code, str(result.exception)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory, photograph: Path) -> Path:
+    folder = tmp_path_factory.mktemp("clip")
+    path, sound = folder / "clip.mp4", np.concatenate(list(sound_of(ASSETS / "demo_zh.ogg")))
+    write_wav(folder / "a.wav", sound[: 6 * 16_000, None], 16_000)
+    liveavatar.open(photograph, size=(160, 192)).render(folder / "a.wav", path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def late(clip: Path) -> Path:
+    path = clip.with_name("late.mp4")
+    remux(clip, path, 0.3)
+    return path
+
+
+def test_in_step_is_zero_and_needs_nothing(clip: Path) -> None:
+    code, said = run(clip)
+    assert code == 0
+    assert "in step" in said
+    assert "--fix" not in said
+
+
+def test_late_is_one_and_names_the_command_that_mends_it(late: Path) -> None:
+    code, said = run(late)
+    assert code == 1
+    assert "late" in said
+    assert f'liveavatar sync "{late}" --fix' in said
+
+
+def test_json_is_one_object(clip: Path, late: Path, tmp_path: Path) -> None:
+    code, said = run(clip, late, tmp_path / "missing.mp4", "--json")
+    assert code == 2
+    good, moved, missing = json.loads(said)["videos"]
+    assert (good["verdict"], moved["verdict"]) == ("in step", "late")
+    assert moved["offset"] - good["offset"] == pytest.approx(300, abs=20)
+    assert moved["offset_interval"][0] < moved["offset"] < moved["offset_interval"][1]
+    assert missing["error"]
+    assert missing["remedy"]
+
+
+def test_fix_and_plot(late: Path, tmp_path: Path) -> None:
+    fixed, plot = tmp_path / "fixed.mp4", tmp_path / "plot.png"
+    assert run(late, "--fix", fixed, "--plot", plot)[0] == 0
+    assert run(fixed)[0] == 0
+    drawn = cv2.imread(str(plot))
+    assert drawn is not None
+    assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 50
+    with open_video(late) as before, open_video(fixed) as after:
+        assert [shown.time for shown in before] == [shown.time for shown in after]
+
+
+def test_refuses_what_makes_no_sense(clip: Path, tmp_path: Path) -> None:
+    assert run(clip, clip, "--fix", tmp_path / "out.mp4")[0] == 2
+    assert run(clip, "--plot", tmp_path / "out.jpg")[0] == 2
+    assert run(clip, "--fix", clip)[0] == 2
+    assert not list(tmp_path.iterdir())
