@@ -15,9 +15,9 @@ from liveavatar.dit.lora import merge_lora
 from liveavatar.dit.model import DiT
 from liveavatar.dit.options import DitOptions
 from liveavatar.dit.parts import AUDIO_FOLDER, Place
-from liveavatar.dit.presets import PRESETS, Preset
-from liveavatar.dit.text_encoder import TextEncoder
+from liveavatar.dit.presets import PRESETS
 from liveavatar.dit.vae import VAE
+from liveavatar.errors import EngineError
 from liveavatar.weights.bundles import LORA, WAN, find_bundle
 from liveavatar.weights.hub import bundle_folder
 
@@ -39,25 +39,45 @@ def open_models(options: DitOptions) -> Models:
     """Load what the options ask for. The text encoder reads the prompt first and is let go before the rest comes.
 
     Raises:
+        EngineError: the device is not there.
         WeightsError: a file is missing, damaged, or does not fit.
     """
-    device = torch.device(options.place)
+    device = find_device(options.place)
     place = Place(device=device, dtype=torch.bfloat16 if device.type == "cuda" else torch.float32)
     return _from_files(options, place) if options.needs_files else _at_random(options, place)
+
+
+def find_device(name: str) -> torch.device:
+    """The device called `name`.
+
+    Raises:
+        EngineError: there is none.
+    """
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        remedy = "use --device cpu with the tiny preset, or a PyTorch built for your card"
+        raise EngineError(f"PyTorch has no device {name!r}", remedy) from error
 
 
 def _from_files(options: DitOptions, place: Place) -> Models:
     folder = options.folder or bundle_folder(find_bundle(BUNDLE))
     wan, lora = (folder / repository.name.rpartition("/")[2] for repository in (WAN, LORA))
-    prompt = _read(
-        text_encoder.open_checkpoint(wan, dtype=torch.bfloat16, device=place.device), options.prompt
-    )
+    prompt = text_encoder.open_checkpoint(wan, device=place.device).encode(options.prompt)
+    _let_go(place.device)
     return Models(
         dit=open_dit(wan, lora / LORA_FILE, place),
         vae=parts.open_vae(wan, place),
         audio=audio_encoder.open_checkpoint(wan / AUDIO_FOLDER, device=place.device),
         prompt=prompt,
     )
+
+
+def _let_go(device: torch.device | str) -> None:
+    """Give memory that nothing uses any more back to the device."""
+    gc.collect()
+    if torch.device(device).type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def open_dit(folder: Path, lora: Path, place: Place) -> DiT:
@@ -75,17 +95,13 @@ def open_dit(folder: Path, lora: Path, place: Place) -> DiT:
 
 
 def _at_random(options: DitOptions, place: Place) -> Models:
-    preset: Preset = PRESETS[options.preset]
+    preset = PRESETS[options.preset]
     everywhere = parts.Places(vae=place, text=place, audio=Place(device=place.device))
     around = parts.random_parts(preset, seed=1, places=everywhere)
-    vae, audio, prompt = around.vae, around.audio, _read(around.text, options.prompt)
+    vae, audio, prompt = around.vae, around.audio, around.text.encode(options.prompt)
     del around
-    gc.collect()
+    _let_go(place.device)
     with torch.device("meta"):
         dit = DiT(preset.dit)
     parts.randomise(dit, seed=0, place=place)
     return Models(dit=dit, vae=vae, audio=audio, prompt=prompt)
-
-
-def _read(encoder: TextEncoder, prompt: str) -> Tensor:
-    return encoder.encode(prompt)
