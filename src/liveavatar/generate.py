@@ -13,6 +13,7 @@ import numpy as np
 
 from liveavatar.audio.front_end import Policy, read_speech
 from liveavatar.audio.quality import AudioReport
+from liveavatar.audio.summary import tag
 from liveavatar.engine import Actor, Session
 from liveavatar.errors import OutputError
 from liveavatar.frames import Samples, VideoFrame
@@ -79,7 +80,8 @@ def render(
     sound = chain(sound, [np.zeros(max(0, missing), np.float32)])
     started = time.perf_counter()
     first_frame = 0.0
-    with VideoWriter(output, fps, actor.size, sound=audio, metadata=TAGS) as writer:
+    tags = TAGS | {"audio_report": tag(report)}
+    with VideoWriter(output, fps, actor.size, sound=audio, metadata=tags) as writer:
         for frame in speak(actor.session(fps, seed), sound):
             if frame.pts == 0:
                 first_frame = time.perf_counter() - started

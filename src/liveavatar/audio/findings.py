@@ -23,6 +23,7 @@ _PADDING = 0.1  # or seconds: some containers count the codec's padding
 _NOISY, _BURIED = 20.0, 6.0  # dB of speech over noise
 _ECHO, _HELD = 0.22, 0.66  # seconds, and likeness of neighbouring spectra, from where a room is heard
 _LONG_ECHO, _LONG_HELD = 25.0, 0.69  # an echo that never ends looks like noise with a held spectrum
+_TELLING = 5.0  # seconds of sound that it takes to tell a room
 _IDLE = 20.0  # seconds of silence in which a face seems stuck
 _BROAD = 7_000.0  # Hz an engine's 16 kHz should be filled up to
 _NARROW_RATES = {4_050: 8_000, 5_600: 11_025, 6_100: 12_000}  # Hz an edge lies under: the rate it comes from
@@ -186,6 +187,8 @@ def _behind(report: AudioReport) -> Iterator[Finding]:
 
 def _is_distant(report: AudioReport, background: Background) -> bool:
     held = report.texture.held if report.texture else 0.0
+    if report.duration < _TELLING:
+        return False
     if background.echo is not None:
         return background.echo >= _ECHO and held >= _HELD
     return background.snr is not None and background.snr < _LONG_ECHO and held >= _LONG_HELD

@@ -14,7 +14,7 @@ from liveavatar.audio.downmix import Downmix, default_layout
 from liveavatar.audio.findings import find
 from liveavatar.audio.level import LiveLevel, fixed_gain
 from liveavatar.audio.live_resample import live_resampler
-from liveavatar.audio.mending import mended
+from liveavatar.audio.mending import left, mended
 from liveavatar.audio.mix import SpeechMix
 from liveavatar.audio.quality import AudioReport, measure
 from liveavatar.audio.splice import Splicer
@@ -65,7 +65,9 @@ def check(path: str | Path, policy: Policy = "fix", true_rate: int | None = None
     report = measure(path, mend=policy == "fix", true_rate=true_rate)
     findings = sorted(find(report), key=lambda finding: -LEVELS.index(finding.level))
     report = replace(report, findings=tuple(findings))
-    return replace(report, mended=tuple(mended(report))) if policy == "fix" else report
+    if policy == "fix":
+        return replace(report, mended=tuple(mended(report)), left=tuple(left(report)))
+    return replace(report, left=tuple(finding for finding in findings if finding.level != "ok"))
 
 
 def speech_of(report: AudioReport, policy: Policy) -> Iterator[Samples]:

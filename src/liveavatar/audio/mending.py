@@ -1,9 +1,9 @@
 """What reading with policy "fix" mends, and what it leaves."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from liveavatar.audio.level import fixed_gain
+from liveavatar.audio.level import TARGET, fixed_gain
 from liveavatar.audio.quality import AudioReport
 from liveavatar.report import Finding
 
@@ -11,15 +11,27 @@ MENDED = frozenset(
     {"samples", "header", "tracks", "gaps", "overlaps", "clock", "changes"}
     | {"phase", "balance", "offset", "level", "peak"}
 )
-"""Names of findings that are mended, unless they are bad for more than damaged samples."""
+"""Names of findings that are mended; the level only where the peaks leave room."""
+
+_NEAR = 8.0  # dB below the target that is still loud enough
 
 
-def left(findings: Iterable[Finding]) -> Iterator[Finding]:
+def left(report: AudioReport) -> Iterator[Finding]:
     """The findings that need somebody's hand."""
-    for finding in findings:
-        mended = finding.name in MENDED and (finding.level == "warn" or finding.name == "samples")
-        if finding.level != "ok" and not mended:
+    for finding in report.findings:
+        if finding.level != "ok" and not _is_mended(finding, report):
             yield finding
+
+
+def _is_mended(finding: Finding, report: AudioReport) -> bool:
+    if finding.name == "level" and report.mono.loudness < TARGET:
+        return report.mono.loudness + _change(report) >= TARGET - _NEAR
+    return finding.name in MENDED
+
+
+def _change(report: AudioReport) -> float:
+    """Decibels by which the level is changed."""
+    return 20 * math.log10(fixed_gain(report.mono))
 
 
 def mended(report: AudioReport) -> Iterator[str]:
@@ -31,7 +43,7 @@ def mended(report: AudioReport) -> Iterator[str]:
         yield "the one channel that carries sound is used"
     if abs(report.mono.dc) >= 0.01:
         yield f"a constant offset of {report.mono.dc:+.3f} is removed"
-    change = 20 * math.log10(fixed_gain(report.mono))
+    change = _change(report)
     if abs(change) >= 1:
         yield f"the level is {'raised' if change > 0 else 'lowered'} by {abs(change):.0f} dB"
 

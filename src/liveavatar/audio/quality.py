@@ -48,7 +48,8 @@ class AudioReport:
         dropouts: how often sound breaks off to nothing and comes back at once, all channels.
         dropped: seconds that this lasts.
         findings: what to say, the graver first.
-        mended: one line for each thing that reading by policy "fix" mends.
+        mended: one line for each thing that reading by the policy mends.
+        left: findings that it does not mend.
     """
 
     path: Path
@@ -69,6 +70,7 @@ class AudioReport:
     dropped: float
     findings: tuple[Finding, ...] = ()
     mended: tuple[str, ...] = ()
+    left: tuple[Finding, ...] = ()
 
     @property
     def speech_samples(self) -> int:

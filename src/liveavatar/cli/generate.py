@@ -133,7 +133,7 @@ def tell(report: AudioReport) -> None:
     """One line for each thing that was mended in the recording, and for each that could not be."""
     for sentence in report.mended:
         line(f"[green]mended:[/] {escape(sentence)}")
-    for finding in report.findings:
+    for finding in report.left:
         say(finding)
 
 

@@ -1,0 +1,46 @@
+"""The same work on a cluster: Ray Data, by way of the extra "ray". Folders must be shared between its machines."""
+
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from types import ModuleType
+from typing import Any, TypeVar
+
+from liveavatar.errors import OptionError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def library() -> ModuleType:
+    """The library ray.data.
+
+    Raises:
+        OptionError: it is not installed.
+    """
+    try:
+        return import_module("ray.data")
+    except ImportError as error:
+        raise OptionError("Ray is not installed", "run: pip install 'liveavatar[ray]'") from error
+
+
+def spread(work: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
+    """Do `work` on every task, one a core, on the cluster that is connected, else on this machine.
+
+    `work` must be a function of a module that every machine has, and raise nothing. Tasks and results are
+    pickled here, so that their types need not be known to Ray.
+
+    Raises:
+        OptionError: Ray is not installed.
+    """
+    data = library()
+    rows = [{"task": pickle.dumps(task)} for task in tasks]
+
+    def one(row: dict[str, Any]) -> dict[str, Any]:
+        task = pickle.loads(row["task"])  # noqa: S301  (pickled by this very run)
+        return {"task": row["task"], "result": pickle.dumps(work(task))}
+
+    if not rows:
+        return
+    for row in data.from_items(rows, override_num_blocks=len(rows)).map(one).iter_rows():
+        yield pickle.loads(row["task"]), pickle.loads(row["result"])  # noqa: S301

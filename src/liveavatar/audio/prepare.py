@@ -1,0 +1,67 @@
+"""One recording of any kind into a 16 kHz mono 16-bit WAV that any model takes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from liveavatar.audio.denoise import Denoiser
+from liveavatar.audio.front_end import check, speech_of
+from liveavatar.audio.quality import AudioReport
+from liveavatar.audio.wav import write_wav
+from liveavatar.errors import OutputError
+
+VERSION = 1
+"""Counts up whenever the same recording would give other samples."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How recordings are prepared. `true_rate` in Hz overrules what they declare."""
+
+    denoise: bool = False
+    true_rate: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What became of one recording: `mended` says what was changed."""
+
+    report: AudioReport
+    output: Path
+    mended: tuple[str, ...]
+
+
+def prepare(source: Path, output: Path, options: Options) -> Prepared:
+    """Write `output`, which appears whole or not at all.
+
+    Raises:
+        AudioError: the recording cannot be read, or noise is to be taken out and RNNoise is missing.
+        OutputError: the file cannot be written, or is the recording itself.
+    """
+    if output.exists() and output.samefile(source):
+        raise OutputError(f"{output} is the recording itself", "choose another folder")
+    denoiser = Denoiser() if options.denoise else None
+    report = check(source, "fix", options.true_rate)
+    return write(report, output, denoiser)
+
+
+def write(report: AudioReport, output: Path, denoiser: Denoiser | None = None) -> Prepared:
+    """Write a recording that was checked.
+
+    Raises:
+        AudioError: the recording cannot be read any more.
+        OutputError: the file cannot be written.
+    """
+    sound = speech_of(report, "fix")
+    write_wav(output, denoiser(sound) if denoiser else sound, report.speech_samples)
+    mended = (*report.mended, *_changed(denoiser))
+    return Prepared(report=report, output=output, mended=mended)
+
+
+def _changed(denoiser: Denoiser | None) -> Iterator[str]:
+    if denoiser is None:
+        return
+    if denoiser.change is None:
+        yield "there was no noise to be taken out"
+    else:
+        yield f"the noise is lowered by {denoiser.change:.0f} dB"

@@ -1,0 +1,68 @@
+"""Writes 16-bit mono WAV files at 16 kHz: dithered, and whole or not at all."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveavatar.audio.riff import header
+from liveavatar.errors import OutputError
+from liveavatar.frames import Samples
+from liveavatar.timeline import SAMPLE_RATE
+
+_FULL_SCALE = np.float32(32768)
+_PART = ".part"
+
+
+class Dither:
+    """Rounds float to 16 bit behind noise of triangular density, two steps wide: the error is noise, not distortion.
+
+    The noise is seeded, so the same sound gives the same samples whatever the chunking. (Lipshitz, Wannamaker,
+    Vanderkooy: Quantization and Dither, JAES 40, 1992. Each draw serves two neighbours with opposite signs, which
+    keeps the density and moves the noise up to where the ear is dull.)
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self._random = np.random.Generator(np.random.SFC64(seed))
+        self._last = np.zeros(1, np.float32)
+
+    def __call__(self, samples: Samples) -> NDArray[np.int16]:
+        """Round float32 [n], full scale 1; what lies beyond is cut off."""
+        draws = np.concatenate([self._last, self._random.random(len(samples), np.float32)])
+        self._last = draws[-1:]
+        values = samples * _FULL_SCALE
+        values += draws[1:]
+        values -= draws[:-1]
+        np.rint(values, out=values)
+        np.clip(values, -32768, 32767, out=values)
+        return values.astype("<i2")
+
+
+def part_of(path: Path) -> Path:
+    """Where a file is written until it is whole."""
+    return path.with_name(f".{path.name}{_PART}")
+
+
+def write_wav(path: Path, sound: Iterable[Samples], samples: int) -> None:
+    """Write 16 kHz mono of `samples` samples in all; a file that is there already is replaced at the end.
+
+    Raises:
+        OutputError: the folder cannot be made, the file not be written, or `sound` is of another length.
+    """
+    part, dither, written = part_of(path), Dither(), 0
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(header(samples, SAMPLE_RATE))
+            for piece in sound:
+                file.write(dither(piece).data)
+                written += len(piece)
+        if written != samples:
+            raise OutputError(f"{path.name} changed while it was read", "start again")
+        part.replace(path)
+    except OSError as error:
+        reason = (error.strerror or "failed").lower()
+        raise OutputError(f"{path} cannot be written: {reason}", "choose another folder") from error
+    finally:
+        part.unlink(missing_ok=True)

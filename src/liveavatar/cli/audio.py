@@ -1,0 +1,291 @@
+"""`liveavatar audio`: look at recordings, mend them, and run any other program on a mended one."""
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from liveavatar.audio import batch, cluster, denoise, guard, workers
+from liveavatar.audio.batch import Outcome
+from liveavatar.audio.front_end import check as examine_file
+from liveavatar.audio.plot import draw
+from liveavatar.audio.prepare import Options
+from liveavatar.audio.quality import AudioReport
+from liveavatar.audio.summary import as_object
+from liveavatar.cli.generate import tell
+from liveavatar.cli.progress import stage, stderr
+from liveavatar.errors import AudioError, OptionError, OutputError
+from liveavatar.report import worst
+
+app = typer.Typer(help="Look at recordings, and mend them.", no_args_is_help=True)
+
+NEEDS_WORK, FAILED = 1, 2
+_COLOURS = {"ok": "green", "warn": "yellow", "bad": "red"}
+_VERDICTS = {"ok": "ready", "warn": "usable, could be better", "bad": "needs work"}
+
+TrueRate = Annotated[
+    int | None,
+    typer.Option(min=1_000, max=768_000, help="Sample rate in Hz, where the file tells a wrong one."),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """What became of one recording: either `report` or `error`."""
+
+    file: Path
+    report: AudioReport | None = None
+    error: AudioError | None = None
+
+
+@app.callback()
+def _group() -> None:
+    """Look at recordings, and mend them."""
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Recordings: anything FFmpeg reads.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw waveform, speech and spectrogram into a PNG.")
+    ] = None,
+    true_rate: TrueRate = None,
+) -> None:
+    """Report what is wrong with recordings, and the one command that mends it.
+
+    Exit code 0: all ready; 1: something needs work; 2: a recording cannot be read.
+    """
+    if plot and len(files) > 1:
+        raise OptionError("--plot works on one recording", "name one file")
+    results = [_examine(file, true_rate) for file in files]
+    if as_json:
+        print(json.dumps({"recordings": [_as_object(result) for result in results]}, ensure_ascii=False))
+    else:
+        for result in results:
+            _show(result)
+    if plot and results[0].report:
+        with stage("drawing"):
+            draw(results[0].report, plot)
+        _say(f"wrote {escape(str(plot))}")
+    if any(result.error for result in results):
+        raise typer.Exit(AudioError.exit_code)
+    if any(result.report and worst(result.report.findings) != "ok" for result in results):
+        raise typer.Exit(NEEDS_WORK)
+
+
+@app.command()
+def prepare(
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="FILE|DIR…", help="Recordings, and folders of them.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the results.")],
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes at a time; as many as cores.")] = None,
+    take_noise_out: Annotated[bool, typer.Option("--denoise", help="Take noise out with RNNoise.")] = False,
+    true_rate: TrueRate = None,
+    report: Annotated[Path | None, typer.Option(help="Write what was done with each file as JSON.")] = None,
+    ray: Annotated[bool, typer.Option("--ray", help="Spread the work over a Ray cluster.")] = False,
+) -> None:
+    """Turn recordings into 16 kHz mono 16-bit WAV of even loudness. What is done and unchanged is left.
+
+    Exit code 0: all are prepared; 1: some could not be; 2: none could be, or wrong usage.
+    """
+    if take_noise_out:
+        denoise.library()
+    _check_inputs(inputs, output)
+    options = Options(denoise=take_noise_out, true_rate=true_rate)
+    spread = _on_ray() if ray else partial(workers.spread, jobs=jobs or len(os.sched_getaffinity(0)))
+    tally = Tally()
+    with _bar(sum(1 for _ in batch.recordings(inputs, output))) as advance, _report(report) as write:
+        for outcome in batch.run(inputs, output, options, spread):
+            tally.count(outcome)
+            write(outcome)
+            advance(outcome)
+    tally.show()
+    if tally.states["failed"]:
+        raise typer.Exit(NEEDS_WORK if tally.states.total() > tally.states["failed"] else FAILED)
+
+
+@app.command("guard")
+def guard_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The recording.")],
+    command: Annotated[
+        list[str],
+        typer.Argument(metavar="-- COMMAND …", help="What to run; {audio} stands for the recording."),
+    ],
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse instead of mending.")] = False,
+    true_rate: TrueRate = None,
+) -> None:
+    """Mend a recording, then run any other program on it: liveavatar audio guard talk.m4a -- python run.py {audio}.
+
+    Exit code: that of the program; 2 when the recording cannot be read, or is refused.
+    """
+    with stage(f"listening to {escape(str(file))}"):
+        report = examine_file(file, "fix", true_rate)
+    if strict:
+        guard.demand_ready(report, "no --strict")
+    tell(report)
+    raise typer.Exit(guard.run(report, command))
+
+
+def _say(text: str) -> None:
+    stderr.print(text, highlight=False, soft_wrap=True)
+
+
+def _examine(file: Path, true_rate: int | None) -> Examined:
+    """Look at one recording; an unreadable one does not stop the others."""
+    with stage(f"listening to {escape(str(file))}"):
+        try:
+            return Examined(file=file, report=examine_file(file, "fix", true_rate))
+        except AudioError as error:
+            return Examined(file=file, error=error)
+
+
+def _as_object(result: Examined) -> dict[str, Any]:
+    if result.report is not None:
+        return as_object(result.report)
+    problem, remedy = (result.error.problem, result.error.remedy) if result.error else ("", "")
+    return {"file": str(result.file), "error": problem, "remedy": remedy}
+
+
+def _show(result: Examined) -> None:
+    """One recording: the verdict, what it is, then a line for each finding and, below it, what to do."""
+    console, report = Console(), result.report
+    level = worst(report.findings) if report else "bad"
+    verdict = (_VERDICTS[level], _COLOURS[level]) if report else ("unreadable", "red")
+    console.print(Text.assemble((str(result.file), "bold"), "  ", verdict), soft_wrap=True)
+    if report is None:
+        console.print(Text(f"  {result.error}"), soft_wrap=True)
+        return
+    console.print(Text(f"  {_facts(report)}", "dim"), soft_wrap=True)
+    for finding in report.findings:
+        colour = _COLOURS[finding.level]
+        console.print(
+            Text.assemble("  ", (f"{finding.level:4}", colour), f"  {finding.name:10} {finding.sentence}"),
+            soft_wrap=True,
+        )
+        if finding.remedy:
+            console.print(Text(f"                   → {finding.remedy}", "italic"), soft_wrap=True)
+
+
+def _facts(report: AudioReport) -> str:
+    values = as_object(report)
+    seconds = f"{values['decoded_seconds']:.2f} s decoded"
+    if values["container_seconds"] is not None:
+        seconds += f", {values['container_seconds']:.2f} s by the container"
+    parts = [
+        f"{values['codec']} in {values['container']}, {values['declared_rate']} Hz, {values['channels']} channels",
+        seconds,
+    ]
+    for name, form in (
+        ("loudness_lufs", "{:.1f} LUFS"),
+        ("true_peak_dbtp", "true peak {:+.1f} dBTP"),
+        ("noise_db", "noise floor {:.0f} dB"),
+    ):
+        if values[name] is not None:
+            parts.append(form.format(values[name]))
+    return "; ".join(parts)
+
+
+def _check_inputs(inputs: Iterable[Path], output: Path) -> None:
+    """Refuse what can only be a slip, before any work is done."""
+    for path in inputs:
+        if not path.exists():
+            raise AudioError(f"there is no file or folder {path}", "check the path")
+    if output.exists() and not output.is_dir():
+        raise OutputError(f"{output} is not a folder", "choose another folder")
+
+
+def _on_ray() -> batch.Spread:
+    cluster.library()
+    return cluster.spread
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[Callable[[Outcome], None]]:
+    """A bar over files, with a line for each that failed."""
+    columns = (
+        TextColumn("[bold]preparing"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=stderr, transient=True) as bar:
+        task = bar.add_task("preparing", total=total)
+
+        def advance(outcome: Outcome) -> None:
+            bar.advance(task)
+            if outcome.state == "failed":
+                _say(
+                    f"[red]failed:[/] {escape(outcome.source)}: {escape(outcome.error)}; {escape(outcome.remedy)}"
+                )
+
+        yield advance
+
+
+@contextmanager
+def _report(path: Path | None) -> Iterator[Callable[[Outcome], None]]:
+    """Writes outcomes into one JSON object as they come; the file appears whole or not at all."""
+    if path is None:
+        yield lambda _outcome: None
+        return
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            separator = '{"files": [\n'
+
+            def write(outcome: Outcome) -> None:
+                nonlocal separator
+                file.write(separator + json.dumps(outcome.as_object(), ensure_ascii=False))
+                separator = ",\n"
+
+            yield write
+            file.write("\n]}\n" if separator == ",\n" else f"{separator}]}}\n")
+        part.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written", "choose another folder") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+class Tally:
+    """Counts what became of recordings, to be shown in the end."""
+
+    def __init__(self) -> None:
+        self.states: Counter[str] = Counter()
+        self.left: Counter[str] = Counter()
+        self._seconds = 0.0
+        self._started = time.perf_counter()
+
+    def count(self, outcome: Outcome) -> None:
+        """Add one."""
+        self.states[outcome.state] += 1
+        self.left.update(finding["name"] for finding in outcome.left)
+        self._seconds += outcome.seconds
+
+    def show(self) -> None:
+        """The table, on stdout."""
+        took = time.perf_counter() - self._started
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+        for state, colour in (("done", "green"), ("unchanged", "dim"), ("failed", "red")):
+            table.add_row(Text(state, colour), str(self.states[state]))
+        table.add_row(
+            "sound", f"{self._seconds / 60:.1f} min in {took:.1f} s ({self._seconds / took:.0f}x real time)"
+        )
+        for name, count in self.left.most_common():
+            table.add_row(Text(f"left: {name}", "yellow"), f"{count} files; see: liveavatar audio check")
+        Console().print(table, highlight=False)
