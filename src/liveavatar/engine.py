@@ -89,20 +89,30 @@ def _open_mesh(options: Options) -> Engine:
     return MeshEngine(**options)  # type: ignore[arg-type]
 
 
-_OPENERS: dict[str, Callable[[Options], Engine]] = {"mesh": _open_mesh}
+def _open_dit(options: Options) -> Engine:
+    from liveavatar.dit.options import DitOptions
+    from liveavatar.dit.session import DitEngine
+
+    return DitEngine(DitOptions(**options))  # type: ignore[arg-type]
+
+
+_OPENERS: dict[str, Callable[[Options], Engine]] = {"mesh": _open_mesh, "dit": _open_dit}
 
 OPTIONS = {
     "mesh": ("motion", "expression"),
-    "dit": ("prompt", "sample_steps", "infer_frames", "online_decode"),
+    "dit": ("prompt", "sample_steps", "infer_frames", "online_decode", "preset", "random_weights"),
 }
 """Names of the options each engine knows."""
 
 
-def readiness(name: str) -> Readiness:
-    """Whether engine `name` can run here."""
-    if name in _OPENERS:
+def readiness(name: str, options: Options) -> Readiness:
+    """Whether engine `name` can run here with these options; nothing is loaded."""
+    if name == "mesh":
         return Readiness(ready=True, reason="runs on any CPU")
-    return Readiness(ready=False, reason="this version of liveavatar does not contain it yet")
+    from liveavatar.dit.options import DitOptions
+    from liveavatar.dit.requirements import readiness as dit_readiness
+
+    return dit_readiness(DitOptions(**options))  # type: ignore[arg-type]
 
 
 def open_engine(name: str, options: Options) -> Engine:
@@ -120,7 +130,9 @@ def open_engine(name: str, options: Options) -> Engine:
             raise OptionError(
                 f"{flag} has no effect with the {name} engine", "leave it out, or use another --engine"
             )
-    state = readiness(name)
+    state = readiness(name, options)
     if not state.ready:
-        raise EngineError(f"engine {name!r} cannot run here: {state.reason}", "use --engine mesh")
+        raise EngineError(
+            f"engine {name!r} cannot run here: {state.reason}", "use --engine mesh, which runs on any CPU"
+        )
     return _OPENERS[name](options)

@@ -227,6 +227,23 @@ def test_frames_are_counted_by_the_recordings_own_clock(
     assert frames_and_tracks(tmp_path / "out.mp4")[0] == frames
 
 
+def test_the_diffusion_engine_says_what_it_lacks(
+    small: Path,
+    speech: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("LIVEAVATAR_CACHE", str(tmp_path / "nothing"))
+    monkeypatch.setenv("PATH", str(tmp_path))  # no nvidia-smi, no GPU
+    (tmp_path / "out").mkdir()
+    code = run("generate", "-i", small, "-a", speech, "-o", tmp_path / "out" / "a.mp4", "--engine", "dit")
+    told = capfd.readouterr()
+    check_refusal(code, told, tmp_path / "out")
+    for word in ("GB of memory", "GB of disk", "liveavatar weights fetch live-avatar"):
+        assert word in told.err
+
+
 @pytest.mark.parametrize("options", ["--engine magic", "--audio-policy hope", "--seed -1", "--colour"])
 def test_unknown_options_show_the_usage(small: Path, speech: Path, tmp_path: Path, options: str) -> None:
     assert run("generate", "-i", small, "-a", speech, "-o", tmp_path / "a.mp4", *options.split()) == 2

@@ -43,3 +43,8 @@ def test_live_sound(photograph: Path, speech: Path) -> None:
     told = run("live.py", photograph, speech).splitlines()
     assert told[0].startswith("frame 0 at 0.00 s: 512x600")
     assert told[-1].endswith("more after the end")
+
+
+def test_the_diffusion_engine(photograph: Path, speech: Path, tmp_path: Path) -> None:
+    assert "13 frames" in run("diffusion.py", photograph, speech, tmp_path / "out.mp4")
+    assert (tmp_path / "out.mp4").stat().st_size > 1000

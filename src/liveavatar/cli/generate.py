@@ -68,6 +68,15 @@ def generate(
             "--online-decode/--no-online-decode", "--enable_online_decode", help=f"{DIT}: decode as it goes."
         ),
     ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help=f"{DIT}: full, or tiny: random weights on any CPU.")
+    ] = None,
+    random_weights: Annotated[
+        bool | None,
+        typer.Option(
+            "--random-weights", help=f"{DIT}: full size without files; a benchmark aid that draws noise."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
     """Make a portrait speak a recording."""
@@ -80,9 +89,11 @@ def generate(
         "sample_steps": sample_steps,
         "infer_frames": infer_frames,
         "online_decode": online_decode,
+        "preset": preset,
+        "random_weights": random_weights,
     }
     chosen = {name: value for name, value in options.items() if value is not None}
-    actor = prepare(image, open_engine(engine, chosen), frame_size, face)
+    actor = prepare(image, open_engine(engine.value, chosen), frame_size, face)
     with frame_bar(rate) as progress:
         result = render(
             actor,
