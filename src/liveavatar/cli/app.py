@@ -2,7 +2,7 @@
 
 import typer
 
-from liveavatar.cli import demo, doctor, generate, portrait, sync, weights
+from liveavatar.cli import audio, demo, doctor, generate, portrait, sync, weights
 
 app = typer.Typer(
     name="liveavatar",
@@ -16,5 +16,6 @@ app.command()(demo.demo)
 app.command()(generate.generate)
 app.command()(sync.sync)
 app.command()(doctor.doctor)
+app.add_typer(audio.app, name="audio")
 app.add_typer(portrait.app, name="portrait")
 app.add_typer(weights.app, name="weights")
