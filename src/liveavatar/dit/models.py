@@ -56,7 +56,7 @@ def find_device(name: str) -> torch.device:
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
-        remedy = "use --device cpu with the tiny preset, or a PyTorch built for your card"
+        remedy = "install a PyTorch built for your card, or use the tiny preset"
         raise EngineError(f"PyTorch has no device {name!r}", remedy) from error
 
 
