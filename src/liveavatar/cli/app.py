@@ -1,6 +1,10 @@
 """All commands in one tree."""
 
+from typing import Annotated
+
 import typer
+
+from liveavatar import __version__
 
 from liveavatar.cli import audio, demo, doctor, generate, portrait, sync, weights
 
@@ -12,6 +16,23 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"liveavatar {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[  # noqa: ARG001  (acted upon by its callback)
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """One portrait and any speech in, a talking video out whose lips are on time."""
+
+
 app.command()(demo.demo)
 app.command()(generate.generate)
 app.command()(sync.sync)
