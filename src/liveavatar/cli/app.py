@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from liveavatar import __version__
-
 from liveavatar.cli import audio, demo, doctor, generate, portrait, sync, weights
 
 app = typer.Typer(
@@ -26,7 +25,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _program(
-    version: Annotated[  # noqa: ARG001  (acted upon by its callback)
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
