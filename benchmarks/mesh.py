@@ -121,7 +121,7 @@ def write_wav(path: Path, samples: Samples, rate: int) -> None:
 
 def preparation() -> dict[str, float]:
     """Seconds from a picture's path to a session, models already fetched, second time in the process."""
-    open_engine("mesh", {})
+    open_engine("mesh")
     actor()
     start = time.perf_counter()
     load_portrait(portrait_path())

@@ -1,7 +1,7 @@
 """What an engine is: a portrait goes in once, then any number of sessions turn sound into frames.
 
 ```
-engine = open_engine("mesh", {})      # loads what the engine needs; options are the engine's own
+engine = open_engine("mesh")          # loads what the engine needs
 actor = engine.open(portrait)         # prepares one face; sessions share it
 session = actor.session(fps)          # one conversation; all state lives here
 session.push(samples); session.flush()
@@ -12,6 +12,7 @@ for frame in session.frames(): ...
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Protocol
 
 from liveavatar.errors import EngineError, OptionError
@@ -82,6 +83,8 @@ class Readiness:
 Options = Mapping[str, object]
 """What a user set, by name; every engine has options of its own."""
 
+DEFAULTS: Options = MappingProxyType({})
+
 
 def _open_mesh(options: Options) -> Engine:
     from liveavatar.mesh.session import MeshEngine
@@ -105,7 +108,7 @@ OPTIONS = {
 """Names of the options each engine knows."""
 
 
-def readiness(name: str, options: Options) -> Readiness:
+def readiness(name: str, options: Options = DEFAULTS) -> Readiness:
     """Whether engine `name` can run here with these options; nothing is loaded."""
     if name == "mesh":
         return Readiness(ready=True, reason="runs on any CPU")
@@ -115,7 +118,7 @@ def readiness(name: str, options: Options) -> Readiness:
     return dit_readiness(DitOptions(**options))  # type: ignore[arg-type]
 
 
-def open_engine(name: str, options: Options) -> Engine:
+def open_engine(name: str, options: Options = DEFAULTS) -> Engine:
     """Load an engine by name.
 
     Raises:

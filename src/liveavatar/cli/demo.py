@@ -31,7 +31,7 @@ def demo(
 ) -> None:
     """Make Grace Hopper's portrait (public domain, from matplotlib) speak for ten seconds."""
     output.parent.mkdir(parents=True, exist_ok=True)
-    actor = prepare(portrait_path(), open_engine("mesh", {}), None, None)
+    actor = prepare(portrait_path(), open_engine("mesh"), None, None)
     fps = parse_fps(25)
     speech = resources.files("liveavatar") / "assets" / f"demo_{lang}.ogg"
     with resources.as_file(speech) as audio, frame_bar(fps) as progress:

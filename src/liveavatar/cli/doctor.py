@@ -61,7 +61,7 @@ def examine() -> dict[str, Rows]:
         "encoders": {name: {"ready": has_encoder(name)} for name in ENCODERS},
         "weights": {file.name: {"ready": cached_path(file).exists()} for file in FILES},
         "engines": {
-            name: {"ready": (state := readiness(name, {})).ready, "reason": state.reason} for name in ENGINES
+            name: {"ready": (state := readiness(name)).ready, "reason": state.reason} for name in ENGINES
         },
     }
 
