@@ -193,6 +193,10 @@ def test_nothing_can_be_pushed_after_the_end(actor: DitActor) -> None:
         session.push(speech(1))
 
 
+def test_a_size_that_follows_the_portrait_has_whole_patches(engine: DitEngine, portrait: Portrait) -> None:
+    assert engine.open(portrait, None).size == (128, 128)
+
+
 def test_frames_are_cut_to_a_size_that_is_not_of_whole_patches(engine: DitEngine, portrait: Portrait) -> None:
     actor = engine.open(portrait, (50, 66))
     assert actor.size == (50, 66)

@@ -12,7 +12,7 @@ Size = Literal["full", "tiny"]
 PROMPT = "A person looks into the camera and speaks, with natural expressions, in a steady shot."
 """What the scene is like, where nothing is said about it."""
 
-AREA = 704 * 384
+AREAS: dict[Size, int] = {"full": 704 * 384, "tiny": 128 * 128}
 """Pixels of a frame whose size follows the portrait."""
 
 
@@ -62,6 +62,11 @@ class DitOptions:
     def place(self) -> str:
         """The device to compute on."""
         return self.device or ("cuda" if self.preset == "full" else "cpu")
+
+    @property
+    def area(self) -> int:
+        """Pixels of a frame whose size follows the portrait, at most."""
+        return AREAS[self.preset]
 
     def stream(self) -> StreamConfig:
         """How latents are drawn.

@@ -17,7 +17,7 @@ from liveavatar.dit import image
 from liveavatar.dit.config import FPS, picture_shown
 from liveavatar.dit.listener import PICTURE_SAMPLES, Listener
 from liveavatar.dit.models import Models, open_models
-from liveavatar.dit.options import AREA, DitOptions
+from liveavatar.dit.options import DitOptions
 from liveavatar.dit.pictures import Pictures, PictureStream, Still, as_pictures, prepare_still
 from liveavatar.dit.reference import LEFT_OUT
 from liveavatar.dit.reference_session import ReferenceActor
@@ -41,16 +41,16 @@ class DitEngine:
     def open(self, portrait: Portrait, size: tuple[int, int] | None) -> Actor:
         """Encode a portrait, and what all its sessions have in common.
 
-        `size` is (width, height), None for about 704x384 pixels in the shape of the portrait. The model draws whole
+        `size` is (width, height), None for the shape of the portrait in about 704x384 pixels. The model draws whole
         patches of 64 pixels; what is more than `size` is cut off at the edges.
         """
         height, width = portrait.rgb.shape[:2]
         if self._options.parity:
-            drawn = image.frame_size((width, height), size[0] * size[1] if size else AREA)
+            drawn = image.frame_size((width, height), size[0] * size[1] if size else self._options.area)
             return ReferenceActor(
                 models=self._models, options=self._options, portrait=portrait.rgb, size=drawn
             )
-        shown = size or image.frame_size((width, height), AREA)
+        shown = size or image.frame_size((width, height), self._options.area)
         drawn = whole_patches(shown)
         picture = image.prepare(fit(portrait, drawn).rgb, drawn)[None].to(self._models.prompt.device)
         still = prepare_still(self._models.dit, self._models.vae, picture, self._models.prompt)
