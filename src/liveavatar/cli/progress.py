@@ -33,7 +33,7 @@ def frame_bar(fps: Fraction) -> Iterator[Report]:
         TextColumn("ETA"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=stderr, transient=True) as bar:
+    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
         task = bar.add_task("rendering", total=None, factor="-")
         started = time.perf_counter()
 
