@@ -102,8 +102,19 @@ def _open_dit(options: Options) -> Engine:
 _OPENERS: dict[str, Callable[[Options], Engine]] = {"mesh": _open_mesh, "dit": _open_dit}
 
 OPTIONS = {
-    "mesh": ("motion", "expression"),
-    "dit": ("prompt", "sample_steps", "infer_frames", "online_decode", "preset", "random_weights"),
+    "mesh": ["motion", "expression"],
+    "dit": [
+        "prompt",
+        "sample_steps",
+        "infer_frames",
+        "online_decode",
+        "parity",
+        "live",
+        "preset",
+        "random_weights",
+        "folder",
+        "device",
+    ],
 }
 """Names of the options each engine knows."""
 

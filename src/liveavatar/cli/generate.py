@@ -68,6 +68,14 @@ def generate(
             "--online-decode/--no-online-decode", "--enable_online_decode", help=f"{DIT}: decode as it goes."
         ),
     ] = None,
+    parity: Annotated[
+        bool | None,
+        typer.Option("--parity", help=f"{DIT}: what the public implementation computes, faults included."),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--ckpt-dir", "--ckpt_dir", help=f"{DIT}: checkpoints that are already on disk."),
+    ] = None,
     preset: Annotated[
         str | None, typer.Option(help=f"{DIT}: full, or tiny: random weights on any CPU.")
     ] = None,
@@ -89,6 +97,9 @@ def generate(
         "sample_steps": sample_steps,
         "infer_frames": infer_frames,
         "online_decode": online_decode,
+        "parity": parity,
+        "live": False if engine is EngineName.DIT else None,
+        "folder": folder,
         "preset": preset,
         "random_weights": random_weights,
     }
