@@ -23,6 +23,7 @@ _COLUMNS = _WIDTH - _LEFT - _RIGHT
 _BINS = 1024
 _SHORTEST = 50  # parts of a second that a column of the waveform covers at least
 _HEARD = 10 * WINDOW  # samples at 16 kHz of a long column in which speech is sought
+_NEAR_PEAK = 0.5  # of the highest peak: flat tops lower than that are chance
 _RANGE = 90.0  # dB of the spectrogram
 _INK, _PALE, _GRID = (40, 40, 40), (140, 140, 140), (225, 225, 225)
 _BLUE, _RED, _GREEN, _WHITE = (200, 110, 40), (40, 40, 220), (90, 160, 60), (255, 255, 255)
@@ -131,7 +132,8 @@ def _head(canvas: Canvas, report: AudioReport) -> None:
 
 def _wave(part: Canvas, ink: _Ink) -> None:
     middle, scale = _WAVE // 2, _WAVE / 2 - 6
-    reach = max(1.0, *(abs(value) for low, high, _ in ink.wave for value in (low, high)))
+    peak = max(max(-low, high) for low, high, _ in ink.wave)
+    reach = max(1.0, peak)
     for level in (-1.0, 0.0, 1.0):
         y = round(middle - level / reach * scale)
         cv2.line(part, (_LEFT, y), (_LEFT + _COLUMNS, y), _GRID, 1)
@@ -140,7 +142,7 @@ def _wave(part: Canvas, ink: _Ink) -> None:
         left, right = (_LEFT + place * _COLUMNS // len(ink.wave) for place in (index, index + 1))
         upper, lower = (round(middle - level / reach * scale) for level in (high, low))
         cv2.rectangle(part, (left, upper), (max(left, right - 1), lower), _BLUE, -1)
-        if tops:
+        if tops and max(-low, high) >= _NEAR_PEAK * peak:
             cv2.rectangle(part, (left, 0), (max(left, right - 1), 5), _RED, -1)
 
 

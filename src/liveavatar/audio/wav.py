@@ -50,19 +50,26 @@ def write_wav(path: Path, sound: Iterable[Samples], samples: int) -> None:
     Raises:
         OutputError: the folder cannot be made, the file not be written, or `sound` is of another length.
     """
-    part, dither, written = part_of(path), Dither(), 0
+    part = part_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            file.write(header(samples, SAMPLE_RATE))
-            for piece in sound:
-                file.write(dither(piece).data)
-                written += len(piece)
-        if written != samples:
-            raise OutputError(f"{path.name} changed while it was read", "start again")
-        part.replace(path)
+        try:
+            if _fill(part, sound, samples) != samples:
+                raise OutputError(f"{path.name} changed while it was read", "start again")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         reason = (error.strerror or "failed").lower()
         raise OutputError(f"{path} cannot be written: {reason}", "choose another folder") from error
-    finally:
-        part.unlink(missing_ok=True)
+
+
+def _fill(part: Path, sound: Iterable[Samples], samples: int) -> int:
+    """Write header and sound; gives how many samples there were."""
+    dither, written = Dither(), 0
+    with part.open("wb") as file:
+        file.write(header(samples, SAMPLE_RATE))
+        for piece in sound:
+            file.write(dither(piece).data)
+            written += len(piece)
+    return written

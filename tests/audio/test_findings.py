@@ -1,0 +1,175 @@
+"""Speech that was spoilt on purpose: each fault is named, mended by its command where it can be, and told."""
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from audio.sounds import encode, stamped, write_wav
+from audio.test_background import in_room
+from audio.test_texture import applause, chords
+from liveavatar.audio.front_end import check
+from liveavatar.audio.prepare import Options, prepare
+from liveavatar.audio.quality import AudioReport
+from liveavatar.audio.resample import Resampler
+from liveavatar.audio.summary import as_object, tag
+from liveavatar.frames import Samples
+from liveavatar.report import LEVELS, Finding, worst
+
+Sound = NDArray[np.float32]
+
+
+def resampled(sound: Samples, before: int, after: int) -> Samples:
+    return Resampler(before, after).resample_chunk(sound, last=True)
+
+
+def noisy(sound: Samples, level: float) -> Sound:
+    return (sound + level * np.random.default_rng(0).standard_normal(len(sound)))[:, None].astype(np.float32)
+
+
+def with_holes(sound: Samples) -> Sound:
+    holed = sound.copy()
+    for start in np.flatnonzero(np.abs(sound) > 0.3)[::800]:
+        holed[start : start + 200] = 0
+    return holed[:, None]
+
+
+def two(left: Samples, right: Samples) -> Sound:
+    return np.stack([left, right], axis=1)
+
+
+SPOILT: dict[str, tuple[Callable[[Samples], Sound], str, str]] = {
+    "bandwidth": (
+        lambda speech: resampled(resampled(speech, 16_000, 8_000), 8_000, 16_000)[:, None],
+        "warn",
+        "a recording of 8000 Hz upsampled to 16000 Hz",
+    ),
+    "noise": (lambda speech: noisy(speech, 0.02), "warn", "speech lies 1"),
+    "echo": (lambda speech: in_room(speech, 0.5)[:, None], "warn", "the room echoes"),
+    "dropouts": (with_holes, "warn", "sound breaks off"),
+    "clipping": (lambda speech: np.clip(4 * speech, -0.6, 0.6)[:, None], "bad", "is clipped"),
+    "phase": (lambda speech: two(speech, -speech), "warn", "channels cancel each other"),
+    "balance": (lambda speech: two(0 * speech, speech), "warn", "only channel 2 carries sound"),
+    "offset": (lambda speech: speech[:, None] + np.float32(0.1), "warn", "a constant offset of +0.100"),
+    "level": (lambda speech: speech[:, None] * np.float32(0.1), "warn", "it is quiet: -4"),
+    "silence": (
+        lambda speech: np.concatenate([speech, np.zeros(25 * 16_000, np.float32), speech])[:, None],
+        "warn",
+        "nobody speaks for 26 s",
+    ),
+    "speech": (lambda speech: chords(6)[:, None], "warn", "it sounds like music"),
+}
+
+
+def named(report: AudioReport, name: str) -> Finding:
+    [finding] = [finding for finding in report.findings if finding.name == name]
+    return finding
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_each_fault_is_named_and_mended_where_it_can_be(tmp_path: Path, speech: Samples, name: str) -> None:
+    spoil, level, sentence = SPOILT[name]
+    path = write_wav(tmp_path / "a b.wav", spoil(speech), 16_000)
+    report = check(path)
+    finding = named(report, name)
+    assert finding.level == level
+    assert sentence in finding.sentence
+    assert finding.remedy
+    assert (finding in report.left) == (not finding.remedy.endswith("-o prepared"))
+    if finding not in report.left:
+        assert shlex.split(finding.remedy) == [
+            "liveavatar", "audio", "prepare", str(path), "-o", "prepared",
+        ]  # fmt: skip
+        after = check(prepare(path, tmp_path / "out.wav", Options()).output)
+        assert name not in {finding.name for finding in after.left}
+        assert len(after.mended) <= (name == "offset"), "only behind an offset the peaks are a guess"
+
+
+def test_clear_speech_is_ready(tmp_path: Path, speech: Samples) -> None:
+    report = check(write_wav(tmp_path / "a.wav", speech[:, None], 16_000))
+    assert worst(report.findings) == "ok"
+    assert {finding.name for finding in report.findings} >= {
+        "length", "rate", "bandwidth", "dropouts", "channels", "offset", "clipping", "level", "silence", "noise",
+        "echo", "speech",
+    }  # fmt: skip
+    assert all(not finding.remedy for finding in report.findings)
+
+
+@pytest.mark.parametrize("rate", [24_000, 44_100, 48_000])
+def test_speech_at_another_rate_is_ready(tmp_path: Path, speech: Samples, rate: int) -> None:
+    report = check(write_wav(tmp_path / "a.wav", resampled(speech, 16_000, rate)[:, None], rate))
+    assert worst(report.findings) == "ok"
+
+
+def test_applause_is_no_speech(tmp_path: Path) -> None:
+    report = check(write_wav(tmp_path / "a.wav", applause(6)[:, None], 16_000))
+    assert "it sounds like noise or applause" in named(report, "speech").sentence
+
+
+def test_peaks_over_full_scale_are_mended(tmp_path: Path, speech: Samples) -> None:
+    path = encode(tmp_path / "a.wav", 4 * speech[:, None], 16_000, "pcm_f32le")
+    assert "over full scale" in named(check(path), "peak").sentence
+    after = check(prepare(path, tmp_path / "out.wav", Options()).output)
+    assert after.level.true_peak <= 10 ** (-1 / 20) + 1e-4
+
+
+def test_a_level_that_peaks_leave_no_room_for_is_left(tmp_path: Path, speech: Samples) -> None:
+    sound = speech[:, None] * np.float32(0.05)
+    sound[1_000] = 0.95
+    report = check(encode(tmp_path / "a.wav", sound, 16_000, "pcm_f32le"))
+    assert named(report, "level") in report.left
+
+
+def test_more_than_is_announced_is_used(tmp_path: Path, speech: Samples) -> None:
+    """A variable-rate mp3 whose header counts only its first half."""
+    path = encode(tmp_path / "a.mp3", speech[:, None], 16_000, "libmp3lame")
+    data = bytearray(path.read_bytes())
+    place = max(data.find(b"Xing"), data.find(b"Info")) + 8
+    frames = int.from_bytes(data[place : place + 4], "big")
+    data[place : place + 4] = (frames // 2).to_bytes(4, "big")
+    path.write_bytes(bytes(data))
+    report = check(path)
+    assert "though it announces" in named(report, "header").sentence
+    assert any("more than it announces" in line for line in report.mended)
+    assert float(report.duration) > 0.95 * len(speech) / 16_000
+
+
+def test_a_gap_is_told_once_and_mended(tmp_path: Path, speech: Samples) -> None:
+    report = check(stamped(tmp_path / "a.mkv", [(0.0, speech[:40_000]), (3.0, speech[40_000:])], 16_000))
+    assert named(report, "gaps") not in report.left
+    assert "0.50 s missing between time stamps are filled with silence" in report.mended
+
+
+def test_as_is_leaves_everything(tmp_path: Path, speech: Samples) -> None:
+    report = check(write_wav(tmp_path / "a.wav", speech[:, None] * np.float32(0.1), 16_000), "as-is")
+    assert report.mended == ()
+    assert [finding.name for finding in report.left] == ["level"]
+
+
+def test_the_gravest_comes_first(tmp_path: Path, speech: Samples) -> None:
+    path = write_wav(tmp_path / "a.wav", np.clip(4 * speech, -0.6, 0.6)[:, None] + np.float32(0.1), 16_000)
+    levels = [LEVELS.index(finding.level) for finding in check(path).findings]
+    assert levels == sorted(levels, reverse=True)
+    assert levels[0] == 2
+
+
+def test_the_true_rate_overrules_the_header(tmp_path: Path, speech: Samples) -> None:
+    path = write_wav(tmp_path / "a.wav", resampled(speech, 16_000, 44_100)[:, None], 16_000)
+    prepared = prepare(path, tmp_path / "out.wav", Options(true_rate=44_100))
+    assert prepared.report.speech_samples == len(speech)
+    assert "it is read at 44100 Hz, though it declares 16000 Hz" in prepared.mended
+    assert check(prepared.output).samples == len(speech)
+    assert named(prepared.report, "length").level == "ok"
+
+
+def test_a_report_is_plain_values(tmp_path: Path, speech: Samples) -> None:
+    report = check(write_wav(tmp_path / "a.wav", np.zeros((16_000, 2), np.float32), 16_000))
+    values = as_object(report)
+    assert values["loudness_lufs"] is None
+    assert values["decoded_seconds"] == values["container_seconds"] == 1
+    assert values["channels"] == 2
+    assert str(tmp_path) not in tag(report)
+    assert "\n" not in tag(report)

@@ -1,0 +1,260 @@
+"""`liveavatar audio` as a user meets it: verdicts, commands, exit codes, signals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import wave
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from liveavatar.audio.decode import open_audio
+from liveavatar.cli.audio import app
+from liveavatar.errors import AudioError, LiveAvatarError, OptionError, OutputError
+from liveavatar.frames import Samples
+
+PROGRAM = "from liveavatar.cli.audio import app; app()"
+
+
+@pytest.fixture(scope="module")
+def voice() -> Samples:
+    """Speech at 48 kHz."""
+    with open_audio(Path(str(files("liveavatar") / "assets" / "demo_en.ogg"))) as stream:
+        return np.concatenate([chunk.samples[:, 0] for chunk in stream])[: 6 * 48_000]
+
+
+def write(path: Path, samples: Samples, rate: int) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((samples * 32767).astype("<i2").tobytes())
+    return path
+
+
+@pytest.fixture(scope="module")
+def good(voice: Samples, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("good") / "good.wav", voice, 48_000)
+
+
+@pytest.fixture(scope="module")
+def quiet(voice: Samples, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("quiet") / "so quiet.wav", voice * np.float32(0.1), 48_000)
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "notes.wav"
+    path.write_text("no sound")
+    return path
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def refusal(*arguments: str | Path) -> LiveAvatarError:
+    error = run(*arguments).exception
+    assert isinstance(error, LiveAvatarError)
+    assert error.remedy
+    return error
+
+
+def objects(result: Result) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(result.stdout)["recordings"]
+    return found
+
+
+# check
+
+
+def test_a_good_recording_is_ready(good: Path) -> None:
+    result = run("check", good)
+    assert result.exit_code == 0
+    assert "ready" in result.stdout
+    assert "48000 Hz, 1 channels" in result.stdout
+    assert "→" not in result.stdout
+
+
+def test_a_poor_one_needs_work_and_names_the_command(quiet: Path) -> None:
+    result = run("check", quiet)
+    assert result.exit_code == 1
+    assert f"→ liveavatar audio prepare '{quiet}' -o prepared" in result.stdout
+
+
+def test_unreadable_counts_more_than_poor_and_stops_nothing(text: Path, quiet: Path, good: Path) -> None:
+    result = run("check", text, quiet, good)
+    assert result.exit_code == 2
+    for word in ("unreadable", "it is quiet", "ready"):
+        assert word in result.stdout
+
+
+def test_json_is_one_object(text: Path, quiet: Path, good: Path) -> None:
+    bad, poor, ready = objects(run("check", text, quiet, good, "--json"))
+    assert set(bad) == {"file", "error", "remedy"}
+    assert (poor["level"], ready["level"]) == ("warn", "ok")
+    assert set(ready["findings"][0]) == {"name", "level", "sentence", "remedy"}
+    assert ready["container_seconds"] == ready["decoded_seconds"] == 6
+    assert ready["codec"] == "pcm_s16le"
+    assert poor["loudness_lufs"] == pytest.approx(ready["loudness_lufs"] - 20, abs=0.5)
+
+
+def test_a_picture_is_drawn(good: Path, quiet: Path, tmp_path: Path) -> None:
+    assert run("check", good, "--plot", tmp_path / "a.png").exit_code == 0
+    assert cv2.imread(str(tmp_path / "a.png")) is not None
+    assert isinstance(refusal("check", good, quiet, "--plot", tmp_path / "b.png"), OptionError)
+
+
+def test_a_true_rate_is_believed(good: Path) -> None:
+    [told] = objects(run("check", good, "--true-rate", "24000", "--json"))
+    assert (told["rate"], told["declared_rate"], told["decoded_seconds"]) == (24_000, 48_000, 12)
+
+
+@pytest.mark.parametrize("name", ["[red] [bold].wav", "聲音.wav", "a" * 120 + ".wav"])
+def test_any_file_name_is_printed_as_it_is(name: str, tmp_path: Path) -> None:
+    path = write(tmp_path / name, np.zeros(1_600, np.float32), 16_000)
+    assert str(path) in run("check", path).stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", ["check", "check --loud", "prepare a.wav", "guard", "check a --true-rate 1"]
+)
+def test_wrong_usage(arguments: str) -> None:
+    assert run(*arguments.split()).exit_code == 2
+
+
+# prepare
+
+
+def test_recordings_are_prepared_and_checked_ready(
+    good: Path, quiet: Path, text: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.json"
+    result = run("prepare", good, quiet, text, "-o", tmp_path / "out", "--jobs", "2", "--report", report)
+    assert result.exit_code == 1
+    assert "done" in result.stdout
+    told = {Path(entry["source"]).name: entry for entry in json.loads(report.read_text())["files"]}
+    assert told["so quiet.wav"]["mended"][0].startswith("the level is raised by")
+    assert told["notes.wav"]["error"]
+    assert not list(tmp_path.glob(".*"))
+    ready = run("check", tmp_path / "out" / "good.wav", tmp_path / "out" / "so quiet.wav", "--json")
+    assert ready.exit_code == 0
+    assert {(entry["rate"], entry["channels"], entry["codec"]) for entry in objects(ready)} == {
+        (16_000, 1, "pcm_s16le")
+    }
+    assert all(not entry["mended"] for entry in objects(ready))
+
+
+def test_nothing_prepared_is_a_failure(text: Path, tmp_path: Path) -> None:
+    assert run("prepare", text, "-o", tmp_path / "out", "--jobs", "1").exit_code == 2
+
+
+def test_slips_are_refused_before_any_work(good: Path, tmp_path: Path) -> None:
+    assert isinstance(refusal("prepare", tmp_path / "none.wav", "-o", tmp_path / "out"), AudioError)
+    assert isinstance(refusal("prepare", good, "-o", good), OutputError)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_folder_is_a_report_of_nothing(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    report = tmp_path / "report.json"
+    assert (
+        run("prepare", tmp_path / "in", "-o", tmp_path / "out", "--jobs", "1", "--report", report).exit_code
+        == 0
+    )
+    assert json.loads(report.read_text()) == {"files": []}
+
+
+# guard
+
+ECHO = "import sys, wave; w = wave.open(sys.argv[1]); print(sys.argv[1:], w.getframerate(), w.getnchannels())"
+
+
+def guard(*arguments: str | Path, **options: Any) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", PROGRAM, "guard", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def test_a_program_hears_the_mended_recording(quiet: Path) -> None:
+    done = guard(quiet, "--", sys.executable, "-c", ECHO, "{audio}", "--x={audio}", "{other} $HOME *")
+    assert done.returncode == 0, done.stderr
+    assert "so quiet.wav', '--x=/" in done.stdout
+    assert done.stdout.endswith("so quiet.wav', '{other} $HOME *'] 16000 1\n")
+    assert "mended: the level is raised by" in done.stderr
+    folder = Path(done.stdout[2:].split("'")[0]).parent
+    assert folder != quiet.parent
+    assert not folder.exists()
+
+
+def test_a_ready_recording_is_handed_on_as_it_is(quiet: Path, tmp_path: Path) -> None:
+    assert run("prepare", quiet, "-o", tmp_path, "--jobs", "1").exit_code == 0
+    done = guard("so quiet.wav", "--strict", "--", sys.executable, "-c", ECHO, "{audio}", cwd=tmp_path)
+    assert done.stdout == f"['{tmp_path}/so quiet.wav'] 16000 1\n"
+
+
+@pytest.mark.parametrize(
+    ("program", "code"), [("raise SystemExit(7)", 7), ("import os; os.kill(os.getpid(), 9)", 137), ("", 0)]
+)
+def test_the_exit_code_is_the_programs(quiet: Path, program: str, code: int) -> None:
+    assert guard(quiet, "--", sys.executable, "-c", program, "{audio}").returncode == code
+
+
+def test_input_and_output_are_the_programs(quiet: Path) -> None:
+    program = "import sys; print(sys.stdin.read().upper()); print('aside', file=sys.stderr)"
+    done = guard(quiet, "--", sys.executable, "-c", program, "{audio}", input="hello")
+    assert done.stdout == "HELLO\n"
+    assert done.stderr.endswith("aside\n")
+
+
+SLEEPER = """
+import signal, sys, time
+def leave(number, frame):
+    print("got", number, flush=True)
+    raise SystemExit(40 + number)
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, leave)
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_reach_the_program_once_and_nothing_stays(quiet: Path, tmp_path: Path, number: int) -> None:
+    command = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        "guard",
+        str(quiet),
+        "--",
+        sys.executable,
+        "-c",
+        SLEEPER,
+        "{audio}",
+    ]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        assert process.stdout.read() == f"got {number}\n"
+    assert process.returncode == 40 + number
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_strict_refuses_with_the_remedy(quiet: Path, good: Path, text: Path) -> None:
+    assert "it is quiet" in str(refusal("guard", quiet, "--strict", "--", "true", "{audio}"))
+    assert "not 16000 Hz mono" in str(refusal("guard", good, "--strict", "--", "true", "{audio}"))
+    assert isinstance(refusal("guard", text, "--", "true", "{audio}"), AudioError)
+
+
+def test_commands_nobody_can_run_are_refused(good: Path) -> None:
+    assert "does not say where the recording goes; write {audio}" in str(refusal("guard", good, "--", "true"))
+    assert "cannot be run" in str(refusal("guard", good, "--", "no-such-program", "{audio}"))
