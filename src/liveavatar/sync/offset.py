@@ -194,13 +194,17 @@ def _curve(lips: Track, heard: Track, margin: int) -> Track:
 
 
 def _shear(curves: Track, shifts: Track) -> Track:
-    """Row w of `curves` [w, lags] read `shifts[w]` steps later, between steps linearly."""
+    """Row w of `curves` [w, lags] read `shifts[w]` steps later, between steps by cubics (Keys 1981): straight lines
+    would blur, and favour the slope that needs none."""
     lags = curves.shape[1]
-    at = np.clip(np.arange(lags) + shifts[:, None], 0, lags - 1.001)
+    at = np.clip(np.arange(lags) + shifts[:, None], 1, lags - 2.001)
     whole = at.astype(np.intp)
     rows = np.arange(len(curves))[:, None]
-    part = at - whole
-    return np.asarray((1 - part) * curves[rows, whole] + part * curves[rows, whole + 1])
+    x = at - whole
+    before, here, there, after = (curves[rows, whole + k] for k in (-1, 0, 1, 2))
+    bend = 2 * before - 5 * here + 4 * there - after
+    twist = 3 * (here - there) + after - before
+    return np.asarray(here + 0.5 * x * (there - before + x * (bend + x * twist)))
 
 
 def _bootstrap(sheared: Track, slopes: Track, margin: int) -> tuple[Track, Track]:
