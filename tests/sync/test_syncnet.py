@@ -1,6 +1,8 @@
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -8,8 +10,21 @@ from safetensors.torch import load_file
 
 from drawn import draw
 from liveavatar.errors import WeightsError
+from liveavatar.face.picture import read_picture
 from liveavatar.sync.mfcc import mfcc
-from liveavatar.sync.syncnet import SHIFTS, build, compare, embed_lips, embed_sound, load
+from liveavatar.sync.syncnet import (
+    SHIFTS,
+    build,
+    compare,
+    embed_lips,
+    embed_sound,
+    faces,
+    first_sound,
+    load,
+    score,
+)
+from liveavatar.video.writer import VideoWriter
+from sync.conftest import ASSETS
 
 GOLDEN = load_file(Path(__file__).parents[1] / "golden" / "syncnet.safetensors")
 
@@ -83,3 +98,20 @@ def test_scores_by_distance_over_shifts(late: int) -> None:
     assert found.offset_ms == 40 * late
     assert found.confidence > 50
     assert abs(late) <= SHIFTS
+
+
+def test_scores_a_video(network: Any, photograph: Path, tmp_path: Path) -> None:
+    checkpoint, video = tmp_path / "syncnet_v2.model", tmp_path / "still.mp4"
+    torch.save(network.state_dict(), checkpoint)
+    rgb = np.asarray(cv2.resize(read_picture(photograph), (240, 280)), np.uint8)
+    with VideoWriter(video, Fraction(30), (240, 280), ASSETS / "demo_en.ogg") as writer:
+        for _ in range(24):
+            writer.write(rgb)
+    pictures = faces(video)
+    assert pictures.shape == (20, 224, 224, 3)
+    assert pictures[..., 2].mean() > pictures[..., 0].mean() + 10  # BGR: faces are red, and red is last
+    assert len(first_sound(video)) == pytest.approx(0.8 * 16_000, abs=1100)
+    found = score(video, checkpoint)
+    assert found.distance > 0
+    assert found.confidence >= 0
+    assert abs(found.offset_ms) <= 600
