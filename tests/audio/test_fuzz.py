@@ -1,0 +1,30 @@
+"""A short run of the fuzzer: damaged files of every format are read or refused, quickly and in little memory."""
+
+from pathlib import Path
+
+from audio import fuzz
+from audio.fuzz import Failure
+
+
+def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
+    files = fuzz.corpus(tmp_path)
+    told = list(fuzz.outcomes(tmp_path, iter(range(5 * len(files))), seed=1))
+    assert [outcome for outcome in told if isinstance(outcome, Failure)] == []
+    assert len(told) == 5 * len(files)
+    assert "read" in told
+    assert "it is damaged, or not a sound file" in told
+
+
+def test_whole_files_are_read(tmp_path: Path) -> None:
+    for path in fuzz.corpus(tmp_path):
+        assert fuzz.read(path, thorough=True) == "read", path.name
+
+
+def test_a_crash_is_a_failure_and_the_next_case_goes_on(tmp_path: Path) -> None:
+    """Case "x" is no number: the process dies of it as it would of a bad file."""
+    fuzz.corpus(tmp_path)
+    cases = iter(["0", "x", "2"])
+    first, second, third = fuzz.outcomes(tmp_path, cases, seed=1)  # type: ignore[arg-type]
+    assert second == Failure("x", "exit 1")  # type: ignore[arg-type]
+    assert not isinstance(first, Failure)
+    assert not isinstance(third, Failure)
