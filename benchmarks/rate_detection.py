@@ -8,6 +8,7 @@ noise, babble, music, G.711 or clipping (training/rate/damage.py). Writes `bench
 """
 
 import argparse
+import pickle
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from training.rate.damage import Studio, chords
+from training.rate.dataset import looks_at
 from training.rate.sources import Voice, load_voices
 
 from liveavatar.audio.rate import RATES, RateDetector, RateGuess, embed, judge, log_odds, weigh_speeds
-from liveavatar.audio.rate_features import LOOK, look
+from liveavatar.audio.rate_features import LOOK
 from liveavatar.timeline import SAMPLE_RATE
 
 RESULT = Path(__file__).with_suffix(".md")
@@ -33,10 +35,24 @@ RUNNING = ("real", "neural", "diphone", "formant")
 RIGHT = 6
 """Recordings of each voice at the right rate."""
 
+Looks = NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """A voice taken at `true` Hz, declared as `declared`; `looks` are [n, STEPS, WIDTH]."""
+
+    voice: str
+    kind: str
+    clean: bool
+    declared: int
+    true: int
+    looks: Looks
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """One recording and what the network said after so many looks: probabilities of speed."""
+    """A recording without its sound, and what the network said after so many looks: probabilities of speed."""
 
     voice: str
     kind: str
@@ -50,32 +66,46 @@ class Heard:
         return judge(self.speeds[duration], self.declared)
 
 
-def listen(sound: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    """The network's answer after each of LOOKS."""
-    looks = [look(sound[at : at + LOOK]) for at in range(0, len(sound) - LOOK + 1, LOOK)]
-    said = np.array([embed(steps) for steps in looks if steps is not None])
-    counts = {name: min(count, len(said)) for name, count in LOOKS.items()}
-    return {name: weigh_speeds(said[:n].mean(axis=0), n) for name, n in counts.items() if n}
+def recordings(voice: Voice, others: list[Voice], seed: int) -> Iterator[Recording]:
+    """A voice at the right rate and at every wrong one; clean and damaged in turn."""
+    random = np.random.default_rng([seed, *voice.name.encode()])
+    studios = [Studio(random=random, voices=others, clean=clean) for clean in (True, False)]
+    pairs = [(16_000, 16_000)] * RIGHT + [*PAIRS, *((true, declared) for declared, true in PAIRS)]
+    for number, (declared, true) in enumerate(pairs):
+        studio = studios[(number + len(voice.name)) % 2]
+        looks = looks_at(studio.record(voice, LOOKS["60 s"] * LOOK / SAMPLE_RATE, declared / true))
+        if len(looks):
+            yield Recording(
+                voice=voice.name,
+                kind=voice.kind,
+                clean=studio.clean,
+                declared=declared,
+                true=true,
+                looks=looks,
+            )
 
 
-def recordings(voices: list[Voice], random: np.random.Generator) -> Iterator[Heard]:
-    """Every voice at the right rate and at every wrong one."""
-    pairs = [*PAIRS, *((true, declared) for declared, true in PAIRS)]
+def kept(folder: Path, voices: list[Voice], seed: int) -> Iterator[Recording]:
+    """Recordings, made once and kept for the next run."""
+    folder.mkdir(parents=True, exist_ok=True)
     for voice in voices:
-        for number, (declared, true) in enumerate([(16_000, 16_000)] * RIGHT + pairs):
-            clean = bool((number + len(voice.name)) % 2)
-            studio = Studio(random=random, voices=voices, clean=clean)
-            sound = studio.record(voice, LOOKS["60 s"] * LOOK / SAMPLE_RATE, declared / true)
-            speeds = listen(sound)
-            if speeds:
-                yield Heard(
-                    voice=voice.name,
-                    kind=voice.kind,
-                    clean=clean,
-                    declared=declared,
-                    true=true,
-                    speeds=speeds,
-                )
+        path = folder / f"{voice.name.replace(':', '_')}.pkl"
+        if not path.exists():
+            path.write_bytes(pickle.dumps(list(recordings(voice, voices, seed))))
+        yield from pickle.loads(path.read_bytes())  # noqa: S301  (made by the line above)
+
+
+def hear(recording: Recording) -> Heard:
+    """The network's answer after each of LOOKS."""
+    about = {field: getattr(recording, field) for field in ("voice", "kind", "clean", "declared", "true")}
+    return Heard(**about, speeds=listen(recording.looks))
+
+
+def listen(looks: Looks) -> dict[str, NDArray[np.float32]]:
+    """Probabilities of speed after each of LOOKS."""
+    said = np.array([embed(steps.astype(np.float32)) for steps in looks])
+    counts = {name: min(count, len(said)) for name, count in LOOKS.items()}
+    return {name: weigh_speeds(said[:n].mean(axis=0), n) for name, n in counts.items()}
 
 
 def gross(heard: Heard) -> bool:
@@ -138,8 +168,8 @@ def without_speech(random: np.random.Generator) -> str:
     """Music and nothing else."""
     found = []
     for _ in range(40):
-        posterior = listen(chords(random, 4 * LOOK, float(np.exp(random.uniform(-1, 1)))))
-        found.append(judge(posterior["15 s"], 16_000).likely != 16_000)
+        speeds = listen(looks_at(chords(random, 4 * LOOK, float(np.exp(random.uniform(-1, 1))))))
+        found.append(judge(speeds["15 s"], 16_000).likely != 16_000)
     return share(found)
 
 
@@ -207,9 +237,9 @@ def main() -> None:
     parser.add_argument("--split", default="test", help="dev sets the thresholds, test reports")
     parser.add_argument("-o", "--out", type=Path, default=RESULT)
     options = parser.parse_args()
-    random = np.random.default_rng(5)
-    heard = list(recordings(load_voices(options.voices, options.split), random))
-    options.out.write_text(report(heard, options.machine, random), encoding="utf-8")
+    kept_in = options.voices / f"looks-{options.split}"
+    heard = [hear(recording) for recording in kept(kept_in, load_voices(options.voices, options.split), 5)]
+    options.out.write_text(report(heard, options.machine, np.random.default_rng(6)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -16,11 +16,11 @@ from liveavatar.audio.rate import RATES
 from liveavatar.audio.rate_features import LOOK, STEPS, WIDTH, look
 from liveavatar.timeline import SAMPLE_RATE
 
-KINDS = {"real": 0.35, "words": 0.22, "neural": 0.28, "diphone": 0.1, "formant": 0.05}
+KINDS = {"real": 0.2, "varied": 0.3, "words": 0.15, "neural": 0.22, "diphone": 0.09, "formant": 0.04}
 """How often each kind of voice is heard in training."""
 
 LOOKS = 4
-NOBODY = 0.04
+NOBODY = 0.06
 """Share of recordings without speech, whose speed cannot be told: NaN."""
 
 Looks = NDArray[np.float16]

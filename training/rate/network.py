@@ -1,5 +1,7 @@
 """The network that `liveavatar.audio.rate` runs in numpy, in PyTorch."""
 
+from pathlib import Path
+
 import numpy as np
 import torch  # type: ignore[import-not-found, unused-ignore]
 from numpy.typing import NDArray
@@ -64,3 +66,14 @@ def weights(net: RateNet) -> dict[str, NDArray[np.float16]]:
             array = array.transpose(0, 2, 1).reshape(len(array), -1)
         found[name] = array.T.astype(np.float16)
     return found
+
+
+def restore(net: RateNet, path: Path) -> None:
+    """Put back what `weights` gave."""
+    state = net.state_dict()
+    with np.load(path, allow_pickle=False) as data:
+        for name, value in state.items():
+            array = data[name].astype(np.float32).T
+            if value.ndim == 3:
+                array = array.reshape(value.shape[0], value.shape[2], value.shape[1]).transpose(0, 2, 1)
+            value.copy_(torch.from_numpy(array.copy()))

@@ -11,7 +11,7 @@ import numpy as np
 import torch  # type: ignore[import-not-found, unused-ignore]
 from numpy.typing import NDArray
 from torch import Tensor  # type: ignore[import-not-found, unused-ignore]
-from training.rate.network import RateNet, targets, weights
+from training.rate.network import RateNet, restore, targets, weights
 
 BATCH = 32
 Data = tuple[NDArray[np.float16], NDArray[np.float32]]
@@ -27,25 +27,25 @@ def read(paths: list[Path]) -> Data:
 
 
 def batch(looks: NDArray[np.float16], random: np.random.Generator | None) -> tuple[Tensor, Tensor]:
-    """Looks [n, looks, STEPS, WIDTH] and which there are; in training one look, some or all of each."""
+    """Looks in a row [m, STEPS, WIDTH], and whose they are [n, looks]; in training one, some or all of each."""
     heard = ~np.isnan(looks[:, :, 0, 0])
     if random is not None:
         keep = random.integers(1, looks.shape[1] + 1, (len(looks), 1))
         heard &= random.random(heard.shape).argsort(1).argsort(1) < keep
         heard[~heard.any(1), 0] = True
-    return torch.from_numpy(np.nan_to_num(looks).astype(np.float32)), torch.from_numpy(heard)
+    return torch.from_numpy(looks[heard]).float(), torch.from_numpy(heard)
 
 
 def answer(net: RateNet, looks: Tensor, heard: Tensor) -> Tensor:
     """Logits of a batch."""
     said = torch.zeros(*heard.shape, net.look.out_features)
-    said[heard] = net.embed(looks[heard])
+    said[heard] = net.embed(looks)
     return net.weigh(said, heard.float())
 
 
 def jitter(looks: Tensor, random: np.random.Generator) -> Tensor:
     """Spectra a little louder, and tilted."""
-    gain = torch.from_numpy(random.normal(0, 0.15, (len(looks), 1, 1, 1)).astype(np.float32))
+    gain = torch.from_numpy(random.normal(0, 0.15, (len(looks), 1, 1)).astype(np.float32))
     return torch.cat([looks[..., :88] + gain, looks[..., 88:]], -1)
 
 
@@ -64,12 +64,9 @@ def score(net: RateNet, data: Data) -> str:
     return f"dev loss {loss:.3f}, off by {np.median(off):.3f} median, {np.mean(off > 0.15):.1%} beyond 0.15"
 
 
-def train(data: Data, dev: Data, epochs: int, seed: int) -> RateNet:
+def train(net: RateNet, data: Data, dev: Data, epochs: int, seed: int) -> None:
     """Adam with one cycle of the learning rate."""
-    torch.manual_seed(seed)
-    torch.set_num_threads(1)
     random = np.random.default_rng(seed)
-    net = RateNet()
     optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=0.02)
     steps = epochs * (len(data[0]) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2.5e-3, total_steps=steps, pct_start=0.2)
@@ -88,7 +85,6 @@ def train(data: Data, dev: Data, epochs: int, seed: int) -> RateNet:
             schedule.step()
             total += float(loss.detach())
         print(f"epoch {epoch + 1}: loss {total / len(order):.3f}, {score(net, dev)}", flush=True)
-    return net
 
 
 def main() -> None:
@@ -100,9 +96,15 @@ def main() -> None:
     parser.add_argument("--dev", type=Path, nargs="+", required=True)
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=14)
+    parser.add_argument("--start", type=Path, help="weights to go on from")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    net = train(read(options.data), read(options.dev), options.epochs, options.seed)
+    torch.manual_seed(options.seed)
+    torch.set_num_threads(1)
+    net = RateNet()
+    if options.start:
+        restore(net, options.start)
+    train(net, read(options.data), read(options.dev), options.epochs, options.seed)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, Any] = dict(weights(net))
     np.savez_compressed(options.out, **arrays)

@@ -27,7 +27,7 @@ LAGS, SHORTEST, LONGEST = 40, 16.0, 500.0
 """Lags in samples: 1000 Hz down to 32 Hz."""
 
 WIDTH = 2 * BANDS + LAGS
-FLOOR = 1e-10
+FLOOR = 1e-12
 SILENT = -60.0
 """dBFS: a look whose loud steps are quieter has nothing to say."""
 
