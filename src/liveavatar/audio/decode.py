@@ -37,6 +37,7 @@ RATES = range(1_000, 768_001)
 _MAX_FAILURES = 100  # times in a row the reader may fail before the rest is given up
 _MAX_PADDING = 4096  # samples a codec may pad a sound with at its end: two frames of the longest
 _FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "flt": 1.0, "dbl": 1.0}
+_OPTIONS = {"protocol_whitelist": "file", "max_size": "65536"}  # bytes of a packet of WAV: fewer cost less
 _PROTECTED = ("drms", "drmi", "enca", "encv", "aavd")
 _CONVERT = "convert it to WAV or MP3 with another program"
 
@@ -192,6 +193,8 @@ class AudioStream:
 
     def _floats(self, frame: AudioFrame) -> NDArray[np.float32]:
         samples = _as_float(frame)
+        if frame.format.name[:3] not in ("flt", "dbl"):
+            return samples
         bad = ~(np.abs(samples) <= MAX_AMPLITUDE)
         if not bad.any():
             return samples
@@ -252,7 +255,7 @@ def open_container(path: Path) -> InputContainer:
     """
     _check_file(path)
     try:
-        return av.open(f"file:{path}", "r", options={"protocol_whitelist": "file"}, metadata_errors="ignore")
+        return av.open(f"file:{path}", "r", options=dict(_OPTIONS), metadata_errors="ignore")
     except av.error.FFmpegError as error:
         raise AudioError(f"{path.name} is damaged, or not a sound file", _CONVERT) from error
 
@@ -305,5 +308,5 @@ def _as_float(frame: AudioFrame) -> NDArray[np.float32]:
     samples = array.T if frame.format.is_planar else array.reshape(frame.samples, -1)
     if kind == "u8":
         samples = samples.astype(np.float32) - 128
-    with np.errstate(over="ignore"):  # a double beyond float32 becomes inf, and is found as such
+    with np.errstate(over="ignore", invalid="ignore"):  # what is no float32 is found as such later
         return np.ascontiguousarray(samples * np.float32(1 / _FULL_SCALE[kind]), np.float32)

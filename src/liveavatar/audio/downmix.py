@@ -74,22 +74,27 @@ class Downmix:
 
     def _mix(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         left, right, middle = self._sides(samples)
-        sides = left + self._polarities(left, right).ravel() * right
+        polarities = self._polarities(left, right)
+        sides = left + (right if polarities is None else polarities.ravel() * right)
         return (sides + middle) * self._scale
 
-    def _polarities(self, left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Polarity of the right side for every sample, [steps, step]."""
+    def _polarities(
+        self, left: NDArray[np.float32], right: NDArray[np.float32]
+    ) -> NDArray[np.float32] | None:
+        """Polarity of the right side for every sample, [steps, step]; None when it is 1 throughout."""
         signs = self._decide(left.reshape(-1, self._step), right.reshape(-1, self._step))
         self.steps += len(signs)
         self.turned += int((signs < 0).sum())
         before = np.concatenate([[self._polarity or signs[0]], signs[:-1]]).astype(np.float32)[:, None]
         self._polarity = signs[-1]
+        if (before > 0).all() and signs[-1] > 0:
+            return None
         fade = np.arange(1, self._step + 1, dtype=np.float32) / np.float32(self._step)
         return before + (signs[:, None] - before) * fade
 
     def _decide(self, left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
         """Polarity of the right side at the end of each step, [steps]."""
-        a, b = left[:, ::4].astype(np.float64), right[:, ::4].astype(np.float64)  # a quarter tells as much
+        a, b = left[:, ::8].astype(np.float64), right[:, ::8].astype(np.float64)  # an eighth tells as much
         energies = np.stack([(a * a).sum(axis=1), (b * b).sum(axis=1), (a * b).sum(axis=1)], axis=1)
         energies = np.concatenate([self._past, energies])
         self._past = energies[len(energies) - _WINDOW + 1 :]
@@ -105,12 +110,13 @@ class Downmix:
 
     def _sum(self, samples: NDArray[np.float32], weights: dict[str, np.float32]) -> NDArray[np.float32]:
         """Weighted sum of channels, one after another: a matrix product would round differently by length."""
-        total = np.zeros(len(samples), np.float32)
+        total: NDArray[np.float32] | None = None
         for index, name in enumerate(self._layout):
             weight = weights.get(name, np.float32(0))
             if weight:
-                total += weight * samples[:, index]
-        return total
+                part = weight * samples[:, index]
+                total = part if total is None else np.add(total, part, out=total)
+        return np.zeros(len(samples), np.float32) if total is None else total
 
 
 def _hold(values: NDArray[np.float32], before: np.float32) -> NDArray[np.float32]:
