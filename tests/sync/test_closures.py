@@ -10,8 +10,11 @@ from liveavatar.sync.closures import (
     heard_closures,
     shut_below,
     shut_in_silence,
+    spoken_closures,
 )
+from liveavatar.sync.hearing import listen, sound_of
 from liveavatar.sync.looking import Seen
+from sync.conftest import ASSETS
 
 
 def lips(shut: list[tuple[float, float]], seconds: float = 10, fps: float = 25) -> Seen:
@@ -77,3 +80,19 @@ def test_silence_is_judged_away_from_speech() -> None:
 
 def test_the_extra_is_found_when_it_is_there() -> None:
     assert has_pocketsphinx() == (importlib.util.find_spec("pocketsphinx") is not None)
+
+
+def test_pocketsphinx_hears_closures_where_they_are() -> None:
+    """In the demo's English, closures that both hear lie within a tenth of a second of each other."""
+    pytest.importorskip("pocketsphinx")
+    path = ASSETS / "demo_en.ogg"
+    spoken = spoken_closures(sound_of(path), 1.0)
+    heard = heard_closures(listen(path).closure, 1.0)
+    gaps = [min(abs(one.start + one.end - other.start - other.end) / 2 for other in heard) for one in spoken]
+    assert len(spoken) >= 3
+    assert np.median(gaps) < 0.1
+
+
+def test_silence_has_no_closures() -> None:
+    pytest.importorskip("pocketsphinx")
+    assert spoken_closures([np.zeros(0, np.float32), np.zeros(16_000, np.float32)], 0.0) == []

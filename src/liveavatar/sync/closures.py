@@ -82,13 +82,13 @@ def spoken_closures(sound: Iterable[Samples], start: float) -> list[Closure]:
     model = Path(get_model_path("en-us")) / "en-us-phone.lm.bin"
     decoder = Decoder(allphone=str(model), lm=None, beam=1e-20, pbeam=1e-20, lw=2.0)
     decoder.start_utt()
-    for samples in sound:
+    for samples in (piece for piece in sound if len(piece)):
         pcm = np.round(np.clip(samples, -1, 1) * 32767).astype("<i2")
         decoder.process_raw(pcm.tobytes(), False, False)
     decoder.end_utt()
     return [
         Closure(start=start + part.start_frame / 100, end=start + (part.end_frame + 1) / 100)
-        for part in decoder.seg()
+        for part in decoder.seg() or ()
         if part.word in BILABIALS and (part.end_frame + 1 - part.start_frame) / 100 <= _LONGEST
     ]
 
