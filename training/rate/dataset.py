@@ -65,7 +65,9 @@ def looks_at(sound: NDArray[np.float32]) -> Looks:
     return np.array([piece for piece in pieces if piece is not None], np.float16).reshape(-1, STEPS, WIDTH)
 
 
-def make(voices: list[Voice], count: int, seed: int) -> tuple[Looks, NDArray[np.float32]]:
+def make(
+    voices: list[Voice], count: int, seed: int, only_right: bool = False
+) -> tuple[Looks, NDArray[np.float32]]:
     """Looks [count, LOOKS, STEPS, WIDTH], those missing all NaN, and logarithms of speed [count]."""
     random = np.random.default_rng(seed)
     studio, by_kind = Studio(random=random, voices=voices), group(voices)
@@ -73,10 +75,10 @@ def make(voices: list[Voice], count: int, seed: int) -> tuple[Looks, NDArray[np.
     speeds = np.empty(count, np.float32)
     for index in range(count):
         seconds = LOOK / SAMPLE_RATE * LOOKS if random.random() < 0.85 else float(random.uniform(1.5, 4.0))
-        if random.random() < NOBODY:
+        if not only_right and random.random() < NOBODY:
             sound, speeds[index] = silence_or_music(random, int(seconds * SAMPLE_RATE)), np.nan
         else:
-            speed = draw_speed(random)
+            speed = 1.0 if only_right else draw_speed(random)
             sound, speeds[index] = studio.record(draw_voice(random, by_kind), seconds, speed), np.log(speed)
         found = looks_at(sound)[:LOOKS]
         looks[index, : len(found)] = found
@@ -93,8 +95,11 @@ def main() -> None:
     parser.add_argument("--split", default="train")
     parser.add_argument("--recordings", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--right", action="store_true", help="nothing but right rates, for the threshold")
     options = parser.parse_args()
-    looks, speeds = make(load_voices(options.voices, options.split), options.recordings, options.seed)
+    looks, speeds = make(
+        load_voices(options.voices, options.split), options.recordings, options.seed, options.right
+    )
     np.savez(options.out, looks=looks, speeds=speeds)
 
 

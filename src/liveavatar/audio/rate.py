@@ -31,7 +31,7 @@ SPEEDS = np.linspace(-2.0, 2.0, 81)
 NEAR = 0.1
 """Logarithm of speed within which two rates cannot be told apart by ear: 44.1 and 48 kHz are 0.085 apart."""
 
-SUSPECT = 1.0
+SUSPECT = 0.3
 """Logarithm of the odds from which a rate counts as wrong: 1 % of right ones do. See benchmarks/rate_detection.md."""
 
 SURE = 2.5
