@@ -2,8 +2,10 @@
 
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -12,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from liveavatar.audio.front_end import Policy, read_speech
+from liveavatar.audio.prepare import write
 from liveavatar.audio.quality import AudioReport
 from liveavatar.audio.summary import tag
 from liveavatar.engine import Actor, Session
@@ -81,7 +84,7 @@ def render(
     started = time.perf_counter()
     first_frame = 0.0
     tags = TAGS | {"audio_report": tag(report)}
-    with VideoWriter(output, fps, actor.size, sound=audio, metadata=tags) as writer:
+    with right_sound(report) as own, VideoWriter(output, fps, actor.size, sound=own, metadata=tags) as writer:
         for frame in speak(actor.session(fps, seed), sound):
             if frame.pts == 0:
                 first_frame = time.perf_counter() - started
@@ -97,6 +100,16 @@ def render(
         peak_memory=peak_memory(),
         audio=report,
     )
+
+
+@contextmanager
+def right_sound(report: AudioReport) -> Iterator[Path]:
+    """The recording for the video: itself, but where its header tells a wrong rate, one that plays on time."""
+    if report.info.rate == report.info.declared:
+        yield report.path
+        return
+    with tempfile.TemporaryDirectory(prefix="liveavatar-") as folder:
+        yield write(report, Path(folder) / "sound.wav").output
 
 
 def speak(session: Session, sound: Iterable[Samples]) -> Iterator[VideoFrame]:

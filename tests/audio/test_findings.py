@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from audio.sounds import encode, stamped, write_wav
 from audio.test_background import in_room
 from audio.test_texture import applause, chords
-from liveavatar.audio.front_end import check
+from liveavatar.audio.front_end import check, check_and_correct, read_speech
 from liveavatar.audio.prepare import Options, prepare
 from liveavatar.audio.quality import AudioReport
 from liveavatar.audio.resample import Resampler
 from liveavatar.audio.summary import as_object, tag
+from liveavatar.errors import AudioError
 from liveavatar.frames import Samples
 from liveavatar.report import LEVELS, Finding, worst
 
@@ -173,3 +174,23 @@ def test_a_report_is_plain_values(tmp_path: Path, speech: Samples) -> None:
     assert values["channels"] == 2
     assert str(tmp_path) not in tag(report)
     assert "\n" not in tag(report)
+
+
+def test_a_wrong_rate_is_told_with_its_command_and_mended(tmp_path: Path, speech: Samples) -> None:
+    path = write_wav(tmp_path / "a.wav", resampled(speech, 16_000, 8_000)[:, None], 16_000)
+    finding = named(check(path), "true-rate")
+    assert finding.level == "bad"
+    assert "it declares 16000 Hz, but voices sound as if taken at 8000" in finding.sentence
+    assert finding.remedy.endswith("-o prepared --true-rate 8000")
+    corrected = check_and_correct(path)
+    assert corrected.speech_samples == len(speech)
+    assert "it is read at 8000 Hz, though it declares 16000 Hz" in corrected.mended
+    assert check_and_correct(path, "as-is").info.rate == 16_000
+    with pytest.raises(AudioError, match="voices sound as if taken at 8000"):
+        read_speech(path, "strict")
+
+
+@pytest.mark.parametrize("sound", [chords(6), applause(6)])
+def test_what_is_no_voice_says_nothing_of_the_rate(tmp_path: Path, sound: Samples) -> None:
+    report = check(write_wav(tmp_path / "a.wav", sound[:, None], 16_000))
+    assert named(report, "true-rate").level == "ok"

@@ -27,6 +27,7 @@ _TELLING = 5.0  # seconds of sound that it takes to tell a room
 _IDLE = 20.0  # seconds of silence in which a face seems stuck
 _BROAD = 7_000.0  # Hz an engine's 16 kHz should be filled up to
 _NARROW_RATES = {4_050: 8_000, 5_600: 11_025, 6_100: 12_000}  # Hz an edge lies under: the rate it comes from
+_LIKELY = 0.7  # confidence from which a wrong rate is not only sure, but the right one is known too
 _RERECORD = "record it again at a lower level"
 _ONE_PIECE = "record it in one piece"
 
@@ -57,6 +58,7 @@ def _data(report: AudioReport) -> Iterator[Finding]:
     if info.tracks > 1:
         yield _warn("tracks", f"it has {info.tracks} sound tracks; the main one is used", prepare(report))
     yield _rate(report)
+    yield _true_rate(report)
     yield _band(report)
 
 
@@ -82,6 +84,20 @@ def _rate(report: AudioReport) -> Finding:
     if info.rate != info.declared:
         return _ok("rate", f"it is taken for {info.rate} Hz, though it declares {info.declared} Hz")
     return _ok("rate", f"{info.rate} Hz is enough" if info.rate > SAMPLE_RATE else "16000 Hz is right")
+
+
+def _true_rate(report: AudioReport) -> Finding:
+    guess = report.guess
+    if report.speech_if is None or max(report.speech_if, report.speech) < _SPOKEN:
+        return _ok("true-rate", f"nothing in the voices speaks against {guess.declared} Hz")
+    others = "".join(f" or {rate}" for rate in guess.also)
+    text = (
+        f"it declares {guess.declared} Hz, but voices sound as if taken at {guess.likely}{others} Hz "
+        f"({guess.confidence:.0%} likely)"
+    )
+    remedy = prepare(report, "--true-rate", str(guess.likely))
+    sure = guess.sure and guess.confidence >= _LIKELY
+    return (_bad if sure else _warn)("true-rate", text, remedy)
 
 
 def _band(report: AudioReport) -> Finding:

@@ -16,7 +16,7 @@ from liveavatar.audio.level import LiveLevel, fixed_gain
 from liveavatar.audio.live_resample import live_resampler
 from liveavatar.audio.mending import left, mended
 from liveavatar.audio.mix import SpeechMix
-from liveavatar.audio.quality import AudioReport, measure
+from liveavatar.audio.quality import AudioReport, measure, speech_share
 from liveavatar.audio.splice import Splicer
 from liveavatar.errors import AudioError
 from liveavatar.frames import Samples
@@ -33,13 +33,13 @@ def read_speech(
     """The sound of a file as 16 kHz mono chunks, after a first pass that measures it.
 
     n samples at R Hz give exactly `round(n·16000/R)`, at least one. With "fix", `report.mended` says what
-    is mended: level, offset, damaged samples. Whatever the policy, gaps keep their time and channels of
-    opposite polarity do not cancel. `true_rate` overrules the rate that the file declares.
+    is mended: level, offset, damaged samples, a wrong rate where it is sure. Whatever the policy, gaps keep
+    their time and channels of opposite polarity do not cancel. `true_rate` overrules the rate that the file declares.
 
     Raises:
         AudioError: the file cannot be read, or it needs mending and the policy is "strict".
     """
-    report = check(path, policy, true_rate)
+    report = check_and_correct(path, policy, true_rate)
     if policy == "strict":
         refuse(report, "--audio-policy fix")
     return report, speech_of(report, policy)
@@ -62,12 +62,26 @@ def check(path: str | Path, policy: Policy = "fix", true_rate: int | None = None
     Raises:
         AudioError: the file cannot be read; unless `policy` is "fix", also when samples are not numbers.
     """
-    report = measure(path, mend=policy == "fix", true_rate=true_rate)
+    report = measure(path, policy == "fix", true_rate)
+    if true_rate is None and report.guess.likely != report.guess.declared:
+        speech_if = speech_share(report.path, policy == "fix", report.guess.likely)
+        report = replace(report, speech_if=speech_if)
     findings = sorted(find(report), key=lambda finding: -LEVELS.index(finding.level))
     report = replace(report, findings=tuple(findings))
     if policy == "fix":
         return replace(report, mended=tuple(mended(report)), left=tuple(left(report)))
     return replace(report, left=tuple(finding for finding in findings if finding.level != "ok"))
+
+
+def check_and_correct(path: str | Path, policy: Policy = "fix", true_rate: int | None = None) -> AudioReport:
+    """As `check`; with "fix", a file whose voices surely tell another rate than it declares is taken for that.
+
+    Raises:
+        AudioError: as `check`.
+    """
+    report = check(path, policy, true_rate)
+    wrong = any(finding.name == "true-rate" and finding.level == "bad" for finding in report.findings)
+    return check(path, policy, report.guess.likely) if wrong and policy == "fix" and not true_rate else report
 
 
 def speech_of(report: AudioReport, policy: Policy) -> Iterator[Samples]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liveavatar.audio.denoise import Denoiser
-from liveavatar.audio.front_end import check, speech_of
+from liveavatar.audio.front_end import check_and_correct, speech_of
 from liveavatar.audio.quality import AudioReport
 from liveavatar.audio.wav import write_wav
 from liveavatar.errors import OutputError
@@ -41,7 +41,7 @@ def prepare(source: Path, output: Path, options: Options) -> Prepared:
     if output.exists() and output.samefile(source):
         raise OutputError(f"{output} is the recording itself", "choose another folder")
     denoiser = Denoiser() if options.denoise else None
-    report = check(source, "fix", options.true_rate)
+    report = check_and_correct(source, "fix", options.true_rate)
     return write(report, output, denoiser)
 
 

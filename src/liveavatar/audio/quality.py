@@ -16,6 +16,7 @@ from liveavatar.audio.level import Level
 from liveavatar.audio.loudness import Loudness
 from liveavatar.audio.mix import SpeechMix
 from liveavatar.audio.peak import TruePeak
+from liveavatar.audio.rate import RateDetector, RateGuess
 from liveavatar.audio.texture import Texture, TextureMeter
 from liveavatar.audio.vad import SPEECH, VoiceActivity
 from liveavatar.frames import Samples
@@ -47,6 +48,8 @@ class AudioReport:
         texture: what it sounds like beside speech; None for silence.
         dropouts: how often sound breaks off to nothing and comes back at once, all channels.
         dropped: seconds that this lasts.
+        guess: what the voices say of the rate.
+        speech_if: share of time with speech, were that guess right; None where it agrees with the file.
         findings: what to say, the graver first.
         mended: one line for each thing that reading by the policy mends.
         left: findings that it does not mend.
@@ -68,6 +71,8 @@ class AudioReport:
     texture: Texture | None
     dropouts: int
     dropped: float
+    guess: RateGuess
+    speech_if: float | None = None
     findings: tuple[Finding, ...] = ()
     mended: tuple[str, ...] = ()
     left: tuple[Finding, ...] = ()
@@ -150,6 +155,7 @@ class Measurement:
         self._mono = LevelMeter(SAMPLE_RATE, ("FC",))
         self._speech = SpeechShare()
         self._background = BackgroundMeter()
+        self._guess = RateDetector(info.rate)
         self._band = Bandwidth(info.rate, channels)
         self._dropouts = [Dropouts(info.rate) for _ in range(channels)]
         self._clipped = 0
@@ -187,6 +193,7 @@ class Measurement:
             background=self._background.finish(),
             texture=texture,
             dropouts=sum(dropouts.count for dropouts in self._dropouts),
+            guess=self._guess.finish(),
             dropped=max(dropouts.samples for dropouts in self._dropouts) / info.rate,
         )
 
@@ -194,6 +201,25 @@ class Measurement:
         self._mono.push(mono[None])
         self._speech.push(mono)
         self._background.push(mono)
+        self._guess.push(mono)
+
+
+def speech_share(path: Path, mend: bool, true_rate: int) -> float:
+    """Share of speech in the beginning of a recording, 0…1, were its samples taken at `true_rate`.
+
+    Raises:
+        AudioError: as `open_audio`.
+    """
+    share, left = SpeechShare(), _LISTEN
+    with open_audio(path, mend, true_rate) as stream:
+        mix = SpeechMix(stream.info.rate, stream.info.layout)
+        for chunk in stream:
+            mono = mix.push(chunk.samples)[:left]
+            share.push(mono)
+            left -= len(mono)
+            if not left:
+                break
+    return share.finish()[0]
 
 
 def measure(path: str | Path, mend: bool, true_rate: int | None = None) -> AudioReport:

@@ -25,8 +25,8 @@ MAX_OVERLAP = Fraction(1, 4)
 MAX_GAP = Fraction(10)
 """Seconds; a longer gap is believed only when the container's own duration has room for it…"""
 
-MAX_BELIEVED_GAP = Fraction(3600)
-"""…and it is no longer than this."""
+MAX_BELIEVED_GAP = Fraction(600)
+"""…and all gaps together are no longer than this: a damaged stamp is no reason for hours of silence."""
 
 _SILENCE = 1 << 16  # samples of silence made at a time
 
@@ -126,7 +126,8 @@ class Splicer:
         ahead = time - self._zero - self.now
         if abs(ahead) <= self._tolerance:
             return 0
-        longest = MAX_BELIEVED_GAP if time - self._zero <= self._promised else MAX_GAP
+        room = time - self._zero <= self._promised
+        longest = MAX_BELIEVED_GAP - self.repairs.silence if room else MAX_GAP
         if not -MAX_OVERLAP <= ahead <= longest:
             self._zero = time - self.now
             self.repairs.jumps += 1

@@ -21,6 +21,8 @@ def as_object(report: AudioReport) -> dict[str, Any]:
         "codec": info.codec,
         "rate": info.rate,
         "declared_rate": info.declared,
+        "likely_rate": report.guess.likely,
+        "likely_rate_confidence": _number(report.guess.confidence),
         "channels": info.channels,
         "layout": list(info.layout),
         "tracks": info.tracks,

@@ -21,6 +21,7 @@ from rich.text import Text
 from liveavatar.audio import batch, cluster, denoise, guard, workers
 from liveavatar.audio.batch import Outcome
 from liveavatar.audio.front_end import check as examine_file
+from liveavatar.audio.front_end import check_and_correct
 from liveavatar.audio.plot import draw
 from liveavatar.audio.prepare import Options
 from liveavatar.audio.quality import AudioReport
@@ -134,7 +135,7 @@ def guard_command(
     Exit code: that of the program; 2 when the recording cannot be read, or is refused.
     """
     with stage(f"listening to {escape(str(file))}"):
-        report = examine_file(file, "fix", true_rate)
+        report = (examine_file if strict else check_and_correct)(file, "fix", true_rate)
     if strict:
         guard.demand_ready(report, "no --strict")
     tell(report)

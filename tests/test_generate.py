@@ -1,0 +1,85 @@
+"""What a video says of its sound, and that a wrong header leaves picture and sound together."""
+
+import json
+from collections.abc import Iterator
+from fractions import Fraction
+from importlib.resources import files
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from audio.sounds import write_wav
+from liveavatar.audio.decode import open_audio
+from liveavatar.audio.resample import Resampler
+from liveavatar.frames import Samples, VideoFrame
+from liveavatar.generate import Result, render
+
+
+class GreySession:
+    """A grey frame for each 640 samples."""
+
+    lookahead = 0
+
+    def __init__(self) -> None:
+        self._samples, self._made = 0, 0
+
+    def push(self, samples: Samples) -> None:
+        self._samples += len(samples)
+
+    def flush(self) -> None:
+        self._samples += -self._samples % 640
+
+    def interrupt(self) -> None:
+        self._samples = 640 * self._made
+
+    def frames(self) -> Iterator[VideoFrame]:
+        while 640 * (self._made + 1) <= self._samples:
+            yield VideoFrame(rgb=np.full((16, 16, 3), 128, np.uint8), pts=self._made, fps=Fraction(25))
+            self._made += 1
+
+
+class GreyActor:
+    """Makes them."""
+
+    size = (16, 16)
+
+    def session(self, fps: Fraction, seed: int) -> GreySession:
+        return GreySession()
+
+
+@pytest.fixture(scope="module")
+def voice() -> Samples:
+    """Speech at 8 kHz."""
+    with open_audio(Path(str(files("liveavatar") / "assets" / "demo_en.ogg"))) as stream:
+        sound = np.concatenate([chunk.samples[:, 0] for chunk in stream])
+    return Resampler(48_000, 8_000).resample_chunk(sound, last=True)[: 6 * 8_000]
+
+
+def made(audio: Path) -> Result:
+    return render(GreyActor(), audio, audio.with_suffix(".mp4"), fps=Fraction(25), seed=0, policy="fix")
+
+
+def sound_seconds(video: Path) -> float:
+    with open_audio(video) as stream:
+        return sum(len(chunk.samples) for chunk in stream) / stream.info.rate
+
+
+def test_the_video_says_what_its_sound_was_like(voice: Samples, tmp_path: Path) -> None:
+    result = made(write_wav(tmp_path / "a.wav", 0.1 * voice[:, None], 8_000))
+    with av.open(str(result.output)) as file:
+        told = json.loads(file.metadata["audio_report"])
+    assert told["rate"] == 8_000
+    assert [finding["name"] for finding in told["findings"]] == ["rate", "level"]
+    assert told["mended"][0].startswith("the level is raised by")
+    assert str(tmp_path) not in json.dumps(told)
+
+
+def test_a_wrong_header_leaves_picture_and_sound_together(voice: Samples, tmp_path: Path) -> None:
+    right, wrong = (
+        made(write_wav(tmp_path / f"{rate}.wav", voice[:, None], rate)) for rate in (8_000, 16_000)
+    )
+    assert right.frames == wrong.frames == 150
+    assert "it is read at 8000 Hz, though it declares 16000 Hz" in wrong.audio.mended
+    assert sound_seconds(wrong.output) == pytest.approx(sound_seconds(right.output), abs=0.01)
