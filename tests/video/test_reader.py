@@ -64,6 +64,13 @@ def test_a_part_has_the_pictures_of_the_whole(tmp_path: Path) -> None:
     assert all(np.array_equal(part[time], whole[time]) for time in part)
 
 
+def test_parts_follow_each_other_in_one_reader(tmp_path: Path) -> None:
+    with open_video(write(tmp_path / "a.mp4")) as video:
+        for start in (Fraction(0), Fraction(36, 25), Fraction(12, 25), Fraction(40, 25)):
+            times = [shown.time for shown in video.between(start, start + Fraction(2, 5))]
+            assert times == [start + Fraction(k, 25) for k in range(10)]
+
+
 def test_knows_when_the_sound_begins(tmp_path: Path) -> None:
     wav = write_wav(tmp_path / "a.wav", pulse(48_000, 2.0), 48_000)
     assert sound_start(write(tmp_path / "a.mp4", sound=wav)) == 0

@@ -61,8 +61,9 @@ def look(video: VideoReader, tell: Callable[[float], None] = lambda _seconds: No
             tell(last)
     frame = float(np.median(durations)) if durations else 0.04
     starts = np.array(times)
-    middles = starts + np.minimum(np.diff(starts, append=starts[-1:] + frame), 2 * frame) / 2
-    return Seen(times=middles, openings=np.array(openings), frame=frame)
+    shown_for = np.diff(starts, append=starts[-1:] + frame)
+    shown_for[shown_for > _GAP] = frame  # the last of a stretch
+    return Seen(times=starts + shown_for / 2, openings=np.array(openings), frame=frame)
 
 
 def spans(duration: Fraction | None) -> list[Span]:
