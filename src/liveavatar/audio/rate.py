@@ -31,11 +31,12 @@ SPEEDS = np.linspace(-2.0, 2.0, 81)
 NEAR = 0.1
 """Logarithm of speed within which two rates cannot be told apart by ear: 44.1 and 48 kHz are 0.085 apart."""
 
-SUSPECT = 0.3
-"""Logarithm of the odds from which a rate counts as wrong: 1 % of right ones do. See benchmarks/rate_detection.md."""
+SUSPECT = 0.5
+"""Logarithm of the odds from which a rate counts as wrong. One right rate in a hundred comes as far: see
+training/rate/calibrate.py and benchmarks/rate_detection.md."""
 
-SURE = 2.5
-"""Logarithm of the odds from which it is mended without asking."""
+SURE, CERTAIN = 2.5, 0.4
+"""Logarithm of the odds, and confidence, from which it can be mended without asking."""
 
 TINY = 1e-9
 
@@ -82,12 +83,14 @@ class RateDetector:
 
     def push(self, samples: Samples) -> None:
         """Hear the next float32 [n] at 16 kHz, made under the declared rate."""
-        if self._looks >= MOST_LOOKS:
-            return
-        self._waiting = np.concatenate([self._waiting, samples])
-        while len(self._waiting) >= LOOK and self._looks < MOST_LOOKS:
-            self._hear(self._waiting[:LOOK])
-            self._waiting = self._waiting[LOOK:].copy()
+        start = 0
+        while start < len(samples) and self._looks < MOST_LOOKS:
+            end = start + LOOK - len(self._waiting)
+            self._waiting = np.concatenate([self._waiting, samples[start:end]])
+            start = end
+            if len(self._waiting) == LOOK:
+                self._hear(self._waiting)
+                self._waiting = np.empty(0, np.float32)
 
     def finish(self) -> RateGuess:
         """The verdict on what was heard; then ready for another recording."""
@@ -125,7 +128,7 @@ def judge(speeds: Row | None, declared: int) -> RateGuess:
         likely=likely,
         ratio=likely / declared,
         confidence=share,
-        sure=odds >= SURE,
+        sure=odds >= SURE and share >= CERTAIN,
         also=tuple(rate for rate in close if rate != likely),
     )
 
