@@ -10,7 +10,6 @@ is measured on mono 44.1 kHz float files. Writes `benchmarks/results/resampling.
 import argparse
 import importlib.util
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -65,6 +64,13 @@ y = torchaudio.functional.resample(x, rate, 16000, lowpass_filter_width=64, roll
                                    resampling_method="sinc_interp_kaiser", beta=14.769656459379492)
 soundfile.write(sys.argv[2], y.numpy(), 16000, "PCM_16")
 """
+LAUNCH = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:], stderr=subprocess.DEVNULL).returncode
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss, code)
+"""
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 SPLIT = "aresample=16000:resampler=%s"
 
 
@@ -152,10 +158,13 @@ def convert(peer: Peer, samples: Signal, folder: Path) -> Signal:
 
 def run(peer: Peer, source: Path, target: Path) -> "subprocess.CompletedProcess[bytes]":
     """Run a program on one core."""
-    core = min(os.sched_getaffinity(0))
-    limits = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    command = ["taskset", "-c", str(core), *peer.command(str(source), str(target))]
-    return subprocess.run(command, check=False, env=os.environ | limits, stderr=subprocess.DEVNULL)
+    command = command_of(peer, source, target)
+    return subprocess.run(command, check=False, env=os.environ | ONE_THREAD, stderr=subprocess.DEVNULL)
+
+
+def command_of(peer: Peer, source: Path, target: Path) -> list[str]:
+    """The whole command, on one core."""
+    return ["taskset", "-c", str(min(os.sched_getaffinity(0))), *peer.command(str(source), str(target))]
 
 
 def tone(pitch: float, level: float, seconds: float = 2.0) -> Signal:
@@ -224,22 +233,15 @@ def speed(peer: Peer, source: Path, folder: Path, seconds: float) -> dict[str, s
     """CPU seconds (best of three), times real time, and peak memory of one program."""
     times, memory = [], 0
     for _ in range(3):
-        reader, writer = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.close(reader)
-            done = run(peer, source, folder / "speed.wav")
-            used = resource.getrusage(resource.RUSAGE_CHILDREN)
-            os.write(writer, f"{used.ru_utime + used.ru_stime} {used.ru_maxrss} {done.returncode}".encode())
-            os._exit(0)
-        os.close(writer)
-        os.waitpid(child, 0)
-        used_cpu, used_memory, code = os.read(reader, 100).split()
-        os.close(reader)
+        command = [sys.executable, "-S", "-c", LAUNCH, *command_of(peer, source, folder / "speed.wav")]
+        told = subprocess.run(
+            command, check=True, capture_output=True, text=True, env=os.environ | ONE_THREAD
+        )
+        cpu, kilobytes, code = told.stdout.split()[-3:]
         if int(code):
             return {"failed": "fails on this machine"}
-        times.append(float(used_cpu))
-        memory = max(memory, int(used_memory))
+        times.append(float(cpu))
+        memory = max(memory, int(kilobytes))
     best = min(times)
     return {
         "CPU": f"{best:.2f} s",
