@@ -28,7 +28,7 @@ RESULT = Path(__file__).with_suffix(".md")
 PAIRS = ((8_000, 16_000), (11_025, 16_000), (16_000, 22_050), (16_000, 24_000), (16_000, 44_100), (16_000, 48_000),
          (44_100, 48_000))  # fmt: skip
 GROSS = 1.3
-LOOKS = {"5 s": 1, "15 s": 4, "60 s": 15}
+LOOKS = {"4 s": 1, "16 s": 4, "60 s": 15}
 RUNNING = ("real", "neural", "diphone", "formant")
 """Kinds of voices that say sentences; "words" are letters and words for children, one by one."""
 
@@ -63,7 +63,7 @@ class Heard:
 
     def guess(self, duration: str) -> RateGuess:
         """What is reported."""
-        return judge(self.speeds[duration], self.declared)
+        return judge(self.speeds[duration], self.declared, LOOKS[duration])
 
 
 def recordings(voice: Voice, others: list[Voice], seed: int) -> Iterator[Recording]:
@@ -166,7 +166,7 @@ def without_speech(random: np.random.Generator) -> str:
     found = []
     for _ in range(40):
         speeds = listen(looks_at(chords(random, 4 * LOOK, float(np.exp(random.uniform(-1, 1))))))
-        found.append(judge(speeds["15 s"], 16_000).likely != 16_000)
+        found.append(judge(speeds["16 s"], 16_000, 4).likely != 16_000)
     return share(found)
 
 
@@ -180,6 +180,18 @@ def speed() -> str:
     return f"{60 / (time.process_time() - clock):.0f}x"
 
 
+NOTES = (
+    "## Where it fails",
+    "",
+    "- Ratios of 1.3 to 1.5 are where people differ most: a rate a third too high (22.05 declared, 16 true) makes a slow",
+    "  deep voice into a quick light one, and is missed oftenest. Every ratio of 2 or more is found.",
+    "- 44.1 and 48 kHz, 22.05 and 24, 11.025 and 12 are within what people differ by: found wrong, they are named",
+    "  together; taken for each other, they are not found at all.",
+    "- Four seconds say less than sixteen; isolated letters and words say less than sentences.",
+    "- The speakers are few: eight people, three festival voices cut from people's recordings, five neural voices. One",
+    "  per cent is three recordings of 320, and the limits of that are wide.",
+    "- Children, whispering, singing and shouting are not among the test voices. Music here is synthetic.",
+)
 HEADER = (
     "| voices | heard | right doubted | … and sure | wrong (1.3 or more) found | … and sure | true rate named |",
     "| --- | --- | --- | --- | --- | --- | --- |",
@@ -200,7 +212,7 @@ def report(heard: list[Heard], machine: str, random: np.random.Generator) -> str
     ]
     lines += ["words, none of them heard in training. Ratio is true by declared rate.", ""]
     lines += ["## Found and doubted", "", *HEADER]
-    for kind in RUNNING:
+    for kind in sorted({h.kind for h in running}):
         lines += by_duration([h for h in heard if h.kind == kind], kind)
     lines += by_duration(running, "all sentences") + by_duration(words, "words")
     lines += by_duration([h for h in running if h.clean], "sentences, as recorded")
@@ -208,7 +220,7 @@ def report(heard: list[Heard], machine: str, random: np.random.Generator) -> str
     lines += ["", f"Music without speech, called wrong: {without_speech(random)}.", ""]
     lines += ["## At a fixed share of false alarms, sentences", "", *curve(running), ""]
     lines += ["## Confusion, sentences, 60 s", "", *by_pair(running, "60 s"), ""]
-    lines += ["## Confusion, sentences, 15 s", "", *by_pair(running, "15 s"), ""]
+    lines += ["## Confusion, sentences, 16 s", "", *by_pair(running, "16 s"), ""]
     lines += [
         "## By voice, 60 s",
         "",
@@ -221,7 +233,7 @@ def report(heard: list[Heard], machine: str, random: np.random.Generator) -> str
         lines.append(
             f"| {name} | {doubted} | {share(h.guess('60 s').likely != h.declared for h in own if gross(h))} |"
         )
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *NOTES]) + "\n"
 
 
 def main() -> None:

@@ -121,7 +121,7 @@ def test_what_follows_two_minutes_is_not_kept() -> None:
 
 
 def test_neighbouring_rates_are_named_together() -> None:
-    guess = judge(peak(16_000 / 44_100), DECLARED)
+    guess = judge(peak(16_000 / 44_100), DECLARED, 4)
     assert (guess.likely, guess.also) == (44_100, (48_000,))
     assert guess.sure
     assert guess.ratio == 44_100 / DECLARED
@@ -129,12 +129,19 @@ def test_neighbouring_rates_are_named_together() -> None:
 
 def test_a_rate_nobody_records_at_is_not_proposed() -> None:
     for speed in (0.4, 0.7, 1.4, 2.5):
-        assert judge(peak(speed), DECLARED).likely in RATES
-    assert judge(peak(0.4), 96_000).likely == 96_000, "nothing is recorded at 240 kHz"
+        assert judge(peak(speed), DECLARED, 4).likely in RATES
+    assert judge(peak(0.4), 96_000, 4).likely == 96_000, "nothing is recorded at 240 kHz"
 
 
 def test_the_close_pair_is_left_alone() -> None:
-    assert judge(peak(44_100 / 48_000), 44_100).likely == 44_100
+    assert judge(peak(44_100 / 48_000), 44_100, 4).likely == 44_100
+
+
+def test_one_look_must_say_more_than_many() -> None:
+    speeds = np.asarray(0.2 * peak(1.0) + 0.8 * peak(1.45), np.float32)
+    assert 0.8 < log_odds(speeds, DECLARED) < 1.8
+    assert judge(speeds, DECLARED, 1).likely == DECLARED
+    assert judge(speeds, DECLARED, 15).likely == 11_025
 
 
 def test_odds_rise_with_the_mistake() -> None:

@@ -1,6 +1,6 @@
 """What the shipped network says of right rates on the dev voices: the thresholds SUSPECT and SURE of audio/rate.py.
 
-python -m training.rate.calibrate RIGHT.npz
+python -m training.rate.calibrate DEV.npz RIGHT.npz
 """
 
 import argparse
@@ -27,11 +27,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("right", type=Path, nargs="+", help="made with --right")
-    looks, _ = read(parser.parse_args().right)
-    found = [odds(recording) for recording in looks]
-    for share in SHARES:
-        print(f"{share:.1%} of {len(found)} lie above {np.quantile(found, 1 - share):.2f}")
+    parser.add_argument("data", type=Path, nargs="+", help="made with --right, or what else of it is right")
+    looks, speeds = read(parser.parse_args().data)
+    right = looks[np.abs(speeds) < 1e-6]
+    for count in (1, 2, 4):
+        found = [odds(recording[:count]) for recording in right]
+        above = ", ".join(f"{share:.1%} above {np.quantile(found, 1 - share):.2f}" for share in SHARES)
+        print(f"{count} looks at {len(found)} recordings: {above}")
 
 
 if __name__ == "__main__":

@@ -31,9 +31,9 @@ SPEEDS = np.linspace(-2.0, 2.0, 81)
 NEAR = 0.1
 """Logarithm of speed within which two rates cannot be told apart by ear: 44.1 and 48 kHz are 0.085 apart."""
 
-SUSPECT = 0.5
-"""Logarithm of the odds from which a rate counts as wrong. One right rate in a hundred comes as far: see
-training/rate/calibrate.py and benchmarks/rate_detection.md."""
+SUSPECT, SUSPECT_BRIEF = 0.7, 1.2
+"""Logarithm of the odds from which a rate counts as wrong: the first, and the second divided by the looks taken. One
+right rate in a hundred comes as far: see training/rate/calibrate.py and benchmarks/rate_detection.md."""
 
 SURE, CERTAIN = 2.5, 0.4
 """Logarithm of the odds, and confidence, from which it can be mended without asking."""
@@ -96,9 +96,9 @@ class RateDetector:
         """The verdict on what was heard; then ready for another recording."""
         if self._looks < MOST_LOOKS and len(self._waiting) >= (2 if self._looks else 1) * LEAST:
             self._hear(self._waiting)
-        speeds = self._speeds() if self._looks else None
+        speeds, looks = self._speeds() if self._looks else None, self._looks
         self.clear()
-        return judge(speeds, self._declared)
+        return judge(speeds, self._declared, looks)
 
     def _speeds(self) -> Row:
         return weigh_speeds(np.asarray(self._said / self._looks, np.float32), self._looks)
@@ -110,13 +110,13 @@ class RateDetector:
             self._looks += 1
 
 
-def judge(speeds: Row | None, declared: int) -> RateGuess:
-    """Decide among RATES, given the probabilities of SPEEDS [81] or nothing."""
+def judge(speeds: Row | None, declared: int, looks: int) -> RateGuess:
+    """Decide among RATES, given the probabilities of SPEEDS [81] after so many looks, or nothing."""
     if speeds is None:
         return RateGuess(declared=declared, likely=declared, ratio=1.0, confidence=0.0, sure=False)
     masses = _masses(speeds, declared)
     odds = log_odds(speeds, declared)
-    if odds < SUSPECT:
+    if odds < SUSPECT + SUSPECT_BRIEF / looks:
         return RateGuess(declared=declared, likely=declared, ratio=1.0, confidence=_share(-odds), sure=False)
     likely = max(masses, key=lambda rate: masses[rate])
     close = [rate for rate in masses if abs(np.log(likely / rate)) < NEAR]
