@@ -15,9 +15,10 @@ from liveavatar.audio.rate_features import LOOK, STEPS, WIDTH, Steps, look
 from liveavatar.frames import Samples
 from liveavatar.timeline import SAMPLE_RATE
 
-RATES = {8_000: 1.0, 11_025: 0.7, 12_000: 0.4, 16_000: 1.0, 22_050: 0.9, 24_000: 0.9, 32_000: 0.5, 44_100: 1.0,
-         48_000: 1.0, 96_000: 0.3}  # fmt: skip
-"""The rates recordings are taken at, and how common each is beside the others."""
+RATES = {8_000: 1.0, 11_025: 0.3, 12_000: 0.15, 16_000: 1.0, 22_050: 0.9, 24_000: 0.9, 32_000: 0.3, 44_100: 1.0,
+         48_000: 1.0, 96_000: 0.1}  # fmt: skip
+"""The rates recordings are taken at, and how common each is beside the others: it decides which of them a wrong one
+is, not whether it is wrong."""
 
 MOST_LOOKS = 30
 """Sound that is analysed: two minutes that are not silent."""
@@ -114,7 +115,7 @@ def judge(speeds: Row | None, declared: int, looks: int) -> RateGuess:
     """Decide among RATES, given the probabilities of SPEEDS [81] after so many looks, or nothing."""
     if speeds is None:
         return RateGuess(declared=declared, likely=declared, ratio=1.0, confidence=0.0, sure=False)
-    masses = _masses(speeds, declared)
+    masses = {rate: RATES[rate] * mass for rate, mass in _masses(speeds, declared).items()}
     odds = log_odds(speeds, declared)
     if odds < SUSPECT + SUSPECT_BRIEF / looks:
         return RateGuess(declared=declared, likely=declared, ratio=1.0, confidence=_share(-odds), sure=False)
@@ -141,7 +142,7 @@ def log_odds(speeds: Row, declared: int) -> float:
 
 def _masses(speeds: Row, declared: int) -> dict[int, float]:
     wrong = [rate for rate in RATES if abs(np.log(declared / rate)) > 1.5 * NEAR]
-    return {rate: RATES[rate] * mass_near(speeds, declared, rate) for rate in wrong}
+    return {rate: mass_near(speeds, declared, rate) for rate in wrong}
 
 
 def mass_near(speeds: Row, declared: int, rate: int) -> float:
