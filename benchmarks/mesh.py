@@ -135,7 +135,7 @@ def table(rows: dict[str, dict[str, float]], machine: str) -> str:
     lines = [
         "# Mesh engine: speed, latency, memory",
         "",
-        f"Machine: {machine}, {os.cpu_count()} cores, nothing else running. Portrait and frames 512x512, 25 fps,",
+        f"Machine: {machine}, {os.cpu_count()} cores. Portrait and frames 512x512, 25 fps,",
         "H.264 and AAC. Script: `benchmarks/mesh.py`.",
         "",
         "| what | figures |",

@@ -50,7 +50,7 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Square:
+class Square:
     """A turned square in the picture: centre, side in pixels, and radians clockwise."""
 
     x: float
@@ -75,9 +75,9 @@ def fit(rgb: Picture, face: Face, *, grow: float = 1, drop: float = 0) -> Fit:
     """
     (x, y), size, roll = face.centre, face.size, face.roll
     x, y = x - drop * size * math.sin(roll), y + drop * size * math.cos(roll)
-    rough, _ = _look(rgb, _Square(x=x, y=y, side=_MARGIN * grow * size, roll=roll))
-    square = _around(rough)
-    straight, logit = _look(rgb, square)
+    rough, _ = look(rgb, Square(x=x, y=y, side=_MARGIN * grow * size, roll=roll))
+    square = around(rough)
+    straight, logit = look(rgb, square)
     if logit < _HOPELESS:
         return Fit(landmarks=straight, trust=logit)
     mirrored, mirrored_logit = _look_mirrored(rgb, square)
@@ -86,7 +86,7 @@ def fit(rgb: Picture, face: Face, *, grow: float = 1, drop: float = 0) -> Fit:
     return Fit(landmarks=(straight + mirrored) * np.float32(0.5), trust=trust)
 
 
-def _around(landmarks: Landmarks) -> _Square:
+def around(landmarks: Landmarks) -> Square:
     """The square that holds the points with the usual margin, level with the eyes."""
     left, right = landmarks[list(_OUTER_EYE_CORNERS), :2]
     roll = math.atan2(right[1] - left[1], right[0] - left[0])
@@ -94,16 +94,16 @@ def _around(landmarks: Landmarks) -> _Square:
     level = landmarks[:, :2] @ turn
     low, high = level.min(axis=0), level.max(axis=0)
     x, y = turn @ ((low + high) / 2)
-    return _Square(x=float(x), y=float(y), side=_MARGIN * float((high - low).max()), roll=roll)
+    return Square(x=float(x), y=float(y), side=_MARGIN * float((high - low).max()), roll=roll)
 
 
-def _look(rgb: Picture, square: _Square) -> tuple[Landmarks, float]:
+def look(rgb: Picture, square: Square) -> tuple[Landmarks, float]:
     """Landmarks in the picture, and the logit of there being a face."""
     points, logit = _run(_crop(rgb, square))
     return _place(points, square), logit
 
 
-def _look_mirrored(rgb: Picture, square: _Square) -> tuple[Landmarks, float]:
+def _look_mirrored(rgb: Picture, square: Square) -> tuple[Landmarks, float]:
     points, logit = _run(np.ascontiguousarray(_crop(rgb, square)[:, ::-1]))
     points = points[canonical_face().mirror]
     points[:, 0] = _SIDE - points[:, 0]
@@ -115,7 +115,7 @@ def _run(crop: Picture) -> tuple[Landmarks, float]:
     return numbers.reshape(-1, 3), float(logit.item())
 
 
-def _place(points: Landmarks, square: _Square) -> Landmarks:
+def _place(points: Landmarks, square: Square) -> Landmarks:
     """From the network's pixels to the picture's. It counts from the edge of its first pixel, a raster from
     the middle."""
     to_picture = square.to_picture(_SIDE)
@@ -123,7 +123,7 @@ def _place(points: Landmarks, square: _Square) -> Landmarks:
     return np.column_stack([flat, points[:, 2] * square.side / _SIDE]).astype(np.float32)
 
 
-def _crop(rgb: Picture, square: _Square) -> Picture:
+def _crop(rgb: Picture, square: Square) -> Picture:
     """The square as the network sees it; a large one is cut out whole and then reduced: no pixel is lost."""
     cells = _SIDE * max(1, round(square.side / _SIDE))
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
