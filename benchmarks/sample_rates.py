@@ -1,6 +1,7 @@
 """What the sound in front of an engine does to the lips: the founding observation of this project, measured.
 
     python benchmarks/sample_rates.py --speech SOUND… -o benchmarks/results/sample_rates.md
+    python benchmarks/sample_rates.py --engine dit --size 384 640 -o benchmarks/results/sample_rates_dit.md
 
 Each recording is damaged or re-coded, spoken by a photograph, and the lips are compared with the clean recording.
 "as is" rows skip the front end: an engine takes whatever numbers it gets for 16,000 a second.
@@ -232,17 +233,17 @@ def line(way: Way, rows: list[SyncReport]) -> str:
     )
 
 
-def write(results: list[Row], recordings: list[Path]) -> str:
+def write(results: list[Row], recordings: list[Path], engine: str) -> str:
     """The table."""
     head = [
         "# What the sound in front of the engine does to the lips", "",
         f"Made by `benchmarks/sample_rates.py` on {platform.machine()}, Python {platform.python_version()}, with "
-        f"{', '.join(path.stem for path in recordings)}; mesh engine, 25 fps. MOS are what listeners said.", "",
+        f"{', '.join(path.stem for path in recordings)}; {engine} engine, 25 fps. MOS are what listeners said.", "",
         "| sound | MOS | verdict | offset | drift, ms/min | closures met (by chance) | match | energy correlation |",
         "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     grouped = [(way, [row.found for row in results if row.way is way and row.found]) for way in WAYS]
-    return "\n".join([*head, *(line(way, rows) for way, rows in grouped), "", "![](sample_rates.png)"]) + "\n"
+    return "\n".join([*head, *(line(way, rows) for way, rows in grouped)]) + "\n"
 
 
 def plot(results: list[Row], output: Path) -> None:
@@ -273,12 +274,14 @@ def main() -> None:
     )
     parser.add_argument("--speech", nargs="*", type=Path, default=[], help="further recordings")
     parser.add_argument("--seconds", type=float, default=20, help="how much of each recording")
+    parser.add_argument("--engine", default="mesh", help="mesh, or dit where its checkpoints and a GPU are")
+    parser.add_argument("--size", type=int, nargs=2, default=(192, 224), metavar=("W", "H"))
     parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results/sample_rates.md"))
     options = parser.parse_args()
     assets = Path(liveavatar.__file__).parent / "assets"
     recordings = [assets / "demo_en.ogg", assets / "demo_zh.ogg", *options.speech]
     portrait = load_portrait(Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg")
-    actor = open_engine("mesh").open(portrait, (192, 224))
+    actor = open_engine(options.engine).open(portrait, tuple(options.size))
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for recording in recordings:
@@ -295,7 +298,8 @@ def main() -> None:
                 results.append(Row(way=way, found=found))
     options.output.parent.mkdir(parents=True, exist_ok=True)
     plot(results, options.output.with_suffix(".png"))
-    options.output.write_text(write(results, recordings), encoding="utf-8")
+    table = write(results, recordings, options.engine)
+    options.output.write_text(f"{table}\n![]({options.output.stem}.png)\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
