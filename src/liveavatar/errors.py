@@ -5,6 +5,7 @@ LiveAvatarError            exit code 2, printed as one line: what is wrong, then
 ├── OptionError            an option or argument has a value nobody can use
 ├── AudioError             the recording cannot be read, or not used as it is
 ├── PortraitError          the picture cannot be read, or has no usable face
+├── VideoError             the video cannot be read, shows no face for long enough, or cannot be mended
 ├── OutputError            the result cannot be written: folder, permission, disk space
 ├── WeightsError           a model file is missing, damaged, or could not be fetched
 ├── EngineError            an engine is unknown, or cannot run on this machine
@@ -37,6 +38,10 @@ class AudioError(LiveAvatarError):
 
 class PortraitError(LiveAvatarError):
     """The picture cannot be read, or has no usable face."""
+
+
+class VideoError(LiveAvatarError):
+    """The video cannot be read, shows no face for long enough, or cannot be mended."""
 
 
 class OutputError(LiveAvatarError):

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from audio.sounds import write_wav
+from liveavatar.errors import VideoError
 from liveavatar.face.picture import read_picture
 from liveavatar.sync.hearing import listen, sound_of
 from liveavatar.sync.looking import Seen, look
 from liveavatar.sync.measure import measure, relate
 from liveavatar.sync.mend import mend
 from liveavatar.sync.report import SyncReport, report
-from liveavatar.video.reader import VideoError, open_video
+from liveavatar.video.reader import open_video
 from liveavatar.video.remux import remux
 from liveavatar.video.writer import VideoWriter
 from sync.conftest import ASSETS

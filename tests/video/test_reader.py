@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from audio.sounds import pulse, write_wav
-from liveavatar.video.reader import VideoError, open_video, sound_start
+from liveavatar.errors import VideoError
+from liveavatar.video.reader import open_video, sound_start
 from liveavatar.video.writer import VideoWriter
 
 SIZE = (64, 48)

@@ -10,8 +10,7 @@ import pytest
 
 from audio.sounds import noise, write_wav
 from liveavatar.audio.decode import open_audio
-from liveavatar.errors import OptionError, OutputError
-from liveavatar.video.reader import VideoError
+from liveavatar.errors import OptionError, OutputError, VideoError
 from liveavatar.video.remux import remux
 from liveavatar.video.writer import VideoWriter
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from liveavatar.errors import VideoError
 from liveavatar.sync.closures import (
     Closures,
     compare,
@@ -18,7 +19,7 @@ from liveavatar.sync.closures import (
 from liveavatar.sync.hearing import Heard, listen, sound_of
 from liveavatar.sync.looking import Seen, look
 from liveavatar.sync.offset import RATE, Alignment, Track, align, flatten, smooth
-from liveavatar.video.reader import VideoError, open_video
+from liveavatar.video.reader import open_video
 
 BIAS = 0.018
 """Seconds by which the sound's features are taken to come before the lips of a face in step: the middle between the

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from liveavatar.errors import VideoError
 from liveavatar.sync.measure import Measured
 from liveavatar.sync.report import SyncReport
-from liveavatar.video.reader import VideoError
 from liveavatar.video.remux import remux
 
 

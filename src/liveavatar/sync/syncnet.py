@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.errors import LiveAvatarError, WeightsError
+from liveavatar.errors import OptionError, VideoError, WeightsError
 from liveavatar.frames import Picture, Samples
 from liveavatar.sync.face_track import FaceTrack
 from liveavatar.sync.hearing import sound_of
 from liveavatar.sync.mfcc import mfcc
 from liveavatar.timeline import SAMPLE_RATE
-from liveavatar.video.reader import VideoError, open_video
+from liveavatar.video.reader import open_video
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -41,10 +41,6 @@ _BATCH = 10
 _CHECKPOINT = "name the public syncnet_v2.model"
 
 
-class SyncNetMissing(LiveAvatarError):  # noqa: N818  (a lack, not a fault)
-    """PyTorch is not installed."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncNetScore:
     """`confidence` is Sync-C, the higher the better; `distance` Sync-D, the lower the better; `offset_ms` is
@@ -59,7 +55,7 @@ def score(video: Path, checkpoint: Path) -> SyncNetScore:
     """Judge the first five seconds of a video.
 
     Raises:
-        SyncNetMissing: PyTorch is not installed.
+        OptionError: PyTorch is not installed.
         WeightsError: the checkpoint cannot be read or is another network's.
         VideoError, AudioError: the video cannot be read, or shows no face for long enough.
     """
@@ -231,5 +227,5 @@ def _torch() -> Any:
     try:
         import torch
     except ImportError:
-        raise SyncNetMissing("SyncNet needs PyTorch", "pip install torch") from None
+        raise OptionError("SyncNet needs PyTorch", "run: pip install 'liveavatar[dit]'") from None
     return torch

@@ -14,15 +14,11 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame as AvVideoFrame
 from av.video.stream import VideoStream
 
-from liveavatar.errors import LiveAvatarError
+from liveavatar.errors import VideoError
 from liveavatar.frames import Picture
 
 _REMEDY = "convert it to mp4 with another program"
 _MAX_FAILURES = 100  # broken packets in a row after which the rest is given up
-
-
-class VideoError(LiveAvatarError):
-    """The video cannot be read, or lacks what is asked of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

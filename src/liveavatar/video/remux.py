@@ -16,8 +16,8 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from liveavatar.audio.decode import open_audio, open_container
-from liveavatar.errors import OptionError, OutputError
-from liveavatar.video.reader import VideoError, sound_start
+from liveavatar.errors import OptionError, OutputError, VideoError
+from liveavatar.video.reader import sound_start
 
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 _BIT_RATE = 192_000
