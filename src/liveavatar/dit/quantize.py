@@ -1,0 +1,142 @@
+# ruff: noqa: N803, N806, SLF001  (names carry their shape, by the legend below; these products have no public name)
+"""Linear layers in eight bits: FP8 (e4m3) or int8, one scale for each row of the weight and for each token.
+
+Weights are rounded once; what goes into a layer is rounded as it comes, by the largest number of its own row, so
+that one loud token does not cost the others their digits. Products are exact, their sums are float32, and the
+scales are multiplied in afterwards. On cards that multiply such numbers, `torch._scaled_mm` and `torch._int_mm` do
+it; elsewhere the same is computed in float32.
+
+Layers that are small, or that feed every token alike, keep their type: embeddings, what is made of the noise level,
+the head, the mixing of the audio encoder's layers. Source: FP8 formats (arXiv 2209.05433).
+
+Legend: N rows (tokens), K inputs, M outputs.
+"""
+
+from functools import cache
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Kind = Literal["bf16", "fp8", "int8"]
+"""Numbers that large weights are kept in; bf16 stands for the type of the model, whatever it is."""
+
+KEPT = ("text_embedding", "time_embedding", "time_projection", "head", "casual_audio_encoder")
+"""Parts of the transformer that are not quantised."""
+
+_TYPES = {"fp8": torch.float8_e4m3fn, "int8": torch.int8}
+_LARGEST = {torch.float8_e4m3fn: 448.0, torch.int8: 127.0}
+_SMALLEST = 1e-12
+_FEW = 32
+"""Rows below which the integer product refuses; missing ones are filled with zeros, which changes nothing."""
+
+
+def round_rows(x_NK: Tensor, kind: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Rows as numbers of `kind`, and the float32 scales [N, 1] that bring them back."""
+    largest = _LARGEST[kind]
+    scale = x_NK.abs().amax(dim=-1, keepdim=True).float().clamp_min(_SMALLEST) / largest
+    steps = (x_NK / scale).clamp(-largest, largest)
+    return (steps.round() if kind is torch.int8 else steps).to(kind), scale
+
+
+def product(x_NK: Tensor, weight_MK: Tensor, x_scale: Tensor, weight_scale: Tensor, bias: Tensor) -> Tensor:
+    """`x · weightᵀ` of rounded numbers, times scales [N, 1] and [1, M], plus the bias; [N, M] float32."""
+    if weight_MK.dtype is torch.int8:
+        sums = _whole_product(x_NK, weight_MK).float()
+    else:
+        sums = functional.linear(x_NK.float(), weight_MK.float())
+    return sums * x_scale * weight_scale + bias
+
+
+def _whole_product(x_NK: Tensor, weight_MK: Tensor) -> Tensor:
+    rows = len(x_NK)
+    filled = functional.pad(x_NK, (0, 0, 0, max(0, _FEW - rows)))
+    return torch._int_mm(filled, weight_MK.t())[:rows]
+
+
+class EightBitLinear(nn.Module):
+    """A linear layer whose weight is rounded row by row; takes the place of an `nn.Linear`."""
+
+    weight: Tensor
+    scale: Tensor
+    bias: Tensor
+
+    def __init__(self, layer: nn.Linear, kind: Literal["fp8", "int8"], *, scaled_mm: bool) -> None:
+        """`scaled_mm` is whether the card has FP8 products."""
+        super().__init__()
+        self.scaled_mm = scaled_mm and kind == "fp8"
+        weight, scale = round_rows(layer.weight.detach(), _TYPES[kind])
+        given: Tensor | None = layer.bias  # an nn.Linear without one says it has a Tensor
+        bias = layer.weight.new_zeros(layer.out_features) if given is None else given.detach()
+        self.register_buffer("weight", weight)
+        self.register_buffer("scale", scale.t().contiguous())
+        self.register_buffer("bias", bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The type of `x`; its last dimension are the inputs."""
+        x_NK = x.reshape(-1, x.shape[-1])
+        rounded, scale = round_rows(x_NK, self.weight.dtype)
+        if self.scaled_mm:
+            y_NM = scaled_product(rounded, self.weight, scale, self.scale, self.bias)
+        else:
+            y_NM = product(rounded, self.weight, scale, self.scale, self.bias)
+        return y_NM.to(x.dtype).view(*x.shape[:-1], -1)
+
+
+def scaled_product(
+    x_NK: Tensor, weight_MK: Tensor, x_scale: Tensor, weight_scale: Tensor, bias: Tensor
+) -> Tensor:
+    """Like `product`, by the card's own FP8 units; [N, M] bfloat16."""
+    return torch._scaled_mm(
+        x_NK, weight_MK.t(), scale_a=x_scale, scale_b=weight_scale, bias=bias.bfloat16(),
+        out_dtype=torch.bfloat16, use_fast_accum=True,
+    )  # fmt: skip
+
+
+def quantize(module: nn.Module, kind: Kind, *, scaled_mm: bool = False) -> nn.Module:
+    """Replace the linear layers inside `module` one after another, except in parts named in `KEPT`; returns it.
+
+    A layer's own weight is let go before the next is rounded, so that memory only ever shrinks.
+    """
+    if kind == "bf16":
+        return module
+    for name, child in module.named_children():
+        if name in KEPT:
+            continue
+        if isinstance(child, nn.Linear):
+            setattr(module, name, EightBitLinear(child, kind, scaled_mm=scaled_mm))
+        else:
+            quantize(child, kind, scaled_mm=scaled_mm)
+    return module
+
+
+@cache
+def best_kind(device: torch.device) -> Kind:
+    """Eight-bit numbers that this device multiplies: tried out, since what a card is called proves nothing.
+
+    A CPU gets FP8, computed in float32, which is what tests compare with.
+    """
+    if device.type != "cuda":
+        return "fp8"
+    for kind in ("fp8", "int8"):
+        if multiplies(device, kind):
+            return kind
+    return "bf16"
+
+
+@cache
+def multiplies(device: torch.device, kind: Literal["fp8", "int8"]) -> bool:
+    """Whether the device has products of such numbers, and they are right."""
+    if device.type != "cuda" or (kind == "fp8" and torch.cuda.get_device_capability(device) < (8, 9)):
+        return False
+    generator = torch.Generator().manual_seed(0)
+    layer = nn.Linear(512, 256, dtype=torch.bfloat16)
+    x = torch.randn(300, 512, generator=generator).bfloat16()
+    expected = EightBitLinear(layer, kind, scaled_mm=False)(x).float()
+    try:
+        there = EightBitLinear(layer, kind, scaled_mm=True).to(device)
+        actual = there(x.to(device)).float().cpu()
+    except (RuntimeError, NotImplementedError, ValueError):
+        return False  # an older card, or a PyTorch without the kernel
+    return bool((actual - expected).norm() < 0.02 * expected.norm())
