@@ -1,0 +1,102 @@
+import pytest
+import torch
+from torch import Tensor
+
+from liveavatar.dit.cache import Rings, RingShape
+from liveavatar.dit.host_rings import HostRings, stored
+from liveavatar.dit.layers import KeyValue
+from liveavatar.dit.rope import Rope
+
+
+def shape(steps: int, layers: int, blocks: int = 3) -> RingShape:
+    return RingShape(
+        layers=layers, steps=steps, blocks=blocks, block=6, sink=5, portrait=2, heads=2, head_dim=4
+    )
+
+
+def turning(count: int, by: float = 1.0) -> Rope:
+    angles = by * torch.arange(count * 2).view(count, 2)
+    return Rope(angles.cos(), angles.sin())
+
+
+def sink(of: RingShape, seed: int = 1) -> list[KeyValue]:
+    generator = torch.Generator().manual_seed(seed)
+    size = (1, of.sink, of.heads, of.head_dim)
+    return [KeyValue(*(torch.randn(size, generator=generator) for _ in "kv")) for _ in range(of.layers)]
+
+
+def run(rings: Rings | HostRings, numbers: list[int], *, upto: int | None = None) -> list[Tensor]:
+    """Everything that is seen while blocks of these numbers are drawn; `upto` breaks off after so many layers."""
+    seen: list[Tensor] = []
+    of = rings.shape
+    for number in numbers:
+        generator = torch.Generator().manual_seed(number)
+        rings.turn_portrait(turning(of.portrait, number))
+        for step in range(of.steps):
+            for layer in rings.step(step, number):
+                if upto is not None and len(seen) == 2 * upto:
+                    return seen
+                k, v = (
+                    torch.randn(1, of.block, of.heads, of.head_dim, generator=generator) for _ in range(2)
+                )
+                seen += [part.clone() for part in layer.extend(k, v, turning(of.block, 0.1 * number))]
+    return seen
+
+
+def filled(kind: type[Rings] | type[HostRings], of: RingShape) -> Rings | HostRings:
+    rings = kind(of, torch.zeros(0))
+    rings.set_sink(sink(of), turning(of.sink))
+    return rings
+
+
+@pytest.mark.parametrize(("steps", "layers"), [(4, 4), (3, 3), (1, 1), (1, 2), (2, 3)])
+@pytest.mark.parametrize("numbers", [[0, 1, 2, 3, 4], [0, 1, 1, 2, 3, 3, 3, 4]])
+def test_host_memory_shows_what_device_memory_shows(steps: int, layers: int, numbers: list[int]) -> None:
+    of = shape(steps, layers)
+    near, far = filled(Rings, of), filled(HostRings, of)
+    for expected, actual in zip(run(near, numbers), run(far, numbers), strict=True):
+        assert torch.equal(expected, actual)
+
+
+@pytest.mark.parametrize("layers_drawn", [1, 5, 7])
+def test_a_drawing_that_broke_off_leaves_nothing_behind(layers_drawn: int) -> None:
+    of = shape(2, 4)
+    near, far = filled(Rings, of), filled(HostRings, of)
+    for rings in (near, far):
+        run(rings, [0, 1, 2])
+        run(rings, [3], upto=layers_drawn)
+    for expected, actual in zip(run(near, [3, 4]), run(far, [3, 4]), strict=True):
+        assert torch.equal(expected, actual)
+
+
+def test_a_new_sink_is_seen_at_once() -> None:
+    of = shape(2, 2)
+    near, far = filled(Rings, of), filled(HostRings, of)
+    for rings in (near, far):
+        run(rings, [0, 1])
+        rings.set_sink(sink(of, seed=9), turning(of.sink))
+    for expected, actual in zip(run(near, [2]), run(far, [2]), strict=True):
+        assert torch.equal(expected, actual)
+
+
+def test_the_device_holds_the_sink_and_two_layers() -> None:
+    of, whole = shape(4, 40, blocks=4), 2 * 2 * 4 * 4  # bytes of keys and values of a token
+    rings = HostRings(of, torch.zeros(0))
+    assert rings.bytes == (40 * of.sink + 2 * (of.sink + of.ring)) * whole
+    assert rings.host_bytes == 4 * 40 * of.ring * whole
+
+
+def test_eight_bits_take_a_quarter_of_float32_and_are_near_it() -> None:
+    of = shape(2, 2)
+    wide, small = HostRings(of, torch.zeros(0)), HostRings(of, torch.zeros(0), torch.float8_e4m3fn)
+    for rings in (wide, small):
+        rings.set_sink(sink(of), turning(of.sink))
+    assert 4 * small.host_bytes == wide.host_bytes
+    for expected, actual in zip(run(wide, [0, 1, 2]), run(small, [0, 1, 2]), strict=True):
+        assert actual.dtype is torch.float32
+        assert 0 < (actual - expected).norm() < 0.04 * expected.norm()
+
+
+def test_what_eight_bits_cannot_hold_is_cut_off() -> None:
+    kept = stored(torch.tensor([1e6, -1e6, 1.0]), torch.float8_e4m3fn)
+    assert kept.float().tolist() == [448.0, -448.0, 1.0]

@@ -1,0 +1,125 @@
+import copy
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from liveavatar.dit.config import StreamConfig
+from liveavatar.dit.model import DiT
+from liveavatar.dit.offload import Carousel, Parked, park, powers, spread
+from liveavatar.dit.quantize import Kind, quantize
+from liveavatar.dit.stream import LatentStream, Scene
+from small_dit import golden, small_dit
+
+CPU = torch.device("cpu")
+DATA = golden("dit_kv")
+
+
+def drawn(dit: DiT, blocks: int = 3) -> list[Tensor]:
+    """The latents of a few blocks, sink and text included."""
+    past = torch.randn(1, 16, 19, 8, 8, generator=torch.Generator().manual_seed(4))
+    text = dit.read(DATA["context"])
+    scene = Scene(text=text, sink=dit.sink(past[:, :, :1], past, text), height=8, width=8)
+    stream = LatentStream(dit, scene, StreamConfig(steps=2, clip_blocks=2), 0)
+    return [list(stream.draw(block, DATA["audio0"]))[-1] for block in range(blocks)]
+
+
+def streamed(dit: DiT, layers: list[int], buffers: int = 2) -> Carousel:
+    carousel = Carousel(CPU, buffers)
+    for layer in layers:
+        park(dit.blocks[layer])
+        dit.blocks[layer] = carousel.add(dit.blocks[layer])
+    return carousel
+
+
+@pytest.mark.parametrize("kind", ["bf16", "fp8", "int8"])
+@pytest.mark.parametrize("layers", [[0], [1, 2], [0, 1, 2]])
+@pytest.mark.parametrize("buffers", [1, 2, 3])
+def test_streamed_blocks_draw_the_same_bits(kind: Kind, layers: list[int], buffers: int) -> None:
+    resident = quantize(small_dit(), kind)
+    moved = copy.deepcopy(resident)
+    assert isinstance(resident, DiT)
+    assert isinstance(moved, DiT)
+    streamed(moved, layers, buffers)
+    for expected, actual in zip(drawn(resident), drawn(moved), strict=True):
+        assert torch.equal(expected, actual)
+
+
+def test_blocks_on_one_buffer_share_its_memory() -> None:
+    dit = small_dit()
+    before = sum(weight.nbytes for weight in dit.blocks.parameters())
+    carousel = streamed(dit, [0, 1, 2])
+    distinct = {
+        weight.untyped_storage().data_ptr(): weight.untyped_storage().nbytes()
+        for weight in dit.blocks.parameters()
+    }
+    assert sum(distinct.values()) < before * 0.75
+    assert carousel.bytes == 2 * max(distinct.values())
+
+
+def test_a_pass_that_broke_off_is_begun_anew() -> None:
+    dit, expected = small_dit(), drawn(small_dit())
+    streamed(dit, [0, 1, 2])
+    broken = dit.blocks[1].block.ffn.register_forward_pre_hook(_fail)  # type: ignore[union-attr]
+    with pytest.raises(torch.OutOfMemoryError):
+        drawn(dit)
+    broken.remove()
+    for was, now in zip(expected, drawn(dit), strict=True):
+        assert torch.equal(was, now)
+
+
+def _fail(*_: object) -> None:
+    raise torch.OutOfMemoryError("no memory left")
+
+
+def test_blocks_may_be_called_in_any_order() -> None:
+    layers = [nn.Linear(8, 8) for _ in range(4)]
+    x, carousel = torch.ones(1, 8), Carousel(CPU)
+    expected = [layer(x) for layer in layers]
+    moved = [carousel.add(nn.Sequential(layer)) for layer in layers]
+    for index in (3, 1, 1, 0, 2, 0):
+        assert torch.equal(moved[index](x), expected[index])
+
+
+def test_blocks_of_different_size_are_refused() -> None:
+    carousel = Carousel(CPU, 1)
+    carousel.add(nn.Sequential(nn.Linear(8, 8)))
+    with pytest.raises(ValueError, match="cannot share"):
+        carousel.add(nn.Sequential(nn.Linear(16, 16)))
+
+
+def test_a_parked_layer_computes_the_same_and_is_no_part_of_the_model() -> None:
+    layer, x = nn.Linear(6, 5), torch.ones(2, 6)
+    parked = Parked(layer)
+    assert torch.equal(parked(x), layer(x))
+    assert not list(parked.parameters())
+
+
+def test_what_is_needed_once_a_prompt_is_parked() -> None:
+    dit, expected = small_dit(), small_dit().read(DATA["context"])
+    for block in dit.blocks:
+        park(block)
+        park(block)
+    assert not any(".cross_attn.k." in name or ".cross_attn.v." in name for name in dit.state_dict())
+    for was, now in zip(expected, dit.read(DATA["context"]), strict=True):
+        assert torch.equal(was.k, now.k)
+        assert torch.equal(was.v, now.v)
+
+
+@given(st.integers(0, 1 << 34))
+def test_powers_of_two_hold_a_run_with_little_waste(count: int) -> None:
+    sizes = powers(count)
+    assert 0 <= sum(sizes) - count < 1 << 20
+    assert all(size & (size - 1) == 0 for size in sizes)
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 20, 40])
+def test_streamed_layers_are_spread(count: int) -> None:
+    layers = spread(count, 40)
+    assert len(set(layers)) == count
+    gaps = [later - sooner for sooner, later in pairwise(layers)]
+    assert not gaps or max(gaps) - min(gaps) <= 1
+    assert all(0 <= layer < 40 for layer in layers)
