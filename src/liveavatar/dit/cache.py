@@ -13,12 +13,13 @@ so drawing a block again simply overwrites it.
 Shapes: B batch, N tokens of a block, S slots, H heads, K channels of a head.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor
 
-from liveavatar.dit.layers import KeyValue
+from liveavatar.dit.layers import KeyValue, Memory
 from liveavatar.dit.rope import Rope, rotate
 
 
@@ -66,6 +67,26 @@ class RingShape:
     def ring(self) -> int:
         """Tokens of one ring."""
         return self.blocks * self.block
+
+
+class SessionMemory(Protocol):
+    """Rings and sink of one session, wherever they lie."""
+
+    def set_sink(self, sink: Sequence[KeyValue], rope: Rope) -> None:
+        """Put a sink in place, turned by `rope`; the rings stay."""
+        ...
+
+    def turn_portrait(self, rope: Rope) -> None:
+        """Turn the portrait's keys to another place; the rest of the sink never moves."""
+        ...
+
+    def step(self, step: int, block: int) -> Sequence[Memory]:
+        """Every layer's memory for block number `block` at denoising step `step`."""
+        ...
+
+
+MakeMemory = Callable[[RingShape, Tensor], SessionMemory]
+"""Makes the memory of a session; the tensor gives the type and the device that are computed with."""
 
 
 class Rings:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from liveavatar.dit import audio_encoder, loading, parts, text_encoder
 from liveavatar.dit.audio_encoder import AudioEncoder
+from liveavatar.dit.cache import MakeMemory, Rings
 from liveavatar.dit.config import DitConfig
 from liveavatar.dit.lora import merge_lora
 from liveavatar.dit.model import DiT
@@ -27,12 +28,14 @@ LORA_FILE = "liveavatar.safetensors"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Models:
-    """Weights shared by all portraits and sessions, and the prompt [L, text_dim] they were opened with."""
+    """Weights shared by all portraits and sessions, the prompt [L, text_dim] they were opened with, and how much
+    room a session's memory is given."""
 
     dit: DiT
     vae: VAE
     audio: AudioEncoder
     prompt: Tensor
+    rings: MakeMemory = Rings
 
 
 def open_models(options: DitOptions) -> Models:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from liveavatar.dit.cache import MakeMemory, Rings
 from liveavatar.dit.config import StreamConfig
 from liveavatar.dit.layers import KeyValue
 from liveavatar.dit.model import DiT
@@ -53,11 +54,20 @@ def prepare_still(dit: DiT, vae: VAE, portrait_BCHW: Tensor, prompt_LD: Tensor) 
 class PictureStream:
     """The state of one session. After the first clip its first latent takes the portrait's place in the sink."""
 
-    def __init__(self, dit: DiT, still: Still, config: StreamConfig, seed: int, *, adaptive: bool) -> None:
+    def __init__(
+        self,
+        dit: DiT,
+        still: Still,
+        config: StreamConfig,
+        seed: int,
+        *,
+        adaptive: bool,
+        rings: MakeMemory = Rings,
+    ) -> None:
         self.config = config
         self._dit = dit
         self._still = still
-        self._latents = LatentStream(dit, still.scene, config, seed)
+        self._latents = LatentStream(dit, still.scene, config, seed, rings)
         self._adaptive = adaptive
         self._portrait: Tensor | None = None
         self._drawn = -1

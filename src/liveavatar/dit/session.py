@@ -109,7 +109,12 @@ class DitSession:
         self._length = config.block_pictures
         self._listener = Listener(actor.models.audio, self._length, live=actor.options.live)
         self._stream = PictureStream(
-            actor.models.dit, actor.still, config, seed, adaptive=actor.options.online_decode
+            actor.models.dit,
+            actor.still,
+            config,
+            seed,
+            adaptive=actor.options.online_decode,
+            rings=actor.models.rings,
         )
         self._events: deque[Samples | Signal] = deque()
         self._asked = self._heeded = 0  # interruptions: each is counted by one thread alone

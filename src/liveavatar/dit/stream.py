@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from liveavatar.dit.cache import Rings, RingShape
+from liveavatar.dit.cache import MakeMemory, Rings, RingShape
 from liveavatar.dit.config import StreamConfig
 from liveavatar.dit.layers import KeyValue
 from liveavatar.dit.model import DiT, Given
@@ -31,7 +31,9 @@ class Scene:
 class LatentStream:
     """Turns audio features into latents. Drawing a block again, until the next is begun, gives the same again."""
 
-    def __init__(self, model: DiT, scene: Scene, config: StreamConfig, seed: int) -> None:
+    def __init__(
+        self, model: DiT, scene: Scene, config: StreamConfig, seed: int, rings: MakeMemory = Rings
+    ) -> None:
         self.config = config
         self._model = model
         self._scene = scene
@@ -39,7 +41,7 @@ class LatentStream:
         self._rows, self._columns = scene.height // model.config.patch, scene.width // model.config.patch
         self._sigmas = sigmas(config.steps, config.shift)
         self._times = model.time([TRAIN_STEPS * sigma for sigma in self._sigmas[:-1]])
-        self._rings = Rings(self._shape(), like=model.like)
+        self._rings = rings(self._shape(), model.like)
         self._noise: tuple[int, Tensor] | None = None
         self.set_sink(scene.sink)
 
