@@ -26,7 +26,7 @@ def sink(of: RingShape, seed: int = 1) -> list[KeyValue]:
 
 
 def run(rings: Rings | HostRings, numbers: list[int], *, upto: int | None = None) -> list[Tensor]:
-    """Everything that is seen while blocks of these numbers are drawn; `upto` breaks off after so many layers."""
+    """All that is seen while blocks of these numbers are drawn; `upto` breaks off after so many layers."""
     seen: list[Tensor] = []
     of = rings.shape
     for number in numbers:
@@ -34,12 +34,10 @@ def run(rings: Rings | HostRings, numbers: list[int], *, upto: int | None = None
         rings.turn_portrait(turning(of.portrait, number))
         for step in range(of.steps):
             for layer in rings.step(step, number):
-                if upto is not None and len(seen) == 2 * upto:
+                if len(seen) == upto:
                     return seen
-                k, v = (
-                    torch.randn(1, of.block, of.heads, of.head_dim, generator=generator) for _ in range(2)
-                )
-                seen += [part.clone() for part in layer.extend(k, v, turning(of.block, 0.1 * number))]
+                q, k, v = torch.randn(3, 1, of.block, of.heads, of.head_dim, generator=generator)
+                seen.append(layer.attend(q, k, v))
     return seen
 
 
@@ -94,7 +92,7 @@ def test_eight_bits_take_a_quarter_of_float32_and_are_near_it() -> None:
     assert 4 * small.host_bytes == wide.host_bytes
     for expected, actual in zip(run(wide, [0, 1, 2]), run(small, [0, 1, 2]), strict=True):
         assert actual.dtype is torch.float32
-        assert 0 < (actual - expected).norm() < 0.04 * expected.norm()
+        assert 0 < (actual - expected).norm() < 0.08 * expected.norm()
 
 
 def test_what_eight_bits_cannot_hold_is_cut_off() -> None:

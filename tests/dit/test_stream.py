@@ -65,26 +65,26 @@ def test_the_distance_is_drawn_from_the_seed_once_the_stream_is_near(dit: DiT) -
     assert not torch.equal(later[0], later[1]) or not torch.equal(later[1], later[2])
 
 
-def filled(shape: RingShape, blocks: int) -> Rings:
+def filled(shape: RingShape, blocks: int, shared: int) -> Rings:
     """Rings in which every key is the number of its step and block, and -1 in the sink."""
-    rings = Rings(shape, like=torch.zeros(0))
+    rings = Rings(shape, like=torch.zeros(0), shared=shared)
     still = Rope(torch.ones(shape.sink, 1), torch.zeros(shape.sink, 1))
     marker = torch.full((1, shape.sink, 1, 2), -1.0)
     rings.set_sink([KeyValue(marker, marker)] * shape.layers, still)
-    flat = Rope(torch.ones(shape.block, 1), torch.zeros(shape.block, 1))
     for block in range(blocks):
         for step in range(shape.steps):
             marks = torch.full((1, shape.block, 1, 2), 100.0 * step + block)
             for layer in rings.step(step, block):
-                layer.extend(marks, marks, flat)
+                layer.attend(marks, marks, marks)
     return rings
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 4])
 @pytest.mark.parametrize("blocks", [1, 3, 4, 5, 9])
-def test_a_block_sees_the_sink_and_its_own_step_s_last_blocks(steps: int, blocks: int) -> None:
+@pytest.mark.parametrize("shared", [1, 2])
+def test_a_block_sees_the_sink_and_its_own_step_s_last_blocks(steps: int, blocks: int, shared: int) -> None:
     shape = RingShape(layers=2, steps=steps, blocks=4, block=6, sink=5, portrait=2, heads=1, head_dim=2)
-    rings = filled(shape, blocks)
+    rings = filled(shape, blocks, shared)
     for step in range(steps):
         for layer in rings.step(step, blocks - 1):
             expected = {-1.0} | {100.0 * step + block for block in range(max(0, blocks - 4), blocks)}

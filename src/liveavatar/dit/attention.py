@@ -12,6 +12,10 @@ from torch import Tensor
 from torch.nn import functional
 
 Kernel = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Queries [B, N, H, D], keys and values [B, S, H, D] to what is seen [B, N, H, D]."""
+
+Fp8Kernel = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+"""The same with keys and values in FP8, and what each of them is to be multiplied by, [1, 1, H, 1] each."""
 
 
 def attention(q_BNHD: Tensor, k_BSHD: Tensor, v_BSHD: Tensor) -> Tensor:

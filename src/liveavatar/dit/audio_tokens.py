@@ -98,7 +98,10 @@ class CausalAudioEncoder(nn.Module):
 
 
 class Hearing(NamedTuple):
-    """What one injector needs of one block: shift and scale [A, T, 1, D]; keys and values [A·T, tokens + 1, H, K]."""
+    """What one injector needs of one block: shift and scale [A, T, 1, D]; keys and values [A·T, tokens + 1, H, K].
+
+    For a batch of blocks A is all their voices, block after block.
+    """
 
     shift: Tensor
     scale: Tensor
@@ -136,12 +139,25 @@ class AudioInjector(nn.Module):
         return hearings
 
     def forward(self, index: int, x_BND: Tensor, heard: Hearing, mask_AN: Tensor | None) -> Tensor:
-        """What injector `index` adds to `x_BND`, B being 1; `mask_AN` says which tokens belong to which voice."""
-        voices, frames = heard.shift.shape[:2]
-        x_1TND = wide_norm(torch.unflatten(x_BND, 1, (frames, -1)), 1e-5)
-        n_ATND = (x_1TND * (1 + heard.scale) + heard.shift).to(x_BND.dtype)
-        added: Tensor = self.injector[index](n_ATND.flatten(0, 1), heard.given)
-        added_AND = torch.unflatten(added, 0, (voices, frames)).flatten(1, 2)
+        """`x_BND` with what injector `index` adds; `mask_AN` says which tokens each voice reaches, B being 1 then."""
+        injector = cast(CrossAttention, self.injector[index])
+        seen = injector.look(self.ask(injector, x_BND, heard), heard.given)
+        return self.add(injector, x_BND, seen, mask_AN)
+
+    @staticmethod
+    def ask(injector: CrossAttention, x_BND: Tensor, heard: Hearing) -> Tensor:
+        """Queries [B·A·T, N, H, K] of every voice in every latent frame; `heard` has a batch of B·A."""
+        batch, frames = len(x_BND), heard.shift.shape[1]
+        x_B1TND = wide_norm(torch.unflatten(x_BND, 1, (frames, -1)), 1e-5)[:, None]
+        shift, scale = (torch.unflatten(part, 0, (batch, -1)) for part in (heard.shift, heard.scale))
+        n_BATND = (x_B1TND * (1 + scale) + shift).to(x_BND.dtype)
+        return injector.query(n_BATND.flatten(0, 2))
+
+    @staticmethod
+    def add(injector: CrossAttention, x_BND: Tensor, seen: Tensor, mask_AN: Tensor | None) -> Tensor:
+        """What the voices say, added up."""
+        batch, tokens, _ = x_BND.shape
+        added_BAND = injector.output(seen).reshape(batch, -1, tokens, x_BND.shape[-1])
         if mask_AN is not None:
-            added_AND = added_AND * mask_AN[..., None].to(added_AND.dtype)
-        return added_AND.sum(dim=0, keepdim=True)
+            added_BAND = added_BAND * mask_AN[..., None].to(added_BAND.dtype)
+        return x_BND + added_BAND.sum(dim=1)

@@ -8,7 +8,10 @@ nothing is joined while drawing: the sink lies between the rings of two steps, a
     slots:  [ … ring of step 0, filled from its end | sink | ring of step 1, filled from its start … ]
 
 The order of keys does not matter to attention. Blocks are numbered from 0 on; block b lies in slot b mod blocks,
-so drawing a block again simply overwrites it.
+so drawing a block again simply overwrites it. Where several steps are drawn at once (`wavefront`), each has a sink of
+its own, since the portrait then stands elsewhere for each.
+
+Memory may be kept in FP8 (`ways`), at half the size.
 
 Shapes: B batch, N tokens of a block, S slots, H heads, K channels of a head.
 """
@@ -17,37 +20,67 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
+from liveavatar.dit.attention import attention
 from liveavatar.dit.layers import KeyValue, Memory
 from liveavatar.dit.rope import Rope, rotate
+from liveavatar.dit.ways import EAGER, Ways, head_scale
 
 
 class SinkLayer:
-    """Records one layer's keys and values while the sink is computed."""
+    """Records one layer's keys and values while the sink is computed; they come as they are before turning."""
 
-    def __init__(self) -> None:
-        self.kept: list[KeyValue] = []
+    kept: KeyValue
 
-    def extend(self, k_BNHK: Tensor, v_BNHK: Tensor, rope: Rope) -> KeyValue:
-        """Keep the keys as they are, and let the sink see itself."""
-        self.kept.append(KeyValue(k_BNHK, v_BNHK))
-        return KeyValue(rotate(k_BNHK, rope), v_BNHK)
+    def __init__(self, rope: Rope) -> None:
+        self._rope = rope
+
+    def attend(self, q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor) -> Tensor:
+        """Keep keys and values, and let the sink see itself."""
+        self.kept = KeyValue(k_BNHK, v_BNHK)
+        return attention(rotate(q_BNHK, self._rope), rotate(k_BNHK, self._rope), v_BNHK)
 
 
 @dataclass(frozen=True, slots=True)
 class RingLayer:
-    """One layer of one step's ring: slots [1, S, H, K], where the block goes, and what it may see."""
+    """One layer of one step's ring: slots [1, S, H, K], where the block goes [N], and what it may see.
+
+    `scale` [1, 1, H, 1] is what the numbers in the slots are to be multiplied by; None if they are kept as they are.
+    """
 
     slots: KeyValue
-    write: slice
+    where: Tensor
     read: slice
+    scale: KeyValue | None
+    ways: Ways
 
-    def extend(self, k_BNHK: Tensor, v_BNHK: Tensor, rope: Rope) -> KeyValue:
+    def attend(self, q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor) -> Tensor:
         """Write the block into its slot; it sees itself, the blocks before it that are still there, the sink."""
-        self.slots.k[:, self.write] = rotate(k_BNHK, rope)
-        self.slots.v[:, self.write] = v_BNHK
-        return KeyValue(self.slots.k[:, self.read], self.slots.v[:, self.read])
+        self._write(0, k_BNHK)
+        self._write(1, v_BNHK)
+        seen = KeyValue(*(slots[:, self.read] for slots in self.slots))
+        return (
+            self.ways.look(q_BNHK, *seen)
+            if self.scale is None
+            else self._look_at_fp8(q_BNHK, seen, self.scale)
+        )
+
+    def _look_at_fp8(self, q_BNHK: Tensor, seen: KeyValue, scale: KeyValue) -> Tensor:
+        if self.ways.look_at_fp8 is not None:
+            return self.ways.look_at_fp8(q_BNHK, *seen, *scale)
+        k, v = (self.ways.widen(part, by, q_BNHK.dtype) for part, by in zip(seen, scale, strict=True))
+        return self.ways.look(q_BNHK, k, v)
+
+    def _write(self, index: int, part_BNHK: Tensor) -> None:
+        """Keep keys (0) or values (1) of the block; copied by index, so that a recorded graph can write anywhere."""
+        slots = self.slots[index]
+        if self.scale is None:
+            slots.index_copy_(1, self.where, part_BNHK)
+        else:  # as bytes, since not every device copies FP8 by index
+            stored = self.ways.narrow(part_BNHK, self.scale[index])
+            slots.view(torch.uint8).index_copy_(1, self.where, stored.view(torch.uint8))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,52 +125,85 @@ MakeMemory = Callable[[RingShape, Tensor], SessionMemory]
 class Rings:
     """The memory of one session, allocated once."""
 
-    def __init__(self, shape: RingShape, like: Tensor) -> None:
-        """`like` gives type and device."""
+    def __init__(
+        self, shape: RingShape, like: Tensor, store: torch.dtype | None = None, ways: Ways = EAGER,
+        *, shared: int = 2,
+    ) -> None:  # fmt: skip
+        """`like` gives type and device; `store` FP8 keeps numbers in that; `shared` steps, 1 or 2, have one sink."""
         self.shape = shape
-        self._portrait: list[Tensor] = []
-        self._pairs = [
-            [self._allocate(min(2, shape.steps - first), like) for _ in range(shape.layers)]
-            for first in range(0, shape.steps, 2)
+        self._ways = ways
+        self._store = store
+        self._shared = shared
+        kept = like.new_empty(0, dtype=store)
+        self._groups = [
+            [self._allocate(min(shared, shape.steps - first), kept) for _ in range(shape.layers)]
+            for first in range(0, shape.steps, shared)
         ]
+        self._portraits: list[list[Tensor]] = [[] for _ in self._groups]
+        self._scales: list[KeyValue] | None = None
+        self._count = torch.arange(shape.block, device=like.device)
+        self._where = [self._count.clone() for _ in range(shape.steps)]
 
-    def _allocate(self, rings: int, like: Tensor) -> KeyValue:
+    def _allocate(self, rings: int, kept: Tensor) -> KeyValue:
         slots = self.shape.sink + rings * self.shape.ring
         size = (1, slots, self.shape.heads, self.shape.head_dim)
-        return KeyValue(like.new_zeros(size), like.new_zeros(size))
+        return KeyValue(kept.new_zeros(size), kept.new_zeros(size))
 
-    def set_sink(self, sink: Sequence[KeyValue], rope: Rope) -> None:
-        """Put a sink in place, turned by `rope`; the rings stay."""
+    def set_sink(self, sink: Sequence[KeyValue], rope: Rope, groups: Sequence[int] | None = None) -> None:
+        """Put a sink in place, turned by `rope`; the rings stay. `groups` of steps have a sink each; None is all."""
+        if self._store is not None and self._scales is None:
+            self._scales = [KeyValue(*(head_scale(part) for part in layer)) for layer in sink]
+        groups = range(len(self._groups)) if groups is None else groups
         where = slice(self.shape.ring, self.shape.ring + self.shape.sink)
         for layer, part in enumerate(sink):
-            turned = rotate(part.k, rope)
-            for pair in self._pairs:
-                pair[layer].k[:, where], pair[layer].v[:, where] = turned, part.v
-        self._portrait = [part.k[:, : self.shape.portrait].clone() for part in sink]
+            self._put(0, layer, where, rotate(part.k, rope), groups)
+            self._put(1, layer, where, part.v, groups)
+        portrait = [part.k[:, : self.shape.portrait].clone() for part in sink]
+        for group in groups:
+            self._portraits[group] = portrait
 
-    def turn_portrait(self, rope: Rope) -> None:
+    def turn_portrait(self, rope: Rope, groups: Sequence[int] | None = None) -> None:
         """Turn the portrait's keys to another place; the rest of the sink never moves."""
         where = slice(self.shape.ring, self.shape.ring + self.shape.portrait)
-        for layer, keys in enumerate(self._portrait):
-            turned = rotate(keys, rope)
-            for pair in self._pairs:
-                pair[layer].k[:, where] = turned
+        for group in range(len(self._groups)) if groups is None else groups:
+            for layer, keys in enumerate(self._portraits[group]):
+                self._put(0, layer, where, self._ways.turn(keys, rope), [group])
+
+    def _put(self, index: int, layer: int, where: slice, part: Tensor, groups: Sequence[int]) -> None:
+        numbers = part if self._scales is None else self._ways.narrow(part, self._scales[layer][index])
+        for group in groups:
+            self._groups[group][layer][index][:, where] = numbers
 
     def step(self, step: int, block: int) -> list[RingLayer]:
-        """Every layer's memory for block number `block` at denoising step `step`."""
+        """Every layer's memory for block number `block` at denoising step `step`.
+
+        What is asked for here is where the step writes, until it is asked for again.
+        """
+        torch.add(self._count, self._slot(step, block).start, out=self._where[step])
+        where, read, scales = self._where[step], self._seen(step, block), self._scales
+        return [
+            RingLayer(slots, where, read, None if scales is None else scales[layer], self._ways)
+            for layer, slots in enumerate(self._groups[step // self._shared])
+        ]
+
+    def _slot(self, step: int, block: int) -> slice:
+        shape, slot = self.shape, block % self.shape.blocks
+        after_sink = step % self._shared
+        start = (
+            shape.ring + shape.sink + slot * shape.block
+            if after_sink
+            else shape.ring - (slot + 1) * shape.block
+        )
+        return slice(start, start + shape.block)
+
+    def _seen(self, step: int, block: int) -> slice:
         shape = self.shape
-        slot, seen = block % shape.blocks, min(block + 1, shape.blocks)
-        near, far = slot * shape.block, (slot + 1) * shape.block
-        if step % 2:
-            start = shape.ring + shape.sink
-            write, read = slice(start + near, start + far), slice(shape.ring, start + seen * shape.block)
-        else:
-            write = slice(shape.ring - far, shape.ring - near)
-            read = slice(shape.ring - seen * shape.block, shape.ring + shape.sink)
-        return [RingLayer(slots, write, read) for slots in self._pairs[step // 2]]
+        seen = min(block + 1, shape.blocks) * shape.block
+        if step % self._shared:
+            return slice(shape.ring, shape.ring + shape.sink + seen)
+        return slice(shape.ring - seen, shape.ring + shape.sink)
 
     @property
     def bytes(self) -> int:
         """Memory in use."""
-        tensors = (part for pair in self._pairs for slots in pair for part in slots)
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        return sum(part.nbytes for group in self._groups for slots in group for part in slots)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from liveavatar.dit.attention import attention
 from liveavatar.dit.cache import RingShape
 from liveavatar.dit.layers import KeyValue
 from liveavatar.dit.offload import Lane
@@ -37,9 +38,10 @@ class HostLayer:
     layer: int
     block: int
 
-    def extend(self, k_BNHK: Tensor, v_BNHK: Tensor, rope: Rope) -> KeyValue:
+    def attend(self, q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor) -> Tensor:
         """Write the block into its slot; it sees itself, the blocks before it that are still there, the sink."""
-        return self.rings.extend(self, rotate(k_BNHK, rope), v_BNHK)
+        seen = self.rings.extend(self, k_BNHK, v_BNHK)
+        return attention(q_BNHK, seen.k, seen.v)
 
 
 class HostRings:

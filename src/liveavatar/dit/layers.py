@@ -28,8 +28,8 @@ class KeyValue(NamedTuple):
 class Memory(Protocol):
     """What one layer of one denoising step may look at."""
 
-    def extend(self, k_BNHK: Tensor, v_BNHK: Tensor, rope: Rope) -> KeyValue:
-        """Take in a block's keys, not yet turned by `rope`, and return everything the block may look at."""
+    def attend(self, q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor) -> Tensor:
+        """Take in a block's keys and values, and return what its queries see [B, N, H, K]; q and k are turned."""
         ...
 
 
@@ -91,21 +91,32 @@ class Attention(nn.Module):
 
 
 class SelfAttention(Attention):
-    """Attention of a block to itself, its past and the sink."""
+    """Attention of a block to itself, its past and the sink; `fuse.fuse` makes q, k and v one layer, `qkv`."""
 
-    def forward(self, x_BND: Tensor, rope: Rope, memory: Memory) -> Tensor:
-        """[B, N, D]."""
-        q_BNHK = rotate(self.query(x_BND), rope)
-        seen = memory.extend(*self.key_value(x_BND), rope)
-        return self.output(attention(q_BNHK, seen.k, seen.v))
+    def __init__(self, config: DitConfig) -> None:
+        super().__init__(config)
+        self.qkv: nn.Module | None = None
+
+    def forward(self, x_BND: Tensor, rope: Rope) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values [B, N, H, K], the first two turned."""
+        parts = (
+            (self.q(x_BND), self.k(x_BND), self.v(x_BND))
+            if self.qkv is None
+            else self.qkv(x_BND).chunk(3, -1)
+        )
+        q, k, v = (self.split(part) for part in (self.norm_q(parts[0]), self.norm_k(parts[1]), parts[2]))
+        return rotate(q, rope), rotate(k, rope), v
 
 
 class CrossAttention(Attention):
     """Attention to tokens from elsewhere, whose keys and values are computed once by `key_value`."""
 
-    def forward(self, x_BND: Tensor, given: KeyValue) -> Tensor:
-        """[B, N, D]."""
-        return self.output(attention(self.query(x_BND), given.k, given.v))
+    @staticmethod
+    def look(q_BNHK: Tensor, given: KeyValue) -> Tensor:
+        """What the queries see; they all look at the same tokens where `given` has a batch of 1."""
+        if len(given.k) == len(q_BNHK):
+            return attention(q_BNHK, given.k, given.v)
+        return attention(q_BNHK.flatten(0, 1)[None], given.k, given.v).view(q_BNHK.shape)
 
 
 class Block(nn.Module):
@@ -125,15 +136,33 @@ class Block(nn.Module):
         )
 
     def forward(self, x_BND: Tensor, time_6BD: Tensor, text: KeyValue, rope: Rope, memory: Memory) -> Tensor:
-        """One layer. `time_6BD` already holds this block's own modulation, float32."""
-        kind = x_BND.dtype
-        shift1, scale1, gate1, shift2, scale2, gate2 = time_6BD.unsqueeze(-2)
-        # The first norm is rounded before it is modulated, the second is not: so it was trained.
-        n = wide_norm(x_BND, self.eps).to(kind).float() * (1 + scale1) + shift1
-        x = x_BND.float() + self.self_attn(n.to(kind), rope, memory) * gate1
-        x = x + self.cross_attn(self.norm3(x.to(kind)), text)
-        n = wide_norm(x, self.eps) * (1 + scale2) + shift2
-        x = x + self.ffn(n.to(kind)) * gate2
+        """One layer. `time_6BD` already holds this block's own modulation, float32.
+
+        Everything but attention is in three pure functions, which can be compiled each by itself.
+        """
+        seen_BNHK = memory.attend(*self.before(x_BND, time_6BD, rope))
+        x_BND, q_BNHK = self.between(x_BND, seen_BNHK, time_6BD)
+        return self.after(x_BND, self.cross_attn.look(q_BNHK, text), time_6BD)
+
+    def before(self, x_BND: Tensor, time_6BD: Tensor, rope: Rope) -> tuple[Tensor, Tensor, Tensor]:
+        """What self-attention asks, and what it keeps: queries, keys, values."""
+        shift, scale = time_6BD[0].unsqueeze(-2), time_6BD[1].unsqueeze(-2)
+        # This norm is rounded before it is modulated, the one before the feed-forward is not: so it was trained.
+        n = wide_norm(x_BND, self.eps).to(x_BND.dtype).float() * (1 + scale) + shift
+        asked: tuple[Tensor, Tensor, Tensor] = self.self_attn(n.to(x_BND.dtype), rope)
+        return asked
+
+    def between(self, x_BND: Tensor, seen_BNHK: Tensor, time_6BD: Tensor) -> tuple[Tensor, Tensor]:
+        """Adds what self-attention saw, now in float32, and asks the text."""
+        x = x_BND.float() + self.self_attn.output(seen_BNHK) * time_6BD[2].unsqueeze(-2)
+        return x, self.cross_attn.query(self.norm3(x.to(x_BND.dtype)))
+
+    def after(self, x_BND: Tensor, seen_BNHK: Tensor, time_6BD: Tensor) -> Tensor:
+        """Adds what the text said and the feed-forward's answer, and rounds."""
+        kind, (shift, scale, gate) = seen_BNHK.dtype, time_6BD[3:].unsqueeze(-2)
+        x = x_BND + self.cross_attn.output(seen_BNHK)
+        n = wide_norm(x, self.eps) * (1 + scale) + shift
+        x = x + self.ffn(n.to(kind)) * gate
         out: Tensor = x.to(kind)
         return out
 

@@ -80,7 +80,7 @@ class DiT(nn.Module):
         for layer, block in enumerate(self.blocks):
             x_BND = block(x_BND, time.blocks[layer], given.text[layer], given.rope, memory[layer])
             if (index := injectors.get(layer)) is not None:
-                x_BND = x_BND + self.audio_injector(index, x_BND, given.hearing[index], given.mask)
+                x_BND = self.audio_injector(index, x_BND, given.hearing[index], given.mask)
         return self.unpatch(self.head(x_BND, time.head), latent_BCTHW.shape)
 
     def sink(self, portrait_BC1HW: Tensor, past_BCTHW: Tensor, text: Sequence[KeyValue]) -> list[KeyValue]:
@@ -91,17 +91,18 @@ class DiT(nn.Module):
         portrait = as_tokens(self.patch_embedding(portrait_BC1HW.to(self.like))) + marks[REFERENCE]
         past = self.frame_packer(past_BCTHW.to(self.like)) + marks[MOTION]
         x_BND = torch.cat([portrait, past], dim=1)
-        still = self.time([0.0])[0]
-        layers = [SinkLayer() for _ in self.blocks]
+        clean, still = self.time([0.0])[0], rope.still()
+        layers = [SinkLayer(rope) for _ in self.blocks]
         for layer, block in enumerate(self.blocks):
-            x_BND = block(x_BND, still.blocks[layer], text[layer], rope, layers[layer])
-        return [layer.kept[0] for layer in layers]
+            x_BND = block(x_BND, clean.blocks[layer], text[layer], still, layers[layer])
+        return [layer.kept for layer in layers]
 
     def embed(self, latent_BCTHW: Tensor, pose_BCTHW: Tensor | None) -> Tensor:
         """Tokens [B, N, D] of a noisy block."""
-        pose_BCTHW = torch.zeros_like(latent_BCTHW) if pose_BCTHW is None else pose_BCTHW
-        x_BND = as_tokens(self.patch_embedding(latent_BCTHW)) + as_tokens(self.cond_encoder(pose_BCTHW))
-        return x_BND + self.trainable_cond_mask.weight[NOISY]
+        # without a pose its encoder would see zeros, and give its bias
+        blank = cast(Tensor, self.cond_encoder.bias)
+        pose = blank if pose_BCTHW is None else as_tokens(self.cond_encoder(pose_BCTHW))
+        return as_tokens(self.patch_embedding(latent_BCTHW)) + pose + self.trainable_cond_mask.weight[NOISY]
 
     def unpatch(self, x_BNE: Tensor, shape: torch.Size) -> Tensor:
         """Patches put back in their places: `shape` is [B, C, T, H, W]."""

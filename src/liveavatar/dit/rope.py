@@ -25,14 +25,14 @@ Positions = NDArray[np.int64]
 
 
 class Rope(NamedTuple):
-    """Turning angles of N tokens: cosine and sine [N, P], float32."""
+    """Turning angles of N tokens: cosine and sine [N, P], float32; [B, N, P] where those of a batch differ."""
 
     cos: Tensor
     sin: Tensor
 
-    def first(self, count: int) -> "Rope":
-        """The angles of the first `count` tokens."""
-        return Rope(self.cos[:count], self.sin[:count])
+    def still(self) -> "Rope":
+        """Angles of nought, which change no bit."""
+        return Rope(torch.ones_like(self.cos), torch.zeros_like(self.sin))
 
 
 def rope_for(positions: Positions, head_dim: int, device: torch.device) -> Rope:
@@ -42,8 +42,34 @@ def rope_for(positions: Positions, head_dim: int, device: torch.device) -> Rope:
         for axis, width in enumerate(axis_widths(head_dim))
     ]
     angles = np.concatenate(turns, axis=1)
-    cos, sin = (torch.from_numpy(part(angles)).half().float().to(device) for part in (np.cos, np.sin))
-    return Rope(cos, sin)
+    cos, sin = (torch.from_numpy(part(angles)).half().float() for part in (np.cos, np.sin))
+    # what leaves pageable memory is read before this returns, so nobody needs to wait for the device
+    return Rope(cos.to(device, non_blocking=True), sin.to(device, non_blocking=True))
+
+
+class MovingRope:
+    """Angles of whole frames, one run of them for each member of a batch, always in the same memory.
+
+    Rows and columns never change, so that only a few angles a frame are made anew.
+    """
+
+    def __init__(self, batch: int, grid: tuple[int, int, int], head_dim: int, device: torch.device) -> None:
+        """`grid` is frames, rows and columns."""
+        self._grid = grid
+        self._pairs = axis_widths(head_dim)[0] // 2
+        self._head_dim = head_dim
+        first = rope_for(block_positions(0, *grid), head_dim, device)
+        self.rope = Rope(*(part.repeat(batch, 1, 1) for part in first))
+
+    def place(self, starts: Sequence[int]) -> Rope:
+        """Let each run begin at its frame."""
+        frames, rows, columns = self._grid
+        positions = np.concatenate([block_positions(start, frames, 1, 1) for start in starts])
+        moved = rope_for(positions, self._head_dim, self.rope.cos.device)
+        for kept, part in zip(self.rope, moved, strict=True):
+            by_frame = kept.view(len(starts) * frames, rows * columns, -1)
+            by_frame[..., : self._pairs] = part[:, None, : self._pairs]
+        return self.rope
 
 
 def axis_widths(head_dim: int) -> tuple[int, int, int]:
@@ -55,7 +81,7 @@ def axis_widths(head_dim: int) -> tuple[int, int, int]:
 def rotate(x_BNHD: Tensor, rope: Rope) -> Tensor:
     """Turn every head of every token; computed in float32, returned in the type of the input."""
     real, imaginary = torch.unflatten(x_BNHD.float(), -1, (-1, 2)).unbind(-1)
-    cos, sin = rope.cos[:, None], rope.sin[:, None]
+    cos, sin = rope.cos.unsqueeze(-2), rope.sin.unsqueeze(-2)
     turned = torch.stack((real * cos - imaginary * sin, real * sin + imaginary * cos), dim=-1)
     return turned.flatten(-2).to(x_BNHD.dtype)
 

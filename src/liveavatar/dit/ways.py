@@ -1,0 +1,55 @@
+# ruff: noqa: N803  (names carry their shape, by the legend below)
+"""The functions that rings compute with, as they are or compiled, and how keys and values are kept in FP8.
+
+A stored number is the value divided by a power of two of its layer and head, so that bringing it back adds no error
+of its own. FP8 (e4m3, arXiv 2209.05433) has 3 bits of mantissa at any size between 2^-6 and 448, so what the scale is
+hardly matters as long as nothing leaves that range: it is taken once, from the sink, with room for values 8 times as
+large, and what is larger still becomes the largest there is.
+
+Shapes: B batch, S tokens, H heads, K channels of a head.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from liveavatar.dit.attention import Fp8Kernel, Kernel, attention
+from liveavatar.dit.rope import Rope, rotate
+
+FP8 = torch.float8_e4m3fn
+LARGEST = 448.0
+HEADROOM = 8.0
+_SMALLEST = 2.0**-100
+
+
+def head_scale(part_BSHK: Tensor) -> Tensor:
+    """The power of two [1, 1, H, 1], float32, to keep values like these in FP8 with."""
+    largest = part_BSHK.abs().amax(dim=(0, 1, 3), keepdim=True).float().clamp_min(_SMALLEST)
+    return (largest * (HEADROOM / LARGEST)).log2().ceil().exp2()
+
+
+def narrowed(part_BSHK: Tensor, scale_11H1: Tensor) -> Tensor:
+    """Values as FP8; what is too large becomes the largest."""
+    return (part_BSHK.float() / scale_11H1).clamp(-LARGEST, LARGEST).to(FP8)
+
+
+def widened(stored_BSHK: Tensor, scale_11H1: Tensor, kind: torch.dtype) -> Tensor:
+    """The values that are stored, in the type `kind`."""
+    return stored_BSHK.to(kind) * scale_11H1.to(kind)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ways:
+    """`look_at_fp8` attends to FP8 as it is; without it, FP8 is widened and looked at like anything else."""
+
+    look: Kernel = attention
+    look_at_fp8: Fp8Kernel | None = None
+    narrow: Callable[[Tensor, Tensor], Tensor] = narrowed
+    widen: Callable[[Tensor, Tensor, torch.dtype], Tensor] = widened
+    turn: Callable[[Tensor, Rope], Tensor] = rotate
+
+
+EAGER = Ways()
+"""As PyTorch computes them one by one."""
