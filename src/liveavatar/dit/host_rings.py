@@ -14,19 +14,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from liveavatar.dit.attention import attention
-from liveavatar.dit.cache import RingShape
+from liveavatar.dit.cache import RingLayer, RingShape
 from liveavatar.dit.layers import KeyValue
 from liveavatar.dit.offload import Lane
 from liveavatar.dit.rope import Rope, rotate
+from liveavatar.dit.ways import EAGER, Ways, head_scale
 
 BUFFERS = 2
-_E4M3_LARGEST = 448.0
-
-
-def stored(x: Tensor, kind: torch.dtype) -> Tensor:
-    """`x` as numbers of `kind`; what FP8 cannot hold becomes the largest that it can."""
-    return x.clamp(-_E4M3_LARGEST, _E4M3_LARGEST).to(kind) if kind is torch.float8_e4m3fn else x.to(kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +34,28 @@ class HostLayer:
 
     def attend(self, q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor) -> Tensor:
         """Write the block into its slot; it sees itself, the blocks before it that are still there, the sink."""
-        seen = self.rings.extend(self, k_BNHK, v_BNHK)
-        return attention(q_BNHK, seen.k, seen.v)
+        seen = self.rings.brought(self).attend(q_BNHK, k_BNHK, v_BNHK)
+        self.rings.keep(self)
+        return seen
 
 
 class HostRings:
     """The memory of one session: rings in host memory, the sink on the device."""
 
-    def __init__(self, shape: RingShape, like: Tensor, store: torch.dtype | None = None) -> None:
-        """`like` gives the device and the type of what is returned; `store` the type it is kept in."""
+    def __init__(
+        self, shape: RingShape, like: Tensor, store: torch.dtype | None = None, ways: Ways = EAGER
+    ) -> None:
+        """`like` gives type and device; `store` FP8 keeps numbers in that."""
         self.shape = shape
-        self._like = like
-        self._kind = store or like.dtype
+        self._like = like.new_empty(0, dtype=store)
+        self._store = store
+        self._ways = ways
         self._lane = Lane(like.device)
         self._sink = self._empty(shape.layers, shape.sink)
+        self._scales: list[KeyValue] | None = None
         self._portrait: list[Tensor] = []
         self._buffers = [self._empty(1, shape.sink + shape.ring)[0] for _ in range(BUFFERS)]
+        self._count = torch.arange(shape.block, device=like.device)
         self._held: list[HostLayer | None] = [None] * BUFFERS
         self._ready: list[torch.cuda.Event | None] = [None] * BUFFERS
         self._slots = [
@@ -64,48 +64,59 @@ class HostRings:
         ]
 
     def _empty(self, layers: int, tokens: int) -> Tensor:
-        size = (layers, 2, 1, tokens, self.shape.heads, self.shape.head_dim)
-        return torch.zeros(size, dtype=self._kind, device=self._like.device)
+        return self._like.new_zeros((layers, 2, 1, tokens, self.shape.heads, self.shape.head_dim))
 
     def _on_host(self) -> Tensor:
         size = (2, 1, self.shape.block, self.shape.heads, self.shape.head_dim)
-        return torch.empty(size, dtype=self._kind, pin_memory=self._like.is_cuda)
+        return torch.empty(size, dtype=self._like.dtype, pin_memory=self._like.is_cuda)
 
     def set_sink(self, sink: Sequence[KeyValue], rope: Rope) -> None:
         """Put a sink in place, turned by `rope`; the rings stay."""
-        for kept, part in zip(self._sink, sink, strict=True):
-            kept[0], kept[1] = stored(rotate(part.k, rope), self._kind), stored(part.v, self._kind)
+        if self._store is not None and self._scales is None:
+            self._scales = [KeyValue(*(head_scale(part) for part in layer)) for layer in sink]
+        for layer, part in enumerate(sink):
+            self._sink[layer][0] = self._stored(0, layer, rotate(part.k, rope))
+            self._sink[layer][1] = self._stored(1, layer, part.v)
         self._portrait = [part.k[:, : self.shape.portrait].clone() for part in sink]
 
     def turn_portrait(self, rope: Rope) -> None:
         """Turn the portrait's keys to another place; the rest of the sink never moves."""
-        for kept, keys in zip(self._sink, self._portrait, strict=True):
-            kept[0][:, : self.shape.portrait] = stored(rotate(keys, rope), self._kind)
+        for layer, keys in enumerate(self._portrait):
+            turned = self._stored(0, layer, self._ways.turn(keys, rope))
+            self._sink[layer][0][:, : self.shape.portrait] = turned
+
+    def _stored(self, index: int, layer: int, part: Tensor) -> Tensor:
+        return part if self._scales is None else self._ways.narrow(part, self._scales[layer][index])
 
     def step(self, step: int, block: int) -> list[HostLayer]:
         """Every layer's memory for block number `block` at denoising step `step`."""
         return [HostLayer(self, step, layer, block) for layer in range(self.shape.layers)]
 
-    def extend(self, place: HostLayer, k_BNHK: Tensor, v_BNHK: Tensor) -> KeyValue:
-        """What the block at `place` may look at, itself included; its keys are turned already."""
-        index, slot = self._buffer(place), place.block % self.shape.blocks
+    def brought(self, place: HostLayer) -> RingLayer:
+        """What the block at `place` may look at, on the device; what is needed next is on its way."""
+        index = self._buffer(place)
         if self._held[index] != place:
             self._fetch(place)
         self._lane.wait(self._ready[index])
-        for kept, sink, new in zip(
-            self._buffers[index], self._sink[place.layer], (k_BNHK, v_BNHK), strict=True
-        ):
-            kept[:, self._slot(place.step, slot)] = stored(new, self._kind)
-            kept[:, self._sink_slots(place.step)] = sink
-        with self._lane.copying():
-            for host, kept in zip(
-                self._slots[place.step][place.layer][slot], self._buffers[index], strict=True
-            ):
-                host.copy_(kept[:, self._slot(place.step, slot)], non_blocking=True)
         if self._buffer(following := self._after(place)) != index:
             self._fetch(following)
-        seen = self._seen(place)
-        return KeyValue(*(kept[:, seen].to(self._like.dtype) for kept in self._buffers[index]))
+        for kept, sink in zip(self._buffers[index], self._sink[place.layer], strict=True):
+            kept[:, self._sink_slots(place.step)] = sink
+        return RingLayer(
+            KeyValue(*self._buffers[index].unbind()),
+            self._count + self._slot(place.step, place.block % self.shape.blocks).start,
+            self._seen(place),
+            None if self._scales is None else self._scales[place.layer],
+            self._ways,
+        )
+
+    def keep(self, place: HostLayer) -> None:
+        """Begin to copy to the host what the block at `place` wrote."""
+        slot = place.block % self.shape.blocks
+        buffer = self._buffers[self._buffer(place)]
+        with self._lane.copying():
+            for host, kept in zip(self._slots[place.step][place.layer][slot], buffer, strict=True):
+                host.copy_(kept[:, self._slot(place.step, slot)], non_blocking=True)
 
     # Keys lie in the order of `cache.Rings`, so that sums come out the same to the last bit: the ring of an even
     # step is filled from its end towards its start, with the sink after it.
