@@ -1,11 +1,11 @@
 # ruff: noqa: N803  (names carry their shape, by the legend below)
-"""Attention by the fastest kernel that is there: FlashAttention 3 if it can be imported, else PyTorch's own."""
+"""Attention by FlashAttention 3 if it can be imported, else by PyTorch; `kernels` chooses more carefully."""
 
 import importlib
 import importlib.util
 from collections.abc import Callable
 from functools import cache
-from typing import cast
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -16,6 +16,9 @@ Kernel = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 Fp8Kernel = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 """The same with keys and values in FP8, and what each of them is to be multiplied by, [1, 1, H, 1] each."""
+
+HOPPER = 9
+"""Compute capability of the cards that FlashAttention 3 is for."""
 
 
 def attention(q_BNHD: Tensor, k_BSHD: Tensor, v_BSHD: Tensor) -> Tensor:
@@ -31,15 +34,27 @@ def torch_attention(q_BNHD: Tensor, k_BSHD: Tensor, v_BSHD: Tensor) -> Tensor:
 
 
 @cache
-def flash_attention_3() -> Kernel | None:
-    """FlashAttention 3, or None where it is not installed or the card is older than it needs."""
+def flash_interface() -> ModuleType | None:
+    """FlashAttention 3's module, or None where it is not installed or the card is not what it is for."""
     name = "flash_attn_interface"
-    if importlib.util.find_spec(name) is None or torch.cuda.get_device_capability()[0] < 9:
+    if importlib.util.find_spec(name) is None or torch.cuda.get_device_capability()[0] != HOPPER:
         return None
-    function = importlib.import_module(name).flash_attn_func
+    return importlib.import_module(name)
+
+
+@cache
+def flash_attention_3() -> Kernel | None:
+    """FlashAttention 3, where it is there."""
+    interface = flash_interface()
+    if interface is None:
+        return None
 
     def kernel(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        result = function(q, k, v)
-        return cast(Tensor, result[0] if isinstance(result, tuple) else result)
+        return only_output(interface.flash_attn_func(q, k, v))
 
     return kernel
+
+
+def only_output(result: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """Some versions return the sums of the softmax too."""
+    return result[0] if isinstance(result, tuple) else result

@@ -24,10 +24,10 @@ HEADROOM = 8.0
 _SMALLEST = 2.0**-100
 
 
-def head_scale(part_BSHK: Tensor) -> Tensor:
-    """The power of two [1, 1, H, 1], float32, to keep values like these in FP8 with."""
+def head_scale(part_BSHK: Tensor, headroom: float = HEADROOM) -> Tensor:
+    """The power of two [1, 1, H, 1], float32, to keep values like these, and larger ones, in FP8 with."""
     largest = part_BSHK.abs().amax(dim=(0, 1, 3), keepdim=True).float().clamp_min(_SMALLEST)
-    return (largest * (HEADROOM / LARGEST)).log2().ceil().exp2()
+    return (largest * (headroom / LARGEST)).log2().ceil().exp2()
 
 
 def narrowed(part_BSHK: Tensor, scale_11H1: Tensor) -> Tensor:

@@ -1,0 +1,70 @@
+"""The model made faster from outside: what lies between products and attention is compiled, the same for all layers.
+
+Every layer is three pure functions around two attentions, every injector two around one. Each function is compiled
+once and serves all its layers, since weights are its inputs; a new shape (the sink, another size of picture) compiles
+it again. What is computed is the same but for rounding: joined operations keep float32 in between.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import ParamSpec, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from liveavatar.dit.audio_tokens import AudioInjector
+from liveavatar.dit.cache import MakeMemory, Rings, RingShape
+from liveavatar.dit.kernels import choose, flash_attention_3_fp8, fresh
+from liveavatar.dit.layers import Block
+from liveavatar.dit.rope import rotate
+from liveavatar.dit.speed import Speed
+from liveavatar.dit.ways import FP8, Ways, narrowed, widened
+
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
+Compiler = str | Callable[..., object]
+"""A backend of torch.compile."""
+
+SHAPES = 64
+"""Kinds of shapes that one function is compiled for before PyTorch gives up."""
+
+
+def compiled(function: Callable[Given, Made], backend: Compiler = "inductor") -> Callable[Given, Made]:
+    """`function`, compiled as a whole for every shape it meets."""
+    from torch._dynamo import config  # slow to import, and needed only here
+
+    config.recompile_limit = max(SHAPES, config.recompile_limit)
+    return torch.compile(function, fullgraph=True, dynamic=False, backend=backend)
+
+
+def compile_model(model: nn.Module, backend: Compiler = "inductor") -> None:
+    """Compile what the blocks and injectors in `model` compute, in place; nothing is compiled before it is called."""
+    for module in model.modules():
+        names = _FUNCTIONS.get(type(module), ())
+        for name in names:
+            setattr(module, name, compiled(getattr(module, name), backend))
+
+
+_FUNCTIONS: dict[type[nn.Module], tuple[str, ...]] = {
+    Block: ("before", "between", "after"),
+    AudioInjector: ("ask", "add"),
+}
+
+
+def memory_for(speed: Speed, backend: Compiler = "inductor") -> MakeMemory:
+    """Rings in the numbers, and read by the kernel, that `speed` says."""
+
+    def wrap(function: Callable[Given, Made]) -> Callable[Given, Made]:
+        return compiled(function, backend) if speed.compile else function
+
+    store, shared = FP8 if speed.kv == "fp8" else None, 1 if speed.wavefront else 2
+    ways = Ways(narrow=wrap(narrowed), widen=wrap(widened), turn=wrap(rotate))
+    if speed.attention == "fp8":
+        ways = replace(ways, look_at_fp8=flash_attention_3_fp8(wrap(fresh)))
+
+    def make(shape: RingShape, like: Tensor) -> Rings:
+        size = shape.block, shape.sink + shape.ring, shape.heads, shape.head_dim
+        look = choose("auto" if speed.attention == "fp8" else speed.attention, size, like)
+        return Rings(shape, like, store, replace(ways, look=look), shared=shared)
+
+    return make

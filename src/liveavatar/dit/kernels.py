@@ -1,0 +1,148 @@
+# ruff: noqa: N803  (names carry their shape, by the legend below)
+"""The fastest attention on this device: tried out at start-up at the shape that will be drawn, wrong ones left out.
+
+FlexAttention is not among them: it is for masks, and every query here sees every key.
+
+Shapes: B batch, N queries, S keys, H heads, D channels of a head.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from liveavatar.dit.attention import (
+    Fp8Kernel,
+    Kernel,
+    flash_attention_3,
+    flash_interface,
+    only_output,
+    torch_attention,
+)
+from liveavatar.dit.speed import AttentionName
+from liveavatar.dit.ways import head_scale, narrowed
+
+_LOG = logging.getLogger(__name__)
+
+BACKENDS: dict[AttentionName, SDPBackend] = {
+    "cudnn": SDPBackend.CUDNN_ATTENTION,
+    "flash": SDPBackend.FLASH_ATTENTION,
+}
+Shape = tuple[int, int, int, int]
+"""Queries, keys, heads, and channels of a head."""
+
+TOLERANCE = 0.02
+"""Relative distance from float32, on a few queries, beyond which a kernel in half precision counts as wrong."""
+
+_CHECKED = 32
+_REPEATS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How a kernel did: seconds a call, infinite if it refused or was wrong."""
+
+    name: AttentionName
+    kernel: Kernel
+    seconds: float
+
+
+@cache
+def available() -> dict[AttentionName, Kernel]:
+    """The kernels there may be on a GPU, as far as that can be told without trying."""
+    flash = flash_attention_3() if torch.cuda.is_available() else None
+    kernels: dict[AttentionName, Kernel] = {"torch": torch_attention}
+    kernels |= {name: _only(backend) for name, backend in BACKENDS.items()}
+    return kernels if flash is None else kernels | {"fa3": flash}
+
+
+def _only(backend: SDPBackend) -> Kernel:
+    """PyTorch's attention by one of its kernels; it refuses what that kernel cannot do."""
+
+    def kernel(q_BNHD: Tensor, k_BSHD: Tensor, v_BSHD: Tensor) -> Tensor:
+        with sdpa_kernel(backend):
+            return torch_attention(q_BNHD, k_BSHD, v_BSHD)
+
+    return kernel
+
+
+def choose(name: AttentionName, shape: Shape, like: Tensor) -> Kernel:
+    """The kernel called `name`; "auto" is the fastest at this shape, in the type and on the device of `like`."""
+    if name != "auto":
+        return available()[name]
+    if not like.is_cuda:
+        return torch_attention
+    best = fastest(shape, like.dtype, like.device)
+    _LOG.info("attention by %s: %.2f ms a layer", best.name, 1000 * best.seconds)
+    return best.kernel
+
+
+@cache
+def fastest(shape: Shape, dtype: torch.dtype, device: torch.device) -> Trial:
+    """The best of the kernels that are right."""
+    queries, keys, heads, head_dim = shape
+    generator = torch.Generator(device).manual_seed(0)
+    q, k, v = (
+        torch.randn(1, length, heads, head_dim, generator=generator, dtype=dtype, device=device)
+        for length in (queries, keys, keys)
+    )
+    tried = [tried_out(name, kernel, q, k, v) for name, kernel in available().items()]
+    return min(tried, key=lambda trial: trial.seconds)
+
+
+def tried_out(name: AttentionName, kernel: Kernel, q: Tensor, k: Tensor, v: Tensor) -> Trial:
+    """Compare a kernel with float32, and time it."""
+    few = q[:, :_CHECKED].float()
+    expected = torch_attention(few, k.float(), v.float())
+    try:
+        actual = kernel(q, k, v)[:, :_CHECKED].float()
+    except RuntimeError as refusal:
+        _LOG.debug("attention by %s is not possible: %s", name, refusal)
+        return Trial(name, kernel, float("inf"))
+    if not (actual - expected).norm() <= TOLERANCE * expected.norm():
+        _LOG.warning("attention by %s is wrong on this device, and is not used", name)
+        return Trial(name, kernel, float("inf"))
+    return Trial(name, kernel, seconds(lambda: kernel(q, k, v), q.device))
+
+
+def seconds(function: Callable[[], object], device: torch.device) -> float:
+    """Mean duration of a few calls after a first one."""
+    function()
+    _wait(device)
+    start = time.perf_counter()
+    for _ in range(_REPEATS):
+        function()
+    _wait(device)
+    return (time.perf_counter() - start) / _REPEATS
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def flash_attention_3_fp8(narrow: Callable[[Tensor], tuple[Tensor, Tensor]]) -> Fp8Kernel | None:
+    """FlashAttention 3 in FP8, where it is there; `narrow` rounds the queries, as `fresh` does."""
+    interface = flash_interface()
+    if interface is None:
+        return None
+
+    def kernel(q_BNHD: Tensor, k: Tensor, v: Tensor, k_scale: Tensor, v_scale: Tensor) -> Tensor:
+        q, q_scale = narrow(q_BNHD)
+        scales = [scale.view(1, -1).expand(len(q), -1).contiguous() for scale in (q_scale, k_scale, v_scale)]
+        return only_output(
+            interface.flash_attn_func(q, k, v, q_descale=scales[0], k_descale=scales[1], v_descale=scales[2])
+        ).to(q_BNHD.dtype)
+
+    return kernel
+
+
+def fresh(q_BNHD: Tensor) -> tuple[Tensor, Tensor]:
+    """Queries in FP8, and the scale [1, 1, H, 1] of each head, from its own largest value."""
+    scale = head_scale(q_BNHD, headroom=1.0)
+    return narrowed(q_BNHD, scale), scale

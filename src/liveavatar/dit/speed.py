@@ -1,0 +1,91 @@
+"""How fast the engine is to be, and at what price. No torch is imported with this module."""
+
+import importlib.util
+from dataclasses import dataclass, fields, replace
+from typing import Literal, get_args
+
+from liveavatar.errors import OptionError
+
+AttentionName = Literal["auto", "fa3", "cudnn", "flash", "torch", "fp8"]
+"""FlashAttention 3, cuDNN's, PyTorch's own flash kernel, whatever PyTorch takes; FP8 is FlashAttention 3 on FP8 rings.
+"auto" times those that are there and takes the fastest."""
+
+Numbers = Literal["bf16", "fp8"]
+"""What keys and values are kept in; bf16 stands for the type of the model, whatever it is."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Speed:
+    """Ways to save time. None is decided at start-up by what the device can do.
+
+    Attributes:
+        compile: let torch.compile join what lies between products; the first frames come minutes later.
+        graphs: record a whole denoising step as a CUDA graph once the ring is full, and replay it.
+        attention: the kernel of self-attention; FP8 costs accuracy.
+        kv: numbers that the rings are kept in; FP8 costs accuracy and halves their memory.
+        vae_stream: decode beside the next block's first step, which is drawn ahead where its sound is known.
+        wavefront: draw as many consecutive blocks at once as there are steps, each at another one; for recordings:
+            a block comes when the sound of the blocks after it is known, 0.48 s for every step but one.
+    """
+
+    compile: bool | None = None
+    graphs: bool | None = None
+    attention: AttentionName = "auto"
+    kv: Numbers | None = None
+    vae_stream: bool | None = None
+    wavefront: bool = False
+
+    def __post_init__(self) -> None:
+        if self.attention not in get_args(AttentionName):
+            raise OptionError(
+                f"there is no attention {self.attention!r}",
+                f"use one of: {', '.join(get_args(AttentionName))}",
+            )
+        if self.kv not in (None, *get_args(Numbers)):
+            raise OptionError(f"keys and values cannot be kept in {self.kv!r}", "use bf16 or fp8")
+        if self.attention == "fp8" and self.kv == "bf16":
+            raise OptionError("FP8 attention reads FP8 rings", "keep keys and values in fp8")
+
+    def __str__(self) -> str:
+        """One line for people."""
+        said = ((field.name.replace("_", " "), getattr(self, field.name)) for field in fields(self))
+        return ", ".join(f"{name} {_word(value)}" for name, value in said)
+
+
+EXACT = Speed(compile=False, graphs=False, attention="torch", kv="bf16", vae_stream=False)
+"""Everything one by one, as it is compared with the public implementation."""
+
+
+def _word(value: bool | str | None) -> str:
+    return value if isinstance(value, str) else {True: "on", False: "off", None: "auto"}[value]
+
+
+def resolve(asked: Speed, device: str, *, streamed: bool = False) -> Speed:
+    """What this device will do of it. `streamed` is whether weights or rings come out of host memory.
+
+    Raises:
+        OptionError: something was asked for by name that this device cannot do.
+    """
+    gpu = device.split(":", maxsplit=1)[0] == "cuda"
+    if asked.graphs and (streamed or not gpu):
+        raise OptionError("a CUDA graph needs everything in the memory of a GPU", "leave the graphs out")
+    if asked.attention in ("fa3", "fp8", "cudnn", "flash") and not (gpu and _has(asked.attention)):
+        raise OptionError(f"there is no {asked.attention} attention here", "use --attention auto")
+    return replace(
+        asked,
+        compile=_given(asked.compile, gpu and importlib.util.find_spec("triton") is not None),
+        graphs=_given(asked.graphs, gpu and not streamed),
+        attention=asked.attention if gpu else "torch",
+        kv=asked.kv or ("fp8" if asked.attention == "fp8" else "bf16"),
+        vae_stream=_given(asked.vae_stream, gpu),
+    )
+
+
+def _given(asked: bool | None, otherwise: bool) -> bool:
+    return otherwise if asked is None else asked
+
+
+def _has(attention: AttentionName) -> bool:
+    from liveavatar.dit.kernels import available
+
+    return ("fa3" if attention == "fp8" else attention) in available()

@@ -1,0 +1,45 @@
+"""Functions are traced as they would be, and then computed one by one: the real compiler takes minutes."""
+
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+import torch
+from torch._dynamo.testing import CompileCounterWithBackend
+
+from liveavatar.dit.compiling import compile_model, memory_for
+from liveavatar.dit.fuse import fuse
+from liveavatar.dit.speed import EXACT, Numbers
+from small_dit import small_dit
+from small_stream import distance, drawn
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> None:
+    torch._dynamo.reset()
+
+
+def test_all_layers_share_what_is_compiled_and_it_is_whole() -> None:
+    counter = CompileCounterWithBackend("aot_eager")
+    plain, dit = small_dit(), small_dit()
+    fuse(plain)
+    fuse(dit)
+    compile_model(dit, counter)
+    expected = drawn(plain)
+    actual = drawn(dit)
+    assert distance(actual, expected) < 1e-6
+    # three functions of a block for the sink and the block, two of an injector for the block
+    assert counter.frame_count == 3 * 2 + 2
+
+
+@pytest.mark.parametrize("kv", get_args(Numbers))
+def test_compiled_rings_remember_the_same(kv: Numbers) -> None:
+    plain, fast = (
+        drawn(small_dit(), rings=memory_for(replace(EXACT, compile=on, kv=kv), "aot_eager"))
+        for on in (False, True)
+    )
+    assert distance(fast, plain) < 1e-6
+
+
+def test_the_exact_plan_has_plain_rings() -> None:
+    assert torch.equal(torch.cat(drawn(small_dit())), torch.cat(drawn(small_dit(), rings=memory_for(EXACT))))
