@@ -113,6 +113,7 @@ OPTIONS = {
         "preset",
         "random_weights",
         "folder",
+        "memory",
         "device",
     ],
 }

@@ -5,9 +5,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from liveavatar.dit.assembly import parts_of
 from liveavatar.dit.config import DitConfig
 from liveavatar.dit.loading import KeyMismatchError
-from liveavatar.dit.lora import merge_adapters, merge_lora, targets
+from liveavatar.dit.lora import checked_pairs, merge_pairs, read_pairs, targets
 from liveavatar.dit.model import DiT
 from small_dit import golden, small_dit, worst
 
@@ -19,9 +20,13 @@ def adapters() -> dict[str, Tensor]:
     return {name[5:]: value for name, value in golden("lora").items() if name.startswith("lora.")}
 
 
+def merge(model: DiT, adapters: dict[str, Tensor]) -> None:
+    merge_pairs(model, "", checked_pairs(model, adapters, source="golden"), ALPHA)
+
+
 def test_merged_weights_are_those_of_the_reference(adapters: dict[str, Tensor]) -> None:
     model = small_dit()
-    merge_adapters(model, adapters, ALPHA, source="golden")
+    merge(model, adapters)
     weights = model.state_dict()
     expected = {name[7:]: value for name, value in golden("lora").items() if name.startswith("merged.")}
     assert expected
@@ -35,15 +40,15 @@ def test_reads_a_file_with_the_plain_names_of_the_release(
     plain = {n.removeprefix("base_model.model.").replace(".default", ""): v for n, v in adapters.items()}
     save_file(plain, tmp_path / "lora.safetensors")
     whole, read = small_dit(), small_dit()
-    merge_adapters(whole, adapters, ALPHA, source="golden")
-    merge_lora(read, tmp_path / "lora.safetensors", ALPHA)
+    merge(whole, adapters)
+    merge_pairs(read, "", read_pairs(read, tmp_path / "lora.safetensors"), ALPHA)
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), read.parameters(), strict=True))
 
 
 def test_a_half_precision_weight_is_rounded_once(adapters: dict[str, Tensor]) -> None:
     model = small_dit().bfloat16()
     before = model.state_dict()["blocks.0.ffn.0.weight"].float()
-    merge_adapters(model, adapters, ALPHA, source="golden")
+    merge(model, adapters)
     down, up = (adapters[f"base_model.model.blocks.0.ffn.0.lora_{side}.default.weight"] for side in "AB")
     expected = (before + 0.5 * up @ down).bfloat16()
     assert torch.equal(model.state_dict()["blocks.0.ffn.0.weight"], expected)
@@ -57,11 +62,20 @@ def test_everything_that_does_not_fit_is_named_and_nothing_changed(adapters: dic
     adapters["scale"] = torch.zeros(1)
     adapters["base_model.model.blocks.2.ffn.2.lora_B.default.weight"] = torch.zeros(8, 64)
     with pytest.raises(KeyMismatchError) as caught:
-        merge_adapters(model, adapters, ALPHA, source="golden")
+        merge(model, adapters)
     assert caught.value.missing == ["blocks.0.self_attn.q.lora_A"]
     assert caught.value.unexpected == ["blocks.9.self_attn.q.lora_A", "scale"]
     assert caught.value.misshapen == ["blocks.2.ffn.2"]
     assert torch.equal(model.state_dict()["blocks.1.self_attn.q.weight"], before)
+
+
+def test_part_by_part_is_the_same_as_at_once(adapters: dict[str, Tensor]) -> None:
+    whole, apart = small_dit(), small_dit()
+    merge(whole, adapters)
+    pairs = checked_pairs(apart, adapters, source="golden")
+    for name, part in parts_of(apart):
+        merge_pairs(part, name, pairs, ALPHA)
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), apart.parameters(), strict=True))
 
 
 def test_the_full_size_takes_the_448_adapters_of_the_release() -> None:

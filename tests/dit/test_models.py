@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,16 +8,23 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from drawn import SEEDS, draw
+from liveavatar.dit.assembly import Layout, assemble, stream_blocks, streamed_blocks
+from liveavatar.dit.host_rings import HostSink
+from liveavatar.dit.layers import KeyValue
 from liveavatar.dit.loading import KeyMismatchError
 from liveavatar.dit.lora import targets
-from liveavatar.dit.models import find_device, open_dit, open_models
+from liveavatar.dit.memory import RUNGS, Job, Plan, Rung
+from liveavatar.dit.model import DiT
+from liveavatar.dit.models import find_device, lay_out, memory_maker, open_dit, open_models, random_fill
 from liveavatar.dit.options import DitOptions
 from liveavatar.dit.parts import Place
 from liveavatar.dit.presets import TINY
 from liveavatar.errors import EngineError, WeightsError
 from small_dit import notes, small_config, small_dit
+from small_stream import distance, drawn
 
 CPU = Place(device="cpu", dtype=torch.float32)
+PLAIN = Layout(device=torch.device("cpu"), joined=False)
 
 
 @pytest.fixture
@@ -43,7 +51,7 @@ def adapters(rank: int = 2) -> dict[str, Tensor]:
 
 def test_a_checkpoint_is_loaded_and_its_adapters_merged(checkpoint: Path) -> None:
     save_file(adapters(), checkpoint / "lora.safetensors")
-    model = open_dit(checkpoint, checkpoint / "lora.safetensors", CPU)
+    model = open_dit(checkpoint, checkpoint / "lora.safetensors", CPU, PLAIN)
     assert model.config == small_config()
     plain, merged = small_dit().bfloat16().float().state_dict(), model.state_dict()
     name = "blocks.1.self_attn.q.weight"
@@ -58,7 +66,7 @@ def test_a_missing_adapter_is_named(checkpoint: Path) -> None:
     del held["blocks.0.ffn.2.lora_A.weight"]
     save_file(held, checkpoint / "lora.safetensors")
     with pytest.raises(KeyMismatchError, match=r"blocks\.0\.ffn\.2\.lora_A"):
-        open_dit(checkpoint, checkpoint / "lora.safetensors", CPU)
+        open_dit(checkpoint, checkpoint / "lora.safetensors", CPU, PLAIN)
 
 
 def test_missing_files_are_named_with_the_command_that_brings_them(tmp_path: Path) -> None:
@@ -76,3 +84,47 @@ def test_the_tiny_preset_opens_without_any_file() -> None:
 def test_a_device_that_is_not_there_is_named() -> None:
     with pytest.raises(EngineError, match="no device 'nonsense'"):
         find_device("nonsense")
+
+
+def latents(rung: Rung) -> list[Tensor]:
+    """A few blocks of one model, laid out as on this rung."""
+    with torch.device("meta"):
+        dit = DiT(small_config())
+    layout = lay_out(
+        Plan(rung=rung, streamed=min(rung.streams, 2), memory=Job().memory(rung, 0)), PLAIN.device
+    )
+    return drawn(assemble(dit, random_fill(CPU), layout), rings=memory_maker(rung))
+
+
+def test_every_rung_draws_nearly_the_same() -> None:
+    exact, *others = (latents(rung) for rung in RUNGS)
+    for rung, actual in zip(RUNGS[1:], others, strict=True):
+        assert 0 < distance(actual, exact) < 0.1, rung.name
+    assert all(
+        torch.equal(a, b) for a, b in zip(others[1], others[2], strict=True)
+    )  # 48 and 24: where, not what
+
+
+def test_the_portrait_of_a_small_rung_lies_in_host_memory() -> None:
+    sink = HostSink([KeyValue(torch.full((1, 2), float(layer)), torch.ones(1, 2)) for layer in range(3)])
+    assert len(sink) == 3
+    assert [float(part.k[0, 0]) for part in sink] == [0, 1, 2]
+    assert [float(part.k[0, 0]) for part in sink[1:]] == [1, 2]
+
+
+def test_a_small_rung_keeps_half_the_blocks_off_the_device() -> None:
+    models = open_models(DitOptions(preset="tiny", memory="16"))
+    assert streamed_blocks(models.dit) == TINY.dit.layers // 2
+    assert models.plan.rung.name == "16"
+
+
+def test_streaming_more_blocks_changes_no_bit(checkpoint: Path) -> None:
+    save_file(adapters(), checkpoint / "lora.safetensors")
+    dits = [
+        open_dit(checkpoint, checkpoint / "lora.safetensors", CPU, replace(PLAIN, joined=True, streamed=1))
+        for _ in range(2)
+    ]
+    stream_blocks(dits[1], 2, torch.device("cpu"))
+    assert [streamed_blocks(dit) for dit in dits] == [1, 3]
+    few, many = (drawn(dit) for dit in dits)
+    assert all(torch.equal(a, b) for a, b in zip(few, many, strict=True))

@@ -5,26 +5,16 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import nn
 
-from liveavatar.dit.config import StreamConfig
 from liveavatar.dit.model import DiT
 from liveavatar.dit.offload import Carousel, Parked, park, powers, spread
 from liveavatar.dit.quantize import Kind, quantize
-from liveavatar.dit.stream import LatentStream, Scene
 from small_dit import golden, small_dit
+from small_stream import drawn
 
 CPU = torch.device("cpu")
 DATA = golden("dit_kv")
-
-
-def drawn(dit: DiT, blocks: int = 3) -> list[Tensor]:
-    """The latents of a few blocks, sink and text included."""
-    past = torch.randn(1, 16, 19, 8, 8, generator=torch.Generator().manual_seed(4))
-    text = dit.read(DATA["context"])
-    scene = Scene(text=text, sink=dit.sink(past[:, :, :1], past, text), height=8, width=8)
-    stream = LatentStream(dit, scene, StreamConfig(steps=2, clip_blocks=2), 0)
-    return [list(stream.draw(block, DATA["audio0"]))[-1] for block in range(blocks)]
 
 
 def streamed(dit: DiT, layers: list[int], buffers: int = 2) -> Carousel:

@@ -85,6 +85,9 @@ def generate(
             "--random-weights", help=f"{DIT}: full size without files; a benchmark aid that draws noise."
         ),
     ] = None,
+    memory: Annotated[
+        str | None, typer.Option(help=f"{DIT}: auto, or the gigabytes of card to fit: 96, 80, 48, 24, 16.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
     """Make a portrait speak a recording."""
@@ -102,6 +105,7 @@ def generate(
         "folder": folder,
         "preset": preset,
         "random_weights": random_weights,
+        "memory": memory,
     }
     chosen = {name: value for name, value in options.items() if value is not None}
     actor = prepare(image, open_engine(engine.value, chosen), frame_size, face)

@@ -10,6 +10,7 @@ Shapes: N tokens of a block, S tokens of sink and ring, H heads, K channels of a
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -168,3 +169,25 @@ class HostRings:
     def host_bytes(self) -> int:
         """Memory in use on the host."""
         return sum(slot.nbytes for step in self._slots for layer in step for slot in layer)
+
+
+class HostSink(Sequence[KeyValue]):
+    """A sink kept in host memory; each layer comes to the device when it is asked for."""
+
+    def __init__(self, sink: Sequence[KeyValue]) -> None:
+        self._device = sink[0].k.device
+        self._layers = [KeyValue(*(part.cpu() for part in layer)) for layer in sink]
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    @overload
+    def __getitem__(self, index: int) -> KeyValue: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[KeyValue]: ...
+
+    def __getitem__(self, index: int | slice) -> KeyValue | list[KeyValue]:
+        if isinstance(index, slice):
+            return [self[layer] for layer in range(*index.indices(len(self)))]
+        return KeyValue(*(part.to(self._device) for part in self._layers[index]))

@@ -13,27 +13,30 @@ from liveavatar.dit.loading import KeyMismatchError, existing
 ALPHA = 64.0
 """Of the Live Avatar adapters, whose rank is 128."""
 
+Pairs = Mapping[str, Mapping[str, Tensor]]
+"""The two matrices A and B of every layer."""
+
 _ADAPTER = re.compile(r"(?:base_model\.model\.)?(.+)\.lora_([AB])(?:\.default)?\.weight")
 _TARGET = re.compile(r".*\.([qkvo]|ffn\.[02])")
 
 
-def merge_lora(model: nn.Module, file: Path, alpha: float = ALPHA) -> None:
-    """Add the adapters in `file` to the weights of `model`, in place.
+def read_pairs(model: nn.Module, file: Path) -> Pairs:
+    """The adapters in `file` by layer; `model` may be on the meta device.
 
-    Every q, k, v, o and feed-forward layer needs its pair. Products are float32, rounded once into the weight.
+    Every q, k, v, o and feed-forward layer needs its pair.
 
     Raises:
-        KeyMismatchError: an adapter is missing, unexpected or of another shape; nothing was changed.
+        KeyMismatchError: an adapter is missing, unexpected or of another shape.
         WeightsError: the file is missing.
     """
-    merge_adapters(model, load_file(existing(file)), alpha, source=file.name)
+    return checked_pairs(model, load_file(existing(file)), source=file.name)
 
 
-def merge_adapters(model: nn.Module, adapters: Mapping[str, Tensor], alpha: float, *, source: str) -> None:
-    """Like `merge_lora`, with the adapters at hand; `source` is what errors call them.
+def checked_pairs(model: nn.Module, adapters: Mapping[str, Tensor], *, source: str) -> Pairs:
+    """Like `read_pairs`, with the adapters at hand; `source` is what errors call them.
 
     Raises:
-        KeyMismatchError: an adapter is missing, unexpected or of another shape; nothing was changed.
+        KeyMismatchError: an adapter is missing, unexpected or of another shape.
     """
     pairs, unexpected = _by_layer(adapters)
     layers = targets(model)
@@ -43,8 +46,18 @@ def merge_adapters(model: nn.Module, adapters: Mapping[str, Tensor], alpha: floa
     misshapen = [name for name, weight in fitting.items() if not _fits(weight, pairs[name])]
     if missing or unexpected or misshapen:
         raise KeyMismatchError(source, sorted(missing), sorted(unexpected), sorted(misshapen))
-    for name, weight in fitting.items():
-        _add(weight, pairs[name]["A"], pairs[name]["B"], alpha)
+    return pairs
+
+
+def merge_pairs(part: nn.Module, prefix: str, pairs: Pairs, alpha: float = ALPHA) -> None:
+    """Add the adapters of a part of the model, whose layers' names begin with `prefix`, to its weights, in place.
+
+    Products are float32, rounded once into the weight.
+    """
+    for name, layer in part.named_modules():
+        pair = pairs.get(prefix + name)
+        if pair is not None and isinstance(layer, nn.Linear):
+            _add(layer.weight, pair["A"], pair["B"], alpha)
 
 
 def targets(model: nn.Module) -> dict[str, nn.Linear]:

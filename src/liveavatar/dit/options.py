@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from liveavatar.dit.config import StreamConfig
+from liveavatar.dit.memory import find_rung
 from liveavatar.errors import OptionError
 
 Size = Literal["full", "tiny"]
@@ -30,6 +31,7 @@ class DitOptions:
         preset: "full" is Live Avatar; "tiny" has random weights and a few megabytes, and shows that everything runs.
         random_weights: the full size without any file. A benchmark aid: it draws noise.
         folder: where the checkpoints lie; None is the cache that `liveavatar weights fetch live-avatar` fills.
+        memory: a rung of the ladder in `memory.py`, or "auto" for the first that the card has room for.
         device: "cuda", "cuda:1", "cpu", …; None takes a GPU for the full size and the CPU for the tiny one.
     """
 
@@ -42,6 +44,7 @@ class DitOptions:
     preset: Size = "full"
     random_weights: bool = False
     folder: Path | None = None
+    memory: str = "auto"
     device: str | None = None
 
     def __post_init__(self) -> None:
@@ -52,6 +55,7 @@ class DitOptions:
         if not self.prompt.strip():
             raise OptionError("the prompt is empty", "say what the scene is like, or leave --prompt out")
         self.stream()
+        find_rung(self.memory)
 
     @property
     def needs_files(self) -> bool:

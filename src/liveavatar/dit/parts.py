@@ -1,6 +1,7 @@
 """The three networks around the transformer, from a checkpoint or with random weights."""
 
 import math
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,15 +87,16 @@ def random_parts(preset: Preset, *, seed: int, places: Places | None = None) -> 
 
 
 @torch.no_grad()
-def randomise(network: nn.Module, *, seed: int, place: Place) -> None:
+def randomise(network: nn.Module, *, seed: int, place: Place, prefix: str = "") -> None:
     """Give a network that was built on the meta device memory and random weights, which keep signals at their size.
 
-    Weights of norms are near 1 and biases near 0; anything else has the variance 1 / fan-in.
+    Weights of norms are near 1 and biases near 0; anything else has the variance 1 / fan-in. Each depends on its
+    name alone, `prefix` included, so that a network drawn part by part is the one drawn at once.
     """
     network.to(place.dtype).to_empty(device=place.device)
-    generator = torch.Generator(place.device).manual_seed(seed)
-    for name, weight in sorted(network.state_dict().items()):
-        _draw(name, weight, generator)
+    for name, weight in network.state_dict().items():
+        own = zlib.crc32(f"{seed} {prefix}{name}".encode())
+        _draw(name, weight, torch.Generator(place.device).manual_seed(own))
     network.requires_grad_(False).eval()
 
 

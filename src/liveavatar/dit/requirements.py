@@ -1,13 +1,15 @@
 """What the engine needs, and what of it this machine lacks. No torch here, and nothing is loaded."""
 
 import importlib.util
+import os
 import shutil
 import subprocess
+from pathlib import Path
 
-from liveavatar.dit.config import DitConfig
-from liveavatar.dit.memory import predict
+from liveavatar.dit.memory import CONTEXT, RUNGS, Job, Plan, choose
 from liveavatar.dit.options import DitOptions
 from liveavatar.engine import Readiness
+from liveavatar.errors import EngineError
 from liveavatar.weights.bundles import find_bundle
 from liveavatar.weights.fetch import cache_folder
 from liveavatar.weights.hub import lacking
@@ -20,14 +22,19 @@ USUAL_SIZE = (704, 384)
 def readiness(options: DitOptions | None = None) -> Readiness:
     """Whether the engine can run here; if not, everything that is missing, and the commands that bring it."""
     options = options or DitOptions()
-    wants = [_missing_packages(), _missing_gpu(options), _missing_files(options)]
+    wants = [missing_packages(), _missing_gpu(options), _missing_files(options)]
     missing = [want for want in wants if want]
     return Readiness(ready=not missing, reason="; ".join(missing) or _summary(options))
 
 
-def needed_memory(options: DitOptions) -> int:
-    """Bytes of GPU memory for frames of 704x384."""
-    return predict(DitConfig(), options.stream(), USUAL_SIZE).total
+def plan_for(memory: int, options: DitOptions, host: int | None = None) -> Plan:
+    """How the engine would fit a card with so many bytes, of a machine with so many.
+
+    Raises:
+        EngineError: it would not.
+    """
+    job = Job(stream=options.stream(), size=USUAL_SIZE)
+    return choose(memory - CONTEXT, job, name=options.memory, host=host)
 
 
 def gpu_memory() -> list[tuple[str, int]]:
@@ -43,7 +50,22 @@ def gpu_memory() -> list[tuple[str, int]]:
     ]
 
 
-def _missing_packages() -> str:
+def host_memory() -> int:
+    """Bytes of the machine's memory, used or not."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def free_host_memory() -> int:
+    """Bytes of the machine's memory that programs can still have."""
+    told = Path("/proc/meminfo")
+    if not told.exists():
+        return host_memory()
+    line = next(row for row in told.read_text().splitlines() if row.startswith("MemAvailable:"))
+    return int(line.split()[1]) * 1024
+
+
+def missing_packages() -> str:
+    """What must be installed, and how; empty if nothing."""
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     return f"missing packages: {', '.join(missing)} (pip install 'liveavatar[dit]')" if missing else ""
 
@@ -51,31 +73,36 @@ def _missing_packages() -> str:
 def _missing_gpu(options: DitOptions) -> str:
     if options.preset != "full" or options.place == "cpu":
         return ""
-    needed = needed_memory(options)
     cards = gpu_memory()
-    largest = max((memory for _, memory in cards), default=0)
-    if largest >= needed:
-        return ""
-    has = f"the largest here has {largest / 1e9:.0f} GB" if cards else "there is none here"
-    return (
-        f"it needs an NVIDIA card with {needed / 1e9:.0f} GB of memory for {USUAL_SIZE[0]}x{USUAL_SIZE[1]} "
-        f"with {options.sample_steps} steps in bfloat16, and {has}"
-    )
+    if not cards:
+        return f"it needs an NVIDIA card with {RUNGS[-1].name} GB of memory or more, and there is none here"
+    try:
+        plan_for(max(memory for _, memory in cards), options)
+    except EngineError as error:
+        return f"the largest NVIDIA card here is too small: {error.problem}"
+    return ""
 
 
 def _missing_files(options: DitOptions) -> str:
     bundle = find_bundle(BUNDLE)
     if not options.needs_files or options.folder is not None or not lacking(bundle):
         return ""
-    folder = cache_folder()
-    free = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
     return (
-        f"its weights are not here: {bundle.size / 1e9:.0f} GB of disk of which {free / 1e9:.0f} GB are free "
-        f"(liveavatar weights fetch {BUNDLE})"
+        f"its weights are not here: {bundle.size / 1e9:.0f} GB of disk of which {free_disk() / 1e9:.0f} GB are "
+        f"free (liveavatar weights fetch {BUNDLE})"
     )
+
+
+def free_disk() -> int:
+    """Bytes free where weights are kept."""
+    folder = cache_folder()
+    return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
 
 
 def _summary(options: DitOptions) -> str:
     if options.preset == "tiny":
         return "a few megabytes of random weights, on any CPU"
-    return f"takes {needed_memory(options) / 1e9:.0f} GB of GPU memory at 704x384"
+    cards = gpu_memory()
+    if not cards or options.place == "cpu":
+        return f"fits cards from {RUNGS[-1].name} GB"
+    return plan_for(max(memory for _, memory in cards), options).line

@@ -54,7 +54,8 @@ class DitEngine:
         drawn = whole_patches(shown)
         picture = image.prepare(fit(portrait, drawn).rgb, drawn)[None].to(self._models.prompt.device)
         still = prepare_still(self._models.dit, self._models.vae, picture, self._models.prompt)
-        return DitActor(models=self._models, options=self._options, still=still, drawn=drawn, size=shown)
+        kept = self._models.kept(still)
+        return DitActor(models=self._models, options=self._options, still=kept, drawn=drawn, size=shown)
 
 
 def whole_patches(size: tuple[int, int]) -> tuple[int, int]:

@@ -23,7 +23,7 @@ class Scene:
     """What all streams of one portrait share: text and sink keys for every layer, height and width of its latents."""
 
     text: Sequence[KeyValue]
-    sink: list[KeyValue]
+    sink: Sequence[KeyValue]
     height: int
     width: int
 
@@ -57,7 +57,7 @@ class LatentStream:
             head_dim=self._model.config.head_dim,
         )
 
-    def set_sink(self, sink: list[KeyValue]) -> None:
+    def set_sink(self, sink: Sequence[KeyValue]) -> None:
         """Look at another portrait and past from now on; what was drawn is still remembered."""
         positions = sink_positions(REFERENCE_FRAME, self._rows, self._columns)
         self._rings.set_sink(sink, self._model.rope(positions))
