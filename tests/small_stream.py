@@ -6,7 +6,8 @@ from torch import Tensor
 from liveavatar.dit.cache import MakeMemory, Rings
 from liveavatar.dit.config import StreamConfig
 from liveavatar.dit.model import DiT
-from liveavatar.dit.stream import LatentStream, Scene
+from liveavatar.dit.scenery import Scene
+from liveavatar.dit.stream import LatentStream
 from small_dit import golden
 
 SMALL = StreamConfig(steps=3, clip_blocks=2, distance=(4, 8))

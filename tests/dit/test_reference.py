@@ -7,7 +7,8 @@ from liveavatar.dit.config import StreamConfig
 from liveavatar.dit.model import DiT
 from liveavatar.dit.pictures import PictureStream, prepare_still
 from liveavatar.dit.reference import DISTANCE, LEFT_OUT, whole_file
-from liveavatar.dit.stream import LatentStream, Scene
+from liveavatar.dit.scenery import Scene
+from liveavatar.dit.stream import LatentStream
 from liveavatar.dit.vae import VAE, VAEConfig
 from small_dit import golden, small_dit, worst
 

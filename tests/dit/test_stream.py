@@ -9,7 +9,8 @@ from liveavatar.dit.config import StreamConfig, picture_shown
 from liveavatar.dit.layers import KeyValue
 from liveavatar.dit.model import DiT
 from liveavatar.dit.rope import Rope
-from liveavatar.dit.stream import LatentStream, Scene
+from liveavatar.dit.scenery import Scene
+from liveavatar.dit.stream import LatentStream
 from small_dit import golden, small_dit
 
 DATA = golden("dit_kv")

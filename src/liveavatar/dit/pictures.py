@@ -17,7 +17,8 @@ from liveavatar.dit.config import StreamConfig
 from liveavatar.dit.layers import KeyValue
 from liveavatar.dit.model import DiT
 from liveavatar.dit.packer import HISTORY
-from liveavatar.dit.stream import LatentStream, Scene
+from liveavatar.dit.scenery import Scene
+from liveavatar.dit.stream import LatentStream
 from liveavatar.dit.vae import FRAMES_PER_LATENT, VAE, StreamingDecoder
 
 Pictures = NDArray[np.uint8]

@@ -16,7 +16,8 @@ from torch import Tensor
 from liveavatar.dit.config import StreamConfig
 from liveavatar.dit.model import DiT
 from liveavatar.dit.pictures import STILL_PICTURES
-from liveavatar.dit.stream import LatentStream, Scene
+from liveavatar.dit.scenery import Scene
+from liveavatar.dit.stream import LatentStream
 from liveavatar.dit.vae import VAE
 
 COPIES = 5

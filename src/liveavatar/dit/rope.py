@@ -48,28 +48,26 @@ def rope_for(positions: Positions, head_dim: int, device: torch.device) -> Rope:
 
 
 class MovingRope:
-    """Angles of whole frames, one run of them for each member of a batch, always in the same memory.
+    """Angles of whole frames, always in the same memory.
 
     Rows and columns never change, so that only a few angles a frame are made anew.
     """
 
-    def __init__(self, batch: int, grid: tuple[int, int, int], head_dim: int, device: torch.device) -> None:
+    def __init__(self, grid: tuple[int, int, int], head_dim: int, device: torch.device) -> None:
         """`grid` is frames, rows and columns."""
         self._grid = grid
-        self._pairs = axis_widths(head_dim)[0] // 2
         self._head_dim = head_dim
-        first = rope_for(block_positions(0, *grid), head_dim, device)
-        self.rope = Rope(*(part.repeat(batch, 1, 1) for part in first))
+        cos, sin = rope_for(block_positions(0, *grid), head_dim, device)
+        self._rope = Rope(cos[None], sin[None])
 
-    def place(self, starts: Sequence[int]) -> Rope:
-        """Let each run begin at its frame."""
-        frames, rows, columns = self._grid
-        positions = np.concatenate([block_positions(start, frames, 1, 1) for start in starts])
-        moved = rope_for(positions, self._head_dim, self.rope.cos.device)
-        for kept, part in zip(self.rope, moved, strict=True):
-            by_frame = kept.view(len(starts) * frames, rows * columns, -1)
-            by_frame[..., : self._pairs] = part[:, None, : self._pairs]
-        return self.rope
+    def place(self, start: int) -> Rope:
+        """The angles [1, N, P] of frames that begin with `start`; good until placed again."""
+        frames, _, _ = self._grid
+        turning = axis_widths(self._head_dim)[0] // 2
+        moved = rope_for(block_positions(start, frames, 1, 1), self._head_dim, self._rope.cos.device)
+        for kept, part in zip(self._rope, moved, strict=True):
+            kept.view(frames, -1, kept.shape[-1])[..., :turning] = part[:, None, :turning]
+        return self._rope
 
 
 def axis_widths(head_dim: int) -> tuple[int, int, int]:

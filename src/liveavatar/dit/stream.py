@@ -4,63 +4,49 @@
 Shapes: A voices, L layers of the audio encoder, C channels, P pictures, T latent frames, H rows, W columns.
 """
 
-import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
 
-from liveavatar.dit.cache import MakeMemory, Rings, RingShape
+from liveavatar.dit.audio_tokens import Hearing
+from liveavatar.dit.cache import MakeMemory, Rings
 from liveavatar.dit.config import StreamConfig
-from liveavatar.dit.layers import KeyValue
+from liveavatar.dit.graphs import Graphs, Pace
+from liveavatar.dit.layers import KeyValue, Memory
 from liveavatar.dit.model import DiT, Given
-from liveavatar.dit.rope import REFERENCE_FRAME, block_positions, sink_positions
-from liveavatar.dit.sampler import TRAIN_STEPS, clip_noise, euler_step, sigmas
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    """What all streams of one portrait share: text and sink keys for every layer, height and width of its latents."""
-
-    text: Sequence[KeyValue]
-    sink: Sequence[KeyValue]
-    height: int
-    width: int
+from liveavatar.dit.sampler import TRAIN_STEPS, euler_step, sigmas
+from liveavatar.dit.scenery import Scene, Scenery
 
 
 class LatentStream:
-    """Turns audio features into latents. Drawing a block again, until the next is begun, gives the same again."""
+    """Turns audio features into latents. Drawing a block again, until the next is begun, gives the same again.
+
+    Everything that a denoising step reads and writes stays where it is in memory, so that a step can be recorded.
+    """
 
     def __init__(
-        self, model: DiT, scene: Scene, config: StreamConfig, seed: int, rings: MakeMemory = Rings
-    ) -> None:
+        self, model: DiT, scene: Scene, config: StreamConfig, seed: int, rings: MakeMemory = Rings,
+        *, graphs: bool = False,
+    ) -> None:  # fmt: skip
         self.config = config
         self._model = model
-        self._scene = scene
-        self._seed = seed
-        self._rows, self._columns = scene.height // model.config.patch, scene.width // model.config.patch
+        self._text = scene.text
+        self._scenery = Scenery(model, scene, config, seed)
         self._sigmas = sigmas(config.steps, config.shift)
         self._times = model.time([TRAIN_STEPS * sigma for sigma in self._sigmas[:-1]])
-        self._rings = rings(self._shape(), model.like)
-        self._noise: tuple[int, Tensor] | None = None
+        self._rings = rings(self._scenery.shape, model.like)
+        self._rope = self._scenery.moving(config.block_latents)
+        noise = self._scenery.noise(0)
+        self._latents = [noise.clone() for _ in range(config.steps + 1)]
+        self._hearing: list[Hearing] = []
+        self._graphs = Graphs(enabled=graphs)
+        self._pace = Pace(noise.device)
         self.set_sink(scene.sink)
-
-    def _shape(self) -> RingShape:
-        return RingShape(
-            layers=self._model.config.layers,
-            steps=self.config.steps,
-            blocks=self.config.clip_blocks,
-            block=self.config.block_latents * self._rows * self._columns,
-            sink=self._scene.sink[0].k.shape[1],
-            portrait=self._rows * self._columns,
-            heads=self._model.config.heads,
-            head_dim=self._model.config.head_dim,
-        )
 
     def set_sink(self, sink: Sequence[KeyValue]) -> None:
         """Look at another portrait and past from now on; what was drawn is still remembered."""
-        positions = sink_positions(REFERENCE_FRAME, self._rows, self._columns)
-        self._rings.set_sink(sink, self._model.rope(positions))
+        self._rings.set_sink(sink, self._scenery.sink_rope())
 
     def draw(self, block: int, features_ALCP: Tensor, mask_AN: Tensor | None = None) -> Iterator[Tensor]:
         """Draw block number `block`: the latent [1, C, T, H, W] after each denoising step, the last one being clean.
@@ -70,39 +56,38 @@ class LatentStream:
             features_ALCP: what is said during the block, at 25 a second.
             mask_AN: which tokens each of several voices reaches.
         """
-        start = block * self.config.block_latents
-        positions = block_positions(start, self.config.block_latents, self._rows, self._columns)
-        self._place_portrait(start, self._distance(block))
-        given = Given(
-            text=self._scene.text,
-            rope=self._model.rope(positions),
-            hearing=self._model.hear(features_ALCP),
-            mask=mask_AN,
+        self._rings.turn_portrait(self._scenery.portrait_rope(block))
+        rope = self._rope.place(self._scenery.start(block))
+        self._hear(features_ALCP)
+        given = Given(text=self._text, rope=rope, hearing=self._hearing, mask=mask_AN)
+        self._latents[0].copy_(self._scenery.noise(block))
+        for step in range(self.config.steps):
+            advance = partial(self._advance, step, given, self._rings.step(step, block))
+            # the first block that sees a whole ring has been drawn once, so nothing is left to compile
+            if block >= self.config.clip_blocks and mask_AN is None:
+                self._graphs.run(step, advance)
+            else:
+                advance()
+            self._pace.step()
+            yield self._latents[step + 1].clone()
+
+    def _advance(self, step: int, given: Given, memory: Sequence[Memory]) -> None:
+        """One denoising step, from one place in memory to the next."""
+        latent = self._latents[step]
+        velocity = self._model(latent, self._times[step], given, memory)
+        self._latents[step + 1].copy_(
+            euler_step(latent, velocity, self._sigmas[step], self._sigmas[step + 1])
         )
-        latent = self._block_noise(block)
-        for step, time in enumerate(self._times):
-            velocity = self._model(latent, time, given, self._rings.step(step, block))
-            latent = euler_step(latent, velocity, self._sigmas[step], self._sigmas[step + 1])
-            yield latent
 
-    def _place_portrait(self, start: int, distance: int) -> None:
-        """The portrait stands at frame 30 until the stream comes within `distance` of it; then it goes ahead of it."""
-        frame = REFERENCE_FRAME + max(0, start - (REFERENCE_FRAME - distance))
-        positions = block_positions(frame, 1, self._rows, self._columns)
-        self._rings.turn_portrait(self._model.rope(positions))
-
-    def _distance(self, block: int) -> int:
-        return random.Random((self._seed << 32) + block).randint(*self.config.distance)
-
-    def _block_noise(self, block: int) -> Tensor:
-        clip, index = divmod(block, self.config.clip_blocks)
-        if self._noise is None or self._noise[0] != clip:
-            size = (
-                self._model.config.channels,
-                self.config.clip_latents,
-                self._scene.height,
-                self._scene.width,
-            )
-            self._noise = clip, clip_noise(clip, self._seed, size, self._model.like)
-        frames = self.config.block_latents
-        return self._noise[1][None, :, index * frames : (index + 1) * frames]
+    def _hear(self, features_ALCP: Tensor) -> None:
+        """What is said, put where the last block's was, unless there are more or fewer voices now."""
+        heard = self._model.hear(features_ALCP)
+        if [part.shift.shape for part in heard] != [part.shift.shape for part in self._hearing]:
+            self._hearing = heard
+            self._graphs.forget()
+            return
+        for kept, new in zip(self._hearing, heard, strict=True):
+            for target, source in zip(
+                (kept.shift, kept.scale, *kept.given), (new.shift, new.scale, *new.given), strict=True
+            ):
+                target.copy_(source)
