@@ -5,11 +5,14 @@ from typing import get_args
 
 import pytest
 import torch
+from torch import nn
 from torch._dynamo.testing import CompileCounterWithBackend
 
-from liveavatar.dit.compiling import compile_model, memory_for
+from drawn import SEEDS, draw_into
+from liveavatar.dit.compiling import compile_model, compile_vae, memory_for
 from liveavatar.dit.fuse import fuse
 from liveavatar.dit.speed import EXACT, Numbers
+from liveavatar.dit.vae import VAE, StreamingDecoder, VAEConfig
 from small_dit import small_dit
 from small_stream import distance, drawn
 
@@ -43,3 +46,30 @@ def test_compiled_rings_remember_the_same(kv: Numbers) -> None:
 
 def test_the_exact_plan_has_plain_rings() -> None:
     assert torch.equal(torch.cat(drawn(small_dit())), torch.cat(drawn(small_dit(), rings=memory_for(EXACT))))
+
+
+def vae() -> VAE:
+    model = VAE(VAEConfig(width=6))
+    draw_into(model, SEEDS["vae"])
+    return model.requires_grad_(False)
+
+
+def test_a_compiled_decoder_gives_the_same_frames_piece_by_piece() -> None:
+    counter = CompileCounterWithBackend("aot_eager")
+    plain, fast = vae(), vae()
+    compile_vae(fast, counter)
+    latent = torch.randn(1, 16, 7, 4, 4, generator=torch.Generator().manual_seed(6))
+    whole = fast.decode(latent)
+    assert float((whole - plain.decode(latent)).abs().max()) < 2e-5
+    decoder = StreamingDecoder(fast)
+    pieces = [decoder.push(piece) for piece in torch.split(latent, [3, 3, 1], dim=2)]
+    assert torch.equal(torch.cat(pieces, dim=2), whole)
+    assert counter.frame_count == 1
+
+
+def test_the_decoder_lies_channels_last() -> None:
+    fast = vae()
+    compile_vae(fast, "eager")
+    for layer in fast.decoder.modules():
+        if isinstance(layer, nn.Conv3d):
+            assert layer.weight.is_contiguous(memory_format=torch.channels_last_3d)

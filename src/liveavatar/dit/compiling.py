@@ -18,6 +18,7 @@ from liveavatar.dit.kernels import choose, flash_attention_3_fp8, fresh
 from liveavatar.dit.layers import Block
 from liveavatar.dit.rope import rotate
 from liveavatar.dit.speed import Speed
+from liveavatar.dit.vae import VAE
 from liveavatar.dit.ways import FP8, Ways, narrowed, widened
 
 Given = ParamSpec("Given")
@@ -49,6 +50,15 @@ _FUNCTIONS: dict[type[nn.Module], tuple[str, ...]] = {
     Block: ("before", "between", "after"),
     AudioInjector: ("ask", "add"),
 }
+
+
+def compile_vae(vae: VAE, backend: Compiler = "inductor") -> None:
+    """Lay the decoder's weights out as cuDNN wants them, channels last, and compile what decodes a latent, in place."""
+    for layer in vae.decoder.modules():
+        if isinstance(layer, nn.Conv2d | nn.Conv3d):
+            last = torch.channels_last if layer.weight.ndim == 4 else torch.channels_last_3d
+            layer.weight.data = layer.weight.data.contiguous(memory_format=last)
+    setattr(vae.decoder, "resume", compiled(vae.decoder.resume, backend))  # noqa: B010  (a method, to mypy)
 
 
 def memory_for(speed: Speed, backend: Compiler = "inductor") -> MakeMemory:

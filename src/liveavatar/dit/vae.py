@@ -11,8 +11,9 @@ Module names are those of the official `Wan2.1_VAE.pth`. Source: Wan 2.1 (arXiv 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import torch
@@ -28,6 +29,9 @@ LATENT_STD = (2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
 
 FRAMES_PER_LATENT = 4
 PIXELS_PER_LATENT = 8
+
+UNLIKE = 2
+"""Latents at the beginning of a video that are decoded unlike all others: nothing doubles the first in time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,8 +56,18 @@ class VAEConfig:
 class Past:
     """What the causal layers of one stream remember: for each layer the last frames it was given."""
 
-    def __init__(self) -> None:
-        self._frames: dict[nn.Module, Tensor] = {}
+    def __init__(self, layers: Sequence[nn.Module] = (), frames: Sequence[Tensor] = ()) -> None:
+        self._frames: dict[nn.Module, Tensor] = dict(zip(layers, frames, strict=True))
+
+    @property
+    def layers(self) -> list[nn.Module]:
+        """The layers that remember, in the order they were first asked."""
+        return list(self._frames)
+
+    @property
+    def frames(self) -> list[Tensor]:
+        """What they remember."""
+        return list(self._frames.values())
 
     def extend(self, layer: nn.Module, x_BCTHW: Tensor, keep: int, fill: int) -> Tensor:
         """`x` with the frames before it in front (`fill` black ones at the start); its last `keep` are remembered."""
@@ -66,9 +80,7 @@ class Past:
 
     def copy(self) -> "Past":
         """The same memory; frames are replaced and never written to, so they are shared."""
-        other = Past()
-        other._frames = dict(self._frames)
-        return other
+        return Past(self.layers, self.frames)
 
     def begun(self, layer: nn.Module) -> bool:
         """Whether `layer` remembers anything."""
@@ -99,11 +111,18 @@ class CausalConv(nn.Conv3d):
     def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int, int]) -> None:
         self._around = (0, kernel[1] // 2, kernel[2] // 2)
         super().__init__(inputs, outputs, kernel, padding=self._around)
+        self._onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 
     def forward(self, x_BCTHW: Tensor, past: Past) -> Tensor:  # type: ignore[override]
         """As many frames as came in."""
         whole = past.extend(self, x_BCTHW, keep=2, fill=2)
-        if _is_for_onednn(whole):
+        # PyTorch thinks that small pictures are not worth oneDNN, which is ten times as fast on them
+        if (
+            self._onednn
+            and whole.is_cpu
+            and whole.dtype is torch.float32
+            and not torch.compiler.is_compiling()
+        ):
             weight, bias, one = self.weight, self.bias, (1, 1, 1)
             return torch.mkldnn_convolution(whole, weight, bias, self._around, one, one, 1)
         return super().forward(whole)
@@ -255,6 +274,13 @@ class Decoder(_Coder):
         """Pixels [B, 3, t, 8H, 8W], not yet limited to -1…1."""
         return self._run(latent_BCTHW, past, iter([*self.middle, *self.upsamples]))
 
+    def resume(
+        self, latent_BCTHW: Tensor, layers: Sequence[nn.Module], frames: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The same as a pure function, which can be compiled: pixels, and what the layers remember afterwards."""
+        past = Past(layers, frames)
+        return self(latent_BCTHW, past), past.frames
+
 
 class VAE(nn.Module):
     """The autoencoder; holds weights only. Takes any dtype, computes in that of its weights, returns float32."""
@@ -297,6 +323,7 @@ class StreamingDecoder:
     def __init__(self, vae: VAE) -> None:
         self._vae = vae
         self._past = Past()
+        self._count = 0
 
     @torch.no_grad()
     def push(self, latent_BCTHW: Tensor) -> Tensor:
@@ -309,21 +336,30 @@ class StreamingDecoder:
         return torch.cat(frames, dim=2)
 
     def _decode(self, latent_BCTHW: Tensor) -> Tensor:
-        latent = latent_BCTHW * _channelwise(LATENT_STD, latent_BCTHW) + _channelwise(
-            LATENT_MEAN, latent_BCTHW
-        )
-        latent = self._vae.conv2(latent.contiguous().to(self._vae.conv2.weight.dtype))
-        return self._vae.decoder(latent, self._past).float().clamp(-1, 1)  # type: ignore[no-any-return]
+        mean, std = (_channelwise(values, latent_BCTHW) for values in (LATENT_MEAN, LATENT_STD))
+        latent = self._vae.conv2((latent_BCTHW * std + mean).contiguous().to(self._vae.conv2.weight.dtype))
+        return self._next(latent).float().clamp(-1, 1)
+
+    def _next(self, latent: Tensor) -> Tensor:
+        decoder, layers = self._vae.decoder, self._past.layers
+        self._count += 1
+        if self._count <= UNLIKE:
+            video: Tensor = decoder(latent, self._past)
+            return video
+        video, frames = decoder.resume(latent, layers, self._past.frames)
+        self._past = Past(layers, frames)
+        return video
 
     def fork(self) -> "StreamingDecoder":
         """Another decoder that goes on from here; what either decodes does not change the other."""
         other = StreamingDecoder(self._vae)
-        other._past = self._past.copy()
+        other._past, other._count = self._past.copy(), self._count
         return other
 
     def reset(self) -> None:
         """Forget the past: the next latent is the first of a new video."""
         self._past = Past()
+        self._count = 0
 
 
 def _groups_of_frames(video_BCTHW: Tensor) -> Iterator[Tensor]:
@@ -333,13 +369,13 @@ def _groups_of_frames(video_BCTHW: Tensor) -> Iterator[Tensor]:
 
 
 def _channelwise(values: tuple[float, ...], like: Tensor) -> Tensor:
-    return like.new_tensor(values).view(1, -1, 1, 1, 1)
+    return _on_device(values, like.dtype, like.device)
 
 
-def _is_for_onednn(x: Tensor) -> bool:
-    """PyTorch thinks that small pictures are not worth oneDNN, which is ten times as fast on them."""
-    available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return available and x.is_cpu and x.dtype is torch.float32
+@cache
+def _on_device(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Brought there once, since that would wait for the device."""
+    return torch.tensor(values, dtype=dtype, device=device).view(1, -1, 1, 1, 1)
 
 
 def _fold_time(x_BCTHW: Tensor) -> Tensor:
