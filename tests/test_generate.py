@@ -13,6 +13,7 @@ import pytest
 from audio.sounds import write_wav
 from liveavatar.audio.decode import open_audio
 from liveavatar.audio.resample import Resampler
+from liveavatar.errors import EngineError
 from liveavatar.frames import Samples, VideoFrame
 from liveavatar.generate import Result, render
 
@@ -83,3 +84,55 @@ def test_a_wrong_header_leaves_picture_and_sound_together(voice: Samples, tmp_pa
     assert right.frames == wrong.frames == 150
     assert "it is read at 8000 Hz, though it declares 16000 Hz" in wrong.audio.mended
     assert sound_seconds(wrong.output) == pytest.approx(sound_seconds(right.output), abs=0.01)
+
+
+class FailingActor(GreyActor):
+    """Its engine fails after some frames."""
+
+    def __init__(self, after: int, error: Exception) -> None:
+        self._after, self._error = after, error
+
+    def session(self, fps: Fraction, seed: int) -> "FailingSession":
+        return FailingSession(self._after, self._error)
+
+
+class FailingSession(GreySession):
+    def __init__(self, after: int, error: Exception) -> None:
+        super().__init__()
+        self._after, self._error = after, error
+
+    def frames(self) -> Iterator[VideoFrame]:
+        for frame in super().frames():
+            if frame.pts == self._after:
+                raise self._error
+            yield frame
+
+
+def spoken(folder: Path, actor: GreyActor) -> Path:
+    audio, video = write_wav(folder / "a.wav", np.zeros((64_000, 1), np.float32), 16_000), folder / "v.mp4"
+    render(actor, audio, video, fps=Fraction(25), seed=0, policy="as-is")
+    return video
+
+
+def test_an_engine_that_fails_leaves_the_frames_so_far_in_a_whole_video(tmp_path: Path) -> None:
+    lost = EngineError("the GPU was lost", "look at it")
+    with pytest.raises(
+        EngineError, match=r"the GPU was lost; the frames so far are in .*v\.partial\.mp4"
+    ) as said:
+        spoken(tmp_path, FailingActor(30, lost))
+    assert said.value.remedy == "look at it"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.wav", "v.partial.mp4"]
+    with av.open(tmp_path / "v.partial.mp4") as video:
+        assert sum(1 for _ in video.decode(video=0)) == 30
+    with av.open(tmp_path / "v.partial.mp4") as video:
+        sound = sum(frame.samples for frame in video.decode(audio=0))
+    assert 30 * 640 <= sound < 30 * 640 + 2 * 1024
+
+
+@pytest.mark.parametrize(("after", "error"), [(0, EngineError("lost", "look")), (30, OSError("other"))])
+def test_nothing_is_left_where_nothing_was_made_or_something_else_failed(
+    tmp_path: Path, after: int, error: Exception
+) -> None:
+    with pytest.raises(type(error)):
+        spoken(tmp_path, FailingActor(after, error))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]

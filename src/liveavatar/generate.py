@@ -18,7 +18,7 @@ from liveavatar.audio.prepare import write
 from liveavatar.audio.quality import AudioReport
 from liveavatar.audio.summary import tag
 from liveavatar.engine import Actor, Session
-from liveavatar.errors import OutputError
+from liveavatar.errors import EngineError, OutputError
 from liveavatar.frames import Samples, VideoFrame
 from liveavatar.timeline import Timeline
 from liveavatar.video.writer import VideoWriter
@@ -71,6 +71,7 @@ def render(
 
     Raises:
         AudioError: the recording cannot be read, or `policy` is strict and it needs mending.
+        EngineError: the engine failed; the frames so far are in a whole video whose name ends in `.partial.mp4`.
         OutputError: the video cannot be written.
     """
     if output.exists() and output.samefile(audio):
@@ -84,13 +85,15 @@ def render(
     started = time.perf_counter()
     first_frame = 0.0
     tags = TAGS | {"audio_report": tag(report)}
-    with right_sound(report) as own, VideoWriter(output, fps, actor.size, sound=own, metadata=tags) as writer:
-        for frame in speak(actor.session(fps, seed), sound):
-            if frame.pts == 0:
-                first_frame = time.perf_counter() - started
-            if frame.pts < total:
-                writer.write(frame.rgb)
-                progress(frame.pts + 1, total)
+    with right_sound(report) as own:
+        writer = VideoWriter(output, fps, actor.size, sound=own, metadata=tags, salvage=(EngineError,))
+        with pointing_to_partial(writer), writer:
+            for frame in speak(actor.session(fps, seed), sound):
+                if frame.pts == 0:
+                    first_frame = time.perf_counter() - started
+                if frame.pts < total:
+                    writer.write(frame.rgb)
+                    progress(frame.pts + 1, total)
     return Result(
         output=output,
         frames=total,
@@ -100,6 +103,19 @@ def render(
         peak_memory=peak_memory(),
         audio=report,
     )
+
+
+@contextmanager
+def pointing_to_partial(writer: VideoWriter) -> Iterator[None]:
+    """Let an error of the engine say where the frames so far are, if there are any."""
+    try:
+        yield
+    except EngineError as error:
+        if not writer.salvaged:
+            raise
+        raise EngineError(
+            f"{error.problem}; the frames so far are in {writer.partial}", error.remedy
+        ) from error
 
 
 @contextmanager

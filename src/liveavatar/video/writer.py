@@ -38,7 +38,8 @@ class VideoWriter:
     ```
     Pictures are shown one after another from time 0; the sound starts with the first and is cut where the
     last ends. Until the block ends well the file has a temporary name beside its own; on any exception it
-    is removed. `metadata` becomes tags of the file.
+    is removed. On one of the kinds in `salvage` the pictures so far become a whole video of their own, `partial`,
+    whose name ends in `.partial.mp4`. `metadata` becomes tags of the file.
 
     Raises:
         OptionError: the size is odd or empty.
@@ -53,6 +54,7 @@ class VideoWriter:
         size: tuple[int, int],
         sound: str | Path | None = None,
         metadata: Mapping[str, str] | None = None,
+        salvage: tuple[type[Exception], ...] = (),
     ) -> None:
         width, height = size
         if width % 2 or height % 2 or min(size) < 2:
@@ -62,6 +64,9 @@ class VideoWriter:
         self._fps, self._size = fps, size
         self._sound = None if sound is None else Path(sound)
         self._metadata = dict(metadata or {})
+        self._salvage = salvage
+        self.partial = self._path.with_name(f"{self._path.stem}.partial{self._path.suffix}")
+        self.salvaged = False  # whether `partial` was written
         self._pending: deque[Future[None]] = deque()
 
     def __enter__(self) -> Self:
@@ -83,16 +88,23 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        target = self._path if error is None else self._partial_after(error)
         with self._removed_on_error():
             try:
-                if error is None:
+                if target is not None:
                     self._complete()
             finally:
                 self._stop()
-            if error is None:
-                self._publish()
-            else:
+            if target is None:
                 self._part.unlink(missing_ok=True)
+            else:
+                self._publish(target)
+                self.salvaged = target is self.partial
+
+    def _partial_after(self, error: BaseException) -> Path | None:
+        """Where the pictures so far are kept, if this error leaves any."""
+        begun = self._encoder.frames or self._pending
+        return self.partial if isinstance(error, self._salvage) and begun else None
 
     def _wait(self, left: int) -> None:
         """Let the encoder work until no more than `left` pictures wait; what it raised is raised here."""
@@ -111,11 +123,11 @@ class VideoWriter:
         self._thread.shutdown(cancel_futures=True)
         self._encoder.close()
 
-    def _publish(self) -> None:
-        with _explained(self._path):
+    def _publish(self, target: Path) -> None:
+        with _explained(target):
             with self._part.open("rb") as file:
                 os.fsync(file.fileno())
-            self._part.replace(self._path)
+            self._part.replace(target)
 
     @contextmanager
     def _removed_on_error(self) -> Iterator[None]:
