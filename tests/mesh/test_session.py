@@ -153,15 +153,6 @@ def test_the_harder_the_vowel_the_wider_the_mouth(actor: MeshActor) -> None:
     assert widths == sorted(widths)
 
 
-def test_a_blink_hides_the_eyeball_and_no_blink_shows_it(actor: MeshActor) -> None:
-    for eye in actor.stage.eyes:
-        middle = eye.frame.origin + eye.frame.vectors(floats([[[0.0, (eye.upper[16] + eye.lower[16]) / 2]]]))
-        *_, seen = eye.warp(floats(middle), 0.0, (0.0, 0.0))
-        *_, hidden = eye.warp(floats(middle), 1.0, (0.0, 0.0))
-        assert seen.item() > 0.8
-        assert hidden.item() < 0.3
-
-
 def test_silence_keeps_the_mouth_shut(actor: MeshActor) -> None:
     session = actor.session(FPS, 0)
     session.push(np.zeros(16_000, np.float32))

@@ -6,6 +6,7 @@ Numbers are those of the MediaPipe face mesh (468 points of the canonical face m
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from liveavatar.face.portrait import Landmarks
@@ -71,15 +72,19 @@ class Frame2D:
 
     def local(self, points: Array) -> Array:
         """Picture positions [..., 2] in this frame."""
-        x, y = points[..., 0] - self.origin[0], points[..., 1] - self.origin[1]
-        cos, sin = self.axis
-        return np.stack([x * cos + y * sin, y * cos - x * sin], -1).astype(np.float32)
+        (x, y), (cos, sin) = self.origin.tolist(), self.axis.tolist()
+        return _linear(points, [[cos, sin, -x * cos - y * sin], [-sin, cos, x * sin - y * cos]])
 
     def vectors(self, local: Array) -> Array:
         """Directions [..., 2] of this frame as directions in the picture."""
-        cos, sin = self.axis
-        u, v = local[..., 0], local[..., 1]
-        return np.stack([u * cos - v * sin, u * sin + v * cos], -1).astype(np.float32)
+        cos, sin = self.axis.tolist()
+        return _linear(local, [[cos, -sin], [sin, cos]])
+
+
+def _linear(points: Array, matrix: list[list[float]]) -> Array:
+    """`matrix` times every one of `points` [..., 2], and 1 if it is three wide."""
+    row = floats(points).reshape(1, -1, 2)
+    return floats(cv2.transform(row, np.array(matrix))).reshape(points.shape)
 
 
 def polyline(frame: Frame2D, points: Array, at: Array) -> Array:

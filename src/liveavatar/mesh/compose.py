@@ -1,23 +1,26 @@
 """One frame: the portrait bent by the head and the face, eyes and mouth laid in, over a still background.
 
 All layers are sampled from the portrait once, through maps that already combine every motion, so nothing is blurred
-twice. `at` is where output pixels come from in the portrait when the head's motion is undone; `upper`, `lower` and
+twice. `head` is where output pixels come from in the portrait when the head's motion is undone; `upper`, `lower` and
 `face` are where they come from when the face's motion is undone too: following the upper lip, the lower lip, and
 whichever of the two a point belongs to.
 """
 
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.frames import Picture
-from liveavatar.mesh.eyes import EyeWarp
-from liveavatar.mesh.field import Array, Box, FieldBasis, Grid, invert, remap
+from liveavatar.mesh.eyes import EyeLayers, EyeWarp
+from liveavatar.mesh.field import Array, Box, FieldBasis, Grid, Pixel, invert
 from liveavatar.mesh.lips import Lips
 from liveavatar.mesh.mouth import Interior
+from liveavatar.mesh.sheet import Sheet
+
+_SEEN = 1 / 512
+"""Shares of a layer below this change no grey level."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +37,7 @@ class Expression:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Maps:
-    """Backward displacements of one frame, at the nodes of their grids: output pixel + displacement = portrait."""
+    """Where the nodes of two grids come from in one frame, as `Grid.anchor` gives it, in pixels of the portrait."""
 
     head_grid: Grid
     face_grid: Grid
@@ -45,11 +48,11 @@ class Maps:
 
     def at_head(self, box: Box) -> Array:
         """Portrait positions of the pixels of `box` with only the head's motion undone."""
-        return pixels(box) + self.head_grid.to_pixels(self.head, box)
+        return self.head_grid.enlarge(self.head, box)
 
-    def at_face(self, field: Array, box: Box) -> Array:
+    def at_face(self, side: Array, box: Box) -> Array:
         """Portrait positions of the pixels of `box` by one of `upper`, `lower` and `face`."""
-        return pixels(box) + self.face_grid.to_pixels(field, box)
+        return self.face_grid.enlarge(side, box)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,15 +77,27 @@ class Stage:
     interior: Interior
     eyes: tuple[EyeWarp, ...]
     unit: float
+    sheet: Sheet = field(init=False)
+    eye_layers: tuple[EyeLayers, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        sheet = Sheet.of(self.person, self.matte)
+        object.__setattr__(self, "sheet", sheet)
+        object.__setattr__(self, "eye_layers", tuple(EyeLayers.of(eye, sheet) for eye in self.eyes))
 
     def render(self, expression: Expression) -> Picture:
         """The frame, RGB [height, width, 3] uint8."""
         maps = self._maps(expression)
+        at = self._texels(maps)
+        figure = self.sheet.sample(at)
+        for eye, box, blink in zip(self.eye_layers, self.eye_boxes, expression.blink, strict=False):
+            if blink > 0 or expression.gaze != (0.0, 0.0):
+                eye.lay(
+                    window(figure, box, self.moving), window(at, box, self.moving), blink, expression.gaze
+                )
+        self._lay_mouth(figure, maps, expression)
         frame = self.still.copy()
-        self._lay_figure(frame, maps)
-        for eye, box, blink in zip(self.eyes, self.eye_boxes, expression.blink, strict=False):
-            self._lay_eye(frame, maps, eye, box, blink, expression.gaze)
-        self._lay_mouth(frame, maps, expression)
+        blend(window(frame, self.moving), figure)
         return frame
 
     def _maps(self, expression: Expression) -> Maps:
@@ -91,62 +106,81 @@ class Stage:
         nodes = face_grid.nodes()
         carried = head_grid.sample(head, nodes)
         at = nodes + carried
-        upper = carried - invert(face_grid, self.upper.field(expression.shapes), at)
-        lower = carried - invert(face_grid, self.lower.field(expression.shapes), at)
-        share = self.lips.upper_share(nodes + upper)[..., None]
-        face = share * upper + (1 - share) * lower
-        return Maps(head_grid=head_grid, face_grid=face_grid, head=head, upper=upper, lower=lower, face=face)
+        upper = carried - invert(face_grid, self.upper.field(expression.shapes), at, rounds=4)
+        lower = carried - invert(face_grid, self.lower.field(expression.shapes), at, rounds=6)
+        share = self.lips.upper_share(nodes + upper)
+        return Maps(
+            head_grid=head_grid,
+            face_grid=face_grid,
+            head=head_grid.anchor(head),
+            upper=face_grid.anchor(upper),
+            lower=face_grid.anchor(lower),
+            face=face_grid.anchor(lower + cv2.merge([share, share]) * (upper - lower)),
+        )
 
-    def _lay_figure(self, frame: Picture, maps: Maps) -> None:
-        at = maps.at_head(self.moving)
-        matte = remap(self.matte, at, cv2.INTER_LINEAR)
-        (x0, y0, x1, y1), (left, top, right, bottom) = self.moving, self.face_box
-        at[top - y0 : bottom - y0, left - x0 : right - x0] = maps.at_face(maps.face, self.face_box)
-        person = remap(self.person, at, cv2.INTER_CUBIC)
-        blend(frame[y0:y1, x0:x1], person, matte)
+    def _texels(self, maps: Maps) -> Array:
+        """Where on the sheet the pixels of `moving` come from."""
+        at = maps.head_grid.enlarge(self.sheet.scale * maps.head, self.moving)
+        face = maps.face_grid.enlarge(self.sheet.scale * maps.face, self.face_box)
+        window(at, self.face_box, self.moving)[:] = face
+        return at
 
-    def _lay_eye(
-        self, frame: Picture, maps: Maps, eye: EyeWarp, box: Box, blink: float, gaze: tuple[float, float]
-    ) -> None:
-        if blink == 0 and gaze == (0.0, 0.0):
+    def _lay_mouth(self, figure: NDArray[np.uint8], maps: Maps, expression: Expression) -> None:
+        """Lay both lips over the inside of the mouth, in place, where they part or slide over each other."""
+        box = self._lip_box(maps)
+        if box is None:
             return
-        at = maps.at_face(maps.face, box)
-        skin_at, ball_at, share = eye.warp(at, blink, gaze)
-        skin = remap(self.person, skin_at, cv2.INTER_CUBIC).astype(np.float32)
-        ball = remap(self.person, ball_at, cv2.INTER_CUBIC).astype(np.float32)
-        self._paste(frame, maps, box, skin + (ball - skin) * share[..., None])
-
-    def _lay_mouth(self, frame: Picture, maps: Maps, expression: Expression) -> None:
-        box = self.mouth_box
-        upper_at = maps.at_face(maps.upper, box)
-        lower_at = maps.at_face(maps.lower, box)
+        upper_at, lower_at = maps.at_face(maps.upper, box), maps.at_face(maps.lower, box)
         upper_share, lower_share = self.lips.layers(upper_at, lower_at)
         opening = (1 - upper_share) * (1 - lower_share)
-        at = maps.at_head(box)
+        upper, under = (self.sheet.sample(self.sheet.scale * at) for at in (upper_at, lower_at))
+        if opening.max() > _SEEN:
+            inside = self._inside(maps.at_head(box), expression, opening)
+            under = np.asarray(cv2.blendLinear(under, inside, lower_share, 1 - lower_share), np.uint8)
+        window(figure, box, self.moving)[:] = cv2.blendLinear(upper, under, upper_share, 1 - upper_share)
+
+    def _inside(self, at: Array, expression: Expression, opening: Array) -> NDArray[np.uint8]:
+        """The inside of the mouth, RGBA, at portrait positions `at`."""
         local = self.lips.frame.local(at) / np.float32(self.unit)
         colour = self.interior.render(local, at, expression.jaw, expression.tongue, opening)
-        for positions, share in ((lower_at, lower_share), (upper_at, upper_share)):
-            skin = remap(self.person, positions, cv2.INTER_CUBIC).astype(np.float32)
-            colour = colour + (skin - colour) * share[..., None]
-        self._paste(frame, maps, box, colour)
+        return np.asarray(cv2.cvtColor(cv2.convertScaleAbs(colour), cv2.COLOR_RGB2RGBA), np.uint8)
 
-    def _paste(self, frame: Picture, maps: Maps, box: Box, colour: Array) -> None:
-        x0, y0, x1, y1 = box
-        target = frame[y0:y1, x0:x1]
-        target[:] = self.still[y0:y1, x0:x1]
-        matte = remap(self.matte, maps.at_head(box), cv2.INTER_LINEAR)
-        blend(target, np.rint(np.clip(colour, 0, 255)).astype(np.uint8), matte)
+    def _lip_box(self, maps: Maps) -> Box | None:
+        """The pixels around all that lies under the upper lip's edge and over the lower lip's, in this frame."""
+        grid, lips = maps.face_grid, self.lips
+        (x0, y0, x1, y1), (left, top), step = self.mouth_box, grid.origin, grid.step
+        column, row = (x0 - left) // step, (y0 - top) // step
+        nodes = slice(row + 1, (y1 - top) // step + 2), slice(column + 1, (x1 - left) // step + 2)
+        upper, lower = lips.frame.local(maps.upper[nodes]), lips.frame.local(maps.lower[nodes])
+        margin = step + 3 * lips.softness
+        near = (upper[..., 1] > lips.upper.min() - margin) & (lower[..., 1] < lips.lower.max() + margin)
+        near &= np.abs(upper[..., 0]) < lips.half_width + margin
+        x, y, across, down = cv2.boundingRect(np.asarray(near, np.uint8))
+        if across == 0:
+            return None
+        x, y = left + step * (column + x), top + step * (row + y)
+        return (
+            max(x0, x - step),
+            max(y0, y - step),
+            min(x1, x + step * (across + 1)),
+            min(y1, y + step * (down + 1)),
+        )
 
 
-@lru_cache(maxsize=64)
+def window(picture: NDArray[Pixel], box: Box, of: Box = (0, 0, 0, 0)) -> NDArray[Pixel]:
+    """The part of `picture` that lies in `box`; the picture itself is the box `of` of the frame."""
+    (x0, y0, x1, y1), (left, top, *_) = box, of
+    return picture[y0 - top : y1 - top, x0 - left : x1 - left]
+
+
 def pixels(box: Box) -> Array:
     """Positions of the pixels of `box`, [h, w, 2]."""
     x0, y0, x1, y1 = box
     return np.dstack(np.meshgrid(np.arange(x0, x1, dtype=np.float32), np.arange(y0, y1, dtype=np.float32)))
 
 
-def blend(target: Picture, person: NDArray[np.uint8], matte: NDArray[np.uint8]) -> None:
-    """Lay `person` over `target`, in place, by the share `matte` 0…255."""
-    share = cv2.merge([matte, matte, matte])
-    behind = cv2.multiply(target, cv2.bitwise_not(share), scale=1 / 255)
-    cv2.add(cv2.multiply(person, share, scale=1 / 255), behind, dst=target)
+def blend(target: Picture, figure: NDArray[np.uint8]) -> None:
+    """Lay `figure`, RGBA with its colour already times its share, over `target`, RGB, in place."""
+    rest = cv2.cvtColor(cv2.bitwise_not(cv2.extractChannel(figure, 3)), cv2.COLOR_GRAY2RGB)
+    colour = cv2.cvtColor(figure, cv2.COLOR_RGBA2RGB)
+    cv2.add(colour, cv2.multiply(target, rest, scale=1 / 255), dst=target)

@@ -5,14 +5,16 @@ the upper lid, the lower lid, and where the skin below is at rest again (`cheek`
 stretches the skin between them; between the lids lies the eyeball, which only follows the gaze.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from liveavatar.face.portrait import Landmarks
 from liveavatar.mesh.anatomy import Eye, Frame2D, polyline
 from liveavatar.mesh.field import Array, floats, remap
+from liveavatar.mesh.sheet import Sheet
 
 _LOWER_LID_SHARE = 0.12
 """Of the way to a closed eye, the lower lid goes this much and the upper one the rest (Evinger 1991)."""
@@ -68,43 +70,84 @@ class EyeWarp:
         corners = floats([[left, top], [right, top], [right, bottom], [left, bottom]])
         return floats(self.frame.origin + self.frame.vectors(corners))
 
-    def warp(self, at: Array, blink: float, gaze: tuple[float, float]) -> tuple[Array, Array, Array]:
-        """Where to sample for pixels at portrait positions `at` [h, w, 2].
+    def heights(self, u: Array) -> tuple[Array, ...]:
+        """The heights of crease, upper lid, lower lid and cheek at each `u`."""
+        index = (u - self.columns[0]) / (self.columns[1] - self.columns[0])
+        rows = np.dstack([self.crease, self.upper, self.lower, self.cheek])
+        found = remap(rows, floats(np.dstack([index, np.zeros_like(index)])), cv2.INTER_LINEAR)
+        return tuple(floats(found[..., curve]) for curve in range(4))
 
-        Returns:
-            positions for the skin, positions for the eyeball, and the share of eyeball 0…1 [h, w].
-        """
-        local = self.frame.local(at)
-        u, v = local[..., 0], local[..., 1]
-        crease, upper, lower, cheek = self._curves(u)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EyeLayers:
+    """One eye laid out on the sheet that layers are cut from: all about its texels that no blink changes.
+
+    Arrays are float32 [h, w] over a window of the sheet; `window` [2, 3] takes texels of the sheet to its own. `v` is
+    the height in the eye's frame, in pixels, and so are the `curves` crease, upper lid, lower lid and cheek; `hold`
+    tells how far a texel follows the gaze, `sides` fades the eyeball out at the corners. `opened` is the table of the
+    open eye.
+    """
+
+    eye: EyeWarp
+    sheet: Sheet
+    window: Array
+    v: Array
+    curves: tuple[Array, ...]
+    hold: Array
+    sides: Array
+    opened: Array
+
+    @classmethod
+    def of(cls, eye: EyeWarp, sheet: Sheet) -> "EyeLayers":
+        """Lay the eye out."""
+        low, high = (sheet.scale * edge(eye.box, 0) for edge in (np.min, np.max))
+        x, y = np.floor(low).tolist()
+        texels = np.dstack(np.meshgrid(np.arange(x, high[0]), np.arange(y, high[1])))
+        local = eye.frame.local(floats(texels / sheet.scale))
+        u, v = floats(local[..., 0]), floats(local[..., 1])
+        # The iris slides; towards the corners the white stays where it is, as on a sphere seen from the front.
+        hold = floats(np.clip(1 - (u / (0.5 * eye.width)) ** 2, 0, 1))
+        sides = np.minimum(u - eye.columns[0], eye.columns[-1] - u) / (0.06 * eye.width)
+        blank = cls(
+            eye=eye,
+            sheet=sheet,
+            window=floats([[1, 0, -x], [0, 1, -y]]),
+            v=v,
+            curves=eye.heights(u),
+            hold=hold,
+            sides=floats(np.clip(sides, 0, 1)),
+            opened=hold,
+        )
+        return replace(blank, opened=blank.table(0.0))
+
+    def lay(self, figure: NDArray[np.uint8], at: Array, blink: float, gaze: tuple[float, float]) -> None:
+        """Shut the eye and turn its ball, in place: `figure` is what shows, `at` the texels it was taken from."""
+        table = self.table(blink) if blink > 0 else self.opened
+        found = remap(table, floats(cv2.transform(at, self.window)), cv2.INTER_LINEAR, clear=True)
+        slide, hold, share, _ = (floats(layer) for layer in cv2.split(found))
+        skin = self.sheet.sample(at + self._along(slide, (0.0, 1.0))) if blink > 0 else figure
+        reach = _GAZE_TO_EYE_WIDTH * self.eye.width
+        ball = self.sheet.sample(at - self._along(hold, (reach * gaze[0], reach * gaze[1])))
+        figure[:] = cv2.blendLinear(ball, skin, share, 1 - share)
+
+    def table(self, blink: float) -> Array:
+        """How far down skin is taken from, how much of the gaze is followed, the share of eyeball; [h, w, 4]."""
+        crease, upper, lower, cheek = self.curves
+        v, soft = self.v, self.eye.softness
         travel = np.clip(lower - upper, 0, None) * np.float32(blink * _SHUT)
         lid, floor = upper + travel * (1 - _LOWER_LID_SHARE), lower - travel * _LOWER_LID_SHARE
         above = crease + (v - crease) * (upper - crease) / np.maximum(lid - crease, 0.5)
         below = cheek + (v - cheek) * (cheek - lower) / np.maximum(cheek - floor, 0.5)
-        middle = (lid + floor) / 2
-        moved = np.where(v < middle, above, below)
-        inside = (v > crease) & (v < cheek) & (u > self.columns[0]) & (u < self.columns[-1])
-        skin = np.where(inside, moved, v)
-        ball = np.clip((v - lid) / self.softness + 0.5, 0, 1) * np.clip(
-            (floor - v) / self.softness + 0.5, 0, 1
-        )
-        ball *= np.clip((np.minimum(u - self.columns[0], self.columns[-1] - u)) / (0.06 * self.width), 0, 1)
-        skin_at = at + self.frame.vectors(np.dstack([np.zeros_like(u), skin - v]))
-        return skin_at, self._eyeball(at, u, gaze), floats(ball)
+        moved = np.where(v < (lid + floor) / 2, above, below)
+        inside = (v > crease) & (v < cheek) & (self.sides > 0)
+        slide = np.where(inside, moved - v, 0)
+        ball = np.clip((v - lid) / soft + 0.5, 0, 1) * np.clip((floor - v) / soft + 0.5, 0, 1) * self.sides
+        return floats(cv2.merge([floats(slide), self.hold, floats(ball), self.hold]))
 
-    def _curves(self, u: Array) -> tuple[Array, ...]:
-        """The heights of crease, upper lid, lower lid and cheek above each `u`."""
-        index = (u - self.columns[0]) / (self.columns[1] - self.columns[0])
-        row = np.dstack([self.crease, self.upper, self.lower, self.cheek])
-        heights = remap(row, floats(np.dstack([index, np.zeros_like(index)])), cv2.INTER_LINEAR)
-        return tuple(floats(heights[..., curve]) for curve in range(4))
-
-    def _eyeball(self, at: Array, u: Array, gaze: tuple[float, float]) -> Array:
-        # The iris slides; towards the corners the white stays where it is, as on a sphere seen from the front.
-        hold = np.clip(1 - (u / (0.5 * self.width)) ** 2, 0, 1)
-        reach = np.float32(_GAZE_TO_EYE_WIDTH * self.width)
-        shift = np.dstack([hold * reach * np.float32(gaze[0]), hold * reach * np.float32(gaze[1])])
-        return at - self.frame.vectors(shift)
+    def _along(self, amount: Array, direction: tuple[float, float]) -> Array:
+        """`amount` [h, w] times a direction of the eye's frame in pixels, as texels [h, w, 2]."""
+        x, y = (self.sheet.scale * self.eye.frame.vectors(floats(direction))).tolist()
+        return floats(cv2.merge([amount * np.float32(x), amount * np.float32(y)]))
 
 
 def _smooth(curve: Array) -> Array:

@@ -8,6 +8,7 @@ Fields are float32 [rows, columns, 2], in pixels, x before y.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 import cv2
@@ -35,10 +36,8 @@ class Grid:
     rows: int
 
     def nodes(self) -> Array:
-        """Positions in pixels, [rows, columns, 2]."""
-        x = self._first[0] + self.step * np.arange(self.columns, dtype=np.float32)
-        y = self._first[1] + self.step * np.arange(self.rows, dtype=np.float32)
-        return np.dstack(np.meshgrid(x, y)).astype(np.float32)
+        """Positions in pixels, [rows, columns, 2]; shared, not to be written to."""
+        return _anchors(self)[1:-1, 1:-1]
 
     @property
     def box(self) -> Box:
@@ -47,23 +46,48 @@ class Grid:
         return x, y, x + self.columns * self.step, y + self.rows * self.step
 
     @property
-    def _first(self) -> Array:
+    def first(self) -> Array:
+        """Position of the first node."""
         return floats(self.origin) + floats((self.step - 1) / 2)
 
     def sample(self, field: Array, at: Array) -> Array:
         """`field` at positions `at` (pixels, [..., ..., 2]), linear between nodes, clamped outside."""
-        return remap(field, (at - self._first) / np.float32(self.step), cv2.INTER_LINEAR)
+        return remap(field, self.place(at), cv2.INTER_LINEAR)
 
-    def to_pixels(self, field: Array, box: Box) -> Array:
-        """`field` at every pixel of `box`, which lies under the tiles; linear between nodes."""
-        (x0, y0, x1, y1), (left, top) = box, self.origin
-        first = [max(0, (start - corner) // self.step - 1) for start, corner in ((x0, left), (y0, top))]
-        last = [(end - corner) // self.step + 2 for end, corner in ((x1, left), (y1, top))]
-        part = field[first[1] : last[1], first[0] : last[0]]
-        size = (part.shape[1] * self.step, part.shape[0] * self.step)
-        pixels = floats(cv2.resize(part, size, interpolation=cv2.INTER_LINEAR))
-        x, y = x0 - left - first[0] * self.step, y0 - top - first[1] * self.step
-        return pixels[y : y + y1 - y0, x : x + x1 - x0]
+    def place(self, at: Array) -> Array:
+        """Positions in pixels as positions between nodes, counted from the first."""
+        (x, y), each = self.first.tolist(), 1 / self.step
+        return floats(cv2.transform(at, np.array([[each, 0, -x * each], [0, each, -y * each]])))
+
+    def anchor(self, field: Array) -> Array:
+        """Where each node comes from, [rows + 2, columns + 2, 2]: its position plus `field`.
+
+        The ring of nodes around the tiles repeats the outermost ones, so that pixels beyond the last node's middle
+        are displaced as that node is.
+        """
+        ring = cv2.copyMakeBorder(field, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+        return np.add(ring, _anchors(self), out=floats(ring))
+
+    def enlarge(self, anchored: Array, box: Box) -> Array:
+        """What `anchor` gave, or a linear function of it, at every pixel of `box`, which lies under the tiles."""
+        (x0, y0, x1, y1), (left, top), step = box, self.origin, self.step
+        column, row = (x0 - left) // step, (y0 - top) // step
+        part = anchored[row : (y1 - top) // step + 3, column : (x1 - left) // step + 3]
+        pixels = cv2.resize(
+            part, (part.shape[1] * step, part.shape[0] * step), interpolation=cv2.INTER_LINEAR
+        )
+        x, y = x0 - left - (column - 1) * step, y0 - top - (row - 1) * step
+        return floats(pixels[y : y + y1 - y0, x : x + x1 - x0])
+
+
+@lru_cache(maxsize=16)
+def _anchors(grid: Grid) -> Array:
+    """Positions of the nodes and of a ring of nodes around them, [rows + 2, columns + 2, 2]."""
+    x = grid.first[0] + grid.step * np.arange(-1, grid.columns + 1, dtype=np.float32)
+    y = grid.first[1] + grid.step * np.arange(-1, grid.rows + 1, dtype=np.float32)
+    anchors = floats(np.dstack(np.meshgrid(x, y)))
+    anchors.flags.writeable = False
+    return anchors
 
 
 def floats(values: ArrayLike) -> Array:
@@ -133,7 +157,9 @@ class FieldBasis:
 
 def invert(grid: Grid, forward: Array, at: Array, rounds: int = 6) -> Array:
     """How far the points that now stand at `at` [h, w, 2] have come: d with d = forward(at - d), by fixed point."""
-    moved = grid.sample(forward, at)
+    step = np.float32(grid.step)
+    here, steps = grid.place(at), forward / step
+    moved = remap(steps, here, cv2.INTER_LINEAR)
     for _ in range(rounds - 1):
-        moved = grid.sample(forward, at - moved)
-    return moved
+        moved = remap(steps, here - moved, cv2.INTER_LINEAR)
+    return moved * step

@@ -1,0 +1,126 @@
+"""One eye: open it is the portrait, shut its ball is hidden, and its iris follows the gaze."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from liveavatar.face.portrait import Portrait
+from liveavatar.frames import Picture
+from liveavatar.mesh.anatomy import EYES, Frame2D
+from liveavatar.mesh.eyes import EyeLayers, EyeWarp
+from liveavatar.mesh.field import Array, floats
+from liveavatar.mesh.sheet import Sheet
+
+
+@pytest.fixture(scope="module", params=EYES, ids=["left", "right"])
+def layers(request: pytest.FixtureRequest, portrait: Portrait) -> EyeLayers:
+    sheet = Sheet.of(portrait.rgb, np.full_like(portrait.matte, 255))
+    return EyeLayers.of(EyeWarp.of(request.param, portrait.landmarks), sheet)
+
+
+def around(layers: EyeLayers) -> Array:
+    """Texels of the pixels around the eye, at rest."""
+    low, high = np.floor(layers.eye.box.min(0)) - 4, np.ceil(layers.eye.box.max(0)) + 4
+    grid = np.meshgrid(np.arange(low[0], high[0]), np.arange(low[1], high[1]))
+    return floats(layers.sheet.scale * np.dstack(grid))
+
+
+def drawn(layers: EyeLayers, blink: float, gaze: tuple[float, float] = (0, 0)) -> NDArray[np.int64]:
+    at = around(layers)
+    figure = layers.sheet.sample(at)
+    layers.lay(figure, at, blink, gaze)
+    return figure.astype(int)
+
+
+def middle(layers: EyeLayers, blink: float) -> float:
+    """Share of eyeball in the middle of the eye."""
+    eye = layers.eye
+    point = eye.frame.vectors(floats([0.0, (eye.upper[16] + eye.lower[16]) / 2])) + eye.frame.origin
+    x, y = (layers.window[:, :2] @ (layers.sheet.scale * point) + layers.window[:, 2]).round().astype(int)
+    return float(layers.table(blink)[y, x, 2])
+
+
+def test_open_and_looking_ahead_it_is_the_portrait(layers: EyeLayers) -> None:
+    assert np.abs(drawn(layers, 0.0) - layers.sheet.sample(around(layers))).max() <= 1
+
+
+def test_a_blink_hides_the_eyeball_and_no_blink_shows_it(layers: EyeLayers) -> None:
+    assert middle(layers, 0.0) > 0.8
+    assert middle(layers, 1.0) < 0.3
+
+
+def test_the_further_shut_the_less_eyeball(layers: EyeLayers) -> None:
+    seen = [float(layers.table(blink)[..., 2].sum()) for blink in np.linspace(0, 1, 6).tolist()]
+    assert seen == sorted(seen, reverse=True)
+    assert seen[-1] < 0.2 * seen[0]
+
+
+def test_skin_moves_only_around_the_eye(layers: EyeLayers) -> None:
+    table = layers.table(1.0)
+    rim = np.concatenate([table[0], table[-1], table[:, 0], table[:, -1]])
+    assert np.abs(rim[:, 0]).max() == 0
+    assert np.abs(table[..., 0]).max() > 1
+    changed = np.abs(drawn(layers, 1.0) - drawn(layers, 0.0)).max(2)
+    assert changed[[0, 1, -2, -1]].max() <= 1
+    assert changed.max() > 20
+
+
+def iris_column(picture: NDArray[np.int64], frame: Frame2D) -> float:
+    """How far right the dark of the eye lies, in pixels."""
+    assert abs(frame.axis[1]) < 0.3, "nearly upright"
+    dark = np.clip(110 - picture[..., :3].mean(2), 0, None) ** 2
+    return float((dark.sum(0) * np.arange(dark.shape[1])).sum() / dark.sum())
+
+
+def test_the_iris_follows_the_gaze() -> None:
+    """On a drawn eye, whose iris is all that is dark."""
+    y, x = np.mgrid[0:60, 0:90]
+    rgb = np.full((60, 90, 3), 200, np.uint8)
+    rgb[np.hypot(x - 45, y - 30) < 6] = 20
+    frame = Frame2D.between(floats([25, 30]), floats([65, 30]))
+    columns = np.linspace(-20, 20, 33, dtype=np.float32)
+    lid = floats(9 * (1 - (columns / 20) ** 2))
+    eye = EyeWarp(
+        frame=frame,
+        width=40,
+        columns=columns,
+        crease=-lid - 8,
+        upper=-lid,
+        lower=lid,
+        cheek=lid + 6,
+        softness=0.6,
+    )
+    layers = EyeLayers.of(eye, Sheet.of(rgb, np.full((60, 90), 255, np.uint8)))
+    ahead, right, left = (iris_column(drawn(layers, 0.0, (turn, 0.0)), frame) for turn in (0.0, 0.15, -0.15))
+    assert right - ahead == pytest.approx(ahead - left, abs=0.3)
+    assert 1.0 < right - ahead < 3.5
+
+
+def test_a_small_gaze_moves_a_little(layers: EyeLayers) -> None:
+    """Nothing snaps to whole pixels: a gaze of a tenth changes the picture by about a tenth."""
+    still, small, large = (drawn(layers, 0.0, (turn, 0.0)) for turn in (0.0, 0.01, 0.1))
+    assert 0 < np.abs(small - still).mean() < 0.4 * np.abs(large - still).mean()
+
+
+def test_layers_follow_the_picture(layers: EyeLayers) -> None:
+    """A head that has moved by whole pixels shows the same eye elsewhere."""
+    at = around(layers)
+    moved = replace(layers)
+    here, there = layers.sheet.sample(at), layers.sheet.sample(at + layers.sheet.scale * floats([3, 2]))
+    layers.lay(here, at, 0.7, (0.05, 0.0))
+    moved.lay(there, floats(at + layers.sheet.scale * floats([3, 2])), 0.7, (0.05, 0.0))
+    assert np.array_equal(here[2:, 3:], there[:-2, :-3])
+
+
+def test_a_transparent_figure_stays_transparent(portrait: Portrait) -> None:
+    sheet = Sheet.of(portrait.rgb, np.zeros_like(portrait.matte))
+    clear = EyeLayers.of(EyeWarp.of(EYES[0], portrait.landmarks), sheet)
+    assert drawn(clear, 0.5).max() == 0
+
+
+def test_pictures_are_untouched(layers: EyeLayers) -> None:
+    before: Picture = layers.sheet.rgba.copy()
+    drawn(layers, 1.0, (0.1, 0.1))
+    assert np.array_equal(before, layers.sheet.rgba)
