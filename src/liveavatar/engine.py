@@ -94,9 +94,9 @@ def _open_mesh(options: Options) -> Engine:
 
 def _open_dit(options: Options) -> Engine:
     from liveavatar.dit.options import DitOptions
-    from liveavatar.dit.session import DitEngine
+    from liveavatar.dit.robust import DitWorkshop, RobustEngine
 
-    return DitEngine(DitOptions(**options))  # type: ignore[arg-type]
+    return RobustEngine(DitWorkshop(DitOptions(**options)))  # type: ignore[arg-type]
 
 
 _OPENERS: dict[str, Callable[[Options], Engine]] = {"mesh": _open_mesh, "dit": _open_dit}

@@ -27,6 +27,7 @@ from liveavatar.errors import EngineError, OptionError
 
 GIB = 1 << 30
 JOB = Job()
+CONFIG = DitConfig()
 TOKENS = 44 * 24
 
 
@@ -82,10 +83,9 @@ def test_the_ladder_goes_down() -> None:
 
 
 def shape(steps: int = 4) -> RingShape:
-    config = JOB.config
     return RingShape(
-        layers=config.layers, steps=steps, blocks=4, block=3 * TOKENS, sink=TOKENS * 5 // 2, portrait=TOKENS,
-        heads=config.heads, head_dim=config.head_dim,
+        layers=CONFIG.layers, steps=steps, blocks=4, block=3 * TOKENS, sink=TOKENS * 5 // 2, portrait=TOKENS,
+        heads=CONFIG.heads, head_dim=CONFIG.head_dim,
     )  # fmt: skip
 
 
@@ -97,7 +97,7 @@ LIKE = torch.zeros(0, dtype=torch.bfloat16, device="meta")
 def test_a_session_is_predicted_as_it_is_allocated(rung: Rung, steps: int) -> None:
     rings = memory_maker(rung)(shape(steps), LIKE)
     assert isinstance(rings, Rings)
-    predicted = predict(JOB.config, StreamConfig(steps=steps), JOB.size, rung)
+    predicted = predict(CONFIG, StreamConfig(steps=steps), JOB.size, rung)
     sink = 5 * TOKENS // 2 * 2 * 40 * 5120 * 2
     portrait = TOKENS * 40 * 5120 * 2
     besides = portrait + sink + (0 if rung.frugal else sink)
@@ -112,7 +112,7 @@ def test_weights_are_predicted_as_they_are_laid_out(rung: Rung) -> None:
     layout = Layout(device=LIKE.device, kind="fp8" if rung.eight else "bf16")
     assemble(dit, lambda _name, _part: None, layout)
     taken = sum(tensor.nbytes for tensor in (*dit.parameters(), *dit.buffers()))
-    predicted = predict(JOB.config, JOB.stream, JOB.size, rung).weights - VAE - 2 * AUDIO
+    predicted = predict(CONFIG, JOB.stream, JOB.size, rung).weights - VAE - 2 * AUDIO
     assert abs(taken - predicted) < 20e6  # the scales of the rows
 
 

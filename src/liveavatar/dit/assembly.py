@@ -42,7 +42,9 @@ class Layout:
 def assemble(dit: DiT, fill: Fill, layout: Layout) -> DiT:
     """Fill `dit` and lay it out, in place; returns it."""
     carousel = Carousel(layout.device)
-    chosen = {f"blocks.{layer}.": layer for layer in spread(layout.streamed, len(dit.blocks))}
+    chosen = {
+        f"blocks.{layer}.": layer for layer in spread(min(layout.streamed, len(dit.blocks)), len(dit.blocks))
+    }
     for name, part in list(parts_of(dit)):
         fill(name, part)
         part.requires_grad_(False).eval()

@@ -166,15 +166,14 @@ def find_rung(name: str) -> Rung:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """What is to be drawn: by which network, how, and frames of which size (width, height)."""
+    """What is to be drawn in full size: how, and frames of which size (width, height)."""
 
-    config: DitConfig = field(default_factory=DitConfig)
     stream: StreamConfig = field(default_factory=StreamConfig)
     size: tuple[int, int] = (704, 384)
 
     def memory(self, rung: Rung, streamed: int) -> Memory:
         """What that takes."""
-        return predict(self.config, self.stream, self.size, rung, streamed)
+        return predict(DitConfig(), self.stream, self.size, rung, streamed)
 
 
 def choose(available: int, job: Job, *, name: str = "auto", host: int | None = None) -> Plan:

@@ -94,10 +94,10 @@ def make_plan(options: DitOptions, device: torch.device) -> Plan:
     Raises:
         EngineError: nothing fits.
     """
-    job = Job(config=PRESETS[options.preset].dit, stream=options.stream(), size=USUAL_SIZE)
+    job = Job(stream=options.stream(), size=USUAL_SIZE)
     if device.type != "cuda":
         rung = find_rung(options.memory)
-        streamed = job.config.layers // 2 if rung.streams else 0
+        streamed = PRESETS[options.preset].dit.layers // 2 if rung.streams else 0
         return Plan(rung=rung, streamed=streamed, memory=job.memory(rung, streamed))
     free, _ = torch.cuda.mem_get_info(device)
     return choose(free, job, name=options.memory, host=free_host_memory())

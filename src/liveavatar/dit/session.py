@@ -34,9 +34,10 @@ _LOG = logging.getLogger(__name__)
 class DitEngine:
     """Live Avatar. Holds the models, which all actors share."""
 
-    def __init__(self, options: DitOptions) -> None:
+    def __init__(self, options: DitOptions, models: Models | None = None) -> None:
+        """`models` are those that the options ask for; None loads them."""
         self._options = options
-        self._models = open_models(options)
+        self._models = models or open_models(options)
 
     def open(self, portrait: Portrait, size: tuple[int, int] | None) -> Actor:
         """Encode a portrait, and what all its sessions have in common.
