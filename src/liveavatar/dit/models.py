@@ -4,7 +4,6 @@ import gc
 import json
 import logging
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,6 +13,7 @@ from liveavatar.dit import audio_encoder, loading, parts, text_encoder
 from liveavatar.dit.assembly import Fill, Layout, assemble
 from liveavatar.dit.audio_encoder import AudioEncoder
 from liveavatar.dit.cache import MakeMemory, Rings
+from liveavatar.dit.compiling import compile_model, compile_vae, memory_for
 from liveavatar.dit.config import DitConfig
 from liveavatar.dit.host_rings import HostRings, HostSink
 from liveavatar.dit.lora import merge_pairs, read_pairs
@@ -25,8 +25,8 @@ from liveavatar.dit.pictures import Still
 from liveavatar.dit.presets import PRESETS
 from liveavatar.dit.quantize import best_kind, multiplies
 from liveavatar.dit.requirements import USUAL_SIZE, free_host_memory
+from liveavatar.dit.speed import EXACT, Speed, resolve
 from liveavatar.dit.vae import VAE
-from liveavatar.dit.ways import FP8
 from liveavatar.errors import EngineError
 from liveavatar.weights.bundles import LORA, WAN, find_bundle
 from liveavatar.weights.hub import bundle_folder
@@ -39,8 +39,8 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Models:
-    """Weights shared by all portraits and sessions, the prompt [L, text_dim] they were opened with, and how all of
-    it was made to fit: `plan`, and what makes the memory of a session.
+    """Weights shared by all portraits and sessions, the prompt [L, text_dim] they were opened with, how all of it was
+    made to fit and to be fast: `plan` and `speed`, and what makes the memory of a session.
     """
 
     dit: DiT
@@ -49,6 +49,7 @@ class Models:
     prompt: Tensor
     plan: Plan
     rings: MakeMemory = Rings
+    speed: Speed = EXACT
 
     def kept(self, still: Still) -> Still:
         """A portrait as it is kept for the sessions to come."""
@@ -72,7 +73,26 @@ def open_models(options: DitOptions, plan: Plan | None = None) -> Models:
     layout = lay_out(plan, device)
     if device.type == "cuda":
         _LOG.info("%s", describe(plan, layout))
-    return (_from_files if options.needs_files else _at_random)(options, place, plan, layout)
+    models = (_from_files if options.needs_files else _at_random)(options, place, plan, layout)
+    return quickened(models, options.pace, device)
+
+
+def quickened(models: Models, asked: Speed, device: torch.device) -> Models:
+    """The same models, made as fast as was asked for and the device allows; compiled in place."""
+    plan = models.plan
+    speed = resolve(asked, device.type, streamed=plan.streamed > 0 or plan.rung.host_rings)
+    if device.type == "cuda":
+        _LOG.info("speed: %s", speed)
+    if speed.compile:
+        compile_model(models.dit)
+        compile_vae(models.vae)
+    return replace(models, speed=speed, rings=memory_maker(plan.rung, speed))
+
+
+def memory_maker(rung: Rung, speed: Speed = EXACT) -> MakeMemory:
+    """What makes the memory of a session on this rung."""
+    kept = replace(speed, kv="fp8") if rung.eight_rings else speed
+    return memory_for(kept, HostRings if rung.host_rings else Rings)
 
 
 def find_device(name: str) -> torch.device:
@@ -129,12 +149,6 @@ def text_device(device: torch.device) -> torch.device:
     return device
 
 
-def memory_maker(rung: Rung) -> MakeMemory:
-    """What makes the memory of a session on this rung."""
-    store = FP8 if rung.eight_rings else None
-    return partial(HostRings if rung.host_rings else Rings, store=store)
-
-
 def _audio_dtype(plan: Plan, place: Place) -> torch.dtype:
     return place.dtype if plan.rung.frugal else torch.float32
 
@@ -153,7 +167,6 @@ def _from_files(options: DitOptions, place: Place, plan: Plan, layout: Layout) -
         audio=audio,
         prompt=prompt.to(place.device),
         plan=plan,
-        rings=memory_maker(plan.rung),
     )
 
 
@@ -203,7 +216,6 @@ def _at_random(options: DitOptions, place: Place, plan: Plan, layout: Layout) ->
         audio=audio,
         prompt=prompt.to(place.device),
         plan=plan,
-        rings=memory_maker(plan.rung),
     )
 
 
