@@ -27,6 +27,7 @@ from liveavatar.dit.quantize import best_kind, multiplies
 from liveavatar.dit.requirements import USUAL_SIZE, free_host_memory
 from liveavatar.dit.speed import EXACT, Speed, resolve
 from liveavatar.dit.vae import VAE
+from liveavatar.dit.vae_tiles import TiledDecoder
 from liveavatar.errors import EngineError
 from liveavatar.weights.bundles import LORA, WAN, find_bundle
 from liveavatar.weights.hub import bundle_folder
@@ -87,6 +88,13 @@ def quickened(models: Models, asked: Speed, device: torch.device) -> Models:
         compile_model(models.dit)
         compile_vae(models.vae)
     return replace(models, speed=speed, rings=memory_maker(plan.rung, speed))
+
+
+def fit_decoder(vae: VAE, rung: Rung) -> VAE:
+    """The autoencoder, decoding in tiles if the rung says so."""
+    if rung.tiles:
+        vae.decoder = TiledDecoder(vae.decoder)  # type: ignore[assignment]
+    return vae
 
 
 def memory_maker(rung: Rung, speed: Speed = EXACT) -> MakeMemory:
@@ -163,7 +171,7 @@ def _from_files(options: DitOptions, place: Place, plan: Plan, layout: Layout) -
     )
     return Models(
         dit=open_dit(wan, lora / LORA_FILE, place, layout),
-        vae=parts.open_vae(wan, place),
+        vae=fit_decoder(parts.open_vae(wan, place), plan.rung),
         audio=audio,
         prompt=prompt.to(place.device),
         plan=plan,
@@ -212,7 +220,7 @@ def _at_random(options: DitOptions, place: Place, plan: Plan, layout: Layout) ->
     assemble(dit, random_fill(place), layout)
     return Models(
         dit=dit,
-        vae=vae,
+        vae=fit_decoder(vae, plan.rung),
         audio=audio,
         prompt=prompt.to(place.device),
         plan=plan,
