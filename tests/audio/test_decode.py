@@ -1,6 +1,7 @@
 """Every format keeps its sound in place; every kind of bad file has its own error."""
 
 import contextlib
+import wave
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -188,6 +189,26 @@ def test_a_damaged_place_does_not_move_what_follows(tmp_path: Path) -> None:
     path.write_bytes(bytes(data))
     samples, _ = read(path)
     assert abs(burst_time(samples, 44_100) - 3) < 2 / 44_100
+
+
+def test_letters_nobody_uses_do_not_stop_the_reader(tmp_path: Path) -> None:
+    """The container's name for its codec is damaged; what it describes is not."""
+    path = encode(tmp_path / "a.m4a", noise(44_100, 0.2), 44_100, "aac")
+    path.write_bytes(path.read_bytes().replace(b"mp4a", b"\xff\xfe\x80\x90"))
+    assert read(path)[1].info.codec == "aac"
+
+
+def test_another_codec_inside_a_wav_is_not_played_as_noise(tmp_path: Path) -> None:
+    """As on CDs for home theatres: the header tells 16-bit samples, but they hold another codec."""
+    packed = encode(
+        tmp_path / "a.ac3", np.repeat(pulse(48_000, 1.0, 0.6), 2, axis=1), 48_000, "ac3"
+    ).read_bytes()
+    with wave.open(str(tmp_path / "a.wav"), "wb") as file:
+        file.setparams((2, 2, 48_000, 0, "NONE", ""))
+        file.writeframes(packed)
+    samples, stream = read(tmp_path / "a.wav")
+    assert stream.info.codec == "ac3"
+    assert abs(burst_time(samples, 48_000) - 0.6) < 0.03
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])

@@ -12,14 +12,15 @@ from typing import Self
 
 import av
 import numpy as np
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream as AvAudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from numpy.typing import NDArray
 
-from liveavatar.audio.downmix import default_layout
-from liveavatar.audio.riff import announced
+from liveavatar.audio import riff
+from liveavatar.audio.downmix import default_layout, step_of
 from liveavatar.audio.splice import Repairs, Splicer
 from liveavatar.errors import AudioError
 from liveavatar.frames import AudioChunk
@@ -36,8 +37,17 @@ RATES = range(1_000, 768_001)
 
 _MAX_FAILURES = 100  # times in a row the reader may fail before the rest is given up
 _MAX_PADDING = 4096  # samples a codec may pad a sound with at its end: two frames of the longest
-_FULL_SCALE = {"u8": 2.0**7, "s16": 2.0**15, "s32": 2.0**31, "flt": 1.0, "dbl": 1.0}
-_OPTIONS = {"protocol_whitelist": "file", "max_size": "65536"}  # bytes of a packet of WAV: fewer cost less
+_KINDS = {
+    "u8": ("u1", 2.0**7),
+    "s16": ("i2", 2.0**15),
+    "s32": ("i4", 2.0**31),
+    "flt": ("f4", 1.0),
+    "dbl": ("f8", 1.0),
+}
+"""Kind of sample: type and full scale."""
+
+_OPTIONS = {"protocol_whitelist": "file"}
+_LARGEST_PACKET = 1 << 22  # bytes, of WAV
 _PROTECTED = ("drms", "drmi", "enca", "encv", "aavd")
 _CONVERT = "convert it to WAV or MP3 with another program"
 
@@ -162,7 +172,7 @@ class AudioStream:
         elif container.duration and not pictures:
             promised = Fraction(container.duration, av.time_base)
         if container.format.name == "wav":
-            promised = announced(self._path) or promised
+            promised = riff.announced(self._path) or promised
         return AudioInfo(
             container=_container_name(container, self._path),
             codec=stream.codec_context.name,
@@ -255,9 +265,22 @@ def open_container(path: Path) -> InputContainer:
     """
     _check_file(path)
     try:
-        return av.open(f"file:{path}", "r", options=dict(_OPTIONS), metadata_errors="ignore")
+        return av.open(f"file:{path}", "r", options=_OPTIONS | _packing(path), metadata_errors="ignore")
     except av.error.FFmpegError as error:
         raise AudioError(f"{path.name} is damaged, or not a sound file", _CONVERT) from error
+
+
+def _packing(path: Path) -> dict[str, str]:
+    """For WAV: large packets, which cost less than many; whole steps of the mix, so that it has nothing to join.
+
+    One of them tells whether it hides something else, like DTS.
+    """
+    form = riff.form(path)
+    if form is None or form.code not in riff.PLAIN:
+        return {}
+    step = step_of(form.rate)
+    size = min(max(-(-CHUNK // step) * step * form.block, CHUNK), _LARGEST_PACKET)
+    return {"max_size": str(size), "max_probe_packets": "1"}
 
 
 def _check_file(path: Path) -> None:
@@ -282,9 +305,17 @@ def _pick_stream(container: InputContainer, path: Path) -> AvAudioStream:
     context = stream.codec_context
     if context is None:
         raise AudioError(f"the sound of {path.name} is in an unknown format", _CONVERT)
-    if context.codec_tag in _PROTECTED:
+    if _tag_of(context) in _PROTECTED:
         raise AudioError(f"{path.name} is copy-protected", "use a copy without protection")
     return stream
+
+
+def _tag_of(context: AudioCodecContext) -> str:
+    """Four letters by which a container calls its codec; "" where a damaged one has others."""
+    try:
+        return context.codec_tag
+    except UnicodeDecodeError:
+        return ""
 
 
 def _container_name(container: InputContainer, path: Path) -> str:
@@ -300,13 +331,16 @@ def _channel_names(frame: AudioFrame) -> tuple[str, ...]:
 
 def _as_float(frame: AudioFrame) -> NDArray[np.float32]:
     """Samples of a frame as float32 [samples, channels], full scale 1."""
-    name = frame.format.name
-    kind = name.removesuffix("p") if frame.format.is_planar else name
-    if kind not in _FULL_SCALE:
+    name, planar = frame.format.name, frame.format.is_planar
+    kind = name.removesuffix("p") if planar else name
+    if kind not in _KINDS:
         raise AudioError(f"samples of kind {name} are not supported", _CONVERT)
-    array = frame.to_ndarray()
-    samples = array.T if frame.format.is_planar else array.reshape(frame.samples, -1)
+    form, full = _KINDS[kind]
+    count = frame.samples * (1 if planar else frame.layout.nb_channels)
+    planes = [np.frombuffer(memoryview(plane), form, count) for plane in frame.planes]
+    samples = np.stack(planes).T if planar else planes[0].reshape(frame.samples, -1)
     if kind == "u8":
         samples = samples.astype(np.float32) - 128
     with np.errstate(over="ignore", invalid="ignore"):  # what is no float32 is found as such later
-        return np.ascontiguousarray(samples * np.float32(1 / _FULL_SCALE[kind]), np.float32)
+        scaled: NDArray[np.float32] = np.multiply(samples, 1 / full, dtype=np.float32, casting="unsafe")
+    return scaled

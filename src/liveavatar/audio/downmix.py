@@ -30,6 +30,11 @@ def default_layout(channels: int) -> tuple[str, ...]:
     return _DEFAULT_LAYOUTS.get(channels, ("NONE",) * channels)
 
 
+def step_of(rate: int) -> int:
+    """Samples from one decision on the polarity to the next."""
+    return max(1, round(rate / _STEPS_A_SECOND))
+
+
 class Downmix:
     """One stream of many channels into mono at the same rate.
 
@@ -39,11 +44,12 @@ class Downmix:
 
     def __init__(self, rate: int, layout: tuple[str, ...]) -> None:
         self._layout = layout
-        self._step = max(1, round(rate / _STEPS_A_SECOND))
+        self._step = step_of(rate)
         named = [name for name in layout if name in _LEFT or name in _RIGHT or name in _MIDDLE]
         self._middle = _MIDDLE if named else dict.fromkeys(layout, np.float32(1))
         total = sum(float(part.get(name, 0)) for name in layout for part in (_LEFT, _RIGHT, self._middle))
         self._scale = np.float32(1 / total) if total else np.float32(1)
+        self._central = any(self._middle.get(name) for name in layout)
         self._sided = any(name in _LEFT for name in layout) and any(name in _RIGHT for name in layout)
         self.clear()
 
@@ -61,22 +67,30 @@ class Downmix:
             return samples[:, 0]
         if not self._sided:
             return self._sum(samples, self._middle) * self._scale
-        waiting = np.concatenate([self._waiting, samples])
+        waiting = np.concatenate([self._waiting, samples]) if len(self._waiting) else samples
         whole = len(waiting) - len(waiting) % self._step
-        self._waiting = waiting[whole:]
+        self._waiting = waiting[whole:].copy()
         return self._mix(waiting[:whole]) if whole else np.empty(0, np.float32)
 
     def flush(self) -> NDArray[np.float32]:
         """End the stream: gives what waits for its step to fill, float32 [m]. Then `clear()` for another."""
-        left, right, middle = self._sides(self._waiting)
-        polarity = self._polarity or np.float32(1)
-        return (left + polarity * right + middle) * self._scale
+        left, right = self._sum(self._waiting, _LEFT), self._sum(self._waiting, _RIGHT)
+        return self._whole(self._waiting, left, (self._polarity or np.float32(1)) * right)
 
     def _mix(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        left, right, middle = self._sides(samples)
+        left, right = self._sum(samples, _LEFT), self._sum(samples, _RIGHT)
         polarities = self._polarities(left, right)
-        sides = left + (right if polarities is None else polarities.ravel() * right)
-        return (sides + middle) * self._scale
+        return self._whole(samples, left, right if polarities is None else polarities.ravel() * right)
+
+    def _whole(
+        self, samples: NDArray[np.float32], left: NDArray[np.float32], right: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Both sides, and what is in the middle."""
+        total = left + right
+        if self._central:
+            total += self._sum(samples, self._middle)
+        total *= self._scale
+        return total
 
     def _polarities(
         self, left: NDArray[np.float32], right: NDArray[np.float32]
@@ -94,19 +108,15 @@ class Downmix:
 
     def _decide(self, left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
         """Polarity of the right side at the end of each step, [steps]."""
-        a, b = left[:, ::8].astype(np.float64), right[:, ::8].astype(np.float64)  # an eighth tells as much
+        a, b = left[:, ::8].copy(), right[:, ::8].copy()  # an eighth tells as much
         energies = np.stack([(a * a).sum(axis=1), (b * b).sum(axis=1), (a * b).sum(axis=1)], axis=1)
         energies = np.concatenate([self._past, energies])
         self._past = energies[len(energies) - _WINDOW + 1 :]
-        count = len(energies) - _WINDOW + 1
-        window = sum((energies[i : i + count] for i in range(1, _WINDOW)), energies[:count])
+        window = _rolling(energies, _WINDOW)
         loudness = np.sqrt(window[:, 0] * window[:, 1])
         clear = np.abs(window[:, 2]) > _TURN * loudness
         decided = np.where(clear, np.sign(window[:, 2]), 0).astype(np.float32)
         return _hold(decided, self._polarity or np.float32(1))
-
-    def _sides(self, samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-        return self._sum(samples, _LEFT), self._sum(samples, _RIGHT), self._sum(samples, self._middle)
 
     def _sum(self, samples: NDArray[np.float32], weights: dict[str, np.float32]) -> NDArray[np.float32]:
         """Weighted sum of channels, one after another: a matrix product would round differently by length."""
@@ -114,9 +124,21 @@ class Downmix:
         for index, name in enumerate(self._layout):
             weight = weights.get(name, np.float32(0))
             if weight:
-                part = weight * samples[:, index]
-                total = part if total is None else np.add(total, part, out=total)
+                part = samples[:, index] if weight == 1 else weight * samples[:, index]
+                total = part if total is None else total + part
         return np.zeros(len(samples), np.float32) if total is None else total
+
+
+def _rolling(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+    """Sums over `length` neighbouring rows, put together from runs of 1, 2, 4, … in an order that never varies."""
+    count, start, span, runs = len(values) - length + 1, 0, 1, values
+    total = np.zeros((count, values.shape[1]))
+    while span <= length:
+        if length & span:
+            total += runs[start : start + count]
+            start += span
+        runs, span = runs[:-span] + runs[span:], 2 * span
+    return total
 
 
 def _hold(values: NDArray[np.float32], before: np.float32) -> NDArray[np.float32]:

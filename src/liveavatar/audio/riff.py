@@ -1,13 +1,33 @@
 """RIFF WAVE: what a header announces, read past FFmpeg, which believes the length of the file instead; and headers."""
 
 import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
+PLAIN = frozenset({1, 3, 6, 7, 0xFFFE})
+"""Codes of PCM, float, A-law, mu-law, and "extensible", in which a sample takes a whole number of bytes."""
+
 _UNKNOWN = (0, 0x7FFFFFFF, 0x7FFFF000, 0xFFFFFFFF)  # what programs write that did not know the length yet
 _MOST_CHUNKS = 1000
 _LARGE = 0xFFFFFFFF - 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """How samples are stored: the `code` of the codec, `rate` in Hz, and bytes that a sample of all channels takes."""
+
+    code: int
+    rate: int
+    block: int
+
+
+def form(path: Path) -> Form | None:
+    """What the header of a WAV or RF64 says of the samples; None where it does not, and for other files."""
+    with path.open("rb") as file:
+        return next((_form(body) for name, _, body in _chunks(file) if name == b"fmt "), None)
 
 
 def announced(path: Path) -> Fraction | None:
@@ -15,36 +35,38 @@ def announced(path: Path) -> Fraction | None:
 
     None where it does not say, is damaged, or the sound is packed in another way than sample by sample.
     """
-    with path.open("rb") as file:
-        kind, wave = struct.unpack("<4s4x4s", file.read(12).ljust(12, b"\0"))
-        if kind not in (b"RIFF", b"RF64", b"BW64") or wave != b"WAVE":
-            return None
-        return _length(file)
-
-
-def _length(file: BinaryIO) -> Fraction | None:
     large, second = None, 0
-    for _ in range(_MOST_CHUNKS):
-        head = file.read(8)
-        if len(head) < 8:
-            return None
-        name, size = struct.unpack("<4sI", head)
-        if name == b"data":
-            size = large if large is not None and size == 0xFFFFFFFF else size
-            return Fraction(size, second) if second and size not in _UNKNOWN else None
-        start = file.tell()
-        if name == b"ds64" and size >= 16:
-            large = struct.unpack("<8xQ", file.read(16).ljust(16, b"\0"))[0]
-        if name == b"fmt " and size >= 16:
-            second = _bytes_a_second(file.read(16).ljust(16, b"\0"))
-        file.seek(start + size + size % 2)
+    with path.open("rb") as file:
+        for name, size, body in _chunks(file):
+            if name == b"ds64":
+                large = struct.unpack("<8xQ", body)[0]
+            elif name == b"fmt ":
+                found = _form(body)
+                second = found.rate * found.block if found.code in PLAIN else 0
+            elif name == b"data":
+                length = large if large is not None and size == 0xFFFFFFFF else size
+                return Fraction(length, second) if second and length not in _UNKNOWN else None
     return None
 
 
-def _bytes_a_second(form: bytes) -> int:
-    """For PCM, float and those of "extensible" kind; else 0."""
-    code, _channels, rate, _average, block, _bits = struct.unpack("<HHIIHH", form)
-    return rate * block if code in (1, 3, 6, 7, 0xFFFE) else 0
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, bytes]]:
+    """Name, size and first 16 bytes of every chunk; none of a file that is no WAV."""
+    kind, wave = struct.unpack("<4s4x4s", file.read(12).ljust(12, b"\0"))
+    if kind not in (b"RIFF", b"RF64", b"BW64") or wave != b"WAVE":
+        return
+    for _ in range(_MOST_CHUNKS):
+        head = file.read(8)
+        if len(head) < 8:
+            return
+        name, size = struct.unpack("<4sI", head)
+        start = file.tell()
+        yield name, size, file.read(min(size, 16)).ljust(16, b"\0")
+        file.seek(start + size + size % 2)
+
+
+def _form(body: bytes) -> Form:
+    code, _channels, rate, _average, block, _bits = struct.unpack("<HHIIHH", body)
+    return Form(code=code, rate=rate, block=block)
 
 
 def header(samples: int, rate: int) -> bytes:

@@ -12,6 +12,7 @@ from liveavatar.frames import Samples
 from liveavatar.timeline import SAMPLE_RATE
 
 _FULL_SCALE = np.float32(32768)
+_DRAWS = 1 << 16  # at a time
 _PART = ".part"
 
 
@@ -26,17 +27,25 @@ class Dither:
     def __init__(self, seed: int = 0) -> None:
         self._random = np.random.Generator(np.random.SFC64(seed))
         self._last = np.zeros(1, np.float32)
+        self._noise = np.empty(0, np.float32)
 
     def __call__(self, samples: Samples) -> NDArray[np.int16]:
         """Round float32 [n], full scale 1; what lies beyond is cut off."""
-        draws = np.concatenate([self._last, self._random.random(len(samples), np.float32)])
-        self._last = draws[-1:]
+        while len(self._noise) < len(samples):
+            self._noise = np.concatenate([self._noise, self._draw()])
         values = samples * _FULL_SCALE
-        values += draws[1:]
-        values -= draws[:-1]
+        values += self._noise[: len(values)]
+        self._noise = self._noise[len(values) :]
         np.rint(values, out=values)
         np.clip(values, -32768, 32767, out=values)
         return values.astype("<i2")
+
+    def _draw(self) -> Samples:
+        """Noise for a while: differences of neighbours among even draws from 0…1, four of which come out of 64 bit."""
+        bits = self._random.integers(0, 1 << 64, _DRAWS // 4, np.uint64).astype("<u8", copy=False)
+        draws = np.concatenate([self._last, bits.view("<u2") * np.float32(2**-16)])
+        self._last = draws[-1:]
+        return np.diff(draws)
 
 
 def part_of(path: Path) -> Path:
