@@ -1,7 +1,7 @@
 """The session: streaming equals offline, frames are counted by the clock, and the lips do what speech says."""
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -16,8 +16,9 @@ from liveavatar.frames import Picture, Samples
 from liveavatar.mesh.compose import Expression, Stage
 from liveavatar.mesh.expression import SHAPES, Articulation, express
 from liveavatar.mesh.field import floats
-from liveavatar.mesh.motion import HeadPose
-from liveavatar.mesh.session import MeshActor, MeshEngine
+from liveavatar.mesh.motion import HeadPose, Motion
+from liveavatar.mesh.session import LAG, MeshActor, MeshEngine, MeshSession, read
+from liveavatar.speech.track import CONTROLS, STEP, VISEMES, Speech
 from liveavatar.timeline import Timeline
 
 FPS = Fraction(25)
@@ -78,11 +79,11 @@ def test_no_sound_no_frames(actor: MeshActor) -> None:
     assert speak(actor, []) == []
 
 
-def test_a_frame_waits_for_the_declared_lookahead_and_no_longer(actor: MeshActor) -> None:
+def test_a_frame_waits_for_the_declared_lookahead_and_a_step_at_most(actor: MeshActor) -> None:
     session = actor.session(FPS, 0)
     session.push(np.zeros(640 + session.lookahead - 1, np.float32))
     assert list(session.frames()) == []
-    session.push(np.zeros(160, np.float32))
+    session.push(np.zeros(STEP, np.float32))
     assert [frame.pts for frame in session.frames()] == [0]
 
 
@@ -119,6 +120,77 @@ def test_interrupting_forgets_what_was_not_shown(actor: MeshActor, babble: Sampl
     assert shown + [frame.pts for frame in session.frames()] == list(range(7))
 
 
+@settings(max_examples=5)
+@given(st.integers(2300, 7000), st.integers(1, 300))
+def test_one_can_interrupt_within_a_frame_and_within_a_block(
+    actor: MeshActor, babble: Samples, heard: int, spare: int
+) -> None:
+    """Wherever the voice is cut, frames go on counting, and what follows is said as to a new listener."""
+    session = actor.session(FPS, 0)
+    session.push(babble[:heard])
+    shown = len(list(session.frames()))
+    session.interrupt()
+    after = babble[16_000 : 20_800 + spare]
+    session.push(after)
+    session.flush()
+    origin = Timeline(fps=FPS).frame_start(shown)
+    jaws = []
+    while (speech := session._take()) is not None:
+        session._next += 1
+        jaws.append(Articulation.during(speech).jaw)
+    assert shown + len(jaws) == Timeline(fps=FPS).frame_count(origin + len(after))
+    assert jaws == jaw_track(actor, after, FPS)[1]
+
+
+@pytest.mark.parametrize("milliseconds", [10, 20, 100, 1000])
+def test_pieces_of_any_usual_size_give_the_same_frames(
+    actor: MeshActor, babble: Samples, milliseconds: int
+) -> None:
+    sound, size = babble[:17_000], 16 * milliseconds
+    pieces = speak(actor, [sound[at : at + size] for at in range(0, len(sound), size)])
+    whole = speak(actor, [sound])
+    assert len(pieces) == len(whole)
+    assert all(np.array_equal(a, b) for a, b in zip(pieces, whole, strict=True))
+
+
+def held(session: MeshSession) -> int:
+    """Bytes of all arrays that a session keeps."""
+    (run,) = session._runs
+    rows = sum(getattr(run, field.name).nbytes for field in fields(run) if field.name != "start")
+    return int(rows + session._speech._sound.nbytes + session._speech._levels.nbytes)
+
+
+def test_memory_does_not_grow_with_time(actor: MeshActor, babble: Samples) -> None:
+    session, sizes = actor.session(FPS, 0), []
+    for second in range(12):
+        session.push(babble[:16_000] if second % 2 else np.zeros(16_000, np.float32))
+        while session._take() is not None:
+            session._next += 1
+        sizes.append(held(session))
+    assert max(sizes[6:]) <= max(sizes[:6])
+    assert len(session._runs[0]) < 10
+
+
+def blinking(motion: Motion, frames: int) -> list[float]:
+    return [motion.step(0, 0, 0, 0).blink_left for _ in range(frames)]
+
+
+@pytest.mark.parametrize("fps", [Fraction(25), Fraction(60)])
+def test_no_file_begins_or_ends_in_a_blink(actor: MeshActor, fps: Fraction) -> None:
+    """Ended at any frame of a blink, the eyes are open in the last frame, and closed nowhere but in the blink."""
+    blinks = blinking(Motion(fps, 3), 30 * fps.numerator)
+    shut = int(np.argmax(blinks))
+    assert blinks[shut] > 0.9
+    for last in range(shut - 3, shut + 5):
+        session = actor.session(fps, 3)
+        session._end = Timeline(fps=fps).frame_start(last) + 1
+        poses = [replace(STILL, blink_left=blink, blink_right=blink) for blink in blinks[: last + 1]]
+        opened = [session._opened(pose, number).blink_left for number, pose in enumerate(poses)]
+        assert opened[0] == opened[-1] == 0
+        assert all(after <= before for after, before in zip(opened, blinks, strict=False))
+        assert opened[: last - 7] == blinks[: last - 7]
+
+
 def test_at_rest_the_frame_is_the_portrait(portrait: Portrait, actor: MeshActor) -> None:
     frame = actor.stage.render(as_it_was())
     assert np.abs(frame.astype(int) - portrait.rgb).max() <= 1
@@ -153,6 +225,80 @@ def test_the_harder_the_vowel_the_wider_the_mouth(actor: MeshActor) -> None:
     assert widths == sorted(widths)
 
 
+def run_of(closure: Sequence[float], start: int = 0) -> Speech:
+    """Steps that say an open vowel, but for the lips' closure."""
+    count = len(closure)
+    controls = np.zeros((count, len(CONTROLS)), np.float32)
+    controls[:, CONTROLS.index("jaw")] = 0.6
+    controls[:, CONTROLS.index("closure")] = closure
+    flat = np.zeros(count, np.float32)
+    return Speech(
+        start=start, visemes=np.zeros((count, len(VISEMES)), np.float32), controls=controls,
+        energy=flat, pitch=flat, emphasis=flat, speaking=flat,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("fps", [24, 25, 30, 50, 60])
+@given(st.integers(0, 400))
+def test_a_bilabial_of_60_ms_shuts_the_lips_at_every_frame_rate(fps: int, phase: int) -> None:
+    """Wherever it falls between frames: the closure is not averaged away."""
+    speech = run_of([0.0] * 30 + [1.0] * 6 + [0.0] * 30)
+    spans = (
+        Timeline(fps=Fraction(fps)).frame_span(index) for index in range(round(0.15 * fps), round(0.5 * fps))
+    )
+    closures = [Articulation.during(read(speech, a + phase, b + phase)).closure for a, b in spans]
+    assert max(closures) > 0.99
+    assert closures[0] == closures[-1] == 0
+
+
+@given(st.integers(0, 2000), st.sampled_from([16, 24, 25, 30, 50, 60]))
+def test_speech_is_read_at_the_middle_of_a_frame(start: int, fps: int) -> None:
+    """A control that rises evenly shows what it is at the frame's middle, at any frame rate and phase."""
+    rise = run_of(list(np.arange(80) / 100))
+    end = start + 16_000 // fps
+    middle = (start + end) / 2 / STEP - 0.5
+    first, last = start // STEP, -(-end // STEP)
+    found = read(rise.slice(max(0, first - 1), last + 1), start, end)
+    assert found.controls[:, CONTROLS.index("closure")].mean() == pytest.approx(middle / 100, abs=2e-3)
+
+
+def test_lips_follow_the_sound_by_the_lag(actor: MeshActor) -> None:
+    """What frame i says is what was heard around its middle, LAG earlier."""
+    session = actor.session(FPS, 0)
+    session._runs = [run_of(list(np.arange(60) / 100))]
+    session._heard = 60 * STEP
+    taken = []
+    while (speech := session._take()) is not None:
+        session._next += 1
+        taken.append(float(speech.controls[:, CONTROLS.index("closure")].mean()))
+    expected = [((640 * index + 320 - LAG) / STEP - 0.5) / 100 for index in range(len(taken))]
+    assert len(taken) >= 14
+    assert taken[1:] == pytest.approx(expected[1:], abs=2e-3)
+
+
+def jaw_track(actor: MeshActor, sound: Samples, fps: Fraction) -> tuple[list[float], list[float]]:
+    """Middles of the frames in seconds, and the jaw in each."""
+    session = actor.session(fps, 0)
+    session.push(sound)
+    session.flush()
+    jaws = []
+    while (speech := session._take()) is not None:
+        session._next += 1
+        jaws.append(Articulation.during(speech).jaw)
+    return [(index + 0.5) / float(fps) for index in range(len(jaws))], jaws
+
+
+@pytest.mark.parametrize("fps", [Fraction(25), Fraction(30), Fraction(30_000, 1001)])
+def test_the_mouth_moves_the_same_at_every_frame_rate(
+    actor: MeshActor, babble: Samples, fps: Fraction
+) -> None:
+    fine, coarse = (jaw_track(actor, babble, rate) for rate in (Fraction(60), fps))
+    expected = np.interp(coarse[0], *fine)
+    assert max(fine[1]) > 0.2
+    assert np.abs(expected - coarse[1]).max() < 0.12
+    assert np.abs(expected - coarse[1]).mean() < 0.02
+
+
 def test_silence_keeps_the_mouth_shut(actor: MeshActor) -> None:
     session = actor.session(FPS, 0)
     session.push(np.zeros(16_000, np.float32))
@@ -170,6 +316,25 @@ def test_no_motion_keeps_the_head_still_and_no_expression_the_mouth(
         still = np.abs(picture.astype(int) - portrait.rgb)
         assert np.quantile(still, 0.99) <= 1
     assert opening(quiet.stage, replace(SHUT, jaw=1.0).softened(0)) < 0.001
+
+
+def test_the_more_expression_the_wider_the_mouth(actor: MeshActor) -> None:
+    vowel = replace(SHUT, jaw=1.0, spread=0.3)
+    widths = [opening(actor.stage, vowel.softened(amount)) for amount in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    assert widths == sorted(widths)
+    assert widths[0] < 0.1 * widths[-1]
+
+
+def test_the_more_motion_the_further_the_head(portrait: Portrait, babble: Samples) -> None:
+    """Same seed, same turns, each in proportion."""
+    turns = []
+    for amount in (0.0, 0.3, 0.6, 1.0):
+        motion = Motion(FPS, 5, amount)
+        poses = [motion.step(0.6, 1.0, 0.2, 1.0) for _ in range(400)]
+        turns.append(float(np.abs([[pose.yaw, pose.pitch, pose.roll, pose.gaze_x] for pose in poses]).sum()))
+    assert turns == sorted(turns)
+    assert turns[0] == 0
+    assert turns[1] == pytest.approx(0.3 * turns[3], rel=0.1)
 
 
 @pytest.mark.parametrize("options", [{"motion": -0.1}, {"expression": 1.1}])

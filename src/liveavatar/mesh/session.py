@@ -1,7 +1,7 @@
 """The mesh engine: 16 kHz sound in, frames out, on a CPU."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 
 import numpy as np
@@ -12,12 +12,20 @@ from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Samples, VideoFrame
 from liveavatar.mesh.compose import Stage
 from liveavatar.mesh.expression import Articulation, express, face_shapes
-from liveavatar.mesh.motion import Motion
+from liveavatar.mesh.field import floats
+from liveavatar.mesh.motion import HeadPose, Motion
 from liveavatar.mesh.prepare import prepare
 from liveavatar.mesh.refine import widen_open_mouth
 from liveavatar.speech.stream import SpeechStream
 from liveavatar.speech.track import STEP, Speech
 from liveavatar.timeline import Timeline
+
+LAG = 200
+"""Samples by which lips follow the sound's features. Voices start abruptly, lips do not: on a real face they come 41 ms
+after the features, our network puts them at the very moment, phone labels at the same within 15 ms (`docs/mesh.md`)."""
+
+_MOMENTS = 4
+"""At how many moments of a frame the speech is read: the steps of 10 ms at 25 frames a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +77,7 @@ class MeshSession:
         self._timeline = Timeline(fps=fps)
         self._motion = Motion(fps, seed, actor.engine.motion)
         self._next = 0  # frame to make next
-        self._closed = False
+        self._end: int | None = None  # samples in all, once flushed
         self._listen(origin=0)
 
     def _listen(self, origin: int) -> None:
@@ -82,23 +90,24 @@ class MeshSession:
     @property
     def lookahead(self) -> int:
         """Samples that must follow a frame's last sample before it can be drawn."""
-        return SpeechStream.lookahead
+        return SpeechStream.lookahead - LAG
 
     def push(self, samples: Samples) -> None:
         """Add sound: float32 mono at 16 kHz, any length."""
-        if self._closed:
+        if self._end is not None:
             raise SessionClosed("the session has been flushed", "open a new one")
         self._heard += len(samples)
         self._keep(self._speech.push(samples))
 
     def flush(self) -> None:
         """The sound is over; the last frame is filled up with silence."""
-        if self._closed:
+        if self._end is not None:
             return
-        end = self._timeline.frame_start(self._timeline.frame_count(self._heard))
-        self.push(np.zeros(end - self._heard, np.float32))
+        end = self._heard
+        whole = self._timeline.frame_start(self._timeline.frame_count(end))
+        self.push(np.zeros(whole - end, np.float32))
         self._keep(self._speech.flush())
-        self._closed = True
+        self._end = end
 
     def interrupt(self) -> None:
         """Forget sound that has not become a frame; what is pushed next starts with the next frame."""
@@ -116,8 +125,22 @@ class MeshSession:
                 float(speech.speaking.mean()),
             )
             mouth = Articulation.during(speech).softened(self._actor.engine.expression)
-            picture = self._actor.stage.render(express(mouth, pose))
+            picture = self._actor.stage.render(express(mouth, self._opened(pose, number)))
             yield VideoFrame(rgb=picture, pts=number, fps=self._timeline.fps)
+
+    def _opened(self, pose: HeadPose, number: int) -> HeadPose:
+        """The pose of frame `number`; over the frames that only the end of the sound has released, eyes come open.
+
+        A file never ends in the middle of a blink, and which frames these are does not depend on how sound is pushed.
+        """
+        if self._end is None:
+            return pose
+        last = self._timeline.frame_count(self._end) - 1
+        first = self._timeline.frames_within(max(0, self._end - self.lookahead))
+        if number < first:
+            return pose
+        share = (last - number) / (last + 1 - first)
+        return replace(pose, blink_left=share * pose.blink_left, blink_right=share * pose.blink_right)
 
     def _keep(self, speech: Speech) -> None:
         if len(speech):
@@ -129,8 +152,21 @@ class MeshSession:
         if end + self._origin > self._heard or not self._runs:
             return None
         run = self._runs[0]
-        first, last = start // STEP - run.start, -(-end // STEP) - run.start
+        start, end = start - LAG, end - LAG
+        first, last = max(start // STEP, 0) - run.start, max(-(-end // STEP), 1) - run.start
         if last > len(run):
             return None
         self._runs = [run.slice(first, len(run))]
-        return run.slice(first, last)
+        return read(run.slice(first, last), start, end)
+
+
+def read(speech: Speech, start: int, end: int) -> Speech:
+    """`speech` at _MOMENTS evenly spaced moments of samples [start, end): linear between the middles of its steps.
+
+    So a frame stands for the middle of its time at every frame rate, whether or not it begins with a step.
+    """
+    moments = start + (end - start) * (np.arange(_MOMENTS) + 0.5) / _MOMENTS
+    place = np.clip(moments / STEP - 0.5 - speech.start, 0, len(speech) - 1)
+    weights = floats(np.clip(1 - np.abs(place[:, None] - np.arange(len(speech))), 0, 1))
+    names = [field.name for field in fields(speech) if field.name != "start"]
+    return Speech(start=speech.start, **{name: weights @ getattr(speech, name) for name in names})
