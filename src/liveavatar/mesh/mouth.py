@@ -1,11 +1,14 @@
-"""What lies between the lips: teeth, tongue and the dark behind them.
+"""What lies between the lips: teeth, gums, tongue and the dark behind them.
 
-Everything is painted once, in the frame of the mouth (`u` along the lips, `v` downwards, in interocular units),
-at the resolution of the portrait, and moved per frame: the upper teeth with the skull, the rest with the jaw.
-When the portrait itself smiles, its own teeth are used and the painted ones only fill in where it shows none.
+`assets/mouth.png` holds renders of them in white light, in the frame of the mouth (`u` along the lips, `v` downwards,
+in interocular units). For a portrait they are turned as its head is, lit as its face is, and reduced to its
+resolution once; per frame the upper teeth move with the skull, the rest with the jaw. When the portrait itself
+smiles, its own teeth are used and the rendered ones only fill in where it shows none.
 """
 
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 
 import cv2
 import numpy as np
@@ -13,26 +16,31 @@ from numpy.typing import NDArray
 
 from liveavatar.mesh.field import Array, floats, remap
 
-_MM = 1 / 90
-"""A millimetre in interocular units: the outer eye corners of adults are about 90 mm apart (Farkas 1994)."""
+EXTENT = (0.4, 0.25)
+"""Half width and half height of a layer of the asset, interocular units; v = 0 is the front teeth's biting edge, or
+the top of the tongue."""
+TEXELS = 320
+"""Pixels of the asset in an interocular unit."""
+LAYERS = ("upper", "lower", "tongue")
+"""The asset's layers from top to bottom."""
 
-_OVERSAMPLING = 6
-_EXTENT = (0.5, 0.42)
-"""Half width and half height of the painted area, in interocular units."""
-
-_UPPER_WIDTHS = (8.5, 6.6, 7.0, 5.5, 4.5, 4.0)
-_LOWER_WIDTHS = (5.2, 5.7, 6.3, 5.2, 4.5, 4.0)
-"""Crown widths in mm from the midline outwards, as seen from the front (Ash and Nelson 2003, foreshortened)."""
-_CROWN_HEIGHT = 9.5
+_TOOTH = floats([232, 222, 203])
+"""Mean colour of the asset's front teeth."""
+_DARK = floats([0.20, 0.085, 0.075])
+"""The throat, relative to the light."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tint:
-    """Colours of one portrait, RGB float 0…255."""
+class Light:
+    """How white looks inside this mouth: RGB 0…255 in its middle, and how much brighter it is a unit to the right."""
 
-    teeth: Array
-    tongue: Array
-    cavity: Array
+    white: Array
+    slope: float
+
+    @classmethod
+    def of_teeth(cls, colour: Array, slope: float) -> "Light":
+        """The light that gives the asset's teeth this mean `colour`."""
+        return cls(white=floats(np.clip(colour / _TOOTH * 255, 0, 255)), slope=slope)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +50,29 @@ class Texture:
     rgba: Array
     scale: float
 
+    @classmethod
+    def of(cls, name: str, light: Light, turned: Array, unit: float) -> "Texture":
+        """A layer of the asset for a face of `unit` pixels.
+
+        Args:
+            name: one of LAYERS.
+            light: what falls on it.
+            turned: where the asset's columns come to lie when the head is turned: pairs (u seen, u in the asset),
+                [n, 2], ascending. What is beyond them is hidden.
+            unit: interocular distance in pixels.
+        """
+        scale = min(1.0, unit / TEXELS)
+        small = floats(cv2.resize(_layer(name), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+        rows, columns = small.shape[:2]
+        seen = (np.arange(columns) - (columns - 1) / 2) / (TEXELS * scale)
+        u = np.interp(seen, turned[:, 0], turned[:, 1], left=9.0, right=9.0)
+        x = floats(np.broadcast_to(u * TEXELS * scale + (columns - 1) / 2, (rows, columns)))
+        y = floats(np.broadcast_to(np.arange(rows)[:, None], (rows, columns)))
+        rgba = remap(small, floats(np.dstack([x, y])), cv2.INTER_LINEAR, clear=True)
+        side = np.clip(1 + light.slope * seen, 0.4, 1.6)[:, None]
+        rgba[..., :3] *= floats(light.white / 255 * side)
+        return cls(rgba=rgba, scale=TEXELS * scale)
+
     def sample(self, u: Array, v: Array) -> Array:
         """Colour at positions of the mouth frame, in interocular units."""
         height, width = self.rgba.shape[:2]
@@ -49,51 +80,15 @@ class Texture:
         return remap(self.rgba, floats(at), cv2.INTER_LINEAR, clear=True)
 
 
-def paint_teeth(colour: Array, unit: float, *, upper: bool) -> Texture:
-    """A row of teeth whose biting edge lies on v = 0, crowns above it (upper) or below it (lower)."""
-    u, v = _canvas(unit)
-    away = -v if upper else v
-    widths = np.cumsum(_UPPER_WIDTHS if upper else _LOWER_WIDTHS) * _MM
-    alpha, shade = np.zeros_like(u), np.zeros_like(u)
-    inner = 0.0
-    for outer in widths:
-        centre, half = (inner + outer) / 2, (outer - inner) / 2
-        across = np.abs((np.abs(u) - centre) / half)
-        # The biting edge curves up with the arch and is rounded at each tooth's corners.
-        edge = 0.045 * (centre / 0.35) ** 2 + 0.012 * across**4
-        tooth = (across <= 1) & (away >= edge) & (away <= edge + _CROWN_HEIGHT * _MM)
-        round_off = 1 - 0.28 * across**3
-        depth = np.exp(-((centre / 0.3) ** 2))
-        alpha[tooth] = 1
-        shade[tooth] = (round_off * depth * (0.86 + 0.14 * np.clip((away - edge) / 0.05, 0, 1)))[tooth]
-        inner = float(outer)
-    return _texture(colour * shade[..., None], alpha, unit)
-
-
-def paint_tongue(colour: Array, unit: float) -> Texture:
-    """The tongue's back seen from the front; its highest point lies on v = 0."""
-    u, v = _canvas(unit)
-    across = u / 0.26
-    depth = v - 0.10 * across**2
-    groove = 0.05 * np.exp(-((u / 0.02) ** 2))
-    shade = np.clip(0.34 + 1.2 * depth, 0.3, 0.55) * (1 - 0.4 * across**2) - groove
-    alpha = np.clip(depth / 0.05 + 0.5, 0, 1) * np.clip((1 - np.abs(across)) / 0.1, 0, 1)
-    return _texture(colour * shade[..., None], alpha.astype(np.float32), unit)
-
-
-def _canvas(unit: float) -> tuple[Array, Array]:
-    columns, rows = (2 * round(e * unit) * _OVERSAMPLING + _OVERSAMPLING for e in _EXTENT)
-    step = 1 / (unit * _OVERSAMPLING)
-    u = (np.arange(columns, dtype=np.float32) - (columns - 1) / 2) * step
-    v = (np.arange(rows, dtype=np.float32) - (rows - 1) / 2) * step
-    grid = np.meshgrid(u, v)
-    return floats(grid[0]), floats(grid[1])
-
-
-def _texture(rgb: Array, alpha: Array, unit: float) -> Texture:
-    rgba = floats(np.dstack([rgb * alpha[..., None], alpha]))
-    size = (rgba.shape[1] // _OVERSAMPLING, rgba.shape[0] // _OVERSAMPLING)
-    return Texture(rgba=floats(cv2.resize(rgba, size, interpolation=cv2.INTER_AREA)), scale=unit)
+@cache
+def _layer(name: str) -> Array:
+    """A layer of the asset: RGB premultiplied by alpha, alpha 0…1."""
+    raw = (files("liveavatar.mesh") / "assets" / "mouth.png").read_bytes()
+    atlas = np.asarray(cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED))
+    height = atlas.shape[0] // len(LAYERS)
+    rgba = floats(cv2.cvtColor(atlas, cv2.COLOR_BGRA2RGBA))[LAYERS.index(name) * height :][:height]
+    alpha = rgba[..., 3:] / np.float32(255)
+    return floats(np.dstack([rgba[..., :3] * alpha, alpha]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +97,11 @@ class OwnTeeth:
 
     rgba: Array
     origin: tuple[int, int]
+
+    @property
+    def colour(self) -> Array:
+        """Their mean colour, RGB."""
+        return floats(self.rgba[..., :3].sum((0, 1)) / self.rgba[..., 3].sum())
 
     def sample(self, at: Array) -> Array:
         """Colour at picture positions [h, w, 2]."""
@@ -135,7 +135,7 @@ def find_own_teeth(
 class Interior:
     """All that shows between the lips, ready to be laid down for one frame."""
 
-    tint: Tint
+    light: Light
     upper: Texture
     lower: Texture
     tongue: Texture
@@ -154,7 +154,7 @@ class Interior:
             opening: 0…1, share of each pixel that the lips leave open; the lips' shadow is made from it.
         """
         u, v = local[..., 0], local[..., 1]
-        colour = np.broadcast_to(self.tint.cavity, (*u.shape, 3))
+        colour = np.broadcast_to(_DARK * self.light.white, (*u.shape, 3))
         floor = self.lower_edge + jaw
         lift = tongue * max(floor - self.upper_edge, 0.0)
         colour = _over(self.tongue.sample(u, v - floor + 0.05 + 0.8 * lift), colour)

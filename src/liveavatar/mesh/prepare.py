@@ -12,11 +12,12 @@ from liveavatar.mesh.eyes import EyeWarp
 from liveavatar.mesh.field import Array, Box, FieldBasis, Grid, floats
 from liveavatar.mesh.head import head_basis
 from liveavatar.mesh.lips import Lips
-from liveavatar.mesh.mouth import Interior, OwnTeeth, Tint, find_own_teeth, paint_teeth, paint_tongue
-from liveavatar.mesh.rig import UPPER_SHARE
+from liveavatar.mesh.mouth import EXTENT, LAYERS, Interior, Light, OwnTeeth, Texture, find_own_teeth
+from liveavatar.mesh.rig import UPPER_SHARE, fit_pose, load_rig
 
 _CHEEKS = (50, 280, 205, 425, 101, 330)
-_LIP_SKIN = (0, 17, 37, 267, 84, 314)
+_SIDES = ((50, 205, 207, 187), (280, 425, 427, 411))
+_LUMA = floats([0.2126, 0.7152, 0.0722])
 _REACH = 0.13
 """How far the head's motion may carry a point, interocular units: the margin around what moves."""
 
@@ -35,7 +36,7 @@ def prepare(portrait: Portrait, shapes: Array) -> Stage:
     rgb, landmarks = portrait.rgb, portrait.landmarks
     unit = interocular(landmarks)
     height, width = rgb.shape[:2]
-    lips = Lips.of(landmarks, unit, cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.uint8))
+    lips = Lips.of(landmarks, unit, rgb)
     grid = _face_grid(landmarks, unit)
     upper, lower = _face_bases(grid, landmarks, shapes, lips)
     eyes = tuple(EyeWarp.of(eye, landmarks) for eye in EYES) if portrait.trust >= _REAL else ()
@@ -101,30 +102,54 @@ def _pins(grid: Grid, landmarks: Landmarks) -> Array:
 
 
 def _interior(rgb: Picture, landmarks: Landmarks, lips: Lips, unit: float) -> Interior:
-    skin = _colour(rgb, landmarks, _CHEEKS)
-    lip = _colour(rgb, landmarks, _LIP_SKIN)
-    light = float(skin @ floats([0.2126, 0.7152, 0.0722]))
-    own = _own_teeth(rgb, lips, unit, light)
-    warmth = (skin / light) ** np.float32(0.3)
-    white = floats([1.0, 0.97, 0.9]) * warmth * np.float32(min(1.3 * light, 235.0))
-    teeth = white if own is None else _mean_colour(own)
-    flesh = 0.4 * lip + 0.6 * skin * floats([1.0, 0.72, 0.7])
-    tint = Tint(
-        teeth=np.asarray(teeth, np.float32),
-        tongue=np.asarray(flesh, np.float32),
-        cavity=np.asarray(flesh * floats([0.2, 0.13, 0.13]), np.float32),
-    )
+    skin = float(_colour(rgb, landmarks, _CHEEKS) @ _LUMA)
+    own = _own_teeth(rgb, lips, unit, skin)
+    slope = _slope(rgb, landmarks)
+    light = _light(rgb, landmarks, slope) if own is None else Light.of_teeth(own.colour, slope)
     upper_lip, lower_lip = (float(lips.frame.local(landmarks[point, :2])[1]) / unit for point in (13, 14))
     seam = upper_lip + UPPER_SHARE * max(lower_lip - upper_lip, 0.0)
+    turned = _turned(landmarks, lips, unit)
+    upper, lower, tongue = (Texture.of(name, light, turned, unit) for name in LAYERS)
     return Interior(
-        tint=tint,
-        upper=paint_teeth(tint.teeth, unit, upper=True),
-        lower=paint_teeth(tint.teeth * np.float32(0.75), unit, upper=False),
-        tongue=paint_tongue(tint.tongue, unit),
+        light=light,
+        upper=upper,
+        lower=lower,
+        tongue=tongue,
         own=own,
         upper_edge=seam + 0.025,
         lower_edge=seam + 0.022,
     )
+
+
+def _light(rgb: Picture, landmarks: Landmarks, slope: float) -> Light:
+    """White as the whites of the eyes say, held within what the skin allows; its tint is a little of the skin's."""
+    skin = _colour(rgb, landmarks, _CHEEKS)
+    luma = float(skin @ _LUMA)
+    mask = np.zeros(rgb.shape[:2], np.uint8)
+    for eye in EYES:
+        outline = landmarks[[*eye.upper, *eye.lower[::-1]], :2]
+        cv2.fillPoly(mask, [np.rint(outline).astype(np.int32)], 1)
+    inside = rgb[mask > 0] @ _LUMA
+    eyes = float(np.percentile(inside, 85)) if len(inside) else 0.0
+    level = min(float(np.clip(1.3 * eyes, 1.25 * luma, 2.4 * luma)), 240.0)
+    return Light(white=floats((skin / luma) ** 0.3 * level), slope=slope)
+
+
+def _slope(rgb: Picture, landmarks: Landmarks) -> float:
+    """How much brighter the light grows in a unit to the right; in the mouth it is softer than on the cheeks."""
+    left, right = (float(_colour(rgb, landmarks, side) @ _LUMA) for side in _SIDES)
+    return float(np.clip(np.log((right + 8) / (left + 8)), -0.8, 0.8))
+
+
+def _turned(landmarks: Landmarks, lips: Lips, unit: float) -> Array:
+    """Where the columns of the mouth's layers are seen: pairs (u seen, u), by the turn of the head and the depth of
+    the rig's row of teeth."""
+    pose, teeth = fit_pose(landmarks), load_rig().mouth.upper_teeth
+    u = np.linspace(-EXTENT[0], EXTENT[0], 161)
+    places = np.stack([u, 0 * u, np.interp(u, teeth[:, 0], teeth[:, 2])], -1)
+    seen = lips.frame.local(landmarks[13, :2] + pose.to_picture(floats(places)))[:, 0] / unit
+    first, last = int(seen[:80].argmin()), 80 + int(seen[80:].argmax())
+    return floats(np.stack([seen, u], -1)[first : last + 1])
 
 
 def _own_teeth(rgb: Picture, lips: Lips, unit: float, light: float) -> OwnTeeth | None:
@@ -132,10 +157,6 @@ def _own_teeth(rgb: Picture, lips: Lips, unit: float, light: float) -> OwnTeeth 
     box = _clip(_mouth_box(lips, unit), (width, height))
     inside = lips.inside(pixels(box))
     return find_own_teeth(rgb[box[1] : box[3], box[0] : box[2]], inside, light, (box[0], box[1]))
-
-
-def _mean_colour(own: OwnTeeth) -> Array:
-    return np.asarray(own.rgba[..., :3].sum((0, 1)) / own.rgba[..., 3].sum(), np.float32)
 
 
 def _colour(rgb: Picture, landmarks: Landmarks, points: tuple[int, ...]) -> Array:

@@ -1,0 +1,1 @@
+"""Portraits drawn from a CC0 head: a small software renderer in numpy and OpenCV."""

@@ -1,0 +1,128 @@
+"""From a recipe of a person to a scene: the head's targets mixed, hair, glasses and a shirt put on."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from tools.heads import paint, teeth
+from tools.heads.mesh import Floats, Mesh, Wheel, subdivide
+from tools.heads.paint import Looks
+from tools.heads.raster import normals
+from tools.heads.scene import KINDS, Scene, joined, scene, sheet, triangulated
+from tools.heads.shade import Light
+
+_LOWEST = 4.3
+"""Height on the body, decimetres, below which nothing is drawn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A recipe. `origin`, `sex` and `age` name the head's macro targets; `targets` and `shapes` add weights of
+    morphs and of face shapes. Angles in degrees."""
+
+    origin: str
+    sex: str
+    age: str = "young"
+    looks: Looks
+    light: Light
+    targets: dict[str, float] = field(default_factory=dict)
+    shapes: dict[str, float] = field(default_factory=dict)
+    long_hair: bool = False
+    glasses: bool = False
+    yaw: float = 0.0
+    pitch: float = 0.0
+    wall: tuple[int, int, int] = (120, 130, 140)
+
+
+def cast(wheel: Wheel, person: Person) -> Scene:
+    """The scene of one person."""
+    base = wheel.base
+    resting = base.vertices
+    vertices = resting + sum(weight * wheel.target(name) for name, weight in _targets(person).items())
+    shapes = wheel.shapes()
+    vertices = vertices + sum(weight * shapes[name] for name, weight in person.shapes.items())
+    near = (resting[base.quads].mean(1)[:, 1] > _LOWEST) & np.isin(base.groups, list(KINDS))
+    mesh = Mesh(
+        vertices=vertices, texture=base.texture, quads=base.quads, corners=base.corners, groups=base.groups
+    )
+    mesh = mesh.only(near)
+    centres = {name: vertices[base.part(f"helper-{name}-eye")].mean(0) for name in "lr"}
+    resting_centres = {name: resting[base.part(f"helper-{name}-eye")].mean(0) for name in "lr"}
+    fine, places = subdivide(mesh, resting)
+    fine = _dressed(fine, places, person.looks)
+    if "jawOpen" in person.shapes:
+        fine, places = joined(fine, places, teeth.rows(wheel, vertices))
+    if person.glasses:
+        fine, places = joined(fine, places, _glasses(centres))
+    if person.long_hair:
+        fine, places = joined(fine, places, _curtain(fine.vertices[places[:, 1] > 7.3]))
+    return scene(fine, places, resting_centres)
+
+
+def _targets(person: Person) -> dict[str, float]:
+    macro = {f"macrodetails/{person.origin}-{person.sex}-{person.age}": 1.0,
+             f"macrodetails/universal-{person.sex}-{person.age}-averagemuscle-averageweight": 1.0}  # fmt: skip
+    return macro | person.targets
+
+
+def _dressed(mesh: Mesh, places: Floats, looks: Looks) -> Mesh:
+    """The scalp raised by its hair, the cheeks by a beard, the body by a shirt."""
+    triangles = triangulated(mesh.quads)
+    outward = normals(mesh.vertices, triangles)
+    place = places[:, None]
+    hair = 0.0 if looks.bald else 0.11 * paint.scalp(place) ** 2 * (1 + 0.12 * paint.strands(place))
+    thick = (hair + 0.05 * looks.beard * paint.beard(place) + 0.06 * paint.collar(place))[:, 0]
+    skin = np.zeros(len(places), bool)
+    skin[mesh.part("body")] = True
+    moved = mesh.vertices + np.where(skin, thick, 0.0)[:, None] * outward
+    return Mesh(
+        vertices=moved, texture=mesh.texture, quads=mesh.quads, corners=mesh.corners, groups=mesh.groups
+    )
+
+
+def _tube(path: Floats, radius: float) -> Mesh:
+    """A tube around a path [n, 3]."""
+    along = np.gradient(path, axis=0)
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    side = np.cross(along, [0.1, 0.2, 1.0])
+    side /= np.linalg.norm(side, axis=1, keepdims=True)
+    other = np.cross(along, side)
+    angle = np.linspace(0, 2 * np.pi, 9)[:-1, None, None]
+    ring = path + radius * (np.cos(angle) * side + np.sin(angle) * other)
+    ring = np.concatenate([ring, ring[:1]])
+    return sheet(ring.transpose(1, 0, 2), "frame")
+
+
+def _glasses(eyes: dict[str, Floats]) -> list[Mesh]:
+    """Two rims before the eyes, a bridge, and arms to the ears."""
+    turn = np.linspace(0, 2 * np.pi, 49)
+    flat = (
+        np.abs(np.cos(turn)) ** 0.8 * np.sign(np.cos(turn)),
+        np.abs(np.sin(turn)) ** 0.8 * np.sign(np.sin(turn)),
+    )
+    parts, front = [], max(eye[2] for eye in eyes.values()) + 0.33
+    for sign, eye in ((1, eyes["l"]), (-1, eyes["r"])):
+        middle = np.array([eye[0] + 0.02 * sign, eye[1] - 0.03, front])
+        rim = middle + np.stack([0.255 * flat[0], 0.195 * flat[1], -0.25 * (0.255 * flat[0]) ** 2], -1)
+        parts.append(_tube(rim, 0.022))
+        hinge = middle + np.array([0.26 * sign, 0.07, -0.02])
+        ear = np.array([sign * 0.82, hinge[1] + 0.02, 0.35])
+        parts.append(_tube(hinge + np.linspace(0, 1, 12)[:, None] * (ear - hinge), 0.02))
+    left, right = (eyes[side][0] for side in "lr")
+    x = np.linspace(right + 0.24, left - 0.24, 9)
+    arch = np.stack([x, eyes["l"][1] + 0.03 + 0.03 * np.cos(x * 12), np.full(9, front)], -1)
+    return [*parts, _tube(arch, 0.02)]
+
+
+def _curtain(head: Floats) -> list[Mesh]:
+    """Long hair: a sheet around the back and the sides of the head, open at the face, down to the shoulders."""
+    top, half, back = head[:, 1].max(), np.abs(head[:, 0]).max(), head[:, 2].min()
+    turn = np.linspace(np.radians(40), np.radians(320), 81)
+    rows = np.linspace(0, 1, 40)[:, None]
+    wide = np.sin(np.pi / 2 * np.clip(rows / 0.3, 0, 1)) ** 0.7 * (1 + 0.14 * np.clip(rows - 0.3, 0, 1))
+    wide = wide * (1 - 0.12 * np.clip(rows - 0.2, 0, 1) * (np.cos(turn) > 0.4))
+    wave = 0.03 * np.sin(9 * turn + 7 * rows) * rows
+    middle = (back + 0.75) / 2
+    x = (half + 0.09) * (wide + wave) * np.sin(turn)
+    z = middle + (0.75 - back + 0.25) / 2 * (wide + wave) * np.cos(turn) * 1.05
+    y = top + 0.1 - 3.0 * rows + 0 * turn
+    return [sheet(np.stack([x, y, z], -1), "hair")]
