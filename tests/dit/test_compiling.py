@@ -38,7 +38,7 @@ def test_all_layers_share_what_is_compiled_and_it_is_whole() -> None:
 @pytest.mark.parametrize("kv", get_args(Numbers))
 def test_compiled_rings_remember_the_same(kv: Numbers) -> None:
     plain, fast = (
-        drawn(small_dit(), rings=memory_for(replace(EXACT, compile=on, kv=kv), "aot_eager"))
+        drawn(small_dit(), rings=memory_for(replace(EXACT, compile=on, kv=kv), backend="aot_eager"))
         for on in (False, True)
     )
     assert distance(fast, plain) < 1e-6

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,8 +7,9 @@ from torch import Tensor
 
 from drawn import SEEDS, draw_into
 from liveavatar.dit.config import StreamConfig
+from liveavatar.dit.decoding import as_levels
 from liveavatar.dit.model import DiT
-from liveavatar.dit.pictures import PictureStream, Still, as_pictures, prepare_still
+from liveavatar.dit.pictures import PictureStream, Still, prepare_still
 from liveavatar.dit.vae import VAE, VAEConfig
 from small_dit import golden, small_dit
 
@@ -36,9 +39,9 @@ def opened(dit: DiT, still: Still, adaptive: bool = True, seed: int = 1) -> Pict
 
 
 def drawn(stream: PictureStream, block: int, heard: int | None = None) -> Tensor:
-    video = stream.draw(block, columns(block if heard is None else heard))
-    assert video is not None
-    return video
+    pending = stream.draw(block, columns(block if heard is None else heard))
+    assert pending is not None
+    return pending.video
 
 
 def test_a_block_drawn_again_is_the_same_even_after_the_ring_rolled_over(dit: DiT, still: Still) -> None:
@@ -81,9 +84,40 @@ def test_streams_share_a_still_and_do_not_change_it(dit: DiT, still: Still) -> N
     assert torch.equal(drawn(opened(dit, still), 0), first)
 
 
+@pytest.mark.parametrize("clip_blocks", [1, 2, 4])
+def test_a_block_begun_ahead_is_the_same_and_can_be_undone(dit: DiT, still: Still, clip_blocks: int) -> None:
+    config = replace(CONFIG, clip_blocks=clip_blocks)
+    plain, ahead = (PictureStream(dit, still, config, 1, adaptive=True) for _ in range(2))
+    for block in range(6):
+        expected = drawn(plain, block)
+        assert torch.equal(drawn(ahead, block), expected)
+        ahead.begin(block + 1, columns(7))  # what was said was not meant
+        if block % 2:
+            assert torch.equal(drawn(ahead, block), expected)
+        ahead.leave(block + 1)
+        ahead.begin(block + 1, columns(block + 1))
+
+
+def test_a_block_that_was_begun_is_not_begun_again(dit: DiT, still: Still) -> None:
+    stream = opened(dit, still)
+    drawn(stream, 0)
+    stream.begin(1, columns(1))
+    calls: list[object] = []
+    hook = dit.register_forward_hook(lambda *_: calls.append(None))
+    drawn(stream, 1)
+    hook.remove()
+    assert len(calls) == CONFIG.steps - 1
+
+
 def test_bytes_are_rounded_or_cut_off_as_the_reference_does() -> None:
     video = torch.tensor([-1.0, -0.001, 0.0, 0.999, 1.0]).view(1, 1, 1, 1, 5).expand(1, 3, 1, 1, 5)
-    assert as_pictures(video)[0, 0, :, 0].tolist() == [0, 127, 128, 255, 255]
-    assert as_pictures(video, rounded=False)[0, 0, :, 0].tolist() == [0, 127, 127, 254, 255]
-    assert as_pictures(video).dtype == np.uint8
-    assert as_pictures(video).shape == (1, 1, 5, 3)
+    assert as_levels(video)[0, 0, :, 0].tolist() == [0, 127, 128, 255, 255]
+    assert as_levels(video, rounded=False)[0, 0, :, 0].tolist() == [0, 127, 127, 254, 255]
+    assert as_levels(video).dtype is torch.uint8
+    assert as_levels(video).shape == (1, 1, 5, 3)
+
+
+def test_bytes_are_those_of_the_video(dit: DiT, still: Still) -> None:
+    pending = opened(dit, still).draw(0, columns(0))
+    assert pending is not None
+    assert np.array_equal(pending.pictures(), as_levels(pending.video).numpy())

@@ -74,7 +74,7 @@ def test_the_stream_is_that_of_the_reference_on_several_gpus(dit: DiT, vae: VAE,
     assert worst(still.past[:, :, :1], expected["ref_latents_first"]) < 1e-5
     stream = PictureStream(dit, still, CONFIG, SEED, adaptive=True)
     blocks = [stream.draw(block, columns(block)) for block in range(8)]
-    video = torch.cat([block for block in blocks if block is not None], dim=2)
+    video = torch.cat([block.video for block in blocks if block is not None], dim=2)
     check_video(video[:, :, LEFT_OUT:], expected)
 
 

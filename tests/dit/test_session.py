@@ -1,5 +1,6 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from liveavatar.dit.options import DitOptions
 from liveavatar.dit.session import DitActor, DitEngine, DitSession
+from liveavatar.dit.speed import Speed
 from liveavatar.errors import OptionError, SessionClosed
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Samples, VideoFrame
@@ -238,3 +240,68 @@ def test_the_reference_gives_its_frames_when_the_sound_is_over(portrait: Portrai
         session.push(speech(1))
     session.interrupt()
     assert not list(session.frames())
+
+
+Ways = Callable[[Speed, bool], DitActor]
+
+
+@pytest.fixture(scope="module")
+def opened(portrait: Portrait) -> Ways:
+    """The same portrait, opened at some speed, for a conversation or a recording."""
+
+    @cache
+    def at(speed: Speed, live: bool) -> DitActor:
+        options = DitOptions(preset="tiny", sample_steps=2, infer_frames=24, live=live, speed=speed)
+        actor = DitEngine(options).open(portrait, (64, 64))
+        assert isinstance(actor, DitActor)
+        return actor
+
+    return at
+
+
+PLAIN, AHEAD, WAVE = Speed(), Speed(vae_stream=True), Speed(wavefront=True)
+
+
+def near(first: list[VideoFrame], second: list[VideoFrame]) -> bool:
+    """Equal but for rounding."""
+    pairs = zip(first, second, strict=True)
+    return all(a.pts == b.pts and np.abs(a.rgb.astype(int) - b.rgb).max() <= 1 for a, b in pairs)
+
+
+@pytest.mark.parametrize("speed", [AHEAD, WAVE], ids=["ahead", "wavefront"])
+@pytest.mark.parametrize("length", [3, 50])
+def test_other_ways_of_drawing_give_the_same_frames(opened: Ways, speed: Speed, length: int) -> None:
+    sound = speech(length * PICTURE)
+    made = spoken(opened(speed, False).session(FPS, 0), sound)
+    assert len(made) == length
+    assert near(made, spoken(opened(PLAIN, False).session(FPS, 0), sound))
+
+
+def test_a_block_begun_ahead_is_undone_by_an_interruption(opened: Ways) -> None:
+    made = []
+    for speed in (PLAIN, AHEAD):
+        session = opened(speed, True).session(FPS, 0)
+        session.push(speech(60 * PICTURE))
+        before = taken(session, 41)
+        session.interrupt()
+        made.append(before + spoken(session, speech(20 * PICTURE, seed=5)))
+    assert same(*made)
+
+
+def test_the_wavefront_can_be_interrupted(opened: Ways) -> None:
+    session = opened(WAVE, False).session(FPS, 0)
+    session.push(speech(400 * PICTURE))
+    taken(session, 17)
+    session.interrupt()
+    assert [frame.pts for frame in spoken(session, speech(10 * PICTURE, seed=5))] == list(range(17, 27))
+
+
+def test_the_wavefront_says_how_far_it_must_hear_ahead(opened: Ways) -> None:
+    plain, wave = (opened(speed, False).session(FPS, 0) for speed in (PLAIN, WAVE))
+    assert wave.lookahead - plain.lookahead == 12 * PICTURE
+
+
+@pytest.mark.parametrize("wrong", [{"live": True}, {"live": False, "infer_frames": 24}])
+def test_the_wavefront_is_for_recordings_and_whole_clips(wrong: dict[str, object]) -> None:
+    with pytest.raises(OptionError, match="wavefront"):
+        DitOptions(speed=Speed(wavefront=True), **wrong)  # type: ignore[arg-type]

@@ -5,16 +5,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from liveavatar.dit.cache import Rings
+from liveavatar.dit.cache import MakeMemory, Rings
 from liveavatar.dit.config import StreamConfig
+from liveavatar.dit.host_rings import HostRings
 from liveavatar.dit.model import DiT
 from liveavatar.dit.stream import LatentStream
-from liveavatar.dit.wavefront import MakeRings, Wavefront
+from liveavatar.dit.wavefront import Wavefront
 from liveavatar.dit.ways import FP8
+from liveavatar.errors import OptionError
 from small_dit import small_dit
 from small_stream import BLOCKS, SMALL, distance, heard, small_scene
 
-APART: MakeRings = partial(Rings, shared=1)
+APART: MakeMemory = partial(Rings, shared=1)
 RENEWED = 3
 """The block from which another sink is seen."""
 
@@ -34,7 +36,7 @@ def one_after_the_other(dit: DiT, config: StreamConfig, blocks: int = BLOCKS) ->
     return latents
 
 
-def at_once(dit: DiT, config: StreamConfig, blocks: int = BLOCKS, rings: MakeRings = APART) -> list[Tensor]:
+def at_once(dit: DiT, config: StreamConfig, blocks: int = BLOCKS, rings: MakeMemory = APART) -> list[Tensor]:
     wave = Wavefront(dit, small_scene(dit), config, 0, rings)
     latents = []
     for block in range(blocks):
@@ -81,3 +83,8 @@ def test_a_wave_that_begins_anew_remembers_nothing(dit: DiT) -> None:
         used.push(heard(block))
         new.push(heard(block))
     assert distance(list(used.flush()), list(new.flush())) < 1e-6
+
+
+def test_rings_in_host_memory_are_refused(dit: DiT) -> None:
+    with pytest.raises(OptionError, match="rings"):
+        Wavefront(dit, small_scene(dit), SMALL, 0, HostRings)

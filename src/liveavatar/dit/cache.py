@@ -141,6 +141,7 @@ class Rings:
         ]
         self._portraits: list[list[Tensor]] = [[] for _ in self._groups]
         self._scales: list[KeyValue] | None = None
+        self._aside: tuple[list[Tensor], list[Tensor]] | None = None
         self._count = torch.arange(shape.block, device=like.device)
         self._where = [self._count.clone() for _ in range(shape.steps)]
 
@@ -185,6 +186,25 @@ class Rings:
             RingLayer(slots, where, read, None if scales is None else scales[layer], self._ways)
             for layer, slots in enumerate(self._groups[step // self._shared])
         ]
+
+    def put_aside(self, step: int, block: int) -> None:
+        """Keep what `block` will overwrite in the ring of `step`; what was kept before is forgotten."""
+        slots = self._slots(step, block)
+        if self._aside is None:
+            self._aside = slots, [torch.empty_like(part) for part in slots]
+        self._aside = slots, self._aside[1]
+        for kept, part in zip(self._aside[1], slots, strict=True):
+            kept.copy_(part)
+
+    def put_back(self) -> None:
+        """Restore what was put aside."""
+        if self._aside is not None:
+            for part, kept in zip(*self._aside, strict=True):
+                part.copy_(kept)
+
+    def _slots(self, step: int, block: int) -> list[Tensor]:
+        where = self._slot(step, block)
+        return [part[:, where] for layer in self._groups[step // self._shared] for part in layer]
 
     def _slot(self, step: int, block: int) -> slice:
         shape, slot = self.shape, block % self.shape.blocks

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from liveavatar.dit.audio_tokens import AudioInjector
-from liveavatar.dit.cache import MakeMemory, Rings, RingShape
+from liveavatar.dit.cache import MakeMemory, Rings, RingShape, SessionMemory
 from liveavatar.dit.kernels import choose, flash_attention_3_fp8, fresh
 from liveavatar.dit.layers import Block
 from liveavatar.dit.rope import rotate
@@ -61,20 +61,23 @@ def compile_vae(vae: VAE, backend: Compiler = "inductor") -> None:
     setattr(vae.decoder, "resume", compiled(vae.decoder.resume, backend))  # noqa: B010  (a method, to mypy)
 
 
-def memory_for(speed: Speed, backend: Compiler = "inductor") -> MakeMemory:
-    """Rings in the numbers, and read by the kernel, that `speed` says."""
+def memory_for(
+    speed: Speed, kind: Callable[..., SessionMemory] = Rings, backend: Compiler = "inductor"
+) -> MakeMemory:
+    """Rings, or what takes their place, in the numbers, and read by the kernel, that `speed` says."""
 
     def wrap(function: Callable[Given, Made]) -> Callable[Given, Made]:
         return compiled(function, backend) if speed.compile else function
 
-    store, shared = FP8 if speed.kv == "fp8" else None, 1 if speed.wavefront else 2
+    store = FP8 if speed.kv == "fp8" else None
     ways = Ways(narrow=wrap(narrowed), widen=wrap(widened), turn=wrap(rotate))
     if speed.attention == "fp8":
         ways = replace(ways, look_at_fp8=flash_attention_3_fp8(wrap(fresh)))
+    only = {"shared": 1} if speed.wavefront else {}
 
-    def make(shape: RingShape, like: Tensor) -> Rings:
+    def make(shape: RingShape, like: Tensor) -> SessionMemory:
         size = shape.block, shape.sink + shape.ring, shape.heads, shape.head_dim
         look = choose("auto" if speed.attention == "fp8" else speed.attention, size, like)
-        return Rings(shape, like, store, replace(ways, look=look), shared=shared)
+        return kind(shape, like, store, replace(ways, look=look), **only)
 
     return make

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from liveavatar.dit import audio_columns, image
 from liveavatar.dit.config import FPS, picture_shown
+from liveavatar.dit.decoding import as_levels
 from liveavatar.dit.models import Models
 from liveavatar.dit.options import DitOptions
-from liveavatar.dit.pictures import as_pictures
 from liveavatar.dit.reference import DISTANCE, whole_file
 from liveavatar.errors import SessionClosed
 from liveavatar.frames import Picture, Samples, VideoFrame
@@ -96,7 +96,7 @@ class ReferenceSession:
         pictures = (
             picture
             for clip in self._actor.clips(samples, self._seed)
-            for picture in as_pictures(clip, rounded=False)
+            for picture in as_levels(clip, rounded=False).cpu().numpy()
         )
         number, picture = -1, None
         for frame in range(self._timeline.frame_count(len(samples))):

@@ -12,13 +12,15 @@ from enum import Enum, auto
 from fractions import Fraction
 
 import numpy as np
+from torch import Tensor
 
 from liveavatar.dit import image
 from liveavatar.dit.config import FPS, picture_shown
+from liveavatar.dit.decoding import Pending, Pictures
 from liveavatar.dit.listener import PICTURE_SAMPLES, Listener
 from liveavatar.dit.models import Models, open_models
 from liveavatar.dit.options import DitOptions
-from liveavatar.dit.pictures import Pictures, PictureStream, Still, as_pictures, prepare_still
+from liveavatar.dit.pictures import PictureStream, Still, WavePictures, prepare_still
 from liveavatar.dit.reference import LEFT_OUT
 from liveavatar.dit.reference_session import ReferenceActor
 from liveavatar.engine import Actor
@@ -110,14 +112,12 @@ class DitSession:
         self._timeline = Timeline(fps=fps)
         self._length = config.block_pictures
         self._listener = Listener(actor.models.audio, self._length, live=actor.options.live)
-        self._stream = PictureStream(
-            actor.models.dit,
-            actor.still,
-            config,
-            seed,
-            adaptive=actor.options.online_decode,
-            rings=actor.models.rings,
-        )
+        models, speed = actor.models, actor.models.speed
+        self._stream = (WavePictures if speed.wavefront else PictureStream)(
+            models.dit, actor.still, config, seed,
+            adaptive=actor.options.online_decode, rings=models.rings, speed=speed,
+        )  # fmt: skip
+        self._ahead = self._length * (config.steps - 1 if speed.wavefront else 0)
         self._events: deque[Samples | Signal] = deque()
         self._asked = self._heeded = 0  # interruptions: each is counted by one thread alone
         self._closed = False
@@ -131,7 +131,7 @@ class DitSession:
     def lookahead(self) -> int:
         """Samples that must follow a frame before it can be made: the rest of its block, and what the ear needs."""
         half = int(SAMPLE_RATE / (2 * self._timeline.fps))
-        return self._length * PICTURE_SAMPLES - half + self._listener.lookahead
+        return (self._length + self._ahead) * PICTURE_SAMPLES - half + self._listener.lookahead
 
     def push(self, samples: Samples) -> None:
         """Add sound: float32 mono at 16 kHz, any length."""
@@ -178,17 +178,36 @@ class DitSession:
 
     def _draw(self, block: int) -> bool:
         """Draw a block; False if it has not been heard to its end, or was interrupted."""
-        columns = self._listener.block(block)
-        if columns is None:
+        pending = self._drawn(block)
+        if pending is None:
             return False
-        video = self._stream.draw(block, columns[None], cancelled=lambda: self._asked > self._heeded)
-        if video is None:
-            return False
-        self._block, self._pictures = block, as_pictures(video)
+        self._block, self._pictures = block, pending.pictures()
         if block == 0:
             # the first latent frame still holds some of the portrait as it was
             self._pictures[:LEFT_OUT] = self._pictures[LEFT_OUT]
         return True
+
+    def _drawn(self, block: int) -> Pending | None:
+        """The pictures of a block, while they are decoded; beside that the next block is begun."""
+        if isinstance(self._stream, WavePictures):
+            return self._stream.draw(self._columns, ended=self._end is not None, cancelled=self._interrupted)
+        columns = self._columns(block)
+        pending = None if columns is None else self._stream.draw(block, columns, self._interrupted)
+        if pending is not None and self._actor.models.speed.vae_stream and not self._interrupted():
+            following = self._columns(block + 1)
+            if following is not None:
+                self._stream.begin(block + 1, following)
+        return pending
+
+    def _columns(self, block: int) -> Tensor | None:
+        """What is said during a block [1, L, C, P], if it has been heard and will be shown."""
+        if self._end is not None and block * self._length > picture_shown(self._end - 1, self._timeline.fps):
+            return None
+        columns = self._listener.block(block)
+        return None if columns is None else columns[None]
+
+    def _interrupted(self) -> bool:
+        return self._asked > self._heeded
 
     def _listen(self) -> None:
         """Take in what happened since the last time."""
@@ -208,6 +227,7 @@ class DitSession:
         self._origin = self._heard = self._timeline.frame_start(self._next)
         self._block = min(self._block, self._wanted // self._length - 1)
         self._pictures = None
+        self._stream.leave(self._block + 1)
         self._listener.restart(self._wanted, self._origin)
         if self._end is not None:
             self._end = self._next

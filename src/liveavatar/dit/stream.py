@@ -13,7 +13,7 @@ from liveavatar.dit.audio_tokens import Hearing
 from liveavatar.dit.cache import MakeMemory, Rings
 from liveavatar.dit.config import StreamConfig
 from liveavatar.dit.graphs import Graphs, Pace
-from liveavatar.dit.layers import KeyValue, Memory
+from liveavatar.dit.layers import Block, KeyValue, Memory
 from liveavatar.dit.model import DiT, Given
 from liveavatar.dit.sampler import TRAIN_STEPS, euler_step, sigmas
 from liveavatar.dit.scenery import Scene, Scenery
@@ -41,6 +41,7 @@ class LatentStream:
         self._latents = [noise.clone() for _ in range(config.steps + 1)]
         self._hearing: list[Hearing] = []
         self._graphs = Graphs(enabled=graphs)
+        self._layers = list(model.blocks)
         self._pace = Pace(noise.device)
         self.set_sink(scene.sink)
 
@@ -61,15 +62,35 @@ class LatentStream:
         self._hear(features_ALCP)
         given = Given(text=self._text, rope=rope, hearing=self._hearing, mask=mask_AN)
         self._latents[0].copy_(self._scenery.noise(block))
+        recorded = self._may_be_recorded(block) and mask_AN is None
         for step in range(self.config.steps):
             advance = partial(self._advance, step, given, self._rings.step(step, block))
-            # the first block that sees a whole ring has been drawn once, so nothing is left to compile
-            if block >= self.config.clip_blocks and mask_AN is None:
+            if recorded:
                 self._graphs.run(step, advance)
             else:
                 advance()
             self._pace.step()
             yield self._latents[step + 1].clone()
+
+    def _may_be_recorded(self, block: int) -> bool:
+        """Once a whole ring has been seen, nothing is left to compile; until weights move to host memory."""
+        layers = list(self._model.blocks)
+        if layers != self._layers:
+            self._layers = layers
+            self._graphs.forget()
+        return block >= self.config.clip_blocks and all(type(layer) is Block for layer in layers)
+
+    def put_aside(self, block: int) -> bool:
+        """Keep what the first step of `block` will overwrite; False where memory cannot do that."""
+        if not isinstance(self._rings, Rings):
+            return False
+        self._rings.put_aside(0, block)
+        return True
+
+    def put_back(self) -> None:
+        """Undo what was drawn since the last `put_aside`, which is a first step."""
+        if isinstance(self._rings, Rings):
+            self._rings.put_back()
 
     def _advance(self, step: int, given: Given, memory: Sequence[Memory]) -> None:
         """One denoising step, from one place in memory to the next."""

@@ -11,23 +11,21 @@ H rows, W columns or heads, K channels of a head, D channels, N tokens.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from liveavatar.dit.audio_tokens import Hearing
-from liveavatar.dit.cache import Rings, RingShape
+from liveavatar.dit.cache import MakeMemory, Rings
 from liveavatar.dit.config import StreamConfig
 from liveavatar.dit.layers import KeyValue, Memory
 from liveavatar.dit.model import DiT, Given, Time
 from liveavatar.dit.rope import Rope
 from liveavatar.dit.sampler import TRAIN_STEPS, euler_step, sigmas
 from liveavatar.dit.scenery import Scene, Scenery
-
-MakeRings = Callable[[RingShape, Tensor], Rings]
-"""Makes rings in which every step has a sink of its own."""
+from liveavatar.errors import OptionError
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,12 @@ class Member:
 class Wavefront:
     """Turns audio features into latents, block by block, several at once."""
 
-    def __init__(self, model: DiT, scene: Scene, config: StreamConfig, seed: int, rings: MakeRings) -> None:
+    def __init__(self, model: DiT, scene: Scene, config: StreamConfig, seed: int, rings: MakeMemory) -> None:
+        """`rings` makes rings in which every step has a sink of its own.
+
+        Raises:
+            OptionError: rings that are not on the device cannot be read several at a time.
+        """
         self.config = config
         self._model = model
         self._text = scene.text
@@ -64,34 +67,54 @@ class Wavefront:
         self._ropes = [self._scenery.moving(config.block_latents) for _ in range(config.steps)]
         self._sigmas = sigmas(config.steps, config.shift)
         self._times = model.time([TRAIN_STEPS * sigma for sigma in self._sigmas[:-1]])
-        self._rings = rings(self._scenery.shape, model.like)
+        memory = rings(self._scenery.shape, model.like)
+        if not isinstance(memory, Rings):
+            raise OptionError(
+                "the wavefront needs rings in the memory of the GPU", "leave it out, or use a larger card"
+            )
+        self._rings = memory
         self._sinks: dict[int, Sequence[KeyValue]] = {}
         self.start(0)
         self._rings.set_sink(scene.sink, self._scenery.sink_rope())
 
     def start(self, block: int) -> None:
         """Leave everything that is on its way, and begin anew with `block`, which remembers nothing but the sink."""
-        self._first = self._next = block
+        self._first = self.next = block
         self._members: deque[Member] = deque()
+        for sink in self._sinks.values():
+            self._rings.set_sink(sink, self._scenery.sink_rope())
+        self._sinks.clear()
 
     def set_sink(self, sink: Sequence[KeyValue]) -> None:
         """Look at another portrait and past from the block on that goes in next."""
-        self._sinks[self._next] = sink
+        self._sinks[self.next] = sink
 
-    def push(self, features_ALCP: Tensor) -> Tensor | None:
-        """Let the next block in; the latent [1, C, T, H, W] of the one that is done, if there is one yet."""
-        block = self._next
-        self._next += 1
-        rope = self._ropes[block % len(self._ropes)].place(self._scenery.start(block))
-        hearing = self._model.hear(features_ALCP)
-        self._members.appendleft(Member(block, self._scenery.noise(block), hearing, rope))
-        return self._pass()
+    def push(self, features_ALCP: Tensor | None) -> Tensor | None:
+        """Let block `next` in, or None where no more come, and take a step with all that are on their way.
+
+        Returns the latent [1, C, T, H, W] of the one that is done now, if one is.
+        """
+        if features_ALCP is not None:
+            self._enter(features_ALCP)
+        return self._pass() if self._members else None
 
     def flush(self) -> Iterator[Tensor]:
         """Nothing more comes: the latents of the blocks on their way."""
         while self._members:
-            if (latent := self._pass()) is not None:
+            if (latent := self.push(None)) is not None:
                 yield latent
+
+    @property
+    def busy(self) -> bool:
+        """Whether blocks are on their way."""
+        return bool(self._members)
+
+    def _enter(self, features_ALCP: Tensor) -> None:
+        block = self.next
+        self.next += 1
+        rope = self._ropes[block % len(self._ropes)].place(self._scenery.start(block))
+        hearing = self._model.hear(features_ALCP)
+        self._members.appendleft(Member(block, self._scenery.noise(block), hearing, rope))
 
     def _pass(self) -> Tensor | None:
         """One step for every block on its way; the last one may be done."""

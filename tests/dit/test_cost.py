@@ -1,0 +1,72 @@
+"""The real sizes, counted without memory or numbers: what a step costs is what the cost model says."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from liveavatar.dit.audio_tokens import Hearing
+from liveavatar.dit.cache import Rings
+from liveavatar.dit.config import DitConfig, StreamConfig
+from liveavatar.dit.layers import KeyValue
+from liveavatar.dit.model import DiT, Given, Time
+from liveavatar.dit.rope import Rope
+from liveavatar.dit.scenery import Scene, Scenery
+from liveavatar.dit.vae import VAE, Past, VAEConfig
+
+TERA = 1e12
+META = torch.device("meta")
+
+
+def nothing(*shape: int) -> Tensor:
+    return torch.empty(shape, device=META, dtype=torch.bfloat16)
+
+
+def given(config: DitConfig, tokens: int) -> Given:
+    heads, width = config.heads, config.head_dim
+    text = KeyValue(*(nothing(1, config.text_len, heads, width) for _ in "kv"))
+    heard = KeyValue(
+        nothing(3, config.audio_tokens + 1, heads, width), nothing(3, config.audio_tokens + 1, heads, width)
+    )
+    hearing = Hearing(nothing(1, 3, 1, config.dim), nothing(1, 3, 1, config.dim), heard)
+    turning = Rope(nothing(1, tokens, width // 2).float(), nothing(1, tokens, width // 2).float())
+    return Given(text=[text] * config.layers, rope=turning, hearing=[hearing] * len(config.inject))
+
+
+def step(height: int, width: int) -> tuple[float, float]:
+    """TFLOP of linear layers and of attention in one denoising step once the ring is full."""
+    with META:
+        model = DiT(DitConfig()).bfloat16()
+    config = model.config
+    sink = KeyValue(
+        *(nothing(1, height // 16 * width // 16 * 5 // 2, config.heads, config.head_dim) for _ in "kv")
+    )
+    scene = Scene(text=[], sink=[sink], height=height // 8, width=width // 8)
+    shape = Scenery(model, scene, StreamConfig(steps=1), 0).shape
+    rings = Rings(shape, model.like)
+    time = Time(nothing(config.layers, 6, 1, config.dim).float(), nothing(2, 1, config.dim).float())
+    counter = FlopCounterMode(display=False)
+    with counter:
+        model(nothing(1, 16, 3, height // 8, width // 8), time, given(config, shape.block), rings.step(0, 3))
+    counts = counter.get_flop_counts()["Global"]
+    attention = sum(count for kind, count in counts.items() if "bmm" in str(kind) or "attention" in str(kind))
+    return (sum(counts.values()) - attention) / TERA, attention / TERA
+
+
+def test_a_step_costs_what_the_model_says() -> None:
+    """123.0 TFLOP, less 2.2 for the text's own keys and values, which are computed once a prompt here."""
+    linear, attention = step(384, 704)
+    assert linear == pytest.approx(81.9 - 2.2, rel=0.005)
+    assert attention == pytest.approx(41.1, rel=0.005)
+
+
+def test_decoding_a_latent_costs_what_the_model_says() -> None:
+    with META:
+        vae = VAE(VAEConfig()).bfloat16()
+    latent, past = nothing(1, 16, 1, 48, 88), Past()
+    for _ in range(2):
+        vae.decoder(latent, past)
+    counter = FlopCounterMode(display=False)
+    with counter:
+        vae.decoder(latent, past)
+    assert counter.get_total_flops() / TERA == pytest.approx(9.16, rel=0.02)
