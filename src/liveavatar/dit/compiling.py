@@ -18,7 +18,7 @@ from liveavatar.dit.kernels import choose, flash_attention_3_fp8, fresh
 from liveavatar.dit.layers import Block
 from liveavatar.dit.rope import rotate
 from liveavatar.dit.speed import Speed
-from liveavatar.dit.vae import VAE
+from liveavatar.dit.vae import VAE, Decoder
 from liveavatar.dit.ways import FP8, Ways, narrowed, widened
 
 Given = ParamSpec("Given")
@@ -58,7 +58,8 @@ def compile_vae(vae: VAE, backend: Compiler = "inductor") -> None:
         if isinstance(layer, nn.Conv2d | nn.Conv3d):
             last = torch.channels_last if layer.weight.ndim == 4 else torch.channels_last_3d
             layer.weight.data = layer.weight.data.contiguous(memory_format=last)
-    setattr(vae.decoder, "resume", compiled(vae.decoder.resume, backend))  # noqa: B010  (a method, to mypy)
+    if isinstance(vae.decoder, Decoder):  # tiles bring their past from the host, which cannot be compiled
+        setattr(vae.decoder, "resume", compiled(vae.decoder.resume, backend))  # noqa: B010  (a method, to mypy)
 
 
 def memory_for(

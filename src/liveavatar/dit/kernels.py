@@ -1,4 +1,4 @@
-# ruff: noqa: N803  (names carry their shape, by the legend below)
+# ruff: noqa: N803, SLF001  (names carry their shape, by the legend below; these kernels have no public name)
 """The fastest attention on this device: tried out at start-up at the shape that will be drawn, wrong ones left out.
 
 FlexAttention is not among them: it is for masks, and every query here sees every key.
@@ -14,7 +14,6 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from liveavatar.dit.attention import (
     Fp8Kernel,
@@ -29,10 +28,6 @@ from liveavatar.dit.ways import head_scale, narrowed
 
 _LOG = logging.getLogger(__name__)
 
-BACKENDS: dict[AttentionName, SDPBackend] = {
-    "cudnn": SDPBackend.CUDNN_ATTENTION,
-    "flash": SDPBackend.FLASH_ATTENTION,
-}
 Shape = tuple[int, int, int, int]
 """Queries, keys, heads, and channels of a head."""
 
@@ -56,19 +51,26 @@ class Trial:
 def available() -> dict[AttentionName, Kernel]:
     """The kernels there may be on a GPU, as far as that can be told without trying."""
     flash = flash_attention_3() if torch.cuda.is_available() else None
-    kernels: dict[AttentionName, Kernel] = {"torch": torch_attention}
-    kernels |= {name: _only(backend) for name, backend in BACKENDS.items()}
+    kernels: dict[AttentionName, Kernel] = {
+        "torch": torch_attention,
+        "cudnn": cudnn_attention,
+        "flash": flash_attention,
+    }
     return kernels if flash is None else kernels | {"fa3": flash}
 
 
-def _only(backend: SDPBackend) -> Kernel:
-    """PyTorch's attention by one of its kernels; it refuses what that kernel cannot do."""
+def cudnn_attention(q_BNHD: Tensor, k_BSHD: Tensor, v_BSHD: Tensor) -> Tensor:
+    """cuDNN's kernel. Called by its own name: choosing it for `scaled_dot_product_attention` is for all threads."""
+    q, k, v = (part.transpose(1, 2) for part in (q_BNHD, k_BSHD, v_BSHD))
+    seen: Tensor = torch.ops.aten._scaled_dot_product_cudnn_attention(q, k, v, None, False)[0]
+    return seen.transpose(1, 2)
 
-    def kernel(q_BNHD: Tensor, k_BSHD: Tensor, v_BSHD: Tensor) -> Tensor:
-        with sdpa_kernel(backend):
-            return torch_attention(q_BNHD, k_BSHD, v_BSHD)
 
-    return kernel
+def flash_attention(q_BNHD: Tensor, k_BSHD: Tensor, v_BSHD: Tensor) -> Tensor:
+    """PyTorch's own flash kernel, likewise."""
+    q, k, v = (part.transpose(1, 2) for part in (q_BNHD, k_BSHD, v_BSHD))
+    seen: Tensor = torch.ops.aten._scaled_dot_product_flash_attention(q, k, v)[0]
+    return seen.transpose(1, 2)
 
 
 def choose(name: AttentionName, shape: Shape, like: Tensor) -> Kernel:
