@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from liveavatar.mesh.motion import FASTEST, LARGEST, HeadPose, Motion
+from liveavatar.mesh.motion import FASTEST, HeadPose, Motion
+from liveavatar.mesh.posture import LARGEST
 
 Track = NDArray[np.float64]
 Voice = Callable[[float], tuple[float, float, float, float]]
@@ -104,7 +105,7 @@ def test_what_is_still_to_be_said_changes_nothing_before() -> None:
 
 @pytest.mark.parametrize("voice", [silence, drone])
 @pytest.mark.parametrize(
-    "fps", [Fraction(50), Fraction(100), Fraction(30), Fraction(24), Fraction(30_000, 1001)]
+    "fps", [Fraction(50), Fraction(60), Fraction(25), Fraction(30), Fraction(24), Fraction(30_000, 1001)]
 )
 def test_motion_does_not_depend_on_the_frame_rate(voice: Voice, fps: Fraction) -> None:
     """At every frame rate the frames are samples of one and the same motion at 100 Hz."""
@@ -252,3 +253,51 @@ def test_it_does_not_repeat() -> None:
     away = np.abs(np.arange(len(others)) * 5 - 5000) > 500
     distance = np.sqrt(((others - others.mean(axis=1, keepdims=True) - window) ** 2).mean(axis=1))
     assert distance[away].min() > 0.05 * window.std()
+
+
+def test_an_hour_of_listening_does_not_drift() -> None:
+    """The head is held about the portrait's own pose from the first minute to the last."""
+    motion = track(silence, HOUR)
+    ends = motion[: len(motion) // 3], motion[-len(motion) // 3 :]
+    for part in (motion, *ends):
+        assert np.abs(part[:, ANGLES].mean(axis=0)).max() < math.radians(0.15)
+        assert np.abs(part[:, 3:5].mean(axis=0)).max() < 0.002
+    spread = [part[:, ANGLES].std(axis=0) for part in ends]
+    assert spread[0] == pytest.approx(spread[1], rel=0.25)
+
+
+@pytest.mark.parametrize("name", ["yaw", "pitch", "roll", "shift_x", "gaze_x", "blink_left", "breath"])
+def test_an_hour_of_listening_has_no_period(name: str) -> None:
+    """No line stands out of the spectrum: chance alone lifts one of 9000 by ln 9000 = 9 over those around it."""
+    moving = column(track(silence, HOUR), name)[::5]
+    power = np.abs(np.fft.rfft((moving - moving.mean()) * np.hanning(len(moving)))) ** 2
+    around = np.convolve(power, np.ones(101) / 101, mode="same")[100:-100]
+    assert (power[100:-100] / around).max() < 16
+
+
+def test_a_period_would_have_been_seen() -> None:
+    time = np.arange(HOUR * 5) / 5
+    moving = column(track(silence, HOUR), "yaw")[::5] + math.radians(0.1) * np.sin(2 * np.pi * time / 7)
+    power = np.abs(np.fft.rfft((moving - moving.mean()) * np.hanning(len(moving)))) ** 2
+    around = np.convolve(power, np.ones(101) / 101, mode="same")[100:-100]
+    assert (power[100:-100] / around).max() > 16
+
+
+def test_between_blinks_the_lids_are_exactly_open_and_listening_brows_exactly_at_rest() -> None:
+    motion = track(silence, HOUR)
+    assert (column(motion, "blink_left") == 0).mean() > 0.85
+    assert not column(motion, "brow").any()
+    assert not column(motion, "squint").any()
+
+
+def test_after_speech_the_brows_come_back_to_rest() -> None:
+    motion = track(lambda time: talk(time) if time < 20 else silence(time), 40)
+    assert column(motion, "brow")[:500].max() > 0.2
+    assert np.abs(column(motion, "brow")[-100:]).max() < 1e-6
+    assert np.abs(column(motion, "squint")[-100:]).max() < 1e-6
+
+
+def test_without_amount_an_hour_is_the_portrait_itself_between_blinks() -> None:
+    blinks = [NAMES.index(name) for name in ("blink_left", "blink_right")]
+    motion = numbers(poses(silence, HOUR / 10, Fraction(5), 0, 0.0))
+    assert not np.delete(motion, blinks, axis=1).any()
