@@ -11,6 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from liveavatar.cli import forecast
+from liveavatar.cli.generate import EngineName
+from liveavatar.dit.options import DitOptions
 from liveavatar.engine import ENGINES, readiness
 from liveavatar.video.encode import has_encoder
 from liveavatar.weights import FILES, cache_folder
@@ -32,15 +35,37 @@ Rows = dict[str, dict[str, object]]
 
 
 def doctor(
+    engine: Annotated[
+        EngineName | None, typer.Option(help="dit: predict memory and speed, before anything is downloaded.")
+    ] = None,
+    gpu: Annotated[
+        str | None, typer.Option(help="Ask about a card that is not here: 4090, L40S, H100, …")
+    ] = None,
+    sample_steps: Annotated[int, typer.Option("--sample-steps", help="Denoising steps.")] = 4,
+    memory: Annotated[str, typer.Option(help="A rung of the memory ladder: 96, 80, 48, 24, 16.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say what is installed and which engines can run here. Exit code 1 when none can."""
+    if engine is EngineName.DIT or gpu is not None:
+        predict(gpu, DitOptions(sample_steps=sample_steps, memory=memory), as_json=as_json)
+        return
     report = examine()
     if as_json:
         print(json.dumps(report))
     else:
         show(report)
     if not any(row["ready"] for row in report["engines"].values()):
+        raise typer.Exit(1)
+
+
+def predict(gpu: str | None, options: DitOptions, *, as_json: bool) -> None:
+    """Say how Live Avatar would run on the cards here, or on one that is asked about; exit code 1 if it would not."""
+    found = forecast.outlooks(gpu, options)
+    if as_json:
+        print(json.dumps(forecast.as_object(found, options)))
+    else:
+        forecast.show(found, options)
+    if not any(outlook.plan for outlook in found):
         raise typer.Exit(1)
 
 

@@ -98,7 +98,7 @@ class TiledDecoder(nn.Module):
 
 
 def _to_host(frames: Tensor) -> Tensor:
-    if not frames.is_cuda:
+    if frames.device.type == "cpu":
         return frames
-    host = torch.empty(frames.shape, dtype=frames.dtype, pin_memory=True)
+    host = torch.empty(frames.shape, dtype=frames.dtype, pin_memory=frames.is_cuda)
     return host.copy_(frames, non_blocking=True)
