@@ -275,9 +275,9 @@ def test_an_hour_of_listening_has_no_period(name: str) -> None:
     assert (power[100:-100] / around).max() < 16
 
 
-def test_a_period_would_have_been_seen() -> None:
+def test_a_period_of_a_third_of_a_degree_would_have_been_seen() -> None:
     time = np.arange(HOUR * 5) / 5
-    moving = column(track(silence, HOUR), "yaw")[::5] + math.radians(0.1) * np.sin(2 * np.pi * time / 7)
+    moving = column(track(silence, HOUR), "yaw")[::5] + math.radians(0.3) * np.sin(2 * np.pi * time / 7)
     power = np.abs(np.fft.rfft((moving - moving.mean()) * np.hanning(len(moving)))) ** 2
     around = np.convolve(power, np.ones(101) / 101, mode="same")[100:-100]
     assert (power[100:-100] / around).max() > 16
