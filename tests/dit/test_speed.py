@@ -36,6 +36,7 @@ def test_what_a_device_cannot_do_is_refused_by_name(asked: Speed, streamed: bool
 def test_a_graph_is_not_recorded_of_what_comes_from_the_host() -> None:
     assert resolve(Speed(), "cuda:0", streamed=True).graphs is False
     assert resolve(Speed(), "cuda:0").graphs is True
+    assert resolve(Speed(wavefront=True), "cuda:0").graphs is False
     with pytest.raises(OptionError, match="graph"):
         resolve(Speed(graphs=True), "cuda", streamed=True)
 

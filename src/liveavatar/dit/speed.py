@@ -67,14 +67,17 @@ def resolve(asked: Speed, device: str, *, streamed: bool = False) -> Speed:
         OptionError: something was asked for by name that this device cannot do.
     """
     gpu = device.split(":", maxsplit=1)[0] == "cuda"
-    if asked.graphs and (streamed or not gpu):
-        raise OptionError("a CUDA graph needs everything in the memory of a GPU", "leave the graphs out")
+    recordable = gpu and not streamed and not asked.wavefront
+    if asked.graphs and not recordable:
+        raise OptionError(
+            "a CUDA graph is of one block at a time, and all in the memory of a GPU", "leave graphs out"
+        )
     if asked.attention in ("fa3", "fp8", "cudnn", "flash") and not (gpu and _has(asked.attention)):
         raise OptionError(f"there is no {asked.attention} attention here", "use --attention auto")
     return replace(
         asked,
         compile=_given(asked.compile, gpu and importlib.util.find_spec("triton") is not None),
-        graphs=_given(asked.graphs, gpu and not streamed),
+        graphs=_given(asked.graphs, recordable),
         attention=asked.attention if gpu else "torch",
         kv=asked.kv or ("fp8" if asked.attention == "fp8" else "bf16"),
         vae_stream=_given(asked.vae_stream, gpu),
