@@ -38,7 +38,8 @@ def layer(parts: list[Mesh], top: Floats, pitch: float, deep: float) -> Bytes:
     size = (2 * FINE * round(EXTENT[0] * TEXELS), 2 * FINE * round(EXTENT[1] * TEXELS))
     camera = Camera(size=size, target=tuple(top.tolist()), yaw=0.0, pitch=pitch, height=2 * EXTENT[1] * UNIT)
     picture = Picture(scene(mesh, places, {"l": np.zeros(3), "r": np.zeros(3)}), camera)
-    light = picture.lit(*picture.colours(LOOKS, np.zeros((8, 8), np.uint8)), LIGHT)
+    nowhere = np.zeros((8, 8), np.uint8)
+    light = picture.lit(*picture.colours(LOOKS, nowhere, nowhere), LIGHT)
     front = float(picture.at[picture.seen, 2].max())
     light *= np.exp(-(np.clip((front - picture.at[..., 2:]) / deep, 0, 3) ** 1.5))
     light *= np.clip(picture.normal[..., 2:], 0.01, 1) ** SIDES

@@ -36,7 +36,7 @@ def draw(wheel: Wheel, person: Person, size: tuple[int, int]) -> Bytes:
         height=3.5,
     )
     picture = Picture(scene, camera)
-    colour, bumps = picture.colours(person.looks, wheel.region("lips"))
+    colour, bumps = picture.colours(person.looks, wheel.region("lips"), wheel.region("inside-mouth"))
     light = picture.lit(colour, bumps, person.light)
     light = np.where(picture.seen[..., None], light, _wall(large, person.wall))
     small = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_AREA))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from tools.heads import paint, teeth
+from tools.heads import paint
 from tools.heads.mesh import Floats, Mesh, Wheel, subdivide
 from tools.heads.paint import Looks
 from tools.heads.raster import normals
@@ -49,8 +49,6 @@ def cast(wheel: Wheel, person: Person) -> Scene:
     resting_centres = {name: resting[base.part(f"helper-{name}-eye")].mean(0) for name in "lr"}
     fine, places = subdivide(mesh, resting)
     fine = _dressed(fine, places, person.looks)
-    if "jawOpen" in person.shapes:
-        fine, places = joined(fine, places, teeth.rows(wheel, vertices))
     if person.glasses:
         fine, places = joined(fine, places, _glasses(centres))
     if person.long_hair:

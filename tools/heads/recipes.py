@@ -11,16 +11,6 @@ _FLASH = Light(key=(0.05, 0.2, 1.0), colour=(1.0, 1.0, 1.0), sky=(0.22, 0.22, 0.
 
 _CALM = {"eyeBlinkLeft": 0.16, "eyeBlinkRight": 0.16}
 _SMILE = _CALM | {"mouthSmileLeft": 0.3, "mouthSmileRight": 0.3}
-_LAUGH = _CALM | {
-    "mouthSmileLeft": 0.75,
-    "mouthSmileRight": 0.75,
-    "jawOpen": 0.12,
-    "mouthUpperUpLeft": 0.3,
-    "mouthUpperUpRight": 0.3,
-    "cheekSquintLeft": 0.4,
-    "cheekSquintRight": 0.4,
-}
-
 PEOPLE = {
     "ada": Person(
         origin="caucasian",
@@ -92,7 +82,7 @@ PEOPLE = {
             skin=(150, 100, 74), hair=(26, 18, 16), makeup=0.8, iris=(60, 40, 26), cloth=(214, 170, 60)
         ),
         targets={"head/head-invertedtriangular": 0.4},
-        shapes=_LAUGH,
+        shapes=_SMILE,
         light=_LAMP,
         wall=(60, 84, 92),
         yaw=34,

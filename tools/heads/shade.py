@@ -47,15 +47,19 @@ class Picture:
         self.texture = self._mix(scene.texture[self.winner])
         self.kind = np.where(self.seen, scene.kinds[self.winner], -1)
         self.pixel = camera.height / camera.size[1]
+        self.dull = np.ones(self.seen.shape)
 
     def _mix(self, values: Floats) -> Floats:
         return np.asarray(np.einsum("yxk,yxkc->yxc", self._weights, values))
 
-    def colours(self, looks: Looks, lips: Bytes) -> tuple[Floats, Floats]:
-        """Colour [h, w, 3] and height of bumps [h, w] of what is seen."""
+    def colours(self, looks: Looks, lips: Bytes, inside: Bytes) -> tuple[Floats, Floats]:
+        """Colour [h, w, 3] and height of bumps [h, w] of what is seen; painted regions of lips and inner mouth."""
         lip = paint.region(lips, self.texture) * (self.kind == paint.SKIN)
         colour = paint.skin(self.place, looks, lip)
         bumps = paint.skin_bumps(self.place, looks, lip)
+        within = paint.region(inside, self.texture) * (self.kind == paint.SKIN)
+        colour *= 1 - 0.93 * within[..., None]
+        self.dull = 1 - within
         streaks = paint.strands(self.place)
         hair = paint.linear(looks.hair) * np.exp(0.55 * streaks)[..., None]
         hairy = np.where(self.kind == paint.HAIR, 1.0, 0.0)
@@ -136,7 +140,7 @@ class Picture:
         power = np.choose(np.maximum(self.kind, 0), (18.0, 350.0, 12.0, 60.0, 60.0, 50.0, 25.0))
         broad = np.where(self.kind == paint.SKIN, 0.05 * shine**70, 0)
         shining = strength * shine**power * (1 + 2 * edge) + broad + 0.02 * edge
-        return np.asarray(shining * reached * self.seen)
+        return np.asarray(shining * reached * self.seen * self.dull)
 
 
 def develop(light: Floats) -> Bytes:

@@ -3,10 +3,8 @@
 Millimetres are a hundredth of the mesh's decimetres. Crown widths after Ash and Nelson, Dental Anatomy (2003).
 """
 
-from dataclasses import replace
-
 import numpy as np
-from tools.heads.mesh import Floats, Ints, Mesh, Wheel, subdivide
+from tools.heads.mesh import Floats, Ints, Mesh, subdivide
 from tools.heads.scene import sheet
 
 _MM = 0.01
@@ -82,16 +80,6 @@ def _gum(arch: Arch, margins: Floats, widths: Floats) -> Mesh:
         - 0.018 * np.abs(place) ** 2 * np.clip(1 - 2 * up, 0, 1)
     )
     return sheet(arch.at(along, height, out - 0.02 * (up > 0.8)), "gum", flip=arch.side > 0)
-
-
-def rows(wheel: Wheel, vertices: Floats) -> list[Mesh]:
-    """Both rows of teeth and the tongue of a head whose vertices are `vertices`."""
-    mesh, adult = replace(wheel.base, vertices=vertices), wheel.adult()
-    edges = {upper: biting_edge(adult, mesh, upper=upper) for upper in (True, False)}
-    return [
-        tongue(mesh),
-        *(part for upper, edge in edges.items() for part in row(vertices[edge], upper=upper)),
-    ]
 
 
 def biting_edge(adult: Floats, mesh: Mesh, *, upper: bool) -> Ints:

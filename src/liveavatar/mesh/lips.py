@@ -17,6 +17,8 @@ from liveavatar.mesh.field import Array, floats, remap
 
 _CLOSED = 0.035
 """An opening up to this many interocular units is taken for closed lips: landmarks are no better than that."""
+_LINE = 15.0
+"""Grey levels by which the line between lips is darker than they are; where it is not, landmarks are believed."""
 _MELT = 0.5
 """Growth of the masks' softness with the distance from the mouth's corner."""
 
@@ -101,7 +103,8 @@ def _seam(frame: Frame2D, columns: Array, guess: Array, rgb: Picture, reach: flo
     luma = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     dark, offsets = _columns(frame, columns, guess, floats(luma), reach)
     cost = dark + 12 * (offsets[:, None] / reach) ** 2
-    return _along(columns, guess, floats(offsets[np.argmin(cost, 0)]))
+    plain = np.clip((np.median(dark, 0) - dark.min(0)) / _LINE, 0, 1)
+    return _along(columns, guess, floats(plain * offsets[np.argmin(cost, 0)]))
 
 
 def _rim(frame: Frame2D, columns: Array, guess: Array, rgb: Picture, side: int, reach: float) -> Array:

@@ -24,7 +24,7 @@ TEXELS = 320
 LAYERS = ("upper", "lower", "tongue")
 """The asset's layers from top to bottom."""
 
-_TOOTH = floats([232, 222, 203])
+_TOOTH = floats([222, 208, 194])
 """Mean colour of the asset's front teeth."""
 _DARK = floats([0.20, 0.085, 0.075])
 """The throat, relative to the light."""
