@@ -4,6 +4,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, TypeVar
@@ -30,12 +31,12 @@ def spread(
     be a function of a module, and raise nothing.
     """
     waiting = iter(tasks)
-    idle = [_Worker(work) for _ in range(jobs)]
+    idle: list[_Worker] = []
     busy: dict[Any, tuple[_Worker, Task]] = {}
     try:
         while True:
-            for worker, task in zip(idle.copy(), waiting, strict=False):
-                idle.remove(worker)
+            for task in islice(waiting, jobs - len(busy)):
+                worker = idle.pop() if idle else _Worker(work)
                 worker.pipe.send(task)
                 busy[worker.pipe] = worker, task
             if not busy:
@@ -43,7 +44,8 @@ def spread(
             for pipe in wait(busy):
                 worker, task = busy.pop(pipe)
                 result = worker.result()
-                idle.append(_Worker(work) if isinstance(result, Crash) else worker)
+                if not isinstance(result, Crash):
+                    idle.append(worker)
                 yield task, result
     finally:
         for worker in [*idle, *(worker for worker, _ in busy.values())]:

@@ -10,17 +10,28 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-from rich.logging import RichHandler
-from rich.markup import escape
-
 from liveavatar.cli.app import app
-from liveavatar.cli.progress import stderr
 from liveavatar.errors import LiveAvatarError
+
+
+def _say(text: str) -> None:
+    """One line on stderr, beside whatever bar runs there."""
+    from liveavatar.cli.progress import stderr
+
+    stderr.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class _Messages(logging.Handler):
+    """Says what libraries log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say one message."""
+        _say(self.format(record))
 
 
 def _leave(number: int, _frame: FrameType | None) -> NoReturn:
     """Ctrl-C and a polite kill unwind everything, so that nothing half-written stays."""
-    stderr.print("interrupted; nothing was left behind")
+    _say("interrupted; nothing was left behind")
     raise SystemExit(128 + number)
 
 
@@ -28,10 +39,12 @@ def main() -> None:
     """Run the program and leave with its exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
-    handler = RichHandler(console=stderr, show_time=False, show_path=False, show_level=False)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[_Messages()])
     try:
         app()
     except LiveAvatarError as error:
-        stderr.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        from liveavatar.cli.progress import stderr
+
+        stderr.print("[bold red]error:[/]", end=" ")
+        _say(str(error))
         sys.exit(error.exit_code)

@@ -1,20 +1,50 @@
-"""All commands in one tree."""
+"""All commands in one tree; each is imported when it is named, so that one does not wait for the others."""
 
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_group
 
 from liveavatar import __version__
-from liveavatar.cli import audio, demo, doctor, generate, portrait, sync, weights
 
-app = typer.Typer(
-    name="liveavatar",
-    help="One portrait and any speech in, a talking video out whose lips are on time.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+_NAMES = ("demo", "generate", "sync", "doctor", "audio", "portrait", "weights")
+"""In the order of the help. Each has a module here, with a group `app` or a function of its name."""
+
+
+class _Commands(Mapping[str, Any]):
+    """Commands by the names of their modules."""
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in _NAMES:
+            raise KeyError(name)
+        module, holder = import_module(f"liveavatar.cli.{name}"), typer.Typer(rich_markup_mode="rich")
+        if hasattr(module, "app"):
+            holder.add_typer(module.app, name=name)
+        else:
+            holder.callback()(_program)  # with a callback, one command is a group too
+            holder.command(name)(getattr(module, name))
+        return get_group(holder).commands[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_NAMES)
+
+    def __len__(self) -> int:
+        return len(_NAMES)
+
+
+class _Program(TyperGroup):
+    """Has the commands, without importing them to tell their names."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Commands()  # type: ignore[assignment]  # nothing is ever added to it
+
+    def list_commands(self, _context: Any) -> list[str]:
+        """All names."""
+        return list(self.commands)
 
 
 def _version(wanted: bool) -> None:
@@ -23,7 +53,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _program(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
@@ -32,10 +61,13 @@ def _program(
     """One portrait and any speech in, a talking video out whose lips are on time."""
 
 
-app.command()(demo.demo)
-app.command()(generate.generate)
-app.command()(sync.sync)
-app.command()(doctor.doctor)
-app.add_typer(audio.app, name="audio")
-app.add_typer(portrait.app, name="portrait")
-app.add_typer(weights.app, name="weights")
+app = typer.Typer(
+    name="liveavatar",
+    help="One portrait and any speech in, a talking video out whose lips are on time.",
+    cls=_Program,
+    callback=_program,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)

@@ -18,15 +18,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from liveavatar.audio import batch, cluster, denoise, guard, workers
+from liveavatar.audio import batch, cluster, denoise, workers
 from liveavatar.audio.batch import Outcome
 from liveavatar.audio.front_end import check as examine_file
 from liveavatar.audio.front_end import check_and_correct
-from liveavatar.audio.plot import draw
 from liveavatar.audio.prepare import Options
 from liveavatar.audio.quality import AudioReport
 from liveavatar.audio.summary import as_object
-from liveavatar.cli.generate import tell
 from liveavatar.cli.progress import stage, stderr
 from liveavatar.errors import AudioError, OptionError, OutputError
 from liveavatar.report import worst
@@ -79,6 +77,8 @@ def check(
         for result in results:
             _show(result)
     if plot and results[0].report:
+        from liveavatar.audio.plot import draw
+
         with stage("drawing"):
             draw(results[0].report, plot)
         _say(f"wrote {escape(str(plot))}")
@@ -134,6 +134,9 @@ def guard_command(
 
     Exit code: that of the program; 2 when the recording cannot be read, or is refused.
     """
+    from liveavatar.audio import guard
+    from liveavatar.cli.generate import tell
+
     with stage(f"listening to {escape(str(file))}"):
         report = (examine_file if strict else check_and_correct)(file, "fix", true_rate)
     if strict:
