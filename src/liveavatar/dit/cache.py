@@ -39,7 +39,8 @@ class SinkLayer:
 
     def attend(self, q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor) -> Tensor:
         """Keep keys and values, and let the sink see itself."""
-        self.kept = KeyValue(k_BNHK, v_BNHK)
+        # what comes out of one product for q, k and v would keep all three
+        self.kept = KeyValue(k_BNHK, v_BNHK.contiguous())
         return attention(rotate(q_BNHK, self._rope), rotate(k_BNHK, self._rope), v_BNHK)
 
 

@@ -24,11 +24,11 @@ TEXT_ENCODER = 11_400_000_000
 
 MEASURED_AREA = 704 * 384
 DECODER_PAST = 1_300_000_000
-"""What the autoencoder remembers of a stream at 704x384; there are three of them: before and after the last block,
-and the portrait's own."""
+"""What the autoencoder remembers of a stream at 704x384. There are four of them: the portrait's own, before and after
+the last block, and the one that is being made."""
 
-DECODING = 1_300_000_000
-"""What the autoencoder works with at 704x384 beyond that; in proportion to the area at other sizes."""
+DECODING = 1_100_000_000
+"""What the autoencoder works with at 704x384 beyond that, tiles and all; in proportion to the area at other sizes."""
 
 WORKING = 900_000_000
 """What one pass of the transformer works with at 704x384, likewise."""
@@ -135,7 +135,7 @@ def predict(
     """Memory in full size for frames of (width, height), when so many blocks are streamed."""
     tokens = size[0] // 16 * (size[1] // 16)
     share = size[0] * size[1] / MEASURED_AREA
-    past = (0 if rung.tiles else 3) * DECODER_PAST
+    past = (0 if rung.tiles else 4) * DECODER_PAST
     on_device, on_host = _weights(config, rung, streamed)
     sink, sink_on_host = _sink(config, stream, rung, tokens)
     rings = _ring_bytes(config, stream, rung, tokens)
@@ -145,7 +145,7 @@ def predict(
         sink=sink,
         text=config.text_len * _vector(config),
         working=int(WORKING * share),
-        decoding=int((DECODING / (2 if rung.tiles else 1) + past) * share),
+        decoding=int((DECODING + past) * share),
         host=on_host + sink_on_host + (rings if rung.host_rings else 0),
     )
 
