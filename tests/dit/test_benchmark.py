@@ -9,7 +9,20 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_benchmark_runs_on_any_machine(tmp_path: Path) -> None:
-    words = "--tiny --device cpu --rungs 80 --speeds eager --steps 1 --blocks 2 -o".split()
+    words = [
+        "--tiny",
+        "--device",
+        "cpu",
+        "--rungs",
+        "80",
+        "--speeds",
+        "eager",
+        "--steps",
+        "1",
+        "--blocks",
+        "2",
+        "-o",
+    ]
     command = [sys.executable, "-m", "benchmarks.dit", *words, str(tmp_path / "dit")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -83,7 +83,7 @@ class Rung:
 RUNGS = (
     Rung(name="96", eight=False),
     Rung(name="80"),
-    Rung(name="48", eight_rings=True, streams=12),
+    Rung(name="48", eight_rings=True, streams=20),
     Rung(name="24", eight_rings=True, host_rings=True, streams=20),
     Rung(name="16", eight_rings=True, host_rings=True, streams=40, tiles=True),
 )
