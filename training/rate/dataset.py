@@ -16,7 +16,7 @@ from liveavatar.audio.rate import RATES
 from liveavatar.audio.rate_features import LOOK, STEPS, WIDTH, look
 from liveavatar.timeline import SAMPLE_RATE
 
-KINDS = {"real": 0.2, "varied": 0.3, "words": 0.15, "neural": 0.22, "diphone": 0.09, "formant": 0.04}
+KINDS = {"real": 0.37, "varied": 0.2, "words": 0.13, "neural": 0.2, "diphone": 0.07, "formant": 0.03}
 """How often each kind of voice is heard in training."""
 
 LOOKS = 4
@@ -27,14 +27,15 @@ Looks = NDArray[np.float16]
 
 
 def draw_speed(random: np.random.Generator) -> float:
-    """Right, or as two rates in use have it, or anything up to seven times too fast or too slow."""
+    """Right, or as two rates in use have it, or anything: up to seven times too fast or too slow, or hardly so."""
     chance = random.random()
     if chance < 0.35:
         return 1.0
     if chance < 0.8:
         declared, true = random.choice(list(RATES)[:-1], 2)
         return float(declared / true)
-    return float(np.exp(random.uniform(-1.95, 1.95)))
+    most = 1.95 if chance < 0.9 else 0.6
+    return float(np.exp(random.uniform(-most, most)))
 
 
 def draw_voice(random: np.random.Generator, by_kind: dict[str, list[Voice]]) -> Voice:

@@ -68,12 +68,15 @@ def read(path: Path) -> tuple[NDArray[np.float32], int]:
         return np.asarray(np.fromfile(path, np.int16) / 32768, np.float32), 16_000
     forced = {".g722": "g722", ".gsm": "gsm"}.get(path.suffix)
     with av.open(str(path), format=forced, metadata_errors="ignore") as container:
-        stream = container.streams.audio[0]
-        mono = av.AudioResampler("flt", "mono")
-        pieces = [
-            out.to_ndarray().ravel() for frame in container.decode(stream) for out in mono.resample(frame)
-        ]
-        return np.concatenate(pieces), stream.rate
+        return decode(container)
+
+
+def decode(container: av.container.InputContainer) -> tuple[NDArray[np.float32], int]:
+    """A whole open file as mono, and its rate."""
+    stream = container.streams.audio[0]
+    mono = av.AudioResampler("flt", "mono")
+    frames = [out for frame in container.decode(stream) for out in mono.resample(frame)]
+    return np.concatenate([frame.to_ndarray().ravel() for frame in frames]), stream.rate
 
 
 def voice(name: str, kind: str, split: str, files: list[Path]) -> Voice:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor  # type: ignore[import-not-found, unused-ignore]
 from training.rate.network import RateNet, restore, targets, weights
 
+from liveavatar.audio.rate_features import BANDS
+
 BATCH = 32
 Data = tuple[NDArray[np.float16], NDArray[np.float32]]
 
@@ -43,10 +45,18 @@ def answer(net: RateNet, looks: Tensor, heard: Tensor) -> Tensor:
     return net.weigh(said, heard.float())
 
 
-def jitter(looks: Tensor, random: np.random.Generator) -> Tensor:
-    """Spectra a little louder, and tilted."""
-    gain = torch.from_numpy(random.normal(0, 0.15, (len(looks), 1, 1)).astype(np.float32))
-    return torch.cat([looks[..., :88] + gain, looks[..., 88:]], -1)
+def jitter(looks: Tensor, counts: Tensor, random: np.random.Generator) -> Tensor:
+    """Spectra through another microphone, one a recording: louder, tilted, wavy, some without treble."""
+    n, bands = len(counts), np.linspace(-1.0, 1.0, BANDS)
+    gain = random.normal(0, 0.15, (n, 1)) + random.normal(0, 0.15, (n, 1)) * bands
+    for _ in range(2):
+        waves = np.cos(random.uniform(1, 6, (n, 1)) * bands + random.uniform(0, 6.28, (n, 1)))
+        gain += random.normal(0, 0.1, (n, 1)) * waves
+    edge = np.where(random.random((n, 1)) < 0.15, random.uniform(0.1, 1.0, (n, 1)), 2.0)
+    gain -= np.clip(20.0 * (bands - edge), 0.0, 3.0)
+    each = torch.from_numpy(gain.astype(np.float32)).repeat_interleave(counts, 0)[:, None]
+    spectra = (looks[..., : 2 * BANDS] + each.repeat(1, 1, 2)).clamp(-2.0, 1.5)
+    return torch.cat([spectra, looks[..., 2 * BANDS :]], -1)
 
 
 def score(net: RateNet, data: Data) -> str:
@@ -76,7 +86,7 @@ def train(net: RateNet, data: Data, dev: Data, epochs: int, seed: int) -> None:
         total = 0.0
         for chosen in order:
             looks, heard = batch(data[0][chosen], random)
-            logits = answer(net, jitter(looks, random), heard)
+            logits = answer(net, jitter(looks, heard.sum(1), random), heard)
             loss = torch.nn.functional.cross_entropy(logits, targets(torch.from_numpy(data[1][chosen])))
             optimizer.zero_grad()
             torch.autograd.backward(loss)

@@ -16,9 +16,9 @@ from liveavatar.frames import Samples
 from liveavatar.timeline import SAMPLE_RATE
 
 RATES = {8_000: 1.0, 11_025: 0.3, 12_000: 0.15, 16_000: 1.0, 22_050: 0.9, 24_000: 0.9, 32_000: 0.3, 44_100: 1.0,
-         48_000: 1.0, 96_000: 0.1}  # fmt: skip
+         48_000: 0.95, 96_000: 0.1}  # fmt: skip
 """The rates recordings are taken at, and how common each is beside the others: it decides which of them a wrong one
-is, not whether it is wrong."""
+is, not whether it is wrong. Of 44.1 and 48 kHz, which sound nearly alike, it is the first unless the voice says so."""
 
 MOST_LOOKS = 30
 """Sound that is analysed: two minutes that are not silent."""
@@ -32,12 +32,12 @@ SPEEDS = np.linspace(-2.0, 2.0, 81)
 NEAR = 0.1
 """Logarithm of speed within which two rates cannot be told apart by ear: 44.1 and 48 kHz are 0.085 apart."""
 
-SUSPECT, SUSPECT_BRIEF = 0.7, 1.2
+SUSPECT, SUSPECT_BRIEF = 0.5, 2.3
 """Logarithm of the odds from which a rate counts as wrong: the first, and the second divided by the looks taken. One
 right rate in a hundred comes as far: see training/rate/calibrate.py and benchmarks/rate_detection.md."""
 
-SURE, CERTAIN = 2.5, 0.4
-"""Logarithm of the odds, and confidence, from which it can be mended without asking."""
+SURE, CERTAIN = 1.5, 0.4
+"""How much more than that the logarithm of the odds must be, and the confidence, to mend it without asking."""
 
 TINY = 1e-9
 
@@ -116,8 +116,8 @@ def judge(speeds: Row | None, declared: int, looks: int) -> RateGuess:
     if speeds is None:
         return RateGuess(declared=declared, likely=declared, ratio=1.0, confidence=0.0, sure=False)
     masses = {rate: RATES[rate] * mass for rate, mass in _masses(speeds, declared).items()}
-    odds = log_odds(speeds, declared)
-    if odds < SUSPECT + SUSPECT_BRIEF / looks:
+    odds, suspect = log_odds(speeds, declared), SUSPECT + SUSPECT_BRIEF / looks
+    if odds < suspect:
         return RateGuess(declared=declared, likely=declared, ratio=1.0, confidence=_share(-odds), sure=False)
     likely = max(masses, key=lambda rate: masses[rate])
     close = [rate for rate in masses if abs(np.log(likely / rate)) < NEAR]
@@ -129,7 +129,7 @@ def judge(speeds: Row | None, declared: int, looks: int) -> RateGuess:
         likely=likely,
         ratio=likely / declared,
         confidence=share,
-        sure=odds >= SURE and share >= CERTAIN,
+        sure=odds >= suspect + SURE and share >= CERTAIN,
         also=tuple(rate for rate in close if rate != likely),
     )
 
