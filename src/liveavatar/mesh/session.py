@@ -136,7 +136,8 @@ class MeshSession:
         if self._end is None:
             return pose
         last = self._timeline.frame_count(self._end) - 1
-        first = self._timeline.frames_within(max(0, self._end - self.lookahead))
+        surely_unheard = self.lookahead - 2 * STEP  # the network may be a step or two early
+        first = self._timeline.frames_within(max(0, self._end - surely_unheard))
         if number < first:
             return pose
         share = (last - number) / (last + 1 - first)
