@@ -80,8 +80,9 @@ def rotate(x_BNHD: Tensor, rope: Rope) -> Tensor:
     """Turn every head of every token; computed in float32, returned in the type of the input."""
     real, imaginary = torch.unflatten(x_BNHD.float(), -1, (-1, 2)).unbind(-1)
     cos, sin = rope.cos.unsqueeze(-2), rope.sin.unsqueeze(-2)
-    turned = torch.stack((real * cos - imaginary * sin, real * sin + imaginary * cos), dim=-1)
-    return turned.flatten(-2).to(x_BNHD.dtype)
+    turned = real * cos - imaginary * sin, real * sin + imaginary * cos
+    # rounded before they are put together: else a compiler keeps the whole in float32, and rounds it in another pass
+    return torch.stack([part.to(x_BNHD.dtype) for part in turned], dim=-1).flatten(-2)
 
 
 def block_positions(start: int, frames: int, rows: int, columns: int) -> Positions:
