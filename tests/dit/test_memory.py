@@ -140,3 +140,9 @@ def test_fewer_steps_and_smaller_frames_take_less() -> None:
     usual = JOB.memory(RUNGS[0], 0).total
     assert Job(stream=StreamConfig(steps=3)).memory(RUNGS[0], 0).total < usual
     assert Job(size=(512, 256)).memory(RUNGS[0], 0).total < usual
+
+
+def test_the_wavefront_has_a_sink_for_every_step_and_works_on_all_at_once() -> None:
+    one, all_steps = (Job(wavefront=wavefront).memory(RUNGS[0], 0) for wavefront in (False, True))
+    assert all_steps.sink - one.sink == 2 * TOKENS * 5 // 2 * 2 * 40 * 5120 * 2
+    assert all_steps.working == 4 * one.working

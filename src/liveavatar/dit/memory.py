@@ -131,20 +131,26 @@ def predict(
     size: tuple[int, int],
     rung: Rung = RUNGS[0],
     streamed: int = 0,
+    *,
+    wavefront: bool = False,
 ) -> Memory:
-    """Memory in full size for frames of (width, height), when so many blocks are streamed."""
+    """Memory in full size for frames of (width, height), when so many blocks are streamed.
+
+    The wavefront draws as many blocks at once as there are steps, and each step has a sink of its own.
+    """
+    at_once = stream.steps if wavefront else 1
     tokens = size[0] // 16 * (size[1] // 16)
     share = size[0] * size[1] / MEASURED_AREA
     past = (0 if rung.tiles else 4) * DECODER_PAST
     on_device, on_host = _weights(config, rung, streamed)
-    sink, sink_on_host = _sink(config, stream, rung, tokens)
+    sink, sink_on_host = _sink(config, stream, rung, tokens, wavefront=wavefront)
     rings = _ring_bytes(config, stream, rung, tokens)
     return Memory(
         weights=on_device + VAE + (1 if rung.frugal else 2) * AUDIO,
         rings=_staging(config, stream, rung, tokens) if rung.host_rings else rings,
         sink=sink,
         text=config.text_len * _vector(config),
-        working=int(WORKING * share),
+        working=int(WORKING * share * at_once),
         decoding=int((DECODING + past) * share),
         host=on_host + sink_on_host + (rings if rung.host_rings else 0),
     )
@@ -170,10 +176,11 @@ class Job:
 
     stream: StreamConfig = field(default_factory=StreamConfig)
     size: tuple[int, int] = (704, 384)
+    wavefront: bool = False
 
     def memory(self, rung: Rung, streamed: int) -> Memory:
         """What that takes."""
-        return predict(DitConfig(), self.stream, self.size, rung, streamed)
+        return predict(DitConfig(), self.stream, self.size, rung, streamed, wavefront=self.wavefront)
 
 
 def choose(available: int, job: Job, *, name: str = "auto", host: int | None = None) -> Plan:
@@ -251,7 +258,9 @@ def _staging(config: DitConfig, stream: StreamConfig, rung: Rung, tokens: int) -
     return 2 * seen * 2 * config.dim * (1 if rung.eight_rings else 2)
 
 
-def _sink(config: DitConfig, stream: StreamConfig, rung: Rung, tokens: int) -> tuple[int, int]:
+def _sink(
+    config: DitConfig, stream: StreamConfig, rung: Rung, tokens: int, *, wavefront: bool
+) -> tuple[int, int]:
     """Bytes on the device and on the host.
 
     The sink lies between every two rings, or once beside rings in host memory; it is kept as it was for the sessions
@@ -259,7 +268,7 @@ def _sink(config: DitConfig, stream: StreamConfig, rung: Rung, tokens: int) -> t
     """
     whole = tokens * 5 // 2 * _vector(config)
     number = 1 if rung.eight_rings else 2
-    copies = 1 if rung.host_rings else -(-stream.steps // 2)
+    copies = 1 if rung.host_rings else stream.steps if wavefront else -(-stream.steps // 2)
     portrait = tokens * _vector(config) // 2
     on_device = copies * whole * number // 2 + portrait + whole
     return (on_device, whole) if rung.frugal else (on_device + whole, 0)

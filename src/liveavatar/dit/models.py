@@ -28,7 +28,7 @@ from liveavatar.dit.requirements import USUAL_SIZE, free_host_memory
 from liveavatar.dit.speed import EXACT, Speed, resolve
 from liveavatar.dit.vae import VAE
 from liveavatar.dit.vae_tiles import TiledDecoder
-from liveavatar.errors import EngineError
+from liveavatar.errors import EngineError, OptionError
 from liveavatar.weights.bundles import LORA, WAN, find_bundle
 from liveavatar.weights.hub import bundle_folder
 
@@ -81,6 +81,10 @@ def open_models(options: DitOptions, plan: Plan | None = None) -> Models:
 def quickened(models: Models, asked: Speed, device: torch.device) -> Models:
     """The same models, made as fast as was asked for and the device allows; compiled in place."""
     plan = models.plan
+    if asked.wavefront and plan.rung.host_rings:
+        raise OptionError(
+            "the wavefront needs a card that holds its past", "leave it out, or use --memory 48"
+        )
     speed = resolve(asked, device.type, streamed=plan.streamed > 0 or plan.rung.host_rings)
     if device.type == "cuda":
         _LOG.info("speed: %s", speed)
@@ -122,7 +126,7 @@ def make_plan(options: DitOptions, device: torch.device) -> Plan:
     Raises:
         EngineError: nothing fits.
     """
-    job = Job(stream=options.stream(), size=USUAL_SIZE)
+    job = Job(stream=options.stream(), size=USUAL_SIZE, wavefront=options.pace.wavefront)
     if device.type != "cuda":
         rung = find_rung(options.memory)
         streamed = PRESETS[options.preset].dit.layers // 2 if rung.streams else 0

@@ -33,7 +33,7 @@ def plan_for(memory: int, options: DitOptions, host: int | None = None) -> Plan:
     Raises:
         EngineError: it would not.
     """
-    job = Job(stream=options.stream(), size=USUAL_SIZE)
+    job = Job(stream=options.stream(), size=USUAL_SIZE, wavefront=options.pace.wavefront)
     return choose(memory - CONTEXT, job, name=options.memory, host=host)
 
 

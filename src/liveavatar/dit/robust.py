@@ -107,7 +107,8 @@ class DitWorkshop:
         return self._plan.line
 
     def _lower(self, trouble: str) -> Plan:
-        job = Job(stream=self._options.stream(), size=USUAL_SIZE)
+        options = self._options
+        job = Job(stream=options.stream(), size=USUAL_SIZE, wavefront=options.pace.wavefront)
         rung = below(self._plan.rung)
         while rung is not None:
             plan = fitted(rung, int(LESS * self._plan.memory.total), job)
