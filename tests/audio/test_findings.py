@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from audio.sounds import encode, stamped, write_wav
 from audio.test_background import in_room
 from audio.test_texture import applause, chords
+from liveavatar.audio.decode import open_audio
 from liveavatar.audio.front_end import check, check_and_correct, read_speech
 from liveavatar.audio.prepare import Options, prepare
 from liveavatar.audio.quality import AudioReport
@@ -65,6 +66,12 @@ SPOILT: dict[str, tuple[Callable[[Samples], Sound], str, str]] = {
 }
 
 
+def read_whole(path: Path) -> Samples:
+    """The samples of a mono file as they are."""
+    with open_audio(path) as stream:
+        return np.concatenate([chunk.samples[:, 0] for chunk in stream])
+
+
 def named(report: AudioReport, name: str) -> Finding:
     [finding] = [finding for finding in report.findings if finding.name == name]
     return finding
@@ -103,6 +110,33 @@ def test_clear_speech_is_ready(tmp_path: Path, speech: Samples) -> None:
 def test_speech_at_another_rate_is_ready(tmp_path: Path, speech: Samples, rate: int) -> None:
     report = check(write_wav(tmp_path / "a.wav", resampled(speech, 16_000, rate)[:, None], rate))
     assert worst(report.findings) == "ok"
+
+
+def test_a_band_is_not_judged_where_the_rate_is_wrong_or_nobody_speaks(
+    tmp_path: Path, speech: Samples
+) -> None:
+    wrong = check(write_wav(tmp_path / "a.wav", resampled(speech, 16_000, 44_100)[:, None], 16_000))
+    assert {"rate", "bandwidth"}.isdisjoint(finding.name for finding in wrong.findings)
+    assert named(wrong, "true-rate").level == "bad"
+    music = check(encode(tmp_path / "a.m4a", resampled(chords(6), 16_000, 44_100)[:, None], 44_100, "aac"))
+    assert named(music, "bandwidth").level == "ok"
+
+
+@pytest.mark.parametrize("name", ["noise", "echo", "silence"])
+def test_strict_lets_hints_pass(tmp_path: Path, speech: Samples, name: str) -> None:
+    path = write_wav(tmp_path / "a.wav", SPOILT[name][0](speech), 16_000)
+    report, chunks = read_speech(path, "strict")
+    assert named(report, name).level == "warn"
+    assert np.array_equal(np.concatenate(list(chunks)), read_whole(path))
+
+
+@pytest.mark.parametrize("name", sorted(set(SPOILT) - {"noise", "echo", "silence"}))
+def test_strict_refuses_what_mending_would_change_or_nothing_can_mend(
+    tmp_path: Path, speech: Samples, name: str
+) -> None:
+    path = write_wav(tmp_path / "a.wav", SPOILT[name][0](speech), 16_000)
+    with pytest.raises(AudioError, match="or use --audio-policy fix"):
+        read_speech(path, "strict")
 
 
 def test_applause_is_no_speech(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_good_recording_is_ready(good: Path) -> None:
     result = run("check", good)
     assert result.exit_code == 0
     assert "ready" in result.stdout
-    assert "48000 Hz, 1 channels" in result.stdout
+    assert "48000 Hz, 1 channel" in result.stdout
     assert "→" not in result.stdout
 
 
@@ -253,6 +253,18 @@ def test_strict_refuses_with_the_remedy(quiet: Path, good: Path, text: Path) -> 
     assert "it is quiet" in str(refusal("guard", quiet, "--strict", "--", "true", "{audio}"))
     assert "not 16000 Hz mono" in str(refusal("guard", good, "--strict", "--", "true", "{audio}"))
     assert isinstance(refusal("guard", text, "--", "true", "{audio}"), AudioError)
+
+
+def test_strict_hands_on_the_recording_itself(good: Path, tmp_path: Path) -> None:
+    """A little quiet is no reason to refuse, and "strict" changes nothing."""
+    assert run("prepare", good, "-o", tmp_path / "out", "--jobs", "1").exit_code == 0
+    with wave.open(str(tmp_path / "out" / "good.wav")) as file:
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+    softer = write(tmp_path / "softer.wav", (samples / np.float32(2 * 32768)).astype(np.float32), 16_000)
+    done = guard(softer, "--strict", "--", sys.executable, "-c", ECHO, "{audio}")
+    assert done.stdout == f"['{softer}'] 16000 1\n"
+    assert "mended" not in done.stderr
+    assert "mended: the level" in guard(softer, "--", "true", "{audio}").stderr
 
 
 def test_commands_nobody_can_run_are_refused(good: Path) -> None:

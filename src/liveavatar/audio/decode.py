@@ -68,6 +68,11 @@ class AudioInfo:
     promised: Fraction | None
     tracks: int
 
+    @property
+    def width(self) -> str:
+        """The number of channels, in words."""
+        return "1 channel" if self.channels == 1 else f"{self.channels} channels"
+
 
 @dataclass(slots=True, kw_only=True)
 class Damage:

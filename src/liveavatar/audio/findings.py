@@ -27,6 +27,7 @@ _TELLING = 5.0  # seconds of sound that it takes to tell a room
 _IDLE = 20.0  # seconds of silence in which a face seems stuck
 _BROAD = 7_000.0  # Hz an engine's 16 kHz should be filled up to
 _NARROW_RATES = {4_050: 8_000, 5_600: 11_025, 6_100: 12_000}  # Hz an edge lies under: the rate it comes from
+_NARROWEST = 2_500.0  # Hz; what ends lower was never sampled so slowly, but is muffled
 _LIKELY = 0.7  # confidence from which a wrong rate is not only sure, but the right one is known too
 _RERECORD = "record it again at a lower level"
 _ONE_PIECE = "record it in one piece"
@@ -57,9 +58,12 @@ def _data(report: AudioReport) -> Iterator[Finding]:
     yield _length(report)
     if info.tracks > 1:
         yield _warn("tracks", f"it has {info.tracks} sound tracks; the main one is used", prepare(report))
-    yield _rate(report)
-    yield _true_rate(report)
-    yield _band(report)
+    true_rate = _true_rate(report)
+    if true_rate.level == "ok":
+        yield _rate(report)
+    yield true_rate
+    if true_rate.level == "ok":  # of a wrong rate, neither itself nor the band can be judged
+        yield _band(report)
 
 
 def _length(report: AudioReport) -> Finding:
@@ -105,11 +109,11 @@ def _band(report: AudioReport) -> Finding:
     if band is None:
         return _ok("bandwidth", "there is no sound whose bandwidth could be told")
     reach = f"sound reaches {band.edge / 1000:.1f} kHz"
-    if rate < SAMPLE_RATE or not band.sharp or band.edge >= _BROAD:
+    if rate < SAMPLE_RATE or not band.sharp or band.edge >= _BROAD or report.speech < _SPEECHLESS:
         return _ok("bandwidth", reach)
     again = "use the original recording, or record at 16000 Hz or more"
     for limit, origin in _NARROW_RATES.items():
-        if band.edge < limit:
+        if _NARROWEST <= band.edge < limit:
             text = f"it is a recording of {origin} Hz upsampled to {rate} Hz: {reach} only"
             return _warn("bandwidth", text, again)
     return _warn("bandwidth", f"{reach} only: a filter or codec cut it off there", again)

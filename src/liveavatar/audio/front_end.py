@@ -20,11 +20,15 @@ from liveavatar.audio.quality import AudioReport, measure, speech_share
 from liveavatar.audio.splice import Splicer
 from liveavatar.errors import AudioError
 from liveavatar.frames import Samples
-from liveavatar.report import LEVELS, worst
+from liveavatar.report import LEVELS
 from liveavatar.timeline import SAMPLE_RATE
 
 Policy = Literal["fix", "strict", "as-is"]
 """What to do about a recording that needs mending: mend it, refuse it, or use it as it is."""
+
+
+HINTS = frozenset({"silence", "noise", "echo", "clipping"})
+"""Findings that, unless they are bad, change neither the sound nor the time of the lips: "strict" lets them pass."""
 
 
 def read_speech(
@@ -46,14 +50,14 @@ def read_speech(
 
 
 def refuse(report: AudioReport, instead: str) -> None:
-    """Do nothing for a recording that is ready.
+    """Do nothing for a recording that is ready, or that leaves no more to be wished than a better microphone.
 
     Raises:
-        AudioError: it needs mending; the gravest finding is told, its remedy, and what to do `instead`.
+        AudioError: it needs mending, or would spoil the lips; the gravest reason, its remedy, what to do `instead`.
     """
-    if worst(report.findings) != "ok":
-        finding = report.findings[0]
-        raise AudioError(f"{report.path.name}: {finding.sentence}", f"{finding.remedy}, or use {instead}")
+    for finding in report.findings:
+        if finding.level == "bad" or (finding.level == "warn" and finding.name not in HINTS):
+            raise AudioError(f"{report.path.name}: {finding.sentence}", f"{finding.remedy}, or use {instead}")
 
 
 def check(path: str | Path, policy: Policy = "fix", true_rate: int | None = None) -> AudioReport:

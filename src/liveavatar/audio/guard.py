@@ -39,12 +39,14 @@ def demand_ready(report: AudioReport, instead: str) -> None:
     refuse(report, instead)
     info = report.info
     if (info.declared, info.rate, info.channels) != (SAMPLE_RATE, SAMPLE_RATE, 1):
-        problem = f"{report.path.name} is {info.rate} Hz with {info.channels} channels, not 16000 Hz mono"
+        problem = f"{report.path.name} is {info.rate} Hz with {info.width}, not 16000 Hz mono"
         raise AudioError(problem, f"run: liveavatar audio prepare, or use {instead}")
 
 
-def run(report: AudioReport, command: Sequence[str]) -> int:
+def run(report: AudioReport, command: Sequence[str], mend: bool = True) -> int:
     """Run `command` with the recording in place of `{audio}`, mended where need be; gives its exit code.
+
+    Without `mend` it is always the recording itself.
 
     No shell stands between. Input and output are the program's own, signals are passed on, and a program that
     was killed by signal n gives 128 + n, as in a shell. The mended file is removed in the end.
@@ -57,7 +59,7 @@ def run(report: AudioReport, command: Sequence[str]) -> int:
         raise OptionError("the command does not say where the recording goes", f"write {PLACE} in its place")
     with ExitStack() as stack:
         audio = report.path.absolute()
-        if not is_ready(report):
+        if mend and not is_ready(report):
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="liveavatar-"))
             audio = write(report, Path(folder) / f"{report.path.stem}.wav").output
         return _run([part.replace(PLACE, str(audio)) for part in command])

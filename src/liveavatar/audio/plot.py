@@ -102,6 +102,17 @@ class _Ink:
         for frame in self._voices.push(speech[:, None], last):
             self.speech.append(float(self._voice.push(frame[:, 0]).mean()))
 
+    @property
+    def peak(self) -> float:
+        """The highest amplitude."""
+        return max(max(-low, high) for low, high, _ in self.wave)
+
+    @property
+    def clipped(self) -> list[bool]:
+        """Which columns of the waveform have flat tops that matter."""
+        least = _NEAR_PEAK * self.peak
+        return [tops and max(-low, high) >= least for low, high, tops in self.wave]
+
 
 def _picture(report: AudioReport) -> Canvas:
     ink = _Ink(report)
@@ -116,6 +127,8 @@ def _picture(report: AudioReport) -> Canvas:
     canvas[top + _WAVE + 8 : top + _WAVE + _VOICE - 8, inner] = _voice(ink)
     canvas[top + _WAVE + _VOICE : -_FOOT, inner] = _spectrogram(ink)
     _write(canvas, "speech", (8, top + _WAVE + 21), _GREEN)
+    if any(ink.clipped):
+        _write(canvas, "clipped", (_WIDTH - 90, 50), _RED)
     _axes(canvas, report)
     return canvas
 
@@ -125,24 +138,22 @@ def _head(canvas: Canvas, report: AudioReport) -> None:
     ascii_name = report.path.name.encode("ascii", "replace").decode()
     _write(canvas, f"{ascii_name}: {level}", (_LEFT, 26), _COLOURS[level], 0.7)
     wrong = ", ".join(finding.name for finding in report.findings if finding.level != "ok")
-    facts = f"{info.codec} {info.rate} Hz, {info.channels} channels, {float(report.duration):.2f} s"
+    facts = f"{info.codec} {info.rate} Hz, {info.width}, {float(report.duration):.2f} s"
     _write(canvas, f"{facts}; {report.mono.loudness:.1f} LUFS; {wrong or 'nothing to mend'}", (_LEFT, 50))
-    _write(canvas, "clipped", (_WIDTH - 90, 50), _RED)
 
 
 def _wave(part: Canvas, ink: _Ink) -> None:
     middle, scale = _WAVE // 2, _WAVE / 2 - 6
-    peak = max(max(-low, high) for low, high, _ in ink.wave)
-    reach = max(1.0, peak)
+    reach = max(1.0, ink.peak)
     for level in (-1.0, 0.0, 1.0):
         y = round(middle - level / reach * scale)
         cv2.line(part, (_LEFT, y), (_LEFT + _COLUMNS, y), _GRID, 1)
         _write(part, f"{level:g}", (36, y + 5), _PALE)
-    for index, (low, high, tops) in enumerate(ink.wave):
+    for index, ((low, high, _), tops) in enumerate(zip(ink.wave, ink.clipped, strict=True)):
         left, right = (_LEFT + place * _COLUMNS // len(ink.wave) for place in (index, index + 1))
         upper, lower = (round(middle - level / reach * scale) for level in (high, low))
         cv2.rectangle(part, (left, upper), (max(left, right - 1), lower), _BLUE, -1)
-        if tops and max(-low, high) >= _NEAR_PEAK * peak:
+        if tops:
             cv2.rectangle(part, (left, 0), (max(left, right - 1), 5), _RED, -1)
 
 

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -141,8 +141,9 @@ def guard_command(
         report = (examine_file if strict else check_and_correct)(file, "fix", true_rate)
     if strict:
         guard.demand_ready(report, "no --strict")
+        report = replace(report, mended=())
     tell(report)
-    raise typer.Exit(guard.run(report, command))
+    raise typer.Exit(guard.run(report, command, mend=not strict))
 
 
 def _say(text: str) -> None:
@@ -191,7 +192,7 @@ def _facts(report: AudioReport) -> str:
     if values["container_seconds"] is not None:
         seconds += f", {values['container_seconds']:.2f} s by the container"
     parts = [
-        f"{values['codec']} in {values['container']}, {values['declared_rate']} Hz, {values['channels']} channels",
+        f"{values['codec']} in {values['container']}, {values['declared_rate']} Hz, {report.info.width}",
         seconds,
     ]
     for name, form in (
