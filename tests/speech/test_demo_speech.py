@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from liveavatar.speech import CONTROLS, VISEMES, Speech, SpeechStream
 
-BILABIALS = {"en": (1.67, 2.66, 4.19, 5.46, 6.37, 6.84), "zh": (3.40, 8.40)}
-"""Seconds of the clearest /p b m/: meet, am, me, speak, my, move; 片, 每."""
+BILABIALS = {"en": (1.67, 2.66, 4.19, 5.46, 6.37), "zh": (3.40, 8.40)}
+"""Seconds of the clearest /p b m/: meet, am, me, speak, my; 片, 每."""
 
 OPEN_VOWELS = {"en": (0.57, 1.30, 3.60, 5.06, 8.80), "zh": (0.66, 1.70, 3.08, 6.92)}
 

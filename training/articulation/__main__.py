@@ -1,4 +1,4 @@
-"""Everything from nothing to weights: corpus, a first network, better labels, the network, and its last polish.
+"""Everything from nothing to weights: corpus, a first network, people aligned by it, better labels, the network.
 
 python -m training.articulation out/corpus -o src/liveavatar/speech/assets/articulation.npz
 """
@@ -9,9 +9,12 @@ from pathlib import Path
 import torch  # type: ignore[import-not-found, unused-ignore]
 from training.articulation import make_corpus, synth_kokoro
 from training.articulation.dataset import load_clips
-from training.articulation.network import Weights
 from training.articulation.realign import realign_folder
-from training.articulation.train import LEARNING_RATE, POLISH_RATE, train, write
+from training.articulation.train import train, write
+
+ROUNDS = ((6, 2e-3), (4, 2e-3), (14, 2e-3), (3, 7e-4))
+"""Epochs and highest learning rate: of a first network, which knows no people but one; of a second one; of going on
+with that; and of going on once more. What the last two rounds end with is averaged."""
 
 
 def main() -> None:
@@ -27,11 +30,16 @@ def main() -> None:
     if not folder.exists():
         make_corpus.gather(options.corpus, espeak_minutes=15.0, flite_minutes=10.0)
         synth_kokoro.speak_all(options.corpus, minutes=25.0, cache=options.corpus / "kokoro")
-    weights: Weights | None = None
-    for seed, (epochs, rate) in enumerate(((5, LEARNING_RATE), (14, LEARNING_RATE), (10, POLISH_RATE))):
-        weights = train(load_clips(folder), epochs, weights if seed == 2 else None, rate, seed)
-        write(options.output, weights)
-        realign_folder(folder, weights)
+    if not any(folder.glob("people_*")):
+        first = train(load_clips(folder), *ROUNDS[0], start=None, seed=0)
+        realign_folder(folder, first)
+        make_corpus.gather_people(options.corpus, first)
+    second = train(load_clips(folder), *ROUNDS[1], start=None, seed=1)
+    realign_folder(folder, second)
+    clips = load_clips(folder)
+    third = train(clips, *ROUNDS[2], start=second, seed=2)
+    fourth = train(clips, *ROUNDS[3], start=third, seed=3)
+    write(options.output, {name: (third[name] + fourth[name]) / 2 for name in third})
 
 
 if __name__ == "__main__":

@@ -17,10 +17,11 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """`seen` [n, 48] features, `visemes` [n] class numbers, `controls` [n, 6]."""
+    """`seen` [n, 48] features, `visemes` and `sounds` [n] class numbers, `controls` [n, 6]."""
 
     seen: Floats
     visemes: NDArray[np.int64]
+    sounds: NDArray[np.int64]
     controls: Floats
 
 
@@ -61,7 +62,7 @@ def _example(clip: Clip, augmenter: Augmenter) -> Example:
 
 def _example_of(seen: Floats, clip: Clip) -> Example:
     targets = make_targets(clip)
-    return Example(seen=seen, visemes=targets.visemes, controls=targets.controls)
+    return Example(seen=seen, visemes=targets.visemes, sounds=targets.sounds, controls=targets.controls)
 
 
 def join(parts: list[Example]) -> Example:
@@ -69,5 +70,6 @@ def join(parts: list[Example]) -> Example:
     return Example(
         seen=np.concatenate([part.seen for part in parts]),
         visemes=np.concatenate([part.visemes for part in parts]),
+        sounds=np.concatenate([part.sounds for part in parts]),
         controls=np.concatenate([part.controls for part in parts]),
     )

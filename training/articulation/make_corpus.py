@@ -1,11 +1,11 @@
-"""Gather the corpus that the other sources than Kokoro give: espeak-ng, flite and real voices."""
+"""Gather the corpus that the other sources than Kokoro give: espeak-ng, flite and people."""
 
-import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.articulation import real, synth_espeak, synth_flite
+from training.articulation import people, real, synth_espeak, synth_flite
 from training.articulation.corpus import Clip, save
+from training.articulation.network import Weights
 
 
 def fill(folder: Path, prefix: str, clips: Iterator[Clip], minutes: float) -> float:
@@ -28,15 +28,7 @@ def gather(out: Path, espeak_minutes: float, flite_minutes: float) -> None:
     print("real, to test on", fill(test, "real", real.held_out_clips(), 1e9))
 
 
-def main() -> None:
-    """Gather from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--espeak-minutes", type=float, default=15.0)
-    parser.add_argument("--flite-minutes", type=float, default=10.0)
-    options = parser.parse_args()
-    gather(options.out, options.espeak_minutes, options.flite_minutes)
-
-
-if __name__ == "__main__":
-    main()
+def gather_people(out: Path, weights: Weights) -> None:
+    """Add the people of nine more languages, aligned by a network; one language is kept for testing."""
+    for i, clip in enumerate(people.clips(weights)):
+        save(out / ("test" if clip.speaker in people.HELD_OUT else "train") / f"people_{i:05}.npz", clip)

@@ -5,20 +5,28 @@ from typing import Any
 import numpy as np
 import torch  # type: ignore[import-not-found, unused-ignore]
 from numpy.typing import NDArray
+from training.articulation.phones import SIGNS
 
-from liveavatar.speech.articulation import BELL, DILATIONS, FIRST_TAPS, TAPS
-from liveavatar.speech.features import BANDS
+from liveavatar.speech.articulation import BELL, DELAY, DILATIONS, PAIR, TAPS
+from liveavatar.speech.features import BANDS, SILENT
 from liveavatar.speech.track import CONTROLS, VISEMES
 
-WIDTH = 128
+WIDTH = 192
 Weights = dict[str, Any]
 """Tensors by name."""
+
+TEACHING = "sounds"
+"""The layer that is only there to learn with; it is not shipped."""
 
 
 def fresh_weights(seed: int) -> Weights:
     """Random weights; the residual branches start small."""
     generator = torch.Generator().manual_seed(seed)
-    shapes = {"first": (FIRST_TAPS * BANDS, WIDTH), "last": (WIDTH, len(VISEMES) + len(CONTROLS))}
+    shapes = {
+        "first": (TAPS * PAIR * BANDS, WIDTH),
+        "last": (WIDTH, PAIR * (len(VISEMES) + len(CONTROLS))),
+        TEACHING: (WIDTH, PAIR * len(SIGNS)),
+    }
     for i in range(len(DILATIONS)):
         shapes |= {f"wide{i}": (TAPS * WIDTH, WIDTH), f"mix{i}": (WIDTH, WIDTH)}
     weights: Weights = {}
@@ -29,26 +37,39 @@ def fresh_weights(seed: int) -> Weights:
     return {name: tensor.requires_grad_() for name, tensor in weights.items()}
 
 
-def forward(weights: Weights, seen_BTD: Any) -> tuple[Any, Any]:  # noqa: N803  (shape suffix)
-    """Features [batch, time, 48] to viseme logits [batch, time, 15] and control logits [batch, time, 6]."""
-    x = torch.relu(_taps(seen_BTD, FIRST_TAPS, 1) @ weights["first.weight"] + weights["first.bias"])
+def understand(weights: Weights, seen_BTD: Any) -> Any:  # noqa: N803  (shape suffix)
+    """Features [batch, time, 48] to what the last layers read, [batch, time / 2, WIDTH]."""
+    x = seen_BTD.unflatten(1, (-1, PAIR)).flatten(2)
+    x = torch.relu(_taps(x, 1) @ weights["first.weight"] + weights["first.bias"])
     for i, dilation in enumerate(DILATIONS):
-        y = torch.relu(_taps(x, TAPS, dilation) @ weights[f"wide{i}.weight"] + weights[f"wide{i}.bias"])
+        y = torch.relu(_taps(x, dilation) @ weights[f"wide{i}.weight"] + weights[f"wide{i}.bias"])
         x = x + y @ weights[f"mix{i}.weight"] + weights[f"mix{i}.bias"]
-    out = torch.relu(x) @ weights["last.weight"] + weights["last.bias"]
-    out = _taps(out, len(BELL), 1).unflatten(-1, (len(BELL), -1)).transpose(-1, -2) @ torch.tensor(BELL)
-    return out[..., : len(VISEMES)], out[..., len(VISEMES) :]
+    return torch.relu(x)
 
 
-def _taps(x_BTD: Any, count: int, dilation: int) -> Any:  # noqa: N803
-    """This row and `count - 1` earlier ones, `dilation` apart, oldest first, side by side."""
-    padded = torch.nn.functional.pad(x_BTD, (0, 0, (count - 1) * dilation, 0))
+def say(weights: Weights, name: str, understood: Any) -> Any:
+    """The layer `name` at every step, smoothed, [batch, time, …]."""
+    out = understood @ weights[f"{name}.weight"] + weights[f"{name}.bias"]
+    steps = out.unflatten(2, (PAIR, -1)).flatten(1, 2).float()
+    padded = torch.nn.functional.pad(steps, (0, 0, len(BELL) - 1, 0))
+    return sum(share * padded[:, i : i + steps.shape[1]] for i, share in enumerate(BELL))
+
+
+def _taps(x_BTD: Any, dilation: int) -> Any:  # noqa: N803
+    """This row and the earlier ones, `dilation` apart, oldest first, side by side."""
+    padded = torch.nn.functional.pad(x_BTD, (0, 0, (TAPS - 1) * dilation, 0))
     length = x_BTD.shape[1]
-    return torch.cat([padded[:, i * dilation : i * dilation + length] for i in range(count)], dim=-1)
+    return torch.cat([padded[:, i * dilation : i * dilation + length] for i in range(TAPS)], dim=-1)
 
 
-def predict(weights: Weights, seen: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Viseme posteriors and controls of a whole recording."""
+def predict(weights: Weights, seen: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+    """Posteriors of visemes and of sounds, and controls, at every step of a whole recording."""
+    before, after = 2 * PAIR * sum(DILATIONS) + 1, DELAY + 1 - len(seen) % 2
+    padded = np.pad(seen, ((before, after), (0, 0)), constant_values=SILENT)
+    kept = slice(before + DELAY, before + DELAY + len(seen))
     with torch.no_grad():
-        visemes, controls = forward(weights, torch.from_numpy(seen)[None])
-        return torch.softmax(visemes[0], -1).numpy(), torch.sigmoid(controls[0]).numpy()
+        understood = understand(weights, torch.from_numpy(padded)[None])
+        last, sounds = (say(weights, name, understood)[0, kept] for name in ("last", TEACHING))
+        visemes, controls = last[:, : len(VISEMES)], last[:, len(VISEMES) :]
+        parts = torch.softmax(visemes, -1), torch.softmax(sounds, -1), torch.sigmoid(controls)
+        return tuple(part.numpy() for part in parts)

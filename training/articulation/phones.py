@@ -1,7 +1,7 @@
 """What the mouth does for a phone in IPA: its viseme, its targets for the controls, and how much it insists."""
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from liveavatar.speech.track import CONTROLS
@@ -18,6 +18,8 @@ class Gesture:
     """How strongly it asks for each target; 0 leaves it to the neighbours."""
     share: float = 1.0
     """Of the phone's time."""
+    sign: str = ""
+    """Of the IPA."""
 
 
 def _gesture(viseme: str, weight: float = 1.0, **targets: float) -> Gesture:
@@ -50,9 +52,9 @@ _ROUND_GLIDE = _gesture("ou", 1.4, jaw=0.16, rounding=0.95)
 _FRONT_GLIDE = _gesture("ih", 1.0, jaw=0.25, spread=0.6, tongue=0.3)
 
 CONSONANTS = {
-    "pbm": _LABIAL, "ɸβ": _gesture("PP", 1.2, jaw=0.1, closure=0.6), "fvɱʋ": _DENTILABIAL, "θð": _DENTAL,
+    "pbm": _LABIAL, "ɸβ": _gesture("PP", 1.2, jaw=0.1, closure=0.35), "fvɱʋ": _DENTILABIAL, "θð": _DENTAL,
     "tdʈɖɾɽ": _STOP, "kɡgxɣχqcɟçʝħ": _BACK, "ʃʒ": _HUSH, "ʂʐ": _RETROFLEX, "ɕʑ": _PALATAL, "sz": _HISS,
-    "nlɳɲʎɫɬŋɴ": _NASAL, "ɹɻ": _RHOTIC, "rʁʀ": _TRILL, "wʍɥ": _ROUND_GLIDE, "jɰ": _FRONT_GLIDE,
+    "nlɳɲʎɫɬɭŋɴ": _NASAL, "ɹɻ": _RHOTIC, "rʁʀ": _TRILL, "wʍɥ": _ROUND_GLIDE, "jɰ": _FRONT_GLIDE,
 }  # fmt: skip
 
 
@@ -74,7 +76,14 @@ VOWELS = {
     "ø": _vowel("ou", 0.45, rounding=0.75), "œ": _vowel("oh", 0.55, rounding=0.6),
 }  # fmt: skip
 _BREATHS = "hɦʰʔ"
-_GESTURES = {sign: gesture for signs, gesture in (*CONSONANTS.items(), *VOWELS.items()) for sign in signs}
+_GESTURES = {
+    sign: replace(gesture, sign=sign)
+    for signs, gesture in (*CONSONANTS.items(), *VOWELS.items())
+    for sign in signs
+}
+SIGNS = ("", *_GESTURES)
+"""Silence and all sounds: what the network learns to tell apart besides visemes."""
+
 _FIRST_SHARE = 0.6
 
 
@@ -94,7 +103,4 @@ def gestures(phone: str) -> tuple[Gesture, ...]:
         if len(parts) == 1
         else [_FIRST_SHARE] + [(1 - _FIRST_SHARE) / (len(parts) - 1)] * (len(parts) - 1)
     )
-    return tuple(
-        Gesture(viseme=part.viseme, targets=part.targets, weights=part.weights, share=share)
-        for part, share in zip(parts, shares, strict=True)
-    )
+    return tuple(replace(part, share=share) for part, share in zip(parts, shares, strict=True))

@@ -1,8 +1,8 @@
-"""Clips of real voices, aligned with their transcripts by pocketsphinx (Debian: asterisk-core-sounds-en and -en-g722,
-pocketsphinx-testdata, ktuberling-data).
+"""English clips of real voices, aligned with their transcripts by pocketsphinx (Debian: asterisk-core-sounds-en and
+-en-g722, pocketsphinx-testdata, ktuberling-data, tuxpaint-stamps-default).
 
-The prompts' one speaker trains; the LibriVox reader, the speakers of pocketsphinx's tests and the one of ktuberling's
-words are only ever tested on.
+The prompts' one speaker trains; the LibriVox reader, the speakers of pocketsphinx's tests, of ktuberling's words and
+of Tux Paint's stamps are only ever tested on.
 """
 
 import gzip
@@ -29,6 +29,7 @@ PROMPTS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 PROMPT_TEXTS = Path("/usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz")
 SPHINX = Path("/usr/share/pocketsphinx/test/data")
 WORDS = Path("/usr/share/ktuberling/sounds/en")
+STAMPS = Path("/usr/share/tuxpaint/stamps")
 _STEP = 160
 
 
@@ -46,6 +47,11 @@ def held_out_clips() -> Iterator[Clip]:
         yield from align(path, text, "real:commands")
     for path in sorted(WORDS.glob("*.ogg")):
         yield from align(path, path.stem.rpartition("_")[2], "real:words")
+    for path in sorted(STAMPS.rglob("*_desc.ogg")):
+        described = path.with_name(path.name.replace("_desc.ogg", ".txt"))
+        if described.exists():
+            text = described.read_text(encoding="utf-8").partition("\n")[0]
+            yield from align(path, text, "real:stamps")
 
 
 def prompts() -> Iterator[Recording]:

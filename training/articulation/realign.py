@@ -1,12 +1,10 @@
-"""Move the phone boundaries of Kokoro's clips to where a first network hears them.
+"""Find phones in sound with a network of ours: the sequence of phones is known, so the best boundaries follow from
+dynamic programming over the network's posteriors (forced alignment).
 
-Kokoro tells its durations in units of 25 ms, which is coarse for lips. The sequence of phones is known, so the best
-boundaries follow from dynamic programming over the network's posteriors (forced alignment), near the old ones.
-
-    python -m training.articulation.realign CORPUS FIRST.npz
+Kokoro tells its durations in units of 25 ms, which is coarse for lips; its boundaries only move a little. For people
+whose language pocketsphinx does not know there is nothing but the network.
 """
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,42 +13,62 @@ from numpy.typing import NDArray
 from training.articulation.corpus import Clip, Span, load, save
 from training.articulation.dataset import make_seen
 from training.articulation.network import Weights, predict
-from training.articulation.phones import gestures
+from training.articulation.phones import SIGNS, gestures
 from training.articulation.targets import Segment, segments, settle
-from training.articulation.train import read
 
-from liveavatar.speech.articulation import DELAY
 from liveavatar.speech.track import STEP, VISEMES
+
+Scores = NDArray[np.float64]
 
 LEEWAY = 3.0
 """Steps: a boundary that far from the old one costs half a nat."""
 
-SHORTEST = 2
-"""Steps a gesture lasts at least; silences may vanish."""
+SHORTEST = 3
+"""Steps a gesture lasts at least."""
+
+LEAST_LIKELY = -1.1
+"""Nats: where labels are less likely than that, the words do not fit the sound."""
+
+PAUSE = 8
+"""Steps a pause lasts at least, if there is one."""
 
 
-def posteriors(weights: Weights, clip: Clip) -> NDArray[np.float64]:
-    """Logarithms of viseme likelihoods up to a constant, [n, 15]."""
-    seen = make_seen(clip.samples)
-    seen = np.concatenate([seen, np.repeat(seen[-1:], DELAY, axis=0)])
-    visemes = predict(weights, seen)[0][DELAY:]
-    prior = visemes.mean(axis=0) * 0.5 + 0.5 / len(VISEMES)
-    return np.asarray(np.log(np.maximum(visemes, 0.002)) - np.log(prior), np.float64)
+def hear(weights: Weights, clip: Clip) -> tuple[Scores, Scores]:
+    """Logarithms, up to a constant, of how likely each viseme and each sound is at every step."""
+    visemes, sounds, _ = predict(weights, make_seen(clip.samples))
+    return _likelihoods(visemes), _likelihoods(sounds)
 
 
-def best_boundaries(scores: NDArray[np.float64], parts: list[Segment]) -> list[int]:
-    """The step at which each segment ends; `scores` [n, 15] are log likelihoods."""
+def _likelihoods(posteriors: NDArray[np.float32]) -> Scores:
+    prior = posteriors.mean(axis=0) * 0.5 + 0.5 / posteriors.shape[1]
+    return np.asarray(np.log(np.maximum(posteriors, 0.002)) - np.log(prior), np.float64)
+
+
+def scores_of(heard: tuple[Scores, Scores], parts: list[Segment]) -> Scores:
+    """How well each segment fits each step, [n, len(parts)]."""
+    visemes = [VISEMES.index(part.gesture.viseme) for part in parts]
+    sounds = [SIGNS.index(part.gesture.sign) for part in parts]
+    return np.asarray(0.5 * (heard[0][:, visemes] + heard[1][:, sounds]), np.float64)
+
+
+def best_boundaries(scores: Scores, parts: list[Segment], leeway: float | None) -> list[int]:
+    """The step at which each segment ends, from the `scores_of` all of them. Pauses may vanish. Without a `leeway`
+    the old boundaries do not count."""
     steps = np.arange(len(scores) + 1)
     best = np.where(steps == 0, 0.0, -np.inf)
     origins = []
-    for part in parts:
-        so_far = np.concatenate([[0.0], np.cumsum(scores[:, VISEMES.index(part.gesture.viseme)])])
-        least = SHORTEST if part.phone else 0
-        entry = np.concatenate([np.full(least, -np.inf), (best - so_far)[: len(steps) - least]])
+    for i, part in enumerate(parts):
+        so_far = np.concatenate([[0.0], np.cumsum(scores[:, i])])
+        least = SHORTEST if part.phone else PAUSE
+        entry = np.concatenate([np.full(least, -np.inf), (best - so_far)])[: len(steps)]
         highest = np.maximum.accumulate(entry)
         came = np.maximum.accumulate(np.where(entry >= highest, steps, 0)) - least
-        moved = (steps - part.last * 16_000 / STEP) / LEEWAY
-        best = highest + so_far - 0.5 * moved**2
+        spoken = highest + so_far
+        if not part.phone:
+            came, spoken = np.where(best >= spoken, steps, came), np.maximum(best, spoken)
+        if leeway is not None:
+            spoken = spoken - 0.5 * ((steps - part.last * 16_000 / STEP) / leeway) ** 2
+        best = spoken
         origins.append(came)
     return _walk_back(origins, len(scores))
 
@@ -63,38 +81,41 @@ def _walk_back(origins: list[NDArray[np.int64]], end: int) -> list[int]:
     return ends[::-1]
 
 
-def realign(clip: Clip, scores: NDArray[np.float64]) -> Clip:
-    """The clip with better phone times; unchanged where there is no room for all its phones."""
-    parts = settle(segments(clip))
-    if len(scores) < 2 * SHORTEST * len(parts):
-        return clip
-    ends = iter(best_boundaries(scores, parts))
+def likelihood(heard: Scores, parts: list[Segment], ends: list[int]) -> float:
+    """How likely the labels are beside the best guess, given the visemes `heard`: a mean logarithm, 0 at best."""
+    chosen = np.repeat([VISEMES.index(part.gesture.viseme) for part in parts], np.diff([0, *ends]))
+    return float(np.mean(heard[np.arange(len(heard)), chosen] - heard.max(axis=1)))
+
+
+def respaced(clip: Clip, ends: list[int]) -> Clip:
+    """The clip with phones that end at these steps, one for every gesture."""
+    ending = iter(ends)
     spans: list[Span] = []
     for phone, _, _ in clip.phones:
         for _ in gestures(phone):
-            end = next(ends)
+            end = next(ending)
         first = spans[-1][2] if spans else 0
         spans.append((phone, first, min(end * STEP, len(clip.samples))))
     return replace(clip, phones=[span for span in spans if span[2] > span[1]])
 
 
+def realign(clip: Clip, weights: Weights, leeway: float | None) -> tuple[Clip, float]:
+    """The clip with better phone times, and how likely they are; minus infinity and the clip as it was where there
+    is no room for all its phones."""
+    parts, heard = settle(segments(clip)), hear(weights, clip)
+    if len(heard[0]) < 1.5 * SHORTEST * sum(bool(part.phone) for part in parts):
+        return clip, -np.inf
+    ends = best_boundaries(scores_of(heard, parts), parts, leeway)
+    return respaced(clip, ends), likelihood(heard[0], parts, ends)
+
+
 def realign_folder(folder: Path, weights: Weights) -> None:
-    """Rewrite Kokoro's clips in a folder in place; what is tested on stays as it is."""
+    """Rewrite clips of Kokoro and of people in a folder in place; what fits its words badly is removed."""
     for path in sorted(folder.glob("kokoro_*.npz")):
-        clip = load(path)
-        save(path, realign(clip, posteriors(weights, clip)))
-
-
-def main() -> None:
-    """Realign the training clips of a corpus."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("corpus", type=Path)
-    parser.add_argument("weights", type=Path)
-    options = parser.parse_args()
-    realign_folder(options.corpus / "train", read(options.weights))
-
-
-if __name__ == "__main__":
-    main()
+        save(path, realign(load(path), weights, LEEWAY)[0])
+    for path in sorted(folder.glob("people_*.npz")):
+        clip, likely = realign(load(path), weights, None)
+        if likely > LEAST_LIKELY:
+            save(path, clip)
+        else:
+            path.unlink()

@@ -2,6 +2,7 @@
 
 import ctypes
 import ctypes.util
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,7 +15,7 @@ LANGUAGES = {
     "en-gb": 0.1,
     "cmn-latn-pinyin": 0.35,
     "es": 0.06,
-    "fr-fr": 0.05,
+    "fr": 0.05,
     "de": 0.06,
     "it": 0.04,
     "pl": 0.04,
@@ -58,6 +59,7 @@ class Espeak:
         self.rate = self._library.espeak_Initialize(
             _SYNCHRONOUS, 0, None, _PHONEME_EVENTS | _IPA | _DONT_EXIT
         )
+        self._library.espeak_TextToPhonemes.restype = ctypes.c_char_p
         self._hear = _Callback(self._on_sound)  # must outlive the library's use of it
         self._library.espeak_SetSynthCallback(self._hear)
         self._sound: list[NDArray[np.int16]] = []
@@ -76,6 +78,17 @@ class Espeak:
         sound = np.asarray(np.concatenate(self._sound) / 32768, np.float32)
         ends = [at for _, at in self._starts[1:]] + [len(sound)]
         return sound, [(name, at, end) for (name, at), end in zip(self._starts, ends, strict=True)]
+
+    def spell(self, text: str, language: str) -> str:
+        """IPA of a text, phones parted by "_" and words by spaces."""
+        self._library.espeak_SetVoiceByName(language.encode())
+        held = ctypes.create_string_buffer(text.encode())
+        at = ctypes.c_void_p(ctypes.addressof(held))
+        pieces = []
+        while at.value:
+            piece = self._library.espeak_TextToPhonemes(ctypes.byref(at), _UTF8, _IPA | ord("_") << 8)
+            pieces.append((piece or b"").decode("utf-8", "ignore"))
+        return re.sub(r"\([a-z-]+\)", "", " ".join(pieces))
 
     def _on_sound(
         self, samples: "ctypes._Pointer[ctypes.c_short]", count: int, events: "ctypes._Pointer[_Event]"

@@ -1,6 +1,5 @@
 """Clips spoken by Kokoro: single voices and random voices in between, in six languages."""
 
-import argparse
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,17 +99,3 @@ def speak_all(out: Path, minutes: float, cache: Path) -> None:
         left -= len(clip.samples)
         if left < 0:
             break
-
-
-def main() -> None:
-    """Speak from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--minutes", type=float, default=25.0, help="of training speech")
-    parser.add_argument("--cache", type=Path, default=Path("out/kokoro"))
-    options = parser.parse_args()
-    speak_all(options.out, options.minutes, options.cache)
-
-
-if __name__ == "__main__":
-    main()

@@ -6,12 +6,12 @@ mean of what all of them ask for. Lip closure is not averaged away: it is reache
 (Edwards et al. 2016), and in pauses the mouth comes to rest.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from training.articulation.corpus import Clip
-from training.articulation.phones import Gesture, gestures
+from training.articulation.phones import SIGNS, SILENCE, Gesture, gestures
 
 from liveavatar.speech import features
 from liveavatar.speech.track import CONTROLS, STEP, VISEMES
@@ -48,9 +48,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Targets:
-    """`visemes` int64 [n], indices into VISEMES; `controls` float32 [n, 6]."""
+    """`visemes` int64 [n], indices into VISEMES; `sounds` int64 [n], into SIGNS; `controls` float32 [n, 6]."""
 
     visemes: NDArray[np.int64]
+    sounds: NDArray[np.int64]
     controls: NDArray[np.float32]
 
 
@@ -59,12 +60,13 @@ def make_targets(clip: Clip) -> Targets:
     silent = quiet_steps(clip)
     parts = settle(segments(clip))
     time = (np.arange(len(silent)) + 0.5) * STEP / 16_000
-    names = np.where(silent, "sil", viseme_names(parts, time))
-    awake = waking(names != "sil")
+    at = part_numbers(parts, time)
+    visemes = np.array([VISEMES.index(part.gesture.viseme) for part in parts], np.int64)[at]
+    sounds = np.array([SIGNS.index(part.gesture.sign) for part in parts], np.int64)[at]
+    visemes[silent] = sounds[silent] = 0
     controls = dominance(parts, time)
     controls[:, CLOSURE] = closure(parts, time)
-    numbers = np.array([VISEMES.index(name) for name in names.tolist()], np.int64)
-    return Targets(visemes=numbers, controls=smooth(controls * awake[:, None]))
+    return Targets(visemes=visemes, sounds=sounds, controls=smooth(controls * waking(visemes != 0)[:, None]))
 
 
 def segments(clip: Clip) -> list[Segment]:
@@ -81,26 +83,24 @@ def segments(clip: Clip) -> list[Segment]:
 
 def settle(parts: list[Segment]) -> list[Segment]:
     """Give breaths the viseme of the sound they lead to, or of the one before them."""
-    names = [part.gesture.viseme for part in parts]
-    for i in reversed(range(len(names))):
-        follows = names[i + 1] if i + 1 < len(names) else "sil"
-        names[i] = names[i] or (follows if follows != "sil" else "")
-    for i in range(len(names)):
-        names[i] = names[i] or (names[i - 1] if i else "sil")
-    return [
-        Segment(
-            gesture=Gesture(viseme=name, targets=part.gesture.targets, weights=part.gesture.weights),
-            phone=part.phone, first=part.first, last=part.last,
-        )
-        for name, part in zip(names, parts, strict=True)
-    ]  # fmt: skip
+    heard = [part.gesture for part in parts]
+    for i in reversed(range(len(heard) - 1)):
+        if not heard[i].viseme and heard[i + 1].viseme != "sil":
+            heard[i] = _led_by(heard[i], heard[i + 1])
+    for i in range(len(heard)):
+        if not heard[i].viseme:
+            heard[i] = _led_by(heard[i], heard[i - 1] if i else SILENCE)
+    return [replace(part, gesture=gesture) for part, gesture in zip(parts, heard, strict=True)]
 
 
-def viseme_names(parts: list[Segment], time: NDArray[np.float64]) -> NDArray[np.str_]:
-    """The viseme at each time."""
+def _led_by(breath: Gesture, sound: Gesture) -> Gesture:
+    return replace(breath, viseme=sound.viseme, sign=sound.sign)
+
+
+def part_numbers(parts: list[Segment], time: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Which segment each time belongs to."""
     ends = np.array([part.last for part in parts])
-    at = np.minimum(np.searchsorted(ends, time, side="right"), len(parts) - 1)
-    return np.array([part.gesture.viseme for part in parts])[at]
+    return np.minimum(np.searchsorted(ends, time, side="right"), len(parts) - 1)
 
 
 def quiet_steps(clip: Clip) -> NDArray[np.bool_]:

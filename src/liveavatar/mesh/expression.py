@@ -17,10 +17,10 @@ _BOTH = ("Left", "Right")
 SHAPES: dict[str, dict[str, float]] = {
     "jaw": {"jawOpen": 0.40, "mouthLowerDown": 0.10},
     "seal": {"mouthClose": 0.40, "mouthLowerDown": -0.10},
-    "press": {"mouthRollLower": 0.10, "mouthRollUpper": 0.08, "mouthPress": 0.08},
+    "press": {"mouthRollLower": 0.05, "mouthRollUpper": 0.04, "mouthPress": 0.04},
     "part": {"mouthLowerDown": 0.25, "mouthUpperUp": 0.12},
-    "round": {"mouthPucker": 0.45, "mouthFunnel": 0.12},
-    "funnel": {"mouthFunnel": 0.15},
+    "round": {"mouthPucker": 0.41, "mouthFunnel": 0.12},
+    "funnel": {"mouthFunnel": 0.13},
     "spread": {"mouthSmile": 0.10, "mouthStretch": 0.30, "mouthLowerDown": 0.12},
     "upper_lip": {"mouthUpperUp": 0.38},
     "bite": {"mouthRollLower": 0.75, "mouthUpperUp": 0.16},
@@ -32,7 +32,7 @@ SHAPES: dict[str, dict[str, float]] = {
 _JAW_KEPT_BY_CLOSURE = 0.35
 """Of the jaw's opening, what stays when the lips close over it: m, b and p are made by the lips, not by the teeth."""
 
-_GAINS = {"jaw": 1.55, "rounding": 1.6, "spread": 1.4, "upper_lip": 1.4}
+_GAINS = {"jaw": 1.5, "rounding": 1.53, "spread": 1.31, "upper_lip": 1.4}
 _FLOOR = 0.05
 """A network that minimises its mean error is timid: what it is unsure of it pulls to the middle. These factors give the
 controls back the range that speech has."""

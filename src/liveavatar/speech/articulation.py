@@ -1,38 +1,39 @@
 """A small causal network from log-mel features to mouth shapes, in numpy.
 
-A stack of dilated convolutions in time with residual connections (after WaveNet, van den Oord et al. 2016, without its
-gates). It sees only the past; its look-ahead is a delay: what it says on hearing step k is about step k - DELAY.
-The weights are made by training/articulation; see assets/README.md.
+Pairs of steps go through a stack of dilated convolutions in time with residual connections (after WaveNet, van den
+Oord et al. 2016, without its gates). It sees only the past; its look-ahead is a delay: what it says on hearing steps
+k and k + 1 is about steps k - DELAY and k + 1 - DELAY. The weights are made by training/articulation; see
+assets/README.md.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.speech.features import BANDS, SILENT
+from liveavatar.speech.features import BANDS, SILENT, times
 from liveavatar.speech.track import CONTROLS, VISEMES
 
-BLOCK = 8
-"""Steps that are computed together. A step always has the same place in its block, so its bits do not
-depend on how the sound arrived."""
+PAIR = 2
+"""Steps heard, and said, at a time: the network runs at 50 Hz."""
 
-DELAY = 9
-"""Steps of look-ahead."""
+DELAY = 10
+"""Steps of look-ahead, beside the other one of the pair."""
 
-BELL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
-"""What is said is smoothed over five steps: mouths have mass."""
+BELL = (0.25, 0.5, 0.25)
+"""What is said is smoothed over three steps: mouths have mass."""
 
-FIRST_TAPS, TAPS = 5, 3
-DILATIONS = (1, 2, 4, 8, 16, 4)
-"""Steps between the taps of each residual layer."""
+TAPS = 3
+DILATIONS = (1, 2, 4, 8, 4, 2)
+"""Pairs between the taps of each residual layer."""
 
-SETTLED = (0.25, 0.6)
-"""What the network says of closure hedges between neighbours that sound alike; a mouth cannot."""
+PAST = (TAPS - 1) * (1 + sum(DILATIONS)) + len(BELL) // PAIR
+"""Pairs back that all layers reach together."""
 
-PAST = 80
-"""Steps back that all layers reach together, up to a whole block."""
+SETTLED = (0.35, 0.65)
+"""What the network says of closure hedges between neighbours that sound alike; a mouth cannot. Halfway between these
+it is wrong as often in claiming closures as in missing them, for speakers that it was not trained on."""
 
 Rows = NDArray[np.float32]
 
@@ -45,22 +46,26 @@ def load_weights() -> dict[str, Rows]:
         return {name: data[name].astype(np.float32) for name in data.files}
 
 
+@lru_cache(maxsize=64)
+def _rows_seen(count: int, dilation: int) -> NDArray[np.int64]:
+    """Numbers of the rows that each of `count` rows is computed from, [count, TAPS]."""
+    return np.arange(count)[:, None] + np.arange(TAPS) * dilation
+
+
 class Layer:
-    """`rows @ weight + bias` over this row and earlier ones, oldest first; remembers the rows it needs."""
+    """A convolution over this row and earlier ones, oldest first; remembers the rows it needs."""
 
-    def __init__(self, weight: Rows, bias: Rows, taps: int = 1, dilation: int = 1) -> None:
+    def __init__(self, weight: Rows, bias: Rows, dilation: int) -> None:
         self._weight, self._bias = weight, bias
-        self._reach = (taps - 1) * dilation
-        self._starts = range(0, self._reach + 1, dilation)
-        self._rows = np.zeros((self._reach + BLOCK, len(weight) // taps), np.float32)
+        self._before = np.zeros(((TAPS - 1) * dilation, len(weight) // TAPS), np.float32)
+        self._dilation = dilation
 
-    def __call__(self, block: Rows, new: slice) -> Rows:
-        """A block of 8 rows of which only `new` are new and meant; a block's earlier rows came before."""
-        self._rows[self._reach + new.start : self._reach + new.stop] = block[new]
-        seen = np.concatenate([self._rows[start : start + BLOCK] for start in self._starts], axis=1)
-        if new.stop == BLOCK:
-            self._rows[: self._reach] = self._rows[BLOCK:].copy()
-        return np.asarray(seen @ self._weight + self._bias, np.float32)
+    def __call__(self, rows: Rows) -> Rows:
+        """The next rows [n, width]."""
+        known = np.concatenate([self._before, rows])
+        self._before = known[len(rows) :]
+        seen = known.take(_rows_seen(len(rows), self._dilation), axis=0).reshape(len(rows), -1)
+        return np.asarray(np.maximum(times(seen, self._weight) + self._bias, 0.0), np.float32)
 
 
 class ArticulationStream:
@@ -69,40 +74,43 @@ class ArticulationStream:
     def __init__(self) -> None:
         weights = load_weights()
 
-        def layer(name: str, taps: int = 1, dilation: int = 1) -> Layer:
-            return Layer(weights[f"{name}.weight"], weights[f"{name}.bias"], taps, dilation)
+        def layer(name: str, dilation: int) -> Layer:
+            return Layer(weights[f"{name}.weight"], weights[f"{name}.bias"], dilation)
 
-        self._block = np.zeros((BLOCK, BANDS), np.float32)
-        self._first = layer("first", FIRST_TAPS)
-        self._wide = [layer(f"wide{i}", TAPS, dilation) for i, dilation in enumerate(DILATIONS)]
-        self._mix = [layer(f"mix{i}") for i in range(len(DILATIONS))]
-        self._last = layer("last")
-        said = len(weights["last.bias"])
-        self._bell = Layer(
-            np.kron(np.array(BELL)[:, None], np.eye(said)).astype(np.float32),
-            np.zeros(said, np.float32),
-            len(BELL),
-        )
-        for _ in range(PAST // BLOCK):  # before the first sound there was silence
-            self.push(np.full((BLOCK, BANDS), SILENT, np.float32), 0)
+        self._first = layer("first", 1)
+        self._wide = [layer(f"wide{i}", dilation) for i, dilation in enumerate(DILATIONS)]
+        self._mix = [(weights[f"mix{i}.weight"], weights[f"mix{i}.bias"]) for i in range(len(DILATIONS))]
+        self._last = weights["last.weight"], weights["last.bias"]
+        self._said = np.zeros((len(BELL) - 1, len(VISEMES) + len(CONTROLS)), np.float32)
+        self.push(
+            np.full((PAIR * PAST, BANDS), SILENT, np.float32)
+        )  # before the first sound there was silence
 
-    def push(self, seen: Rows, place: int) -> tuple[Rows, Rows]:
-        """Relative log-mel [n, 48] of steps from `place` in their block on, to visemes [n, 15] and controls
-        [n, 6] of the steps DELAY earlier."""
-        new = slice(place, place + len(seen))
-        self._block[new] = seen
-        x = np.maximum(self._first(self._block, new), 0.0)
-        for wide, mix in zip(self._wide, self._mix, strict=True):
-            x = x + mix(np.maximum(wide(x, new), 0.0), new)
-        out = self._bell(self._last(np.maximum(x, 0.0), new), new)
-        return softmax(out[:, : len(VISEMES)])[new], settle_closure(sigmoid(out[:, len(VISEMES) :]))[new]
+    def push(self, seen: Rows) -> tuple[Rows, Rows]:
+        """Relative log-mel [n, 48] of whole pairs of steps, to visemes [n, 15] and controls [n, 6] of the steps
+        DELAY earlier."""
+        x = self._first(seen.reshape(-1, PAIR * BANDS))
+        for wide, (weight, bias) in zip(self._wide, self._mix, strict=True):
+            x = x + (times(wide(x), weight) + bias)
+        out = times(np.maximum(x, 0.0), self._last[0]) + self._last[1]
+        out = self._smooth(out.reshape(len(seen), -1))
+        visemes, controls = softmax(out[:, : len(VISEMES)]), sigmoid(out[:, len(VISEMES) :])
+        return visemes, settle_closure(visemes, controls)
+
+    def _smooth(self, out: Rows) -> Rows:
+        known = np.concatenate([self._said, out])
+        self._said = known[len(out) :]
+        parts = [np.float32(share) * known[i : i + len(out)] for i, share in enumerate(BELL)]
+        return np.asarray(sum(parts), np.float32)
 
 
-def settle_closure(controls: Rows) -> Rows:
-    """Lips that are likely to close do close: the control rises in an S from 0 at the first value of SETTLED to 1."""
+def settle_closure(visemes: Rows, controls: Rows) -> Rows:
+    """Lips that are likely to close do close: the control rises in an S from 0 to 1 between the values of SETTLED.
+    How likely, both the control and the viseme tell."""
     low, high = SETTLED
     at = CONTROLS.index("closure")
-    rise = np.clip((controls[:, at] - low) / (high - low), 0.0, 1.0)
+    likely = 0.5 * (controls[:, at] + visemes[:, VISEMES.index("PP")])
+    rise = np.minimum(np.maximum((likely - low) / (high - low), 0.0), 1.0)
     settled = controls.copy()
     settled[:, at] = rise * rise * (3.0 - 2.0 * rise)
     return settled

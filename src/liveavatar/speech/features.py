@@ -69,11 +69,17 @@ def windows(samples: Samples) -> NDArray[np.float32]:
     return sliding_window_view(padded, WINDOW)[::STEP][:steps]
 
 
+def times(rows: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`rows @ weight` one row at a time, so that a row's bits do not depend on how many come with it: a product of
+    whole matrices rounds differently for different numbers of rows."""
+    return np.asarray(np.matmul(rows[:, None, :], weight)[:, 0], np.float32)
+
+
 def log_mel(windows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Windows of sound [n, 400] to decibels in mel bands [n, BANDS]."""
     spectrum = np.fft.rfft(windows * _taper(), FFT)
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-    return np.asarray(10.0 * np.log10(power @ mel_filters() + FLOOR), np.float32)
+    return np.asarray(10.0 * np.log10(times(power, mel_filters()) + FLOOR), np.float32)
 
 
 def loudness(mel: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -99,4 +105,5 @@ class LevelReference:
 
 def relative(mel: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mel decibels to what the network sees: about -2…1, 1 where a band is as loud as the reference."""
-    return np.asarray(np.clip((mel - reference[:, None]) / 25.0 + 1.0, -2.0, 1.5), np.float32)
+    raised = (mel - reference[:, None]) / 25.0 + 1.0
+    return np.asarray(np.minimum(np.maximum(raised, -2.0), 1.5), np.float32)

@@ -5,6 +5,7 @@ way to find pitch", 2005), on 50 ms of sound at 8 kHz.
 """
 
 from dataclasses import dataclass
+from math import log2
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,15 +53,17 @@ def find_pitch(windows: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(good.any(axis=1), RATE / lag, 0.0).astype(np.float32)
 
 
+_LAGS = np.arange(SHORTEST, LONGEST + 1)
+
+
 def _square_difference(sound: NDArray[np.float32]) -> NDArray[np.float32]:
     """Normalised similarity of each row with itself, 1 … -1, for lags SHORTEST…LONGEST."""
-    sound = sound - sound.mean(axis=1, keepdims=True)
+    size = sound.shape[1]
+    sound = sound - (sound.sum(axis=1) / np.float32(size))[:, None]
     spectrum = np.fft.rfft(sound, FFT)
     products = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, FFT)[:, SHORTEST : LONGEST + 1]
     squares = np.cumsum(sound.astype(np.float64) ** 2, axis=1)
-    size = sound.shape[1]
-    lags = np.arange(SHORTEST, LONGEST + 1)
-    energy = squares[:, size - 1 - lags] + squares[:, -1:] - squares[:, lags - 1]
+    energy = squares[:, size - 1 - _LAGS] + squares[:, -1:] - squares[:, _LAGS - 1]
     return np.asarray(2.0 * products / (energy + 1e-7), np.float32)
 
 
@@ -69,9 +72,8 @@ def _vertex(
 ) -> NDArray[np.float32]:
     """Where between -0.5 and 0.5 the parabola through three points has its top."""
     bend = before - 2.0 * at + after
-    return np.asarray(
-        np.clip(0.5 * (before - after) / np.where(bend < -1e-6, bend, -1e-6), -0.5, 0.5), np.float32
-    )
+    top = 0.5 * (before - after) / np.minimum(bend, -1e-6)
+    return np.asarray(np.minimum(np.maximum(top, -0.5), 0.5), np.float32)
 
 
 class RunningMedian:
@@ -83,7 +85,7 @@ class RunningMedian:
     def update(self, semitone: float) -> float:
         """Add one value, semitones above 55 Hz, and return the median now."""
         self._counts *= 0.998
-        self._counts[int(np.clip(2 * semitone, 0, 95))] += 1.0
+        self._counts[int(min(max(2 * semitone, 0), 95))] += 1.0
         total = np.cumsum(self._counts)
         return (float(np.searchsorted(total, 0.5 * total[-1])) + 0.5) / 2.0
 
@@ -110,7 +112,8 @@ class ProsodyTracker:
         self, hertz: NDArray[np.float32], level: NDArray[np.float32], reference: NDArray[np.float32]
     ) -> Prosody:
         """Prosody of steps with pitch `hertz` (0: none), loudness `level` and its `reference`, both in dB."""
-        energy = np.clip((level - reference) / ENERGY_RANGE + 1.0, 0.0, 1.0).astype(np.float32)
+        raised = (level - reference) / ENERGY_RANGE + 1.0
+        energy = np.minimum(np.maximum(raised, 0.0), 1.0).astype(np.float32)
         audible = np.where(level - reference > AUDIBLE, hertz, 0.0)
         pitch = np.array([self._relative(value) for value in audible.tolist()])
         emphasis = [self._stress(e, p) for e, p in zip(energy.tolist(), pitch.tolist(), strict=True)]
@@ -121,7 +124,7 @@ class ProsodyTracker:
         before, self._before = self._before, hertz
         if not before * STEADY[0] < hertz < before * STEADY[1]:
             return 0.0
-        semitone = 12.0 * float(np.log2(hertz / 55.0))
+        semitone = 12.0 * log2(hertz / 55.0)
         away = semitone - self._median.update(semitone)
         return away - np.sign(away) * 12.0 if abs(away) > LEAP else away
 

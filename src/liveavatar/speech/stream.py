@@ -1,25 +1,21 @@
 """Sound in, `Speech` out: the one object a session needs to listen."""
 
+from functools import lru_cache
+
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from liveavatar.errors import SessionClosed
 from liveavatar.frames import Samples
 from liveavatar.speech import features, prosody
-from liveavatar.speech.articulation import BLOCK, DELAY, ArticulationStream
+from liveavatar.speech.articulation import DELAY, PAIR, ArticulationStream
 from liveavatar.speech.track import CONTROLS, STEP, VISEMES, Speech
 
-HISTORY = prosody.WINDOW + (DELAY + BLOCK) * STEP
-"""Samples kept from the past: what the windows of the steps still to come can reach back to."""
+AT_ONCE = 128
+"""Steps that are worked on together at most; more sound than that is taken in turns."""
 
 HANGOVER = 0.08
 """How much `speaking` falls in a step at most: a stop's silence is not a pause."""
-
-
-def place_of(step: int) -> int:
-    """Where in its block a step is computed. Sound that comes in multiples of 40 ms then ends with its blocks."""
-    return (step + 1) % BLOCK
 
 
 class SpeechStream:
@@ -29,7 +25,7 @@ class SpeechStream:
     into chunks does not change a single bit of the result.
     """
 
-    lookahead = features.BEFORE + DELAY * STEP
+    lookahead = features.BEFORE + (DELAY + PAIR - 1) * STEP
     """Samples at 16 kHz that must follow a step before it is emitted."""
 
     def __init__(self) -> None:
@@ -37,9 +33,11 @@ class SpeechStream:
 
     def reset(self) -> None:
         """Forget everything: the next sample is the first one of a new stream."""
-        self._sound = np.zeros(HISTORY, np.float32)
+        self._sound = np.zeros(prosody.WINDOW, np.float32)
         self._heard = 0
-        self._done = 0
+        self._done = (
+            -1
+        )  # pairs of steps end with even ones: sound that comes in multiples of 40 ms ends with a pair
         self._ended = False
         self._speaking = 0.0
         self._levels = np.zeros((0, 2), np.float32)
@@ -59,22 +57,27 @@ class SpeechStream:
 
     def flush(self) -> Speech:
         """The sound is over: the steps still missing, as if silence followed; ceil(samples / 160) in all."""
+        steps = -(-self._heard // STEP)
         speech = self.push(np.zeros(self.lookahead + STEP - 1, np.float32))
         self._ended = True
-        return speech
+        return speech.slice(0, steps - speech.start)
 
     def _hear(self, samples: Samples) -> Speech:
         self._heard += len(samples)
         self._sound = np.concatenate([self._sound, np.asarray(samples, np.float32)])
-        ready = max(0, (self._heard - features.BEFORE) // STEP)
-        runs = [self._empty()]
-        while self._done < ready:
-            last = min(ready, self._done - place_of(self._done) + BLOCK)
-            runs.append(self._listen(self._done, last))
-            self._done = last
-        excess = len(self._sound) - (self._heard - self._done * STEP) - HISTORY
-        self._sound = self._sound[max(0, excess) :]
-        return Speech.join(runs)
+        ready = (self._heard - features.BEFORE) // STEP
+        runs: list[Speech] = []
+        while ready - self._done >= PAIR:
+            count = min(ready - self._done, AT_ONCE) // PAIR * PAIR
+            runs.append(self._listen(self._done, self._done + count))
+            self._done += count
+        self._forget()
+        return Speech.join(runs) if len(runs) > 1 else runs[0] if runs else self._empty()
+
+    def _forget(self) -> None:
+        """Drop the sound that no window of the steps still to come reaches back to."""
+        needed = max(0, self._done - DELAY) * STEP - prosody.WINDOW
+        self._sound = self._sound[max(0, needed - (self._heard - len(self._sound))) :]
 
     def _empty(self) -> Speech:
         nothing = np.zeros(0, np.float32)
@@ -86,16 +89,17 @@ class SpeechStream:
         )  # fmt: skip
 
     def _listen(self, first: int, last: int) -> Speech:
-        """Hear steps [first, last), all of one block; emit the steps DELAY earlier that are not negative."""
-        place = place_of(first)
-        rows = slice(place, place + last - first)
-        mel = features.log_mel(self._windows(first - place, BLOCK, features.WINDOW))[rows]
+        """Hear steps [first, last), whole pairs; emit the steps DELAY earlier that are not negative."""
+        mel = features.log_mel(self._windows(max(first, 0), last - max(first, 0), features.WINDOW))
         level = features.loudness(mel)
         reference = self._reference.follow(level)
         self._levels = np.concatenate([self._levels, np.stack([level, reference], axis=1)])
-        visemes, controls = self._articulation.push(features.relative(mel, reference), place)
+        seen = features.relative(mel, reference)
+        if first < 0:
+            seen = np.concatenate([np.full((1, features.BANDS), features.SILENT, np.float32), seen])
+        visemes, controls = self._articulation.push(seen)
         early = max(0, min(DELAY - first, last - first))
-        return self._describe(first - DELAY + early, visemes[early:], controls[early:])
+        return self._describe(max(0, first - DELAY + early), visemes[early:], controls[early:])
 
     def _describe(self, start: int, visemes: NDArray[np.float32], controls: NDArray[np.float32]) -> Speech:
         count = len(visemes)
@@ -121,9 +125,13 @@ class SpeechStream:
 
     def _windows(self, step: int, count: int, size: int) -> NDArray[np.float32]:
         """Windows of `size` samples centred on `count` steps from `step` on; sound not heard yet is zero."""
-        origin = self._heard - len(self._sound)
-        first = step * STEP + (STEP - size) // 2 - origin
-        padded = np.zeros(max(0, count - 1) * STEP + size, np.float32)
-        span = self._sound[first : first + len(padded)]
-        padded[: len(span)] = span
-        return sliding_window_view(padded, size)[::STEP][:count]
+        first = step * STEP + (STEP - size) // 2 - (self._heard - len(self._sound))
+        missing = first + max(0, count - 1) * STEP + size - len(self._sound)
+        sound = np.pad(self._sound, (0, missing)) if missing > 0 else self._sound
+        return sound[first + _samples_of(count, size)]
+
+
+@lru_cache(maxsize=16)
+def _samples_of(count: int, size: int) -> NDArray[np.int64]:
+    """Numbers of the samples in `count` windows of `size` samples, a step apart."""
+    return np.arange(count)[:, None] * STEP + np.arange(size)

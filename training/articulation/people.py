@@ -1,0 +1,113 @@
+"""Recordings of people in nine more languages, aligned with their transcripts by a network of ours.
+
+Debian: asterisk-core-sounds-{es,fr,it,ru} and -g722, asterisk-prompt-it-menardi-wav (telephone prompts, one speaker
+each) and tuxpaint-stamps-default (what a picture shows, in a few words, by volunteers). pocketsphinx knows only
+English; espeak-ng knows how all of them are spoken, and the network hears when.
+"""
+
+import gzip
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from training.articulation.corpus import Clip
+from training.articulation.network import Weights
+from training.articulation.real import read
+from training.articulation.realign import LEAST_LIKELY, realign
+from training.articulation.synth_espeak import Espeak
+
+from liveavatar.timeline import SAMPLE_RATE
+
+PROMPTS = Path("/usr/share/asterisk/sounds")
+TEXTS = Path("/usr/share/doc")
+STAMPS = Path("/usr/share/tuxpaint/stamps")
+SPEAKERS = {
+    "es_MX_f_Allison": "es-419", "fr_CA_f_June": "fr", "it_IT_m_Carlo": "it", "it_IT_f_Menardi": "it",
+    "ru_RU_f_IvrvoiceRU": "ru",
+}  # fmt: skip
+"""Folders of prompts, and espeak-ng's name of their language."""
+
+STAMP_LANGUAGES = {
+    "fr": "fr", "ru": "ru", "ro": "ro", "ca": "ca", "bg": "bg", "es": "es", "be": "be", "el": "el", "da": "da",
+}  # fmt: skip
+HELD_OUT = ("people:stamps-el",)
+"""Never trained on."""
+
+SHORTEST, LONGEST = 0.5, 20.0
+"""Seconds of a clip."""
+
+FEWEST = 3
+"""Phones of a clip."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """A file, what is said in it, and in which of espeak-ng's languages."""
+
+    path: Path
+    text: str
+    language: str
+    speaker: str
+
+
+def prompts() -> Iterator[Recording]:
+    """The prompts of all SPEAKERS; tones and the like are left out."""
+    for folder, language in SPEAKERS.items():
+        name = f"core-sounds-{folder[:2]}"
+        listed = gzip.decompress((TEXTS / f"asterisk-{name}" / f"{name}.txt.gz").read_bytes())
+        for line in listed.decode("utf-8", "ignore").splitlines():
+            key, _, text = line.partition(": ")
+            for path in (PROMPTS / folder).glob(f"{key}.*"):
+                if text and "[" not in text:
+                    yield Recording(path=path, text=text, language=language, speaker=f"people:{folder}")
+
+
+def stamps() -> Iterator[Recording]:
+    """The descriptions of Tux Paint's stamps."""
+    for path in sorted(STAMPS.rglob("*_desc_??.ogg")):
+        stem, _, short = path.stem.rpartition("_desc_")
+        texts = path.with_name(f"{stem}.txt")
+        if short in STAMP_LANGUAGES and texts.exists():
+            listed = texts.read_text(encoding="utf-8", errors="ignore")
+            found = re.search(rf"^{short}\.utf8=(.+)$", listed, re.MULTILINE)
+            if found:
+                yield Recording(
+                    path=path,
+                    text=found[1],
+                    language=STAMP_LANGUAGES[short],
+                    speaker=f"people:stamps-{short}",
+                )
+
+
+def spelled(espeak: Espeak, recording: Recording) -> list[str]:
+    """Its phones in IPA, with "" wherever there may be a pause: around words."""
+    plain = re.sub(r"[^\w'’]+", " ", recording.text)
+    phones = [""]
+    for word in espeak.spell(plain, recording.language).split():
+        phones += [phone for phone in (part.strip("ˈˌː ") for part in word.split("_")) if phone]
+        phones.append("")
+    return phones
+
+
+def unaligned(espeak: Espeak, recording: Recording) -> Clip:
+    """The clip with its phones spread evenly."""
+    samples, phones = read(recording.path), spelled(espeak, recording)
+    even = np.linspace(0, len(samples), len(phones) + 1).astype(int).tolist()
+    return Clip(
+        speaker=recording.speaker, language=recording.language[:2], samples=samples,
+        phones=list(zip(phones, even[:-1], even[1:], strict=True)),
+    )  # fmt: skip
+
+
+def clips(weights: Weights) -> Iterator[Clip]:
+    """All clips that are long enough and whose words fit their sound."""
+    espeak = Espeak()
+    for recording in (*prompts(), *stamps()):
+        clip = unaligned(espeak, recording)
+        spoken = sum(bool(phone) for phone, _, _ in clip.phones)
+        if spoken >= FEWEST and SHORTEST < len(clip.samples) / SAMPLE_RATE < LONGEST:
+            aligned, likely = realign(clip, weights, None)
+            if likely > LEAST_LIKELY:
+                yield aligned
