@@ -8,10 +8,32 @@ avatar.render("speech.mp3", "out.mp4")
 ```
 """
 
-from liveavatar.avatar import Avatar, AvatarSession, open  # noqa: A004
-from liveavatar.errors import LiveAvatarError
-from liveavatar.frames import VideoFrame
-from liveavatar.generate import Result
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from liveavatar.avatar import Avatar, AvatarSession, open  # noqa: A004
+    from liveavatar.errors import LiveAvatarError
+    from liveavatar.frames import VideoFrame
+    from liveavatar.generate import Result
 
 __version__ = "0.1.0"
 __all__ = ["Avatar", "AvatarSession", "LiveAvatarError", "Result", "VideoFrame", "open"]
+
+_HOMES = {
+    "Avatar": "avatar",
+    "AvatarSession": "avatar",
+    "LiveAvatarError": "errors",
+    "Result": "generate",
+    "VideoFrame": "frames",
+    "open": "avatar",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for, and what it needs, only then: the command line starts without waiting for it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"liveavatar.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

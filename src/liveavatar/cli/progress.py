@@ -4,12 +4,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from liveavatar.generate import Progress as Report
-from liveavatar.generate import Result
+if TYPE_CHECKING:
+    from liveavatar.generate import Progress as Report
+    from liveavatar.generate import Result
 
 stderr = Console(stderr=True)
 
@@ -22,7 +24,7 @@ def stage(sentence: str) -> Iterator[None]:
 
 
 @contextmanager
-def frame_bar(fps: Fraction) -> Iterator[Report]:
+def frame_bar(fps: Fraction) -> "Iterator[Report]":
     """A bar with stage, share, ETA and real-time factor; yields what to call after each frame."""
     columns = (
         TextColumn("[bold]{task.description}"),
@@ -44,7 +46,7 @@ def frame_bar(fps: Fraction) -> Iterator[Report]:
         yield report
 
 
-def summary(result: Result) -> str:
+def summary(result: "Result") -> str:
     """The one line at the end."""
     return (
         f"{result.output}: {result.frames} frames in {result.seconds:.1f} s, {result.speed:.0f} fps "
