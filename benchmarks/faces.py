@@ -8,8 +8,9 @@ and turns of the head into `out/faces/NAME.png`, and renders the speech of the p
 reports, against the portrait: the largest identity distance over all frames of speech, and over visemes and poses held
 at their extremes (dlib's embedding, for evaluation only; two photographs of one person speaking are 0.18 to 0.26 apart,
 people 0.6 and more; 0.3 is the bound kept here), the largest change of background away from the person, the largest
-jump between frames (99th percentile over the face; 60 grey levels is the bound), and the flicker of a face at rest
-(bound 0.2). Writes `benchmarks/results/faces.md`. More pictures: `python -m tools.heads`.
+jump between frames (99th percentile over the face; 130 grey levels is the bound: a hard edge may pass a pixel), and
+the flicker of a face at rest (bound 0.2). Writes `benchmarks/results/faces.md`.
+More pictures: `python -m tools.heads`.
 """
 
 import argparse
