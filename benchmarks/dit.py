@@ -31,7 +31,7 @@ from liveavatar.dit.models import Models, find_device, make_plan, open_models
 from liveavatar.dit.options import DitOptions, Size
 from liveavatar.dit.pictures import Still, prepare_still
 from liveavatar.dit.session import DitActor, DitSession
-from liveavatar.dit.speed import EXACT, Speed
+from liveavatar.dit.speed import EXACT, SPEEDS, Speed
 from liveavatar.dit.stream import LatentStream
 from liveavatar.errors import LiveAvatarError
 
@@ -39,13 +39,6 @@ FPS = Fraction(25)
 BLOCK = 12
 PICTURE = 640
 REFERENCE = Rung(name="reference", eight=False, host_rings=True, streams=40)
-SPEEDS = {
-    "eager": EXACT,
-    "auto": Speed(),
-    "fp8-kv": Speed(kv="fp8"),
-    "fp8-attention": Speed(attention="fp8"),
-    "wavefront": Speed(wavefront=True),
-}
 SIZES: dict[Size, tuple[int, int]] = {"full": (704, 384), "tiny": (128, 64)}
 
 
@@ -133,7 +126,7 @@ def reference_plan(options: DitOptions, device: torch.device) -> Plan:
 def measure(options: DitOptions, speed: str, reference: Drawn, blocks: int) -> Figures:
     """All figures of one rung at one speed."""
     device = find_device(options.place)
-    options = replace(options, speed=SPEEDS[speed])
+    options = replace(options, speed=speed)
     plan = make_plan(options, device)
     with peak_of(device) as peak:
         began = now(device)

@@ -114,6 +114,7 @@ OPTIONS = {
         "random_weights",
         "folder",
         "memory",
+        "speed",
         "device",
     ],
 }

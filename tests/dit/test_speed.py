@@ -1,5 +1,6 @@
 import pytest
 
+from liveavatar.dit.options import DitOptions
 from liveavatar.dit.speed import EXACT, Speed, resolve
 from liveavatar.errors import OptionError
 
@@ -50,3 +51,11 @@ def test_options_nobody_can_use_are_refused(wrong: dict[str, str]) -> None:
 def test_fp8_attention_brings_fp8_rings() -> None:
     assert resolve(Speed(attention="auto"), "cuda").kv == "bf16"
     assert Speed(attention="fp8").kv is None
+
+
+def test_a_speed_can_be_asked_for_by_name() -> None:
+    assert DitOptions(speed="fp8-attention").pace == Speed(attention="fp8")
+    assert DitOptions(speed="wavefront", live=False).pace.wavefront
+    assert DitOptions(speed="wavefront", live=False, parity=True).pace == EXACT
+    with pytest.raises(OptionError, match="wavefront"):
+        DitOptions(speed="fast")

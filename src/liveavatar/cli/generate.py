@@ -88,6 +88,10 @@ def generate(
     memory: Annotated[
         str | None, typer.Option(help=f"{DIT}: auto, or the gigabytes of card to fit: 96, 80, 48, 24, 16.")
     ] = None,
+    speed: Annotated[
+        str | None,
+        typer.Option(help=f"{DIT}: auto, or one of eager, fp8-kv, fp8-attention, wavefront (docs/dit.md)."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
     """Make a portrait speak a recording."""
@@ -106,6 +110,7 @@ def generate(
         "preset": preset,
         "random_weights": random_weights,
         "memory": memory,
+        "speed": speed,
     }
     chosen = {name: value for name, value in options.items() if value is not None}
     actor = prepare(image, open_engine(engine.value, chosen), frame_size, face)

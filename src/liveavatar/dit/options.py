@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from liveavatar.dit.config import StreamConfig
 from liveavatar.dit.memory import find_rung
-from liveavatar.dit.speed import EXACT, Speed
+from liveavatar.dit.speed import EXACT, Speed, find_speed
 from liveavatar.errors import OptionError
 
 Size = Literal["full", "tiny"]
@@ -33,7 +33,7 @@ class DitOptions:
         random_weights: the full size without any file. A benchmark aid: it draws noise.
         folder: where the checkpoints lie; None is the cache that `liveavatar weights fetch live-avatar` fills.
         memory: a rung of the ladder in `memory.py`, or "auto" for the first that the card has room for.
-        speed: ways to save time; what is not said is decided at start-up.
+        speed: ways to save time, or the name of some in `speed.py`; what is not said is decided at start-up.
         device: "cuda", "cuda:1", "cpu", …; None takes a GPU for the full size and the CPU for the tiny one.
     """
 
@@ -47,7 +47,7 @@ class DitOptions:
     random_weights: bool = False
     folder: Path | None = None
     memory: str = "auto"
-    speed: Speed = Speed()  # noqa: RUF009  (frozen)
+    speed: Speed | str = "auto"
     device: str | None = None
 
     def __post_init__(self) -> None:
@@ -59,14 +59,15 @@ class DitOptions:
             raise OptionError("the prompt is empty", "say what the scene is like, or leave --prompt out")
         stream = self.stream()
         find_rung(self.memory)
-        if self.speed.wavefront and (self.live or stream.clip_blocks < stream.steps):
+        if self.pace.wavefront and (self.live or stream.clip_blocks < stream.steps):
             raise OptionError("the wavefront is for recordings, and clips of as many blocks as steps or more",
                               "leave it out, or use live=False and --infer-frames 48")  # fmt: skip
 
     @property
     def pace(self) -> Speed:
         """`speed`; what is compared with the public implementation is computed one by one."""
-        return EXACT if self.parity else self.speed
+        asked = find_speed(self.speed) if isinstance(self.speed, str) else self.speed
+        return EXACT if self.parity else asked
 
     @property
     def needs_files(self) -> bool:

@@ -55,6 +55,26 @@ class Speed:
 EXACT = Speed(compile=False, graphs=False, attention="torch", kv="bf16", vae_stream=False)
 """Everything one by one, as it is compared with the public implementation."""
 
+SPEEDS = {
+    "auto": Speed(),
+    "eager": EXACT,
+    "fp8-kv": Speed(kv="fp8"),
+    "fp8-attention": Speed(attention="fp8"),
+    "wavefront": Speed(wavefront=True),
+}
+"""What can be asked for by name."""
+
+
+def find_speed(name: str) -> Speed:
+    """The speed called `name`.
+
+    Raises:
+        OptionError: there is none.
+    """
+    if name not in SPEEDS:
+        raise OptionError(f"there is no speed {name!r}", f"use one of: {', '.join(SPEEDS)}")
+    return SPEEDS[name]
+
 
 def _word(value: bool | str | None) -> str:
     return value if isinstance(value, str) else {True: "on", False: "off", None: "auto"}[value]
