@@ -28,7 +28,7 @@ _IDLE = 20.0  # seconds of silence in which a face seems stuck
 _BROAD = 7_000.0  # Hz an engine's 16 kHz should be filled up to
 _NARROW_RATES = {4_050: 8_000, 5_600: 11_025, 6_100: 12_000}  # Hz an edge lies under: the rate it comes from
 _NARROWEST = 2_500.0  # Hz; what ends lower was never sampled so slowly, but is muffled
-_LIKELY = 0.7  # confidence from which a wrong rate is not only sure, but the right one is known too
+_LIKELY = 0.6  # confidence from which a wrong rate is not only sure, but the right one is known too
 _RERECORD = "record it again at a lower level"
 _ONE_PIECE = "record it in one piece"
 
