@@ -18,8 +18,8 @@ from liveavatar.mesh.sheet import Sheet
 
 _LOWER_LID_SHARE = 0.12
 """Of the way to a closed eye, the lower lid goes this much and the upper one the rest (Evinger 1991)."""
-_SHUT = 0.97
-"""Share of the opening that a full blink closes: the lashes' line stays visible."""
+_SHUT = 1.0
+"""Share of the opening that a full blink closes: less leaves a line of the eye's white."""
 _GAZE_TO_EYE_WIDTH = 0.42
 """An eyeball's radius over the visible width of the eye: an angle of one radian moves the iris by this much."""
 

@@ -29,6 +29,9 @@ _TOOTH = floats([222, 208, 194])
 _DARK = floats([0.20, 0.085, 0.075])
 """The throat, relative to the light."""
 
+_SUNK = 0.02
+"""How far the tongue at rest lies under the lower teeth's edge, interocular units: higher, it fills the mouth."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Light:
@@ -157,7 +160,7 @@ class Interior:
         colour = np.broadcast_to(_DARK * self.light.white, (*u.shape, 3))
         floor = self.lower_edge + jaw
         lift = tongue * max(floor - self.upper_edge, 0.0)
-        colour = _over(self.tongue.sample(u, v - floor + 0.05 + 0.8 * lift), colour)
+        colour = _over(self.tongue.sample(u, v - floor - _SUNK + 0.8 * lift), colour)
         colour = _over(self.lower.sample(u, v - floor), colour)
         colour = _over(self.upper.sample(u, v - self.upper_edge), colour)
         if self.own is not None:

@@ -195,14 +195,21 @@ def separate(rgb: Picture, matte: NDArray[np.uint8]) -> tuple[Picture, Picture, 
     where one hides the other, the hidden one is continued smoothly.
     """
     solid = np.rint(255 * np.clip((matte / 255 - _UNSURE) / (1 - 2 * _UNSURE), 0, 1)).astype(np.uint8)
-    share = floats(solid[..., None] / 255)
     scene = floats(_continue(rgb, floats(solid == 0)))
+    solid = np.where(solid > 0, np.maximum(solid, _least_share(rgb, scene)), 0).astype(np.uint8)
+    share = floats(solid[..., None] / 255)
     figure = floats(_continue(rgb, floats(solid == 255)))
     trust = np.clip(share / 0.4, 0, 1)
     person = trust * _unmix(rgb, share, scene) + (1 - trust) * figure
     background = np.where(share < 1, _unmix(rgb, 1 - share, person), scene)
     person = np.where(share > 0, _unmix(rgb, share, background), figure)
     return np.rint(person).astype(np.uint8), np.rint(background).astype(np.uint8), solid
+
+
+def _least_share(mixed: Picture, other: Array) -> Array:
+    """The least opacity, 0…255, of anything over `other` that could make `mixed`; with less, no colour would do."""
+    left = np.minimum(mixed / np.maximum(other, 1), (255 - mixed) / np.maximum(255 - other, 1)).min(2)
+    return floats(np.rint(255 * np.clip(1 - left, 0, 1)))
 
 
 def _unmix(mixed: Picture, share: Array, other: Array) -> Array:
