@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from drawn import SEEDS, draw_into
 from liveavatar.dit.config import StreamConfig
@@ -121,3 +121,20 @@ def test_bytes_are_those_of_the_video(dit: DiT, still: Still) -> None:
     pending = opened(dit, still).draw(0, columns(0))
     assert pending is not None
     assert np.array_equal(pending.pictures(), as_levels(pending.video).numpy())
+
+
+def full(_layer: nn.Module, _args: object) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def test_a_step_ahead_that_runs_out_of_memory_leaves_the_block_before_as_it_was(
+    dit: DiT, still: Still
+) -> None:
+    stream = opened(dit, still)
+    for block in range(4):
+        first = drawn(stream, block)
+    hook = dit.blocks[-1].register_forward_pre_hook(full)  # after the first layers have written into the ring
+    with pytest.raises(torch.OutOfMemoryError):
+        stream.begin(4, columns(4))
+    hook.remove()
+    assert torch.equal(drawn(stream, 3), first)

@@ -99,8 +99,8 @@ class PictureStream:
         if self._renews(block) or not self._latents.put_aside(block):
             return
         steps = self._latents.draw(block, features_BLCP)
+        self._begun = block, steps  # first of all, so that `leave` undoes a step that runs out of memory
         next(steps)
-        self._begun = block, steps
 
     def leave(self, block: int) -> None:
         """Leave `block` and those after it, as if they had not been begun."""
