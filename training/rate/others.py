@@ -14,7 +14,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from training.rate.sources import MOST_SECONDS, SHARE, Clips, Voice, decode, save, voice
+from training.rate.sources import MOST_SECONDS, SHARE, Clips, Voice, collect, decode, voice
 
 STAMPS = SHARE / "tuxpaint" / "stamps"
 FISH = SHARE / "games" / "fillets-ng" / "sound"
@@ -106,11 +106,7 @@ def main() -> None:
     parser.add_argument("voices", type=Path)
     parser.add_argument("--unpacked", type=Path, required=True)
     options = parser.parse_args()
-    for source in (stamps(), fish(), tests(options.unpacked), syllables(), queen()):
-        for found in source:
-            save(options.voices / f"{found.name.replace(':', '_')}.npz", found)
-            seconds = sum(map(len, found.clips)) / found.rate
-            print(f"{found.split:6}{found.kind:8}{found.name:44}{found.rate:6} Hz{seconds:6.0f} s")
+    collect(options.voices, stamps(), fish(), tests(options.unpacked), syllables(), queen())
 
 
 if __name__ == "__main__":

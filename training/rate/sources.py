@@ -10,8 +10,9 @@ import argparse
 import subprocess
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -213,6 +214,14 @@ def load_voices(folder: Path, split: str) -> list[Voice]:
     return voices
 
 
+def collect(folder: Path, *sources: Iterable[Voice]) -> None:
+    """Save every voice, and tell of it."""
+    for found in chain.from_iterable(sources):
+        save(folder / f"{found.name.replace(':', '_').replace('*', '')}.npz", found)
+        seconds = sum(map(len, found.clips)) / found.rate
+        print(f"{found.split:6}{found.kind:8}{found.name:44}{found.rate:6} Hz{seconds:6.0f} s")
+
+
 def main() -> None:
     """Collect everybody."""
     parser = argparse.ArgumentParser(
@@ -221,11 +230,7 @@ def main() -> None:
     parser.add_argument("voices", type=Path)
     parser.add_argument("--corpus", type=Path, required=True)
     options = parser.parse_args()
-    for source in (word_lists(), prompts(), readers(), synthetic(options.corpus), festival()):
-        for found in source:
-            save(options.voices / f"{found.name.replace(':', '_').replace('*', '')}.npz", found)
-            seconds = sum(map(len, found.clips)) / found.rate
-            print(f"{found.split:6}{found.kind:8}{found.name:44}{found.rate:6} Hz{seconds:6.0f} s")
+    collect(options.voices, word_lists(), prompts(), readers(), synthetic(options.corpus), festival())
 
 
 if __name__ == "__main__":
