@@ -21,6 +21,7 @@ def test_a_cpu_is_never_ahead() -> None:
     pace = Pace(CPU)
     for _ in range(3):
         pace.step()
+    assert not pace._marks
 
 
 def test_steps_are_recorded_once_the_ring_is_full_and_not_when_weights_have_moved() -> None:

@@ -18,8 +18,6 @@ from liveavatar.mesh.sheet import Sheet
 
 _LOWER_LID_SHARE = 0.12
 """Of the way to a closed eye, the lower lid goes this much and the upper one the rest (Evinger 1991)."""
-_SHUT = 1.0
-"""Share of the opening that a full blink closes: less leaves a line of the eye's white."""
 _GAZE_TO_EYE_WIDTH = 0.42
 """An eyeball's radius over the visible width of the eye: an angle of one radian moves the iris by this much."""
 
@@ -134,7 +132,7 @@ class EyeLayers:
         """How far down skin is taken from, how much of the gaze is followed, the share of eyeball; [h, w, 4]."""
         crease, upper, lower, cheek = self.curves
         v, soft = self.v, self.eye.softness
-        travel = np.clip(lower - upper, 0, None) * np.float32(blink * _SHUT)
+        travel = np.clip(lower - upper, 0, None) * np.float32(blink)
         lid, floor = upper + travel * (1 - _LOWER_LID_SHARE), lower - travel * _LOWER_LID_SHARE
         above = crease + (v - crease) * (upper - crease) / np.maximum(lid - crease, 0.5)
         below = cheek + (v - cheek) * (cheek - lower) / np.maximum(cheek - floor, 0.5)

@@ -5,7 +5,7 @@ import os
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -131,11 +131,10 @@ class VideoWriter:
 
     @contextmanager
     def _removed_on_error(self) -> Iterator[None]:
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._part.unlink, missing_ok=True)
             yield
-        except BaseException:
-            self._part.unlink(missing_ok=True)
-            raise
+            undo.pop_all()
 
 
 def _check_target(path: Path) -> None:
