@@ -25,7 +25,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from liveavatar.dit.assembly import Layout, assemble
-from liveavatar.dit.cache import RingShape
+from liveavatar.dit.cache import Rings, RingShape
 from liveavatar.dit.config import DitConfig, StreamConfig
 from liveavatar.dit.host_rings import HostSink
 from liveavatar.dit.layers import KeyValue
@@ -124,7 +124,7 @@ def layout_of(plan: Plan) -> Layout:
     rung = plan.rung
     return Layout(
         device=DEVICE, kind="fp8" if rung.eight else "bf16", scaled_mm=rung.eight, streamed=plan.streamed,
-        frugal=rung.frugal,
+        parks=rung.parks,
     )  # fmt: skip
 
 
@@ -157,7 +157,7 @@ def count(plan: Plan, blocks: int = 1) -> Counted:
         decoding = grown()
     return Counted(
         weights=weights, session=held, drawing=drawing, decoding=decoding, loading=loading,
-        peak=weights + held + max(drawing, decoding),
+        peak=weights + held + drawing + decoding,
         step_flops=step.get_total_flops() // (blocks * stream.steps),
         decode_flops=decode.get_total_flops() // 2,
     )  # fmt: skip
@@ -180,6 +180,8 @@ class Session:
         self.times = dit.time([TRAIN_STEPS * level for level in self.levels[:-1]])
         self.rings = memory_maker(rung)(self.shape(), dit.like)
         self.rings.set_sink(self.sink, dit.rope(sink_positions(30, self.rows, self.columns)))
+        if isinstance(self.rings, Rings):
+            self.rings.put_aside(0, 3)  # since the next block is begun while this one is decoded
         self.latent = torch.empty(1, 16, 3, height // 8, width // 8, dtype=torch.bfloat16, device=DEVICE)
 
     def shape(self) -> RingShape:

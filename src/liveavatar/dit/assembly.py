@@ -27,7 +27,7 @@ class Layout:
         device: where it computes.
         kind: numbers of large weights; `scaled_mm` is whether the device multiplies FP8 itself.
         streamed: blocks in host memory.
-        frugal: whether what is needed once a prompt is in host memory.
+        parks: whether what is needed once a prompt is in host memory.
         joined: whether q, k and v are one layer; False keeps the checkpoint's names.
     """
 
@@ -35,7 +35,7 @@ class Layout:
     kind: Kind = "bf16"
     scaled_mm: bool = False
     streamed: int = 0
-    frugal: bool = False
+    parks: bool = False
     joined: bool = True
 
 
@@ -49,7 +49,7 @@ def assemble(dit: DiT, fill: Fill, layout: Layout) -> DiT:
         fill(name, part)
         part.requires_grad_(False).eval()
         _round(name, part, layout)
-        if layout.frugal:
+        if layout.parks:
             park(part)
         if name in chosen:
             dit.blocks[chosen[name]] = carousel.add(part)

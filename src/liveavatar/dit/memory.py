@@ -64,8 +64,15 @@ class Rung:
     tiles: bool = False
 
     @property
+    def parks(self) -> bool:
+        """Whether what is needed once a prompt, the text's weights, lies in host memory."""
+        return self.eight
+
+    @property
     def frugal(self) -> bool:
-        """Whether what is seldom needed lies in host memory: the text's weights, the portrait's own keys."""
+        """Whether what is needed once a session, the portrait's own keys, lies there too, which delays its start;
+        and whether the audio encoder has half its digits.
+        """
         return self.eight_rings
 
     @property
@@ -92,10 +99,14 @@ RUNGS = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Memory:
-    """Bytes of one session: on the GPU by what they are for, and `host`, pinned memory of the machine."""
+    """Bytes of one session: on the GPU by what they are for, and `host`, pinned memory of the machine.
+
+    `ahead` is what the next block's first step would overwrite, put aside while this block may be drawn again.
+    """
 
     weights: int
     rings: int
+    ahead: int
     sink: int
     text: int
     working: int
@@ -105,7 +116,9 @@ class Memory:
     @property
     def total(self) -> int:
         """All of it on the GPU."""
-        return self.weights + self.rings + self.sink + self.text + self.working + self.decoding
+        return (
+            self.weights + self.rings + self.ahead + self.sink + self.text + self.working + self.decoding
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,9 +149,10 @@ def predict(
 ) -> Memory:
     """Memory in full size for frames of (width, height), when so many blocks are streamed.
 
-    The wavefront draws as many blocks at once as there are steps, and each step has a sink of its own.
+    The wavefront draws as many blocks at once as there are steps, and each step has a sink of its own. Steps that
+    are recorded work in memory of their own.
     """
-    at_once = stream.steps if wavefront else 1
+    recorded = not (wavefront or streamed or rung.host_rings)
     tokens = size[0] // 16 * (size[1] // 16)
     share = size[0] * size[1] / MEASURED_AREA
     past = (0 if rung.tiles else 4) * DECODER_PAST
@@ -148,9 +162,10 @@ def predict(
     return Memory(
         weights=on_device + VAE + (1 if rung.frugal else 2) * AUDIO,
         rings=_staging(config, stream, rung, tokens) if rung.host_rings else rings,
+        ahead=0 if wavefront or rung.host_rings else rings // (stream.steps * stream.clip_blocks),
         sink=sink,
         text=config.text_len * _vector(config),
-        working=int(WORKING * share * at_once),
+        working=int(WORKING * share * (stream.steps if wavefront else 2 if recorded else 1)),
         decoding=int((DECODING + past) * share),
         host=on_host + sink_on_host + (rings if rung.host_rings else 0),
     )
@@ -241,7 +256,7 @@ def _weights(config: DitConfig, rung: Rung, streamed: int) -> tuple[int, int]:
     block = (8 * square + 2 * config.dim * config.ffn_dim) * number
     large = config.layers * block + len(config.inject) * 6 * square * number
     kept = (PARAMETERS - large // number) * 2
-    parked = (config.layers if rung.frugal else 0) * once
+    parked = (config.layers if rung.parks else 0) * once
     moved = streamed * (block - once)
     buffers = BUFFERS * (block - once) if streamed else 0
     return kept + large - parked - moved + buffers, parked + moved

@@ -143,7 +143,7 @@ def lay_out(plan: Plan, device: torch.device) -> Layout:
         kind=kind,
         scaled_mm=kind == "fp8" and multiplies(device, "fp8"),
         streamed=plan.streamed,
-        frugal=plan.rung.frugal,
+        parks=plan.rung.parks,
     )
 
 

@@ -93,7 +93,7 @@ def resolve(asked: Speed, device: str, *, streamed: bool = False) -> Speed:
             "a CUDA graph is of one block at a time, and all in the memory of a GPU", "leave graphs out"
         )
     if asked.attention in ("fa3", "fp8", "cudnn", "flash") and not (gpu and _has(asked.attention)):
-        raise OptionError(f"there is no {asked.attention} attention here", "use --attention auto")
+        raise OptionError(f"there is no {asked.attention} attention here", "use --speed auto")
     return replace(
         asked,
         compile=_given(asked.compile, gpu and importlib.util.find_spec("triton") is not None),
