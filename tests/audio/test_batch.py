@@ -9,9 +9,9 @@ from audio.sounds import babble, encode, write_wav
 from liveavatar.audio import batch, manifest
 from liveavatar.audio.batch import Outcome, Spread, Task
 from liveavatar.audio.prepare import Options
-from liveavatar.audio.wav import part_of
 from liveavatar.audio.workers import Crash
 from liveavatar.errors import OutputError
+from liveavatar.files import part_of
 
 
 def one_by_one(work, tasks):  # type: ignore[no-untyped-def]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio.sounds import noise, sine
-from liveavatar.audio.wav import Dither, part_of, write_wav
+from liveavatar.audio.wav import Dither, write_wav
 from liveavatar.errors import AudioError, OutputError
 from liveavatar.frames import Samples
 
@@ -73,8 +73,3 @@ def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"cannot be written: .*; choose another folder"):
         write_wav(tmp_path / "file" / "a.wav", [np.zeros(1, np.float32)], 1)
-
-
-def test_a_part_lies_beside_its_file(tmp_path: Path) -> None:
-    assert part_of(tmp_path / "a.wav").parent == tmp_path
-    assert part_of(tmp_path / "a.wav").name.startswith(".")

@@ -10,9 +10,9 @@ from typing import Any, Literal
 from liveavatar.audio.manifest import Known, Manifest, content_hash
 from liveavatar.audio.prepare import VERSION, Options, Prepared, prepare
 from liveavatar.audio.summary import as_object
-from liveavatar.audio.wav import part_of
 from liveavatar.audio.workers import Crash
 from liveavatar.errors import LiveAvatarError
+from liveavatar.files import part_of
 
 SUFFIXES = frozenset(
     suffix

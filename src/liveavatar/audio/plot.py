@@ -14,7 +14,8 @@ from liveavatar.audio.downmix import Downmix
 from liveavatar.audio.quality import AudioReport
 from liveavatar.audio.resample import Resampler
 from liveavatar.audio.vad import SPEECH, WINDOW, VoiceActivity
-from liveavatar.errors import OptionError, OutputError
+from liveavatar.errors import OptionError
+from liveavatar.files import whole
 from liveavatar.report import worst
 
 _WIDTH, _LEFT, _RIGHT = 1400, 70, 20
@@ -66,11 +67,8 @@ def draw(report: AudioReport, output: Path) -> None:
     if output.suffix.lower() != ".png":
         raise OptionError(f"{output} does not end in .png", f"name it {output.with_suffix('.png')}")
     picture = cv2.imencode(".png", _picture(report))[1].tobytes()
-    try:
-        output.write_bytes(picture)
-    except OSError as error:
-        reason = (error.strerror or "failed").lower()
-        raise OutputError(f"{output} cannot be written: {reason}", "choose another folder") from error
+    with whole(output) as part:
+        part.write_bytes(picture)
 
 
 class _Ink:

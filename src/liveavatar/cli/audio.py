@@ -27,6 +27,7 @@ from liveavatar.audio.quality import AudioReport
 from liveavatar.audio.summary import as_object
 from liveavatar.cli.progress import stage, stderr
 from liveavatar.errors import AudioError, OptionError, OutputError
+from liveavatar.files import whole
 from liveavatar.report import worst
 
 app = typer.Typer(help="Look at recordings, and mend them.", no_args_is_help=True)
@@ -248,23 +249,16 @@ def _report(path: Path | None) -> Iterator[Callable[[Outcome], None]]:
     if path is None:
         yield lambda _outcome: None
         return
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            separator = '{"files": [\n'
+    with whole(path) as part, part.open("w", encoding="utf-8") as file:
+        separator = '{"files": [\n'
 
-            def write(outcome: Outcome) -> None:
-                nonlocal separator
-                file.write(separator + json.dumps(outcome.as_object(), ensure_ascii=False))
-                separator = ",\n"
+        def write(outcome: Outcome) -> None:
+            nonlocal separator
+            file.write(separator + json.dumps(outcome.as_object(), ensure_ascii=False))
+            separator = ",\n"
 
-            yield write
-            file.write("\n]}\n" if separator == ",\n" else f"{separator}]}}\n")
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written", "choose another folder") from error
-    finally:
-        part.unlink(missing_ok=True)
+        yield write
+        file.write("\n]}\n" if separator == ",\n" else f"{separator}]}}\n")
 
 
 class Tally:

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.errors import OptionError, OutputError
+from liveavatar.errors import OptionError
+from liveavatar.files import whole
 from liveavatar.sync.measure import Measured
 from liveavatar.sync.offset import RATE, Track
 from liveavatar.sync.report import EARLIEST, LATEST, SyncReport
@@ -41,10 +42,8 @@ def draw(measured: Measured, report: SyncReport, output: Path) -> None:
     for number, start in enumerate(starts):
         _row(canvas[_TOP + number * _ROW : _TOP + (number + 1) * _ROW], measured, start)
     _offsets(canvas[-_OFFSETS:], measured, report)
-    try:
-        output.write_bytes(cv2.imencode(".png", canvas)[1].tobytes())
-    except OSError as error:
-        raise OutputError(f"{output} cannot be written: {error.strerror}", "choose another folder") from error
+    with whole(output) as part:
+        part.write_bytes(cv2.imencode(".png", canvas)[1].tobytes())
 
 
 def check_plot(output: Path) -> None:

@@ -1,6 +1,5 @@
 """Moves the sound of a video under its picture, which is copied untouched."""
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from liveavatar.audio.decode import open_audio, open_container
 from liveavatar.errors import OptionError, OutputError, VideoError
+from liveavatar.files import whole
 from liveavatar.video.reader import sound_start
 
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
@@ -45,7 +45,7 @@ def remux(source: str | Path, output: str | Path, lag: float, slope: float = 0.0
     begin = sound_start(source)
     if begin is None:
         raise VideoError(f"{source.name} has no sound", "choose a video with a sound track")
-    with _whole(output) as part, ExitStack() as files:
+    with _written(output) as part, ExitStack() as files:
         pictures = files.enter_context(open_container(source))
         target = files.enter_context(av.open(f"file:{part}", "w", format=form))
         sound = _MovedSound(source, target, float(begin), lag, slope)
@@ -64,16 +64,13 @@ def check_output(source: Path, output: Path) -> str:
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write under; it becomes `path` when all went well, and vanishes otherwise."""
-    part = path.with_name(f".{path.name}.part-{os.getpid()}")
+def _written(path: Path) -> Iterator[Path]:
+    """A name to write under, as in `files.whole`; what FFmpeg says becomes an OutputError too."""
     try:
-        yield part
-        part.replace(path)
-    except (av.error.FFmpegError, OSError) as error:
+        with whole(path) as part:
+            yield part
+    except av.error.FFmpegError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}", "choose another folder") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _copy(pictures: InputContainer, target: OutputContainer, sound: "_MovedSound") -> None:

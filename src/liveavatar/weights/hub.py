@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from liveavatar.errors import WeightsError
+from liveavatar.files import whole
 from liveavatar.weights.bundles import Bundle, Repository, Want
 from liveavatar.weights.fetch import Progress, cache_folder
 from liveavatar.weights.transfer import TIMEOUT, Advance, download, hub, unreachable
@@ -285,9 +286,8 @@ def _manifest(bundle: Bundle) -> Path:
 
 def _write_manifest(planned: Plan) -> None:
     path = _manifest(planned.bundle)
-    written = path.with_suffix(".new")
-    written.write_text(json.dumps([asdict(file) for file in planned.files], indent=1), encoding="utf-8")
-    written.replace(path)
+    with whole(path) as part:
+        part.write_text(json.dumps([asdict(file) for file in planned.files], indent=1), encoding="utf-8")
 
 
 def _read_manifest(bundle: Bundle) -> list[HubFile]:
