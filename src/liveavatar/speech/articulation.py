@@ -65,7 +65,9 @@ class Layer:
         known = np.concatenate([self._before, rows])
         self._before = known[len(rows) :]
         seen = known.take(_rows_seen(len(rows), self._dilation), axis=0).reshape(len(rows), -1)
-        return np.asarray(np.maximum(times(seen, self._weight) + self._bias, 0.0), np.float32)
+        out = times(seen, self._weight)
+        out += self._bias
+        return np.maximum(out, 0.0, out=out)
 
 
 class ArticulationStream:
@@ -91,8 +93,10 @@ class ArticulationStream:
         DELAY earlier."""
         x = self._first(seen.reshape(-1, PAIR * BANDS))
         for wide, (weight, bias) in zip(self._wide, self._mix, strict=True):
-            x = x + (times(wide(x), weight) + bias)
-        out = times(np.maximum(x, 0.0), self._last[0]) + self._last[1]
+            x = x + times(wide(x), weight)
+            x += bias
+        out = times(np.maximum(x, 0.0), self._last[0])
+        out += self._last[1]
         out = self._smooth(out.reshape(len(seen), -1))
         visemes, controls = softmax(out[:, : len(VISEMES)]), sigmoid(out[:, len(VISEMES) :])
         return visemes, settle_closure(visemes, controls)

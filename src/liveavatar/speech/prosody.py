@@ -40,7 +40,7 @@ def find_pitch(windows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Hertz of each window of sound [n, 800]; 0 where there is no clear period."""
     if not len(windows):
         return np.zeros(0, np.float32)
-    similarity = _square_difference(windows.reshape(len(windows), WINDOW // 2, 2).mean(axis=2))
+    similarity = _square_difference((windows[:, 0::2] + windows[:, 1::2]) * np.float32(0.5))
     middle = similarity[:, 1:-1]
     peaks = (middle >= similarity[:, :-2]) & (middle > similarity[:, 2:]) & (middle > CLARITY)
     heights = np.where(peaks, middle, 0.0)
@@ -53,9 +53,6 @@ def find_pitch(windows: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(good.any(axis=1), RATE / lag, 0.0).astype(np.float32)
 
 
-_LAGS = np.arange(SHORTEST, LONGEST + 1)
-
-
 def _square_difference(sound: NDArray[np.float32]) -> NDArray[np.float32]:
     """Normalised similarity of each row with itself, 1 … -1, for lags SHORTEST…LONGEST."""
     size = sound.shape[1]
@@ -63,8 +60,9 @@ def _square_difference(sound: NDArray[np.float32]) -> NDArray[np.float32]:
     spectrum = np.fft.rfft(sound, FFT)
     products = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, FFT)[:, SHORTEST : LONGEST + 1]
     squares = np.cumsum(sound.astype(np.float64) ** 2, axis=1)
-    energy = squares[:, size - 1 - _LAGS] + squares[:, -1:] - squares[:, _LAGS - 1]
-    return np.asarray(2.0 * products / (energy + 1e-7), np.float32)
+    early = squares[:, size - 1 - LONGEST : size - SHORTEST][:, ::-1]
+    late = squares[:, -1:] - squares[:, SHORTEST - 1 : LONGEST]
+    return np.asarray(2.0 * products / (early + late + 1e-7), np.float32)
 
 
 def _vertex(
