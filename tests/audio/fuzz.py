@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -142,10 +143,25 @@ class Failure:
     how: str
 
 
+@dataclass(slots=True)
+class Worst:
+    """The most that a case has taken: seconds of CPU time, and bytes of its process above what that began with."""
+
+    seconds: float = 0.0
+    number: int = 0
+    memory: int = 0
+
+    def add(self, number: int, seconds: float, memory: int) -> None:
+        """Count one case."""
+        self.memory = max(self.memory, memory)
+        if seconds > self.seconds:
+            self.seconds, self.number = seconds, number
+
+
 def _serve(folder: Path, seed: int) -> None:
     """Read the cases whose numbers come in, and tell what became of each."""
     files = sorted(folder.glob("*-*"))
-    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    base = _peak()
     resource.setrlimit(resource.RLIMIT_DATA, (base + 4 * MEMORY, base + 4 * MEMORY))
     for line in sys.stdin:
         number = int(line)
@@ -153,17 +169,27 @@ def _serve(folder: Path, seed: int) -> None:
         path = folder / f"case{suffix}"
         path.write_bytes(data)
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        started = time.process_time()
         told = read(path, thorough=number % 7 == 0)
+        took = time.process_time() - started
         signal.setitimer(signal.ITIMER_PROF, 0)
-        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10) - base
-        sys.stdout.write(json.dumps([told, grown]) + "\n")
+        grown = _peak() - base
+        sys.stdout.write(json.dumps([told, took, grown]) + "\n")
         sys.stdout.flush()
         if grown > MEMORY:
             return
 
 
-def outcomes(folder: Path, numbers: Iterator[int], seed: int) -> Iterator[str | Failure]:
-    """What becomes of each case."""
+def _peak() -> int:
+    """The most memory in bytes that this process has had; getrusage tells that of the parent where it was larger."""
+    told = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(told.partition("VmHWM:")[2].split(maxsplit=1)[0]) << 10
+
+
+def outcomes(
+    folder: Path, numbers: Iterator[int], seed: int, worst: Worst | None = None
+) -> Iterator[str | Failure]:
+    """What becomes of each case; `worst` is kept up to date."""
     child = None
     for number in numbers:
         child = child or _start(folder, seed)
@@ -173,7 +199,9 @@ def outcomes(folder: Path, numbers: Iterator[int], seed: int) -> Iterator[str | 
         child.stdin.flush()
         answer = child.stdout.readline()
         if answer:
-            told, grown = json.loads(answer)
+            told, took, grown = json.loads(answer)
+            if worst is not None:
+                worst.add(number, took, grown)
             yield told if grown <= MEMORY else Failure(number, f"{grown >> 20} MiB")
         if not answer or grown > MEMORY:
             code = _end(child)
@@ -218,8 +246,8 @@ def main() -> None:
             suffix, data = damaged(files, options.only, options.seed)
             options.keep.with_suffix(suffix).write_bytes(data)
             return
-        told: Counter[str] = Counter()
-        for done, outcome in enumerate(outcomes(Path(name), iter(range(options.count)), options.seed), 1):
+        told, worst, cases = Counter[str](), Worst(), iter(range(options.count))
+        for done, outcome in enumerate(outcomes(Path(name), cases, options.seed, worst), 1):
             if isinstance(outcome, Failure):
                 sys.stdout.write(
                     f"case {outcome.number} ({files[outcome.number % len(files)].name}): {outcome.how}\n"
@@ -230,6 +258,9 @@ def main() -> None:
                 sys.stdout.flush()
     for what, count in told.most_common():
         sys.stdout.write(f"{count:6}  {what}\n")
+    sys.stdout.write(
+        f"at most {worst.seconds:.2f} s CPU (case {worst.number}) and {worst.memory >> 20} MiB above the start\n"
+    )
 
 
 if __name__ == "__main__":

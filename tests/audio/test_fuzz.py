@@ -3,16 +3,19 @@
 from pathlib import Path
 
 from audio import fuzz
-from audio.fuzz import Failure
+from audio.fuzz import Failure, Worst
 
 
 def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
     files = fuzz.corpus(tmp_path)
-    told = list(fuzz.outcomes(tmp_path, iter(range(5 * len(files))), seed=1))
+    worst = Worst()
+    told = list(fuzz.outcomes(tmp_path, iter(range(5 * len(files))), seed=1, worst=worst))
     assert [outcome for outcome in told if isinstance(outcome, Failure)] == []
     assert len(told) == 5 * len(files)
     assert "read" in told
     assert "it is damaged, or not a sound file" in told
+    assert 0 < worst.seconds < fuzz.SECONDS
+    assert 0 < worst.memory < fuzz.MEMORY
 
 
 def test_whole_files_are_read(tmp_path: Path) -> None:

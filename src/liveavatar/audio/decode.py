@@ -26,8 +26,8 @@ from liveavatar.errors import AudioError
 from liveavatar.frames import AudioChunk
 from liveavatar.timeline import round_half_up
 
-CHUNK = 1 << 15
-"""Samples a chunk holds at least, but for the last: large enough that Python costs little."""
+CHUNK = 1 << 18
+"""Samples a chunk of up to two channels holds at least, but for the last: large enough that Python costs little."""
 
 MAX_AMPLITUDE = 1e6
 """120 dB over full scale: beyond it a float is damage, not sound."""
@@ -124,11 +124,11 @@ class AudioStream:
 
     def __iter__(self) -> Iterator[AudioChunk]:
         pieces: list[NDArray[np.float32]] = []
-        held = 0
+        held, enough = 0, 2 * CHUNK // max(self.info.channels, 2)
         for piece in self._tail(self._track()):
             pieces.append(piece)
             held += len(piece)
-            if held >= CHUNK:
+            if held >= enough:
                 yield self._chunk(pieces)
                 pieces, held = [], 0
         if held:
@@ -259,7 +259,17 @@ def open_audio(path: str | Path, mend: bool = False, true_rate: int | None = Non
         AudioError: no such file, a folder, empty, not a sound file, no sound track, protected, undecodable;
             while iterating: no samples, or samples that are not numbers.
     """
+    _keep_memory()
     return AudioStream(Path(path), mend, true_rate)
+
+
+def _keep_memory() -> None:
+    """Let go of 16 MiB: from then on glibc keeps what arrays of that size leave, for the next ones.
+
+    Without, it gives every one over 128 KiB back to the system and has it cleared again, which takes as long as the
+    arithmetic. (malloc(3) calls this the dynamic mmap threshold.)
+    """
+    np.empty(1 << 24, np.uint8)
 
 
 def open_container(path: Path) -> InputContainer:
@@ -343,9 +353,9 @@ def _as_float(frame: AudioFrame) -> NDArray[np.float32]:
     form, full = _KINDS[kind]
     count = frame.samples * (1 if planar else frame.layout.nb_channels)
     planes = [np.frombuffer(memoryview(plane), form, count) for plane in frame.planes]
-    samples = np.stack(planes).T if planar else planes[0].reshape(frame.samples, -1)
+    samples = np.stack(planes) if planar else planes[0]
     if kind == "u8":
         samples = samples.astype(np.float32) - 128
     with np.errstate(over="ignore", invalid="ignore"):  # what is no float32 is found as such later
         scaled: NDArray[np.float32] = np.multiply(samples, 1 / full, dtype=np.float32, casting="unsafe")
-    return scaled
+    return scaled.T if planar else scaled.reshape(frame.samples, -1)

@@ -109,7 +109,7 @@ class Downmix:
     def _decide(self, left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
         """Polarity of the right side at the end of each step, [steps]."""
         a, b = left[:, ::8].copy(), right[:, ::8].copy()  # an eighth tells as much
-        energies = np.stack([(a * a).sum(axis=1), (b * b).sum(axis=1), (a * b).sum(axis=1)], axis=1)
+        energies = np.stack([np.vecdot(a, a), np.vecdot(b, b), np.vecdot(a, b)], axis=1)
         energies = np.concatenate([self._past, energies])
         self._past = energies[len(energies) - _WINDOW + 1 :]
         window = _rolling(energies, _WINDOW)

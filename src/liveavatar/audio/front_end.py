@@ -101,8 +101,14 @@ def speech_of(report: AudioReport, policy: Policy) -> Iterator[Samples]:
     with open_audio(report.path, policy == "fix", report.info.rate) as stream:
         mix = SpeechMix(stream.info.rate, stream.info.layout)
         for chunk in stream:
-            yield (mix.push(chunk.samples) - offset) * gain
-        yield (mix.flush() - offset) * gain
+            yield from _seconds((mix.push(chunk.samples) - offset) * gain)
+        yield from _seconds((mix.flush() - offset) * gain)
+
+
+def _seconds(samples: Samples) -> Iterator[Samples]:
+    """One after the other, so that an engine begins with the first instead of with them all."""
+    for start in range(0, len(samples), SAMPLE_RATE):
+        yield samples[start : start + SAMPLE_RATE]
 
 
 class StreamFrontEnd:

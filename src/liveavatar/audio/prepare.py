@@ -10,7 +10,7 @@ from liveavatar.audio.quality import AudioReport
 from liveavatar.audio.wav import write_wav
 from liveavatar.errors import OutputError
 
-VERSION = 1
+VERSION = 2
 """Counts up whenever the same recording would give other samples."""
 
 
