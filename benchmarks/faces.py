@@ -30,9 +30,12 @@ from numpy.typing import NDArray
 from liveavatar.audio.front_end import read_speech
 from liveavatar.cli.demo import portrait_path
 from liveavatar.face.crop import fit
+from liveavatar.face.landmarks import around, look
 from liveavatar.face.portrait import Portrait, load_portrait
 from liveavatar.frames import Picture, Samples
+from liveavatar.mesh.anatomy import interocular
 from liveavatar.mesh.expression import Articulation, express
+from liveavatar.mesh.field import floats
 from liveavatar.mesh.motion import HeadPose
 from liveavatar.mesh.session import MeshActor, MeshEngine
 
@@ -40,6 +43,10 @@ FPS = Fraction(25)
 RESULTS = Path(__file__).parent / "results" / "faces.md"
 SHEETS = Path("out/faces")
 TILE = 220
+LARGE = 600
+"""Side of the square around the face that dlib is shown."""
+FIVE = (263, 362, 33, 133, 2)
+"""The corners of the eyes and the base of the nose, in dlib's order."""
 
 SHUT = Articulation(jaw=0, closure=0, rounding=0, spread=0, upper_lip=0, tongue=0, bite=0)
 VISEMES = {
@@ -85,28 +92,54 @@ class Figures:
 
 
 class Identity:
-    """Distance of a face from the portrait's, in dlib's space."""
+    """Distance of a face from the portrait's, in dlib's space.
+
+    dlib's own points tremble with its detector's box, by up to 0.13 on an untouched photograph that is moved about.
+    So its five points (the corners of the eyes and the base of the nose) are taken from our landmarks, which follow
+    the face, and the picture is enlarged, as dlib rounds them to pixels.
+    """
 
     def __init__(self, portrait: Portrait) -> None:
         import dlib  # type: ignore[import-not-found, unused-ignore]
         import face_recognition_models as models  # type: ignore[import-not-found, unused-ignore]
 
         self._dlib: Any = dlib
-        self._points = dlib.shape_predictor(models.pose_predictor_five_point_model_location())
         self._net = dlib.face_recognition_model_v1(models.face_recognition_model_location())
-        face = portrait.landmarks[:468, :2]
-        (left, top), (right, bottom) = face.min(0), face.max(0)
-        top += 0.2 * (bottom - top)  # dlib's boxes begin at the brows
-        self._box = dlib.rectangle(int(left), int(top), int(right), int(bottom))
+        self._square = around(portrait.landmarks)
         self._own = self.embed(portrait.rgb)
 
     def embed(self, rgb: Picture) -> NDArray[np.float64]:
         """The face's place in the space, [128]."""
-        return np.array(self._net.compute_face_descriptor(rgb, self._points(rgb, self._box)))
+        near = around(look(rgb, self._square)[0])
+        points = look(rgb, near)[0][list(FIVE), :2]
+        corner = floats([near.x, near.y]) - near.side / 2
+        scale = LARGE / near.side
+        matrix = np.array([[scale, 0, -scale * corner[0]], [0, scale, -scale * corner[1]]])
+        large = cv2.warpAffine(
+            rgb, matrix, (LARGE, LARGE), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        )
+        places = [self._dlib.point(*map(round, place)) for place in (scale * (points - corner)).tolist()]
+        face = self._dlib.full_object_detection(self._dlib.rectangle(0, 0, LARGE, LARGE), places)
+        return np.array(self._net.compute_face_descriptor(large, face))
 
     def distance(self, rgb: Picture) -> float:
         """0 is the same picture; people differ by 0.6 and more."""
         return float(np.linalg.norm(self.embed(rgb) - self._own))
+
+    def floor(self, portrait: Portrait) -> float:
+        """The largest distance of the untouched portrait, moved and turned as far as a head moves: noise."""
+        unit, centre = interocular(portrait.landmarks), portrait.landmarks[:468, :2].mean(0).tolist()
+        moved = []
+        for degrees, right, down in ((0, 0.05, 0), (0, -0.05, 0.05), (0, 0, -0.05), (3, 0, 0.02), (-3, 0, 0)):
+            matrix = cv2.getRotationMatrix2D(centre, degrees, 1.0) + unit * np.array(
+                [[0, 0, right], [0, 0, down]]
+            )
+            size = portrait.rgb.shape[1::-1]
+            turned = cv2.warpAffine(
+                portrait.rgb, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+            )
+            moved.append(self.distance(np.asarray(turned, np.uint8)))
+        return max(moved)
 
 
 def speech() -> Samples:

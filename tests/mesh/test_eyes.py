@@ -48,7 +48,7 @@ def test_open_and_looking_ahead_it_is_the_portrait(layers: EyeLayers) -> None:
 
 def test_a_blink_hides_the_eyeball_and_no_blink_shows_it(layers: EyeLayers) -> None:
     assert middle(layers, 0.0) > 0.8
-    assert middle(layers, 1.0) < 0.3
+    assert layers.table(1.0)[..., 2].max() < 0.02  # not even along the seam
 
 
 def test_the_further_shut_the_less_eyeball(layers: EyeLayers) -> None:

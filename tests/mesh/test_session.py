@@ -17,7 +17,7 @@ from liveavatar.mesh.compose import Expression, Stage
 from liveavatar.mesh.expression import SHAPES, Articulation, express
 from liveavatar.mesh.field import floats
 from liveavatar.mesh.motion import HeadPose, Motion
-from liveavatar.mesh.session import LAG, MeshActor, MeshEngine, MeshSession, read
+from liveavatar.mesh.session import LAG, PARTING, MeshActor, MeshEngine, MeshSession, read
 from liveavatar.speech.track import CONTROLS, STEP, VISEMES, Speech
 from liveavatar.timeline import Timeline
 
@@ -274,6 +274,19 @@ def test_lips_follow_the_sound_by_the_lag(actor: MeshActor) -> None:
     expected = [((640 * index + 320 - LAG) / STEP - 0.5) / 100 for index in range(len(taken))]
     assert len(taken) >= 14
     assert taken[1:] == pytest.approx(expected[1:], abs=2e-3)
+
+
+@pytest.mark.parametrize("fps", [25, 30, 50, 60])
+def test_lips_shut_at_once_and_part_within_60_ms(actor: MeshActor, fps: int) -> None:
+    session = actor.session(Fraction(fps), 0)
+    closures = [0.0] * fps + [1.0] + [0.0] * fps
+    shown = [session._parting(replace(SHUT, closure=closure)).closure for closure in closures]
+    assert shown[: fps + 1] == closures[: fps + 1]
+    after = shown[fps + 1 :]
+    assert after == sorted(after, reverse=True)
+    expected = [max(0.0, 1 - (index + 1) / (PARTING * fps)) for index in range(fps)]
+    assert after == pytest.approx(expected, abs=1e-9)
+    assert after[0] > 0
 
 
 def jaw_track(actor: MeshActor, sound: Samples, fps: Fraction) -> tuple[list[float], list[float]]:

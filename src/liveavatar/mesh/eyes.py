@@ -18,6 +18,8 @@ from liveavatar.mesh.sheet import Sheet
 
 _LOWER_LID_SHARE = 0.12
 """Of the way to a closed eye, the lower lid goes this much and the upper one the rest (Evinger 1991)."""
+_WET_RIM = 0.12
+"""Height of the lower lid's bright rim, relative to the lid's travel: it goes under as the eye shuts."""
 _GAZE_TO_EYE_WIDTH = 0.42
 """An eyeball's radius over the visible width of the eye: an angle of one radian moves the iris by this much."""
 
@@ -136,10 +138,11 @@ class EyeLayers:
         lid, floor = upper + travel * (1 - _LOWER_LID_SHARE), lower - travel * _LOWER_LID_SHARE
         above = crease + (v - crease) * (upper - crease) / np.maximum(lid - crease, 0.5)
         below = cheek + (v - cheek) * (cheek - lower) / np.maximum(cheek - floor, 0.5)
+        below = np.maximum(below, lower + _WET_RIM * travel)
         moved = np.where(v < (lid + floor) / 2, above, below)
         inside = (v > crease) & (v < cheek) & (self.sides > 0)
         slide = np.where(inside, moved - v, 0)
-        ball = np.clip((v - lid) / soft + 0.5, 0, 1) * np.clip((floor - v) / soft + 0.5, 0, 1) * self.sides
+        ball = np.clip((v - lid) / soft, 0, 1) * np.clip((floor - v) / soft, 0, 1) * self.sides
         return floats(cv2.merge([floats(slide), self.hold, floats(ball), self.hold]))
 
     def _along(self, amount: Array, direction: tuple[float, float]) -> Array:

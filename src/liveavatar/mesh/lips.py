@@ -17,6 +17,8 @@ from liveavatar.mesh.field import Array, floats, remap
 
 _CLOSED = 0.035
 """An opening up to this many interocular units is taken for closed lips: landmarks are no better than that."""
+_WIDE, _WIDE_REACH = 0.15, 0.15
+"""In openings beyond this, interocular units, landmarks are wrong by up to this share: drawn people laugh wider."""
 _LINE = 15.0
 """Grey levels by which the line between lips is darker than they are; where it is not, landmarks are believed."""
 _MELT = 0.5
@@ -42,11 +44,14 @@ class Lips:
         columns = np.linspace(-half, half, 41, dtype=np.float32)
         upper = _smooth(polyline(frame, landmarks[list(INNER_UPPER), :2], columns))
         lower = _smooth(polyline(frame, landmarks[list(INNER_LOWER), :2], columns))
-        if float((lower - upper).max()) <= _CLOSED * unit:
+        gap = float((lower - upper).max()) / unit
+        if gap <= _CLOSED:
             upper = lower = _seam(frame, columns, floats((upper + lower) / 2), rgb, reach=0.03 * unit)
         else:
-            upper = _rim(frame, columns, upper, rgb, side=-1, reach=0.035 * unit)
-            lower = _rim(frame, columns, lower, rgb, side=1, reach=0.035 * unit)
+            rim = _rim if gap < _WIDE else _outer_rim
+            reach = (0.035 + _WIDE_REACH * max(gap - _WIDE, 0)) * unit
+            upper = rim(frame, columns, upper, rgb, side=-1, reach=reach)
+            lower = rim(frame, columns, lower, rgb, side=1, reach=reach)
         lower = floats(np.maximum(lower, upper))
         return cls(frame=frame, columns=columns, upper=upper, lower=lower, softness=max(0.9, 0.008 * unit))
 
@@ -112,11 +117,27 @@ def _rim(frame: Frame2D, columns: Array, guess: Array, rgb: Picture, side: int, 
 
     Teeth and the dark are both paler than lips, so neither is mistaken for them, and none sticks to a moving lip.
     """
-    red = cv2.cvtColor(floats(rgb) / np.float32(255), cv2.COLOR_RGB2Lab)[..., 1]
+    red = _lab(rgb)[..., 1]
     values, offsets = _columns(frame, columns, guess, floats(red), reach)
     rise = side * np.gradient(values, axis=0)
     cost = 0.3 * (offsets[:, None] / reach) ** 2 - rise
     return _along(columns, guess, floats(offsets[np.argmin(cost, 0)] + side * 0.1 * reach))
+
+
+def _outer_rim(frame: Frame2D, columns: Array, guess: Array, rgb: Picture, side: int, reach: float) -> Array:
+    """As `_rim`, in a mouth wide open: the outermost plain rise of red and light, beyond tongue and lower teeth."""
+    light, red, _ = cv2.split(_lab(rgb))
+    values, offsets = _columns(frame, columns, guess, floats(red + 0.5 * floats(light)), reach)
+    rise = side * np.gradient(values, axis=0)
+    peak = rise >= np.maximum(np.roll(rise, 1, 0), np.roll(rise, -1, 0))
+    plain = peak & (rise > 0.4 * rise.max(0))
+    found = offsets[np.argmax(plain * (1.1 * reach + side * offsets[:, None]), 0)]
+    steady = [np.median(found[max(0, at - 3) : at + 4]) for at in range(len(found))]
+    return _along(columns, guess, floats(steady) + floats(side * 0.05 * reach))
+
+
+def _lab(rgb: Picture) -> Array:
+    return floats(cv2.cvtColor(floats(rgb) / np.float32(255), cv2.COLOR_RGB2Lab))
 
 
 def _columns(

@@ -31,12 +31,11 @@ _REAL = 2.0
 """Least trust in a face whose eyes may blink: on stranger ones (a cyclops) the lids are not where landmarks say."""
 
 
-def prepare(portrait: Portrait, shapes: Array) -> Stage:
+def prepare(portrait: Portrait, lips: Lips, shapes: Array) -> Stage:
     """Build the stage. `shapes` [k, 478, 2] displaces the portrait's landmarks, in pixels."""
     rgb, landmarks = portrait.rgb, portrait.landmarks
     unit = interocular(landmarks)
     height, width = rgb.shape[:2]
-    lips = Lips.of(landmarks, unit, rgb)
     grid = _face_grid(landmarks, unit)
     upper, lower = _face_bases(grid, landmarks, shapes, lips)
     eyes = tuple(EyeWarp.of(eye, landmarks) for eye in EYES) if portrait.trust >= _REAL else ()
@@ -201,7 +200,9 @@ def separate(rgb: Picture, matte: NDArray[np.uint8]) -> tuple[Picture, Picture, 
     figure = floats(_continue(rgb, floats(solid == 255)))
     trust = np.clip(share / 0.4, 0, 1)
     person = trust * _unmix(rgb, share, scene) + (1 - trust) * figure
-    background = np.where(share < 1, _unmix(rgb, 1 - share, person), scene)
+    # A matte that is wide of the person makes what it takes for mixed darker or lighter than anything around it.
+    seen = np.clip(_unmix(rgb, 1 - share, person), np.minimum(rgb, scene), np.maximum(rgb, scene))
+    background = np.where(share < 1, seen, scene)
     person = np.where(share > 0, _unmix(rgb, share, background), figure)
     return np.rint(person).astype(np.uint8), np.rint(background).astype(np.uint8), solid
 

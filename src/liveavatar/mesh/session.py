@@ -10,12 +10,14 @@ from liveavatar.errors import OptionError, SessionClosed
 from liveavatar.face.crop import fit
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Samples, VideoFrame
+from liveavatar.mesh.anatomy import interocular
 from liveavatar.mesh.compose import Stage
 from liveavatar.mesh.expression import Articulation, express, face_shapes
 from liveavatar.mesh.field import floats
+from liveavatar.mesh.lips import Lips
 from liveavatar.mesh.motion import HeadPose, Motion
 from liveavatar.mesh.prepare import prepare
-from liveavatar.mesh.refine import widen_open_mouth
+from liveavatar.mesh.refine import settle, widen_open_mouth
 from liveavatar.speech.stream import SpeechStream
 from liveavatar.speech.track import STEP, Speech
 from liveavatar.timeline import Timeline
@@ -23,6 +25,9 @@ from liveavatar.timeline import Timeline
 LAG = 200
 """Samples by which lips follow the sound's features. Voices start abruptly, lips do not: on a real face they come 41 ms
 after the features, our network puts them at the very moment, phone labels at the same within 15 ms (`docs/mesh.md`)."""
+
+PARTING = 0.06
+"""Seconds in which lips that were shut come open. Lips are flesh: sounds change at once, they do not."""
 
 _MOMENTS = 4
 """At how many moments of a frame the speech is read: the steps of 10 ms at 25 frames a second."""
@@ -47,8 +52,10 @@ class MeshEngine:
     def open(self, portrait: Portrait, size: tuple[int, int] | None) -> "MeshActor":
         """Prepare a portrait, in a second or less; `size` is (width, height), or None to follow the portrait."""
         fitted = fit(portrait, size)
-        fitted = replace(fitted, landmarks=widen_open_mouth(fitted.landmarks, fitted.rgb))
-        return MeshActor(stage=prepare(fitted, face_shapes(fitted.landmarks)), engine=self)
+        landmarks = widen_open_mouth(fitted.landmarks, fitted.rgb)
+        lips = Lips.of(landmarks, interocular(landmarks), fitted.rgb)
+        fitted = replace(fitted, landmarks=settle(landmarks, lips))
+        return MeshActor(stage=prepare(fitted, lips, face_shapes(fitted.landmarks)), engine=self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +84,7 @@ class MeshSession:
         self._timeline = Timeline(fps=fps)
         self._motion = Motion(fps, seed, actor.engine.motion)
         self._next = 0  # frame to make next
+        self._closure = 0.0
         self._end: int | None = None  # samples in all, once flushed
         self._listen(origin=0)
 
@@ -124,9 +132,14 @@ class MeshSession:
                 float(speech.emphasis.mean()),
                 float(speech.speaking.mean()),
             )
-            mouth = Articulation.during(speech).softened(self._actor.engine.expression)
+            mouth = self._parting(Articulation.during(speech)).softened(self._actor.engine.expression)
             picture = self._actor.stage.render(express(mouth, self._opened(pose, number)))
             yield VideoFrame(rgb=picture, pts=number, fps=self._timeline.fps)
+
+    def _parting(self, mouth: Articulation) -> Articulation:
+        """The mouth of the next frame; lips that were shut take PARTING to come open."""
+        self._closure = max(mouth.closure, self._closure - 1 / (PARTING * float(self._timeline.fps)))
+        return replace(mouth, closure=self._closure)
 
     def _opened(self, pose: HeadPose, number: int) -> HeadPose:
         """The pose of frame `number`; over the frames that only the end of the sound has released, eyes come open.
