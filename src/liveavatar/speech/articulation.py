@@ -104,8 +104,8 @@ class ArticulationStream:
     def _smooth(self, out: Rows) -> Rows:
         known = np.concatenate([self._said, out])
         self._said = known[len(out) :]
-        parts = [np.float32(share) * known[i : i + len(out)] for i, share in enumerate(BELL)]
-        return np.asarray(sum(parts), np.float32)
+        early, here, late = (known[i : i + len(out)] * share for i, share in enumerate(BELL))
+        return np.asarray(early + here + late, np.float32)
 
 
 def settle_closure(visemes: Rows, controls: Rows) -> Rows:

@@ -42,7 +42,9 @@ def find_pitch(windows: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.zeros(0, np.float32)
     similarity = _square_difference((windows[:, 0::2] + windows[:, 1::2]) * np.float32(0.5))
     middle = similarity[:, 1:-1]
-    peaks = (middle >= similarity[:, :-2]) & (middle > similarity[:, 2:]) & (middle > CLARITY)
+    peaks = (middle > CLARITY) & (middle >= similarity[:, :-2]) & (middle > similarity[:, 2:])
+    if not peaks.any():
+        return np.zeros(len(windows), np.float32)
     heights = np.where(peaks, middle, 0.0)
     good = heights >= np.maximum(NEAR_ENOUGH * heights.max(axis=1, keepdims=True), CLARITY)
     first = np.argmax(good, axis=1)
