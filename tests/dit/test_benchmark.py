@@ -5,6 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import torch
+from benchmarks.dit_errors import fp8_look
+
+from liveavatar.dit.attention import torch_attention
+from liveavatar.dit.ways import head_scale, narrowed
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -32,3 +38,23 @@ def test_the_benchmark_runs_on_any_machine(tmp_path: Path) -> None:
     assert row["psnr"] > 20
     assert row["fps"] > 0
     assert (tmp_path / "dit.md").read_text().count("\n|") == 3
+
+
+def test_attention_in_fp8_is_off_by_as_much_as_its_rounding() -> None:
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(1, length, 4, 128, generator=generator) for length in (60, 200, 200))
+    k_scale, v_scale = head_scale(k), head_scale(v)
+    seen = fp8_look(q, narrowed(k, k_scale), narrowed(v, v_scale), k_scale, v_scale)
+    exact = torch_attention(q, k, v)
+    assert 0.01 < (seen - exact).norm() / exact.norm() < 0.08
+
+
+def test_the_errors_of_all_savings_are_measured(tmp_path: Path) -> None:
+    words = ["--layers", "1", "--blocks", "1", "--sharp", "2", "--side", "64", "-o"]
+    command = [sys.executable, "-m", "benchmarks.dit_errors", *words, str(tmp_path / "errors.md")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [line.strip("| ").split(" | ") for line in (tmp_path / "errors.md").read_text().splitlines()[2:]]
+    errors = {name: float(cell.partition(",")[0]) for name, cell in rows}
+    assert errors["wavefront"] < 1e-5 < errors["FP8 rings"] < errors["FP8 weights"] < 0.1
+    assert errors["int8 weights"] < errors["FP8 weights"]
