@@ -8,7 +8,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 16: "hexadecagonal", 24: "22.2"}
 
 
 def pulse(rate: int, seconds: float = 1.0, at: float = 0.5, channels: int = 1) -> NDArray[np.float32]:
@@ -77,7 +77,7 @@ def encode(
         if kind is not None:
             stream.format = kind
         converter = av.AudioResampler(format=stream.codec_context.format.name, layout=layout, rate=rate)
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), format="fltp", layout=layout)
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout=layout)
         frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
         for piece in [*converter.resample(frame), *converter.resample(None)]:
             output.mux(stream.encode(piece))

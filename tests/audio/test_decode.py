@@ -1,6 +1,7 @@
 """Every format keeps its sound in place; every kind of bad file has its own error."""
 
 import contextlib
+import struct
 import wave
 from collections.abc import Callable
 from fractions import Fraction
@@ -95,10 +96,35 @@ def test_rf64_is_read(tmp_path: Path) -> None:
     assert np.array_equal(read(path)[0], sound)
 
 
+def test_w64_beyond_4_gib_is_read(tmp_path: Path) -> None:
+    """The file is sparse: only its header and its first and last block exist."""
+    path = encode(tmp_path / "a.w64", np.full((16_000, 1), 0.5, np.float32), 16_000, "pcm_s16le")
+    data, samples = bytearray(path.read_bytes()), 3 << 30
+    place = data.index(b"data\xf3\xac\xd3\x11")  # a name of 16 bytes, then 8 of length, which counts both
+    data[place + 16 : place + 24] = struct.pack("<Q", 24 + 2 * samples)
+    data[16:24] = struct.pack("<Q", place + 24 + 2 * samples)
+    with path.open("wb") as file:
+        file.write(data)
+        file.truncate(place + 24 + 2 * samples)
+    with open_audio(path) as stream:
+        assert stream.info.promised == Fraction(samples, 16_000)
+        chunk = next(iter(stream))
+    assert np.abs(chunk.samples[:16_000] - 0.5).max() < 0.001
+    assert not chunk.samples[16_000:].any()
+
+
 def test_64_channels_are_read(tmp_path: Path) -> None:
     samples, stream = read(write_wav(tmp_path / "a.wav", noise(8_000, 0.1, 64), 8_000))
     assert samples.shape == (800, 64)
     assert stream.info.channels == 64
+
+
+@pytest.mark.parametrize("channels", [16, 24])
+def test_many_channels_in_a_plane_each_are_read(tmp_path: Path, channels: int) -> None:
+    sound = np.clip(noise(8_000, 0.5, channels), -0.9, 0.9)
+    samples, stream = read(encode(tmp_path / "a.wv", sound, 8_000, "wavpack", "s16p"))
+    assert (samples.shape, stream.info.channels) == (sound.shape, channels)
+    assert np.abs(samples - sound).max() <= 2.0**-15
 
 
 def test_one_sample_is_a_sound(tmp_path: Path) -> None:

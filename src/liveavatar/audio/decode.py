@@ -19,7 +19,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from numpy.typing import NDArray
 
-from liveavatar.audio import riff
+from liveavatar.audio import pcm, riff
 from liveavatar.audio.downmix import default_layout, step_of
 from liveavatar.audio.splice import Repairs, Splicer
 from liveavatar.errors import AudioError
@@ -37,15 +37,6 @@ RATES = range(1_000, 768_001)
 
 _MAX_FAILURES = 100  # times in a row the reader may fail before the rest is given up
 _MAX_PADDING = 4096  # samples a codec may pad a sound with at its end: two frames of the longest
-_KINDS = {
-    "u8": ("u1", 2.0**7),
-    "s16": ("i2", 2.0**15),
-    "s32": ("i4", 2.0**31),
-    "flt": ("f4", 1.0),
-    "dbl": ("f8", 1.0),
-}
-"""Kind of sample: type and full scale."""
-
 _OPTIONS = {"protocol_whitelist": "file"}
 _LARGEST_PACKET = 1 << 22  # bytes, of WAV
 _PROTECTED = ("drms", "drmi", "enca", "encv", "aavd")
@@ -125,7 +116,7 @@ class AudioStream:
     def __iter__(self) -> Iterator[AudioChunk]:
         pieces: list[NDArray[np.float32]] = []
         held, enough = 0, 2 * CHUNK // max(self.info.channels, 2)
-        for piece in self._tail(self._track()):
+        for piece in self._pieces():
             pieces.append(piece)
             held += len(piece)
             if held >= enough:
@@ -188,6 +179,14 @@ class AudioStream:
             promised=promised,
             tracks=len(container.streams.audio),
         )
+
+    def _pieces(self) -> Iterator[NDArray[np.float32]]:
+        """The track: of 16-bit WAV, which has no stamps, without packets."""
+        if (self._container.format.name, self.info.codec, self.info.tracks) == ("wav", "pcm_s16le", 1):
+            found, place = riff.form(self._path), riff.data(self._path)
+            if found and place and found.block == 2 * self.info.channels:
+                return pcm.read(self._path, place, self.info.channels, _grid(found.rate))
+        return self._tail(self._track())
 
     def _track(self) -> Iterator[NDArray[np.float32]]:
         info = self.info
@@ -293,9 +292,14 @@ def _packing(path: Path) -> dict[str, str]:
     form = riff.form(path)
     if form is None or form.code not in riff.PLAIN:
         return {}
-    step = step_of(form.rate)
-    size = min(max(-(-CHUNK // step) * step * form.block, CHUNK), _LARGEST_PACKET)
+    size = min(max(_grid(form.rate) * form.block, CHUNK), _LARGEST_PACKET)
     return {"max_size": str(size), "max_probe_packets": "1"}
+
+
+def _grid(rate: int) -> int:
+    """A chunk's worth of samples, in whole steps of the mix."""
+    step = step_of(rate)
+    return -(-CHUNK // step) * step
 
 
 def _check_file(path: Path) -> None:
@@ -346,16 +350,9 @@ def _channel_names(frame: AudioFrame) -> tuple[str, ...]:
 
 def _as_float(frame: AudioFrame) -> NDArray[np.float32]:
     """Samples of a frame as float32 [samples, channels], full scale 1."""
-    name, planar = frame.format.name, frame.format.is_planar
-    kind = name.removesuffix("p") if planar else name
-    if kind not in _KINDS:
+    name = frame.format.name.removesuffix("p")
+    if name not in pcm.KINDS:
         raise AudioError(f"samples of kind {name} are not supported", _CONVERT)
-    form, full = _KINDS[kind]
-    count = frame.samples * (1 if planar else frame.layout.nb_channels)
-    planes = [np.frombuffer(memoryview(plane), form, count) for plane in frame.planes]
-    samples = np.stack(planes) if planar else planes[0]
-    if kind == "u8":
-        samples = samples.astype(np.float32) - 128
-    with np.errstate(over="ignore", invalid="ignore"):  # what is no float32 is found as such later
-        scaled: NDArray[np.float32] = np.multiply(samples, 1 / full, dtype=np.float32, casting="unsafe")
-    return scaled.T if planar else scaled.reshape(frame.samples, -1)
+    channels = frame.layout.nb_channels  # beyond 8 of them, PyAV takes what follows in memory for more planes
+    planes = [memoryview(plane) for plane in frame.planes[:channels]]
+    return pcm.floats(planes, name, frame.samples, channels)

@@ -27,7 +27,7 @@ class Form:
 def form(path: Path) -> Form | None:
     """What the header of a WAV or RF64 says of the samples; None where it does not, and for other files."""
     with path.open("rb") as file:
-        return next((_form(body) for name, _, body in _chunks(file) if name == b"fmt "), None)
+        return next((_form(body) for name, _, _, body in _chunks(file) if name == b"fmt "), None)
 
 
 def announced(path: Path) -> Fraction | None:
@@ -37,7 +37,7 @@ def announced(path: Path) -> Fraction | None:
     """
     large, second = None, 0
     with path.open("rb") as file:
-        for name, size, body in _chunks(file):
+        for name, size, _, body in _chunks(file):
             if name == b"ds64":
                 large = struct.unpack("<8xQ", body)[0]
             elif name == b"fmt ":
@@ -49,8 +49,20 @@ def announced(path: Path) -> Fraction | None:
     return None
 
 
-def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, bytes]]:
-    """Name, size and first 16 bytes of every chunk; none of a file that is no WAV."""
+def data(path: Path) -> range | None:
+    """The bytes at which a WAV keeps its samples; None for RF64, and unless they are in one place behind a format."""
+    names, places, length = [], [], path.stat().st_size
+    with path.open("rb") as file:
+        for name, size, start, _ in _chunks(file):
+            names.append(name)
+            if name == b"data":
+                places.append(range(start, length if size in (0, 0xFFFFFFFF) else min(start + size, length)))
+    plain = len(places) == 1 and names.count(b"fmt ") == 1 and b"ds64" not in names
+    return places[0] if plain and names.index(b"fmt ") < names.index(b"data") else None
+
+
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int, bytes]]:
+    """Name, size, place and first 16 bytes of every chunk; none of a file that is no WAV."""
     kind, wave = struct.unpack("<4s4x4s", file.read(12).ljust(12, b"\0"))
     if kind not in (b"RIFF", b"RF64", b"BW64") or wave != b"WAVE":
         return
@@ -60,7 +72,7 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, bytes]]:
             return
         name, size = struct.unpack("<4sI", head)
         start = file.tell()
-        yield name, size, file.read(min(size, 16)).ljust(16, b"\0")
+        yield name, size, start, file.read(min(size, 16)).ljust(16, b"\0")
         file.seek(start + size + size % 2)
 
 
