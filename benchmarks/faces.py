@@ -5,16 +5,22 @@
 
 For each picture (by default those that come with matplotlib and scikit-image) it draws every viseme, a blink, a look
 and turns of the head into `out/faces/NAME.png`, and renders the speech of the package and five seconds of silence. It
-reports, against the portrait: the largest identity distance over all frames of speech, and over visemes and poses held
-at their extremes (dlib's embedding, for evaluation only; two photographs of one person speaking are 0.18 to 0.26 apart,
-people 0.6 and more; 0.3 is the bound kept here), the largest change of background away from the person, the largest
-jump between frames (99th percentile over the face; 130 grey levels is the bound: a hard edge may pass a pixel), and
-the flicker of a face at rest (bound 0.2). Writes `benchmarks/results/faces.md`.
+reports, against the portrait:
+
+- identity: the largest distance over all frames of speech, of those with open eyes and of all, in dlib's space (for
+  evaluation only; other people are 0.6 and more away; 0.3 is the bound for open eyes), and the floor: the same of the
+  untouched portrait, moved by 0.05 interocular units and turned by 3 degrees;
+- background: the largest change of a pixel away from the person;
+- jump: the largest between frames (99th percentile over the face; 130 grey levels is the bound: a hard edge may pass);
+- flicker of a face at rest (bound 0.2).
+
+`--film VIDEO` measures a filmed person against their own first frame, for comparison. Writes
+`benchmarks/results/faces.md`, whose rows `--keep` lets stay for pictures that are not measured now.
 More pictures: `python -m tools.heads`.
 """
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from importlib import resources
@@ -31,13 +37,14 @@ from liveavatar.audio.front_end import read_speech
 from liveavatar.cli.demo import portrait_path
 from liveavatar.face.crop import fit
 from liveavatar.face.landmarks import around, look
-from liveavatar.face.portrait import Portrait, load_portrait
+from liveavatar.face.portrait import Portrait, find_portrait, load_portrait
 from liveavatar.frames import Picture, Samples
-from liveavatar.mesh.anatomy import interocular
+from liveavatar.mesh.anatomy import EYES, Eye, interocular
 from liveavatar.mesh.expression import Articulation, express
 from liveavatar.mesh.field import floats
 from liveavatar.mesh.motion import HeadPose
 from liveavatar.mesh.session import MeshActor, MeshEngine
+from liveavatar.video.reader import VideoReader
 
 FPS = Fraction(25)
 RESULTS = Path(__file__).parent / "results" / "faces.md"
@@ -45,6 +52,8 @@ SHEETS = Path("out/faces")
 TILE = 220
 LARGE = 600
 """Side of the square around the face that dlib is shown."""
+AWAKE = 0.75
+"""Of the portrait's opening of the eyes: below, they are in a blink."""
 FIVE = (263, 362, 33, 133, 2)
 """The corners of the eyes and the base of the nose, in dlib's order."""
 
@@ -84,11 +93,26 @@ POSES = {
 class Figures:
     """What was measured on one portrait."""
 
+    floor: float
+    eyes_open: float
     speech: float
-    poses: float
     background: int
     jump: float
     flicker: float
+
+    def row(self, name: str) -> str:
+        """A line of the table."""
+        identity = (f"{value:.3f}" for value in (self.floor, self.eyes_open, self.speech))
+        cells = (*identity, str(self.background), f"{self.jump:.0f}", f"{self.flicker:.3f}")
+        return f"| {' | '.join([name, *cells])} |"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One frame: its place in dlib's space [128], and how far the eyes are open, height over width."""
+
+    place: NDArray[np.float64]
+    eyes: float
 
 
 class Identity:
@@ -106,40 +130,56 @@ class Identity:
         self._dlib: Any = dlib
         self._net = dlib.face_recognition_model_v1(models.face_recognition_model_location())
         self._square = around(portrait.landmarks)
-        self._own = self.embed(portrait.rgb)
+        self._own = self.see(portrait.rgb)
 
-    def embed(self, rgb: Picture) -> NDArray[np.float64]:
-        """The face's place in the space, [128]."""
+    def see(self, rgb: Picture) -> Look:
+        """Look at a frame."""
         near = around(look(rgb, self._square)[0])
-        points = look(rgb, near)[0][list(FIVE), :2]
+        landmarks = look(rgb, near)[0][:, :2]
         corner = floats([near.x, near.y]) - near.side / 2
         scale = LARGE / near.side
         matrix = np.array([[scale, 0, -scale * corner[0]], [0, scale, -scale * corner[1]]])
-        large = cv2.warpAffine(
-            rgb, matrix, (LARGE, LARGE), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-        )
-        places = [self._dlib.point(*map(round, place)) for place in (scale * (points - corner)).tolist()]
+        large = _warped(rgb, matrix, (LARGE, LARGE))
+        five = (scale * (landmarks[list(FIVE)] - corner)).tolist()
+        places = [self._dlib.point(*map(round, place)) for place in five]
         face = self._dlib.full_object_detection(self._dlib.rectangle(0, 0, LARGE, LARGE), places)
-        return np.array(self._net.compute_face_descriptor(large, face))
+        place = np.array(self._net.compute_face_descriptor(large, face))
+        return Look(place=place, eyes=float(np.mean([_opening(landmarks, eye) for eye in EYES])))
 
-    def distance(self, rgb: Picture) -> float:
-        """0 is the same picture; people differ by 0.6 and more."""
-        return float(np.linalg.norm(self.embed(rgb) - self._own))
+    def distances(self, frames: Iterable[Picture]) -> tuple[float, float]:
+        """The largest distance of frames with open eyes, and of all."""
+        looks = [self.see(rgb) for rgb in frames]
+        far = np.array([self._distance(look) for look in looks])
+        opened = np.array([look.eyes > AWAKE * self._own.eyes for look in looks])
+        return float(far[opened].max(initial=0)), float(far.max())
+
+    def _distance(self, look: Look) -> float:
+        return float(np.linalg.norm(look.place - self._own.place))
 
     def floor(self, portrait: Portrait) -> float:
         """The largest distance of the untouched portrait, moved and turned as far as a head moves: noise."""
-        unit, centre = interocular(portrait.landmarks), portrait.landmarks[:468, :2].mean(0).tolist()
-        moved = []
-        for degrees, right, down in ((0, 0.05, 0), (0, -0.05, 0.05), (0, 0, -0.05), (3, 0, 0.02), (-3, 0, 0)):
-            matrix = cv2.getRotationMatrix2D(centre, degrees, 1.0) + unit * np.array(
-                [[0, 0, right], [0, 0, down]]
-            )
-            size = portrait.rgb.shape[1::-1]
-            turned = cv2.warpAffine(
-                portrait.rgb, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-            )
-            moved.append(self.distance(np.asarray(turned, np.uint8)))
-        return max(moved)
+        unit, middle = interocular(portrait.landmarks), portrait.landmarks[:468, :2].mean(0).tolist()
+        moves = ((0, 0.05, 0), (0, -0.05, 0.05), (0, 0, -0.05), (3, 0, 0.02), (-3, 0, 0))
+        return self.distances(_moved(portrait.rgb, middle, turn, unit * x, unit * y) for turn, x, y in moves)[
+            1
+        ]
+
+
+def _opening(landmarks: NDArray[np.float32], eye: Eye) -> float:
+    """Height over width."""
+    top, bottom, left, right = landmarks[[eye.upper[4], eye.lower[4], eye.upper[0], eye.upper[-1]]]
+    return float(np.linalg.norm(bottom - top) / np.linalg.norm(right - left))
+
+
+def _moved(rgb: Picture, middle: Sequence[float], turn: float, right: float, down: float) -> Picture:
+    matrix = np.asarray(cv2.getRotationMatrix2D(middle, turn, 1.0), np.float64)
+    matrix[:, 2] += right, down
+    return _warped(rgb, matrix, (rgb.shape[1], rgb.shape[0]))
+
+
+def _warped(rgb: Picture, matrix: NDArray[np.float64], size: tuple[int, int]) -> Picture:
+    warped = cv2.warpAffine(rgb, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(warped, np.uint8)
 
 
 def speech() -> Samples:
@@ -188,21 +228,33 @@ def measure(portrait: Portrait, sound: Samples) -> Figures:
     near = cv2.dilate(np.asarray(portrait.matte > 8, np.uint8), np.ones((unit, unit), np.uint8)) > 0
     box = portrait.landmarks[:468, :2]
     (x0, y0), (x1, y1) = box.min(0).astype(int), box.max(0).astype(int)
-    speaking, background, jump, before = 0.0, 0, 0.0, None
-    for rgb in frames(actor, sound):
-        speaking = max(speaking, identity.distance(rgb))
-        change = np.abs(rgb.astype(int) - portrait.rgb)[~near]
-        background = max(background, int(change.max(initial=0)))
-        face = rgb[max(y0, 0) : y1, max(x0, 0) : x1].astype(int)
-        if before is not None:
-            jump = max(jump, float(np.percentile(np.abs(face - before).max(-1), 99)))
-        before = face
-    held = max(identity.distance(rgb) for _, rgb in poses(actor))
+    spoken = list(frames(actor, sound))
+    floor, (eyes_open, whole) = identity.floor(portrait), identity.distances(spoken)
+    background = max(int(np.abs(rgb.astype(int) - portrait.rgb)[~near].max(initial=0)) for rgb in spoken)
+    faces = [rgb[max(y0, 0) : y1, max(x0, 0) : x1].astype(int) for rgb in spoken]
+    jump = max(float(np.percentile(np.abs(b - a).max(-1), 99)) for a, b in pairwise(faces))
     resting = MeshEngine(motion=0).open(portrait, None)
     idle = [rgb.astype(int) for rgb in frames(resting, np.zeros(80_000, np.float32))]
     flickers = [float(np.abs(b - a).mean()) for a, b in pairwise(idle)]
-    still = float(np.median(flickers))
-    return Figures(speech=speaking, poses=held, background=background, jump=jump, flicker=still)
+    return Figures(
+        floor=floor,
+        eyes_open=eyes_open,
+        speech=whole,
+        background=background,
+        jump=jump,
+        flicker=float(np.median(flickers)),
+    )
+
+
+def film(path: Path) -> str:
+    """The row of a filmed person, against their first frame."""
+    with VideoReader(path) as video:
+        shown = [frame.rgb for frame in video.between(None, None)]
+    portrait = find_portrait(shown[0])
+    identity = Identity(portrait)
+    eyes_open, whole = identity.distances(shown)
+    name = f"{path.name}, a filmed person"
+    return f"| {name} | {identity.floor(portrait):.3f} | {eyes_open:.3f} | {whole:.3f} | | | |"
 
 
 def default_pictures() -> list[Path]:
@@ -220,34 +272,36 @@ def main() -> None:
     )
     parser.add_argument("pictures", nargs="*", type=Path)
     parser.add_argument("--machine", required=True, help="what to call this machine in the table")
+    parser.add_argument("--film", type=Path, help="a video of a talking person, for comparison")
+    parser.add_argument("--keep", action="store_true", help="keep the rows of other pictures")
     options = parser.parse_args()
     SHEETS.mkdir(parents=True, exist_ok=True)
-    rows = []
+    rows = {}
     for path in options.pictures or default_pictures():
         portrait = fit(load_portrait(path), None)
         drawn = sheet(portrait, poses(MeshEngine().open(portrait, None)))
         name = SHEETS / f"{path.stem}.png"
         name.write_bytes(cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1].tobytes())
-        figures = measure(portrait, speech())
-        cells = (
-            path.name,
-            f"{figures.speech:.3f}",
-            f"{figures.poses:.3f}",
-            figures.background,
-            f"{figures.jump:.0f}",
-            f"{figures.flicker:.3f}",
-        )
-        rows.append(f"| {' | '.join(map(str, cells))} |")
-        print(rows[-1], name)
+        rows[path.name] = measure(portrait, speech()).row(path.name)
+        print(rows[path.name], name, flush=True)
+    if options.film:
+        rows[options.film.name] = film(options.film)
+    write(rows, options.machine, keep=options.keep)
+
+
+def write(rows: dict[str, str], machine: str, *, keep: bool) -> None:
+    """The table, with old rows where they are to be kept."""
     head = [
         "# Mesh engine: is it still the same person?",
         "",
-        f"Machine: {options.machine}. Script: `benchmarks/faces.py`, which says what the columns are.",
+        f"Machine: {machine}. Script: `benchmarks/faces.py`, which says what the columns are.",
         "",
-        "| portrait | identity, speech | identity, poses | background, grey levels | jump, grey levels | flicker |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| portrait | floor | identity, eyes open | identity, all frames | background | jump | flicker |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    RESULTS.write_text("\n".join([*head, *rows]) + "\n", encoding="utf-8")
+    old = RESULTS.read_text(encoding="utf-8").splitlines()[len(head) :] if keep else []
+    kept = [row for row in old if row.startswith("|") and not any(name in row for name in rows)]
+    RESULTS.write_text("\n".join([*head, *kept, *rows.values()]) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from liveavatar.errors import OptionError, SessionClosed
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Picture, Samples
-from liveavatar.mesh.compose import Expression, Stage
+from liveavatar.mesh.compose import Expression, Stage, window
 from liveavatar.mesh.expression import SHAPES, Articulation, express
 from liveavatar.mesh.field import floats
 from liveavatar.mesh.motion import HeadPose, Motion
@@ -354,3 +354,12 @@ def test_the_more_motion_the_further_the_head(portrait: Portrait, babble: Sample
 def test_amounts_outside_their_range_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(OptionError, match="outside 0…1"):
         MeshEngine(**options)
+
+
+@pytest.mark.parametrize("grey", [False, True])
+def test_a_picture_without_colours_has_a_mouth_without_colours(portrait: Portrait, grey: bool) -> None:
+    rgb = np.repeat(portrait.rgb.mean(2, keepdims=True).astype(np.uint8), 3, axis=2) if grey else portrait.rgb
+    stage = MeshEngine().open(replace(portrait, rgb=rgb), None).stage
+    wide = express(replace(SHUT, jaw=1.0, tongue=1.0), STILL)
+    colour = np.ptp(window(stage.render(wide), stage.mouth_box).astype(int), axis=2)
+    assert (colour.max() <= 1) == grey

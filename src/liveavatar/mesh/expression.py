@@ -19,8 +19,8 @@ SHAPES: dict[str, dict[str, float]] = {
     "seal": {"mouthClose": 0.40, "mouthLowerDown": -0.10},
     "press": {"mouthRollLower": 0.05, "mouthRollUpper": 0.04, "mouthPress": 0.04},
     "part": {"mouthLowerDown": 0.25, "mouthUpperUp": 0.12},
-    "round": {"mouthPucker": 0.60, "mouthFunnel": 0.12},
-    "funnel": {"mouthFunnel": 0.20},
+    "round": {"mouthPucker": 0.58, "mouthFunnel": 0.12},
+    "funnel": {"mouthFunnel": 0.19},
     "spread": {"mouthSmile": 0.10, "mouthStretch": 0.30, "mouthLowerDown": 0.12},
     "upper_lip": {"mouthUpperUp": 0.38},
     "bite": {"mouthRollLower": 0.75, "mouthUpperUp": 0.16},
@@ -29,17 +29,27 @@ SHAPES: dict[str, dict[str, float]] = {
 }
 """Each of our shapes as a sum of the rig's ARKit shapes; pairs are named without their side."""
 
+_ASIDE = (20.0, 40.0), (1.0, 0.6)
+"""Degrees of a head's own turn, and the share of every shape that is left there."""
+
+_SMILING = 0.72
+"""Share of the rounding that is left to lips which the portrait parts."""
+
 _JAW_KEPT_BY_CLOSURE = 0.35
 """Of the jaw's opening, what stays when the lips close over it: m, b and p are made by the lips, not by the teeth."""
 
-_GAINS = {"jaw": 1.5, "rounding": 1.53, "spread": 1.31, "upper_lip": 1.4}
+_GAINS = {"jaw": 1.5, "rounding": 1.42, "spread": 1.31, "upper_lip": 1.4}
 _FLOOR = 0.05
 """A network that minimises its mean error is timid: what it is unsure of it pulls to the middle. These factors give the
 controls back the range that speech has."""
 
 
 def face_shapes(landmarks: Landmarks) -> Array:
-    """Displacements in pixels of the portrait's landmarks [len(SHAPES) + 1, 478, 2]; the last shuts its own mouth."""
+    """Displacements in pixels of the portrait's landmarks [len(SHAPES) + 1, 478, 2]; the last shuts its own mouth.
+
+    A head turned far aside has few pixels on its far side, which tear before those on the near side do: so all of the
+    face moves less there. Lips that the portrait parts are drawn out, mostly by a smile, and round less.
+    """
     rig, pose = load_rig(), fit_pose(landmarks)
     moves = project(landmarks, rig, pose)
 
@@ -47,8 +57,16 @@ def face_shapes(landmarks: Landmarks) -> Array:
         sides = [name] if name in rig.names else [name + side for side in _BOTH]
         return floats(sum(moves[rig.index(side)] for side in sides))
 
-    rows = [sum(weight * shape(name) for name, weight in parts.items()) for parts in SHAPES.values()]
-    return floats(np.stack([*rows, mouth_shut(landmarks, pose)]))
+    aside = abs(float(np.degrees(np.arctan2(pose.rotation[0, 2], pose.rotation[2, 2]))))
+    share = float(np.interp(aside, *_ASIDE))
+    rows = {
+        key: share * sum(weight * shape(name) for name, weight in parts.items())
+        for key, parts in SHAPES.items()
+    }
+    shut = mouth_shut(landmarks, pose)
+    if shut.any():
+        rows["round"], rows["funnel"] = _SMILING * rows["round"], _SMILING * rows["funnel"]
+    return floats(np.stack([*rows.values(), shut]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

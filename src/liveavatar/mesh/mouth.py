@@ -26,6 +26,7 @@ LAYERS = ("upper", "lower", "tongue")
 
 _TOOTH = floats([222, 208, 194])
 """Mean colour of the asset's front teeth."""
+_LUMA = floats([0.2126, 0.7152, 0.0722])
 _DARK = floats([0.20, 0.085, 0.075])
 """The throat, relative to the light."""
 
@@ -35,15 +36,21 @@ _SUNK = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Light:
-    """How white looks inside this mouth: RGB 0…255 in its middle, and how much brighter it is a unit to the right."""
+    """How white looks inside this mouth: RGB 0…255 in its middle, how much brighter it is a unit to the right, and how
+    much colour the picture shows at all, 0…1."""
 
     white: Array
     slope: float
+    chroma: float = 1.0
 
     @classmethod
-    def of_teeth(cls, colour: Array, slope: float) -> "Light":
+    def of_teeth(cls, colour: Array, slope: float, chroma: float = 1.0) -> "Light":
         """The light that gives the asset's teeth this mean `colour`."""
-        return cls(white=floats(np.clip(colour / _TOOTH * 255, 0, 255)), slope=slope)
+        return cls(white=floats(np.clip(colour / _TOOTH * 255, 0, 255)), slope=slope, chroma=chroma)
+
+    def on(self, colour: Array) -> Array:
+        """What has `colour` [..., 3] in white light, relative to it, as it looks in this one; 0…255."""
+        return floats((self.chroma * colour + (1 - self.chroma) * (colour @ _LUMA)[..., None]) * self.white)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +79,8 @@ class Texture:
         x = floats(np.broadcast_to(u * TEXELS * scale + (columns - 1) / 2, (rows, columns)))
         y = floats(np.broadcast_to(np.arange(rows)[:, None], (rows, columns)))
         rgba = remap(small, floats(np.dstack([x, y])), cv2.INTER_LINEAR, clear=True)
-        side = np.clip(1 + light.slope * seen, 0.4, 1.6)[:, None]
-        rgba[..., :3] *= floats(light.white / 255 * side)
+        side = floats(np.clip(1 + light.slope * seen, 0.4, 1.6)[:, None])
+        rgba[..., :3] = light.on(rgba[..., :3] / np.float32(255)) * side
         return cls(rgba=rgba, scale=TEXELS * scale)
 
     def sample(self, u: Array, v: Array) -> Array:
@@ -123,7 +130,7 @@ def find_own_teeth(
         origin: position of the patch in the picture.
     """
     rgb = patch.astype(np.float32)
-    luma = rgb @ floats([0.2126, 0.7152, 0.0722])
+    luma = rgb @ _LUMA
     redness = (rgb[..., 0] - rgb[..., 1]) / np.maximum(luma, 1)
     bright = np.clip((luma / max(skin, 1) - 0.55) / 0.2, 0, 1)
     pale = np.clip((0.42 - redness) / 0.12, 0, 1)
@@ -157,7 +164,7 @@ class Interior:
             opening: 0…1, share of each pixel that the lips leave open; the lips' shadow is made from it.
         """
         u, v = local[..., 0], local[..., 1]
-        colour = np.broadcast_to(_DARK * self.light.white, (*u.shape, 3))
+        colour = np.broadcast_to(self.light.on(_DARK), (*u.shape, 3))
         floor = self.lower_edge + jaw
         lift = tongue * max(floor - self.upper_edge, 0.0)
         colour = _over(self.tongue.sample(u, v - floor - _SUNK + 0.8 * lift), colour)

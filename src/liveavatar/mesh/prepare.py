@@ -21,6 +21,9 @@ _LUMA = floats([0.2126, 0.7152, 0.0722])
 _REACH = 0.13
 """How far the head's motion may carry a point, interocular units: the margin around what moves."""
 
+_PALEST = 0.1
+"""Saturation of the palest skin in colour photographs."""
+
 _UNSURE = 0.12
 """Shares of person below this are background, above one minus this are person."""
 
@@ -104,7 +107,8 @@ def _interior(rgb: Picture, landmarks: Landmarks, lips: Lips, unit: float) -> In
     skin = float(_colour(rgb, landmarks, _CHEEKS) @ _LUMA)
     own = _own_teeth(rgb, lips, unit, skin)
     slope = _slope(rgb, landmarks)
-    light = _light(rgb, landmarks, slope) if own is None else Light.of_teeth(own.colour, slope)
+    chroma = _chroma(rgb, landmarks)
+    light = Light.of_teeth(own.colour, slope, chroma) if own else _light(rgb, landmarks, slope, chroma)
     upper_lip, lower_lip = (float(lips.frame.local(landmarks[point, :2])[1]) / unit for point in (13, 14))
     seam = upper_lip + UPPER_SHARE * max(lower_lip - upper_lip, 0.0)
     turned = _turned(landmarks, lips, unit)
@@ -120,7 +124,13 @@ def _interior(rgb: Picture, landmarks: Landmarks, lips: Lips, unit: float) -> In
     )
 
 
-def _light(rgb: Picture, landmarks: Landmarks, slope: float) -> Light:
+def _chroma(rgb: Picture, landmarks: Landmarks) -> float:
+    """0 in a picture without colours, whose mouth has none either; 1 from the palest skin on."""
+    skin = _colour(rgb, landmarks, _CHEEKS)
+    return float(np.clip(np.ptp(skin) / max(float(skin.max()), 1.0) / _PALEST, 0, 1))
+
+
+def _light(rgb: Picture, landmarks: Landmarks, slope: float, chroma: float) -> Light:
     """White as the whites of the eyes say, held within what the skin allows; its tint is a little of the skin's."""
     skin = _colour(rgb, landmarks, _CHEEKS)
     luma = float(skin @ _LUMA)
@@ -131,7 +141,7 @@ def _light(rgb: Picture, landmarks: Landmarks, slope: float) -> Light:
     inside = rgb[mask > 0] @ _LUMA
     eyes = float(np.percentile(inside, 85)) if len(inside) else 0.0
     level = min(float(np.clip(1.3 * eyes, 1.25 * luma, 2.4 * luma)), 240.0)
-    return Light(white=floats((skin / luma) ** 0.3 * level), slope=slope)
+    return Light(white=floats((skin / luma) ** 0.3 * level), slope=slope, chroma=chroma)
 
 
 def _slope(rgb: Picture, landmarks: Landmarks) -> float:

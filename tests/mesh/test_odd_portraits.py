@@ -1,0 +1,120 @@
+"""Hands, glasses, paintings: what is no plain photograph speaks as well as it can, or is refused with a reason."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from liveavatar.errors import PortraitError
+from liveavatar.face.picture import read_picture
+from liveavatar.face.portrait import Portrait, find_portrait
+from liveavatar.frames import Picture
+from liveavatar.mesh.anatomy import CHIN, EYES, interocular
+from liveavatar.mesh.compose import Stage
+from liveavatar.mesh.expression import Articulation, express
+from liveavatar.mesh.motion import HeadPose
+from liveavatar.mesh.session import MeshActor, MeshEngine
+
+STILL = HeadPose(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+SHUT = Articulation(jaw=0, closure=0, rounding=0, spread=0, upper_lip=0, tongue=0, bite=0)
+VOWEL = replace(SHUT, jaw=1.0)
+
+
+@pytest.fixture(scope="module")
+def plain(photograph: Path) -> Portrait:
+    """The photograph, reduced."""
+    return find_portrait(
+        np.asarray(cv2.resize(read_picture(photograph), (320, 374), interpolation=cv2.INTER_AREA))
+    )
+
+
+def with_hand(plain: Portrait, over: float) -> Picture:
+    """Four fingers before the throat, reaching `over` interocular units above the chin."""
+    unit, chin, rgb = interocular(plain.landmarks), plain.landmarks[CHIN, :2], plain.rgb.copy()
+    for finger in range(4):
+        tip = chin + unit * np.array([0.22 * finger - 0.33, 0.1 - over])
+        root = tip + unit * np.array([0.05, 1.2])
+        for width, colour in ((0.23, (120, 80, 65)), (0.18, (215, 160, 135))):
+            cv2.line(rgb, tip.astype(int).tolist(), root.astype(int).tolist(), colour, int(width * unit), cv2.LINE_AA)
+    return rgb
+
+
+def with_dark_glasses(plain: Portrait) -> Picture:
+    rgb = plain.rgb.copy()
+    for eye in EYES:
+        x, y = plain.landmarks[[*eye.upper, *eye.lower], :2].mean(0).tolist()
+        cv2.ellipse(rgb, (int(x), int(y)), (28, 22), 0, 0, 360, (18, 18, 22), -1, cv2.LINE_AA)
+    return rgb
+
+
+def drawn_in_pencil(plain: Portrait) -> Picture:
+    grey = cv2.cvtColor(plain.rgb, cv2.COLOR_RGB2GRAY)
+    around = 255 - cv2.GaussianBlur(255 - grey, (0, 0), 6)
+    return np.asarray(cv2.cvtColor(cv2.divide(grey, around, scale=256), cv2.COLOR_GRAY2RGB), np.uint8)
+
+
+def painted(plain: Portrait) -> Picture:
+    """Few colours in flat patches."""
+    flat = cv2.bilateralFilter(cv2.medianBlur(plain.rgb, 3), 9, 40, 7)
+    return np.asarray(flat // 32 * 32 + 16, np.uint8)
+
+
+ODD: dict[str, Callable[[Portrait], Picture]] = {
+    "hand under the chin": lambda plain: with_hand(plain, 0.0),
+    "hand over the chin": lambda plain: with_hand(plain, 0.15),
+    "dark glasses": with_dark_glasses,
+    "pencil": drawn_in_pencil,
+    "paint": painted,
+}
+
+
+@pytest.fixture(scope="module", params=ODD)
+def odd(request: pytest.FixtureRequest, plain: Portrait) -> tuple[Portrait, MeshActor]:
+    portrait = find_portrait(ODD[request.param](plain))
+    return portrait, MeshEngine().open(portrait, None)
+
+
+def opening(stage: Stage, mouth: Articulation) -> float:
+    """Largest share of a pixel, summed over a column, that lies between the lips: pixels."""
+    maps = stage._maps(express(mouth, STILL))
+    upper, lower = stage.lips.layers(
+        maps.at_face(maps.upper, stage.mouth_box), maps.at_face(maps.lower, stage.mouth_box)
+    )
+    return float(((1 - upper) * (1 - lower)).sum(0).max())
+
+
+def test_it_speaks(odd: tuple[Portrait, MeshActor]) -> None:
+    portrait, actor = odd
+    assert opening(actor.stage, VOWEL) > 0.12 * interocular(portrait.landmarks)
+    assert opening(actor.stage, replace(VOWEL, closure=1.0)) < 1.5
+    assert opening(actor.stage, SHUT) < 0.5
+
+
+def test_at_rest_it_is_the_picture(odd: tuple[Portrait, MeshActor]) -> None:
+    portrait, actor = odd
+    assert np.abs(actor.stage.render(express(SHUT, STILL)).astype(int) - portrait.rgb).max() <= 1
+
+
+def test_only_the_face_moves(odd: tuple[Portrait, MeshActor]) -> None:
+    """A vowel leaves the brows, and all that is far below the chin, where they are."""
+    portrait, actor = odd
+    unit, points = interocular(portrait.landmarks), portrait.landmarks
+    change: NDArray[np.int64] = np.abs(actor.stage.render(express(VOWEL, STILL)).astype(int) - portrait.rgb)
+    brows = int(points[list(EYES[0].brow + EYES[1].brow), 1].max())
+    assert np.quantile(change[:brows], 0.99) <= 2
+    assert change[int(points[CHIN, 1] + 1.1 * unit) :].max(initial=0) <= 2
+    assert change.max() > 60
+
+
+def test_a_face_of_strokes_is_refused_with_a_reason() -> None:
+    rgb = np.full((300, 300, 3), 250, np.uint8)
+    cv2.circle(rgb, (150, 150), 110, (250, 210, 60), -1, cv2.LINE_AA)
+    for x in (110, 190):
+        cv2.circle(rgb, (x, 120), 12, (20, 20, 20), -1, cv2.LINE_AA)
+    cv2.ellipse(rgb, (150, 170), (60, 45), 0, 20, 160, (20, 20, 20), 6, cv2.LINE_AA)
+    with pytest.raises(PortraitError, match="no face was found"):
+        find_portrait(rgb)
