@@ -40,7 +40,7 @@ from liveavatar.face.landmarks import around, look
 from liveavatar.face.portrait import Portrait, find_portrait, load_portrait
 from liveavatar.frames import Picture, Samples
 from liveavatar.mesh.anatomy import EYES, Eye, interocular
-from liveavatar.mesh.expression import Articulation, express
+from liveavatar.mesh.expression import SHUT, express
 from liveavatar.mesh.field import floats
 from liveavatar.mesh.motion import HeadPose
 from liveavatar.mesh.session import MeshActor, MeshEngine
@@ -57,7 +57,6 @@ AWAKE = 0.75
 FIVE = (263, 362, 33, 133, 2)
 """The corners of the eyes and the base of the nose, in dlib's order."""
 
-SHUT = Articulation(jaw=0, closure=0, rounding=0, spread=0, upper_lip=0, tongue=0, bite=0)
 VISEMES = {
     "sil": SHUT,
     "PP": replace(SHUT, jaw=0.3, closure=1),

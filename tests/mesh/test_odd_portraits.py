@@ -15,12 +15,11 @@ from liveavatar.face.portrait import Portrait, find_portrait
 from liveavatar.frames import Picture
 from liveavatar.mesh.anatomy import CHIN, EYES, interocular
 from liveavatar.mesh.compose import Stage
-from liveavatar.mesh.expression import Articulation, express
+from liveavatar.mesh.expression import SHUT, Articulation, express
 from liveavatar.mesh.motion import HeadPose
 from liveavatar.mesh.session import MeshActor, MeshEngine
 
 STILL = HeadPose(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-SHUT = Articulation(jaw=0, closure=0, rounding=0, spread=0, upper_lip=0, tongue=0, bite=0)
 VOWEL = replace(SHUT, jaw=1.0)
 
 
@@ -39,7 +38,14 @@ def with_hand(plain: Portrait, over: float) -> Picture:
         tip = chin + unit * np.array([0.22 * finger - 0.33, 0.1 - over])
         root = tip + unit * np.array([0.05, 1.2])
         for width, colour in ((0.23, (120, 80, 65)), (0.18, (215, 160, 135))):
-            cv2.line(rgb, tip.astype(int).tolist(), root.astype(int).tolist(), colour, int(width * unit), cv2.LINE_AA)
+            cv2.line(
+                rgb,
+                tip.astype(int).tolist(),
+                root.astype(int).tolist(),
+                colour,
+                int(width * unit),
+                cv2.LINE_AA,
+            )
     return rgb
 
 

@@ -14,7 +14,7 @@ from liveavatar.errors import OptionError, SessionClosed
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Picture, Samples
 from liveavatar.mesh.compose import Expression, Stage, window
-from liveavatar.mesh.expression import SHAPES, Articulation, express
+from liveavatar.mesh.expression import SHAPES, SHUT, Articulation, express
 from liveavatar.mesh.field import floats
 from liveavatar.mesh.motion import HeadPose, Motion
 from liveavatar.mesh.session import LAG, PARTING, MeshActor, MeshEngine, MeshSession, read
@@ -23,7 +23,6 @@ from liveavatar.timeline import Timeline
 
 FPS = Fraction(25)
 STILL = HeadPose(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-SHUT = Articulation(jaw=0, closure=0, rounding=0, spread=0, upper_lip=0, tongue=0, bite=0)
 
 
 @pytest.fixture(scope="module")
@@ -277,16 +276,25 @@ def test_lips_follow_the_sound_by_the_lag(actor: MeshActor) -> None:
 
 
 @pytest.mark.parametrize("fps", [25, 30, 50, 60])
-def test_lips_shut_at_once_and_part_within_60_ms(actor: MeshActor, fps: int) -> None:
+def test_lips_shut_at_once_and_part_within_100_ms(actor: MeshActor, fps: int) -> None:
     session = actor.session(Fraction(fps), 0)
     closures = [0.0] * fps + [1.0] + [0.0] * fps
-    shown = [session._parting(replace(SHUT, closure=closure)).closure for closure in closures]
+    shown = [session._eased(replace(SHUT, closure=closure)).closure for closure in closures]
     assert shown[: fps + 1] == closures[: fps + 1]
     after = shown[fps + 1 :]
     assert after == sorted(after, reverse=True)
     expected = [max(0.0, 1 - (index + 1) / (PARTING * fps)) for index in range(fps)]
     assert after == pytest.approx(expected, abs=1e-9)
     assert after[0] > 0
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=30), st.sampled_from([25, 60]))
+def test_lips_go_to_the_teeth_no_faster_than_lips_can(actor: MeshActor, bites: list[float], fps: int) -> None:
+    session = actor.session(Fraction(fps), 0)
+    shown = [session._eased(replace(SHUT, bite=bite)).bite for bite in bites]
+    assert np.abs(np.diff(shown, prepend=0)).max() <= 1 / (PARTING * fps) + 1e-9
+    held = [session._eased(replace(SHUT, bite=bites[-1])).bite for _ in range(fps)]
+    assert held[-1] == pytest.approx(bites[-1])
 
 
 def jaw_track(actor: MeshActor, sound: Samples, fps: Fraction) -> tuple[list[float], list[float]]:

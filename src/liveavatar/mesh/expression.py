@@ -115,6 +115,10 @@ class Articulation:
         }
 
 
+SHUT = Articulation(jaw=0, closure=0, rounding=0, spread=0, upper_lip=0, tongue=0, bite=0)
+"""The mouth of one who says nothing."""
+
+
 def _widen(name: str, value: float) -> float:
     return min(1.0, max(0.0, _GAINS[name] * (value - _FLOOR))) if name in _GAINS else value
 

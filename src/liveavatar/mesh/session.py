@@ -12,7 +12,7 @@ from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Samples, VideoFrame
 from liveavatar.mesh.anatomy import interocular
 from liveavatar.mesh.compose import Stage
-from liveavatar.mesh.expression import Articulation, express, face_shapes
+from liveavatar.mesh.expression import SHUT, Articulation, express, face_shapes
 from liveavatar.mesh.field import floats
 from liveavatar.mesh.lips import Lips
 from liveavatar.mesh.motion import HeadPose, Motion
@@ -26,7 +26,7 @@ LAG = 200
 """Samples by which lips follow the sound's features. Voices start abruptly, lips do not: on a real face they come 41 ms
 after the features, our network puts them at the very moment, phone labels at the same within 15 ms (`docs/mesh.md`)."""
 
-PARTING = 0.06
+PARTING = 0.1
 """Seconds in which lips that were shut come open. Lips are flesh: sounds change at once, they do not."""
 
 _MOMENTS = 4
@@ -84,7 +84,7 @@ class MeshSession:
         self._timeline = Timeline(fps=fps)
         self._motion = Motion(fps, seed, actor.engine.motion)
         self._next = 0  # frame to make next
-        self._closure = 0.0
+        self._mouth = SHUT
         self._end: int | None = None  # samples in all, once flushed
         self._listen(origin=0)
 
@@ -132,14 +132,17 @@ class MeshSession:
                 float(speech.emphasis.mean()),
                 float(speech.speaking.mean()),
             )
-            mouth = self._parting(Articulation.during(speech)).softened(self._actor.engine.expression)
+            mouth = self._eased(Articulation.during(speech)).softened(self._actor.engine.expression)
             picture = self._actor.stage.render(express(mouth, self._opened(pose, number)))
             yield VideoFrame(rgb=picture, pts=number, fps=self._timeline.fps)
 
-    def _parting(self, mouth: Articulation) -> Articulation:
-        """The mouth of the next frame; lips that were shut take PARTING to come open."""
-        self._closure = max(mouth.closure, self._closure - 1 / (PARTING * float(self._timeline.fps)))
-        return replace(mouth, closure=self._closure)
+    def _eased(self, mouth: Articulation) -> Articulation:
+        """The mouth of the next frame: lips shut at once, but part, and go to the teeth and back, within PARTING."""
+        step, before = 1 / (PARTING * float(self._timeline.fps)), self._mouth
+        closure = max(mouth.closure, before.closure - step)
+        bite = min(max(mouth.bite, before.bite - step), before.bite + step)
+        self._mouth = replace(mouth, closure=closure, bite=bite)
+        return self._mouth
 
     def _opened(self, pose: HeadPose, number: int) -> HeadPose:
         """The pose of frame `number`; over the frames that only the end of the sound has released, eyes come open.
