@@ -20,6 +20,7 @@ from training.articulation.corpus import Clip, load
 from training.articulation.targets import HELD, make_targets
 
 from liveavatar.speech import CONTROLS, VISEMES, Speech, SpeechStream
+from liveavatar.timeline import SAMPLE_RATE
 
 NOISE_DB = 10.0
 CLOSED = 0.5
@@ -161,8 +162,12 @@ def group_of(clip: Clip) -> str:
 
 def rooms_without_speech() -> list[Clip]:
     """Silence, hiss, hum and clicks that no network was trained on."""
-    random = np.random.default_rng(20_000)
-    return [background(random, 6.0) for _ in range(30)]
+    random, seconds = np.random.default_rng(20_000), 6.0
+    nothing = [("", 0, round(seconds * SAMPLE_RATE))]
+    return [
+        Clip(speaker="nobody", language="", samples=background(random, seconds), phones=nothing)
+        for _ in range(30)
+    ]
 
 
 def shut_without_speech() -> str:

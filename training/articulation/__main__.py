@@ -1,20 +1,35 @@
-"""Everything from nothing to weights: corpus, a first network, people aligned by it, better labels, the network.
+"""Everything from nothing to weights: a corpus, a first network, people aligned by it, a teacher, the network.
 
 python -m training.articulation out/corpus -o src/liveavatar/speech/assets/articulation.npz
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import torch  # type: ignore[import-not-found, unused-ignore]
-from training.articulation import make_corpus, synth_kokoro
-from training.articulation.dataset import load_clips
+from training.articulation import games, make_corpus, synth_kokoro, teacher
+from training.articulation.dataset import load_clips, make_seen
+from training.articulation.lesson import Floats, Lesson, labelled, overheard
+from training.articulation.network import Weights, predict
 from training.articulation.realign import realign_folder
 from training.articulation.train import train, write
 
-ROUNDS = ((6, 2e-3), (4, 2e-3), (14, 2e-3), (3, 7e-4))
-"""Epochs and highest learning rate: of a first network, which knows no people but one; of a second one; of going on
-with that; and of going on once more. What the last two rounds end with is averaged."""
+FIRST = (60, 2e-3)
+"""Pieces and highest learning rate of a first network, which knows no people but one."""
+
+SECOND = (150, 2e-3)
+"""Of a second one, which learns from labels alone, of people too."""
+
+COURSES = ((30, 1.5e-3), (40, 1.5e-3), (36, 1e-3))
+"""Of going on with the second one, taught by the teacher (as in I. Loshchilov and F. Hutter, SGDR: stochastic gradient
+descent with warm restarts, 2017)."""
+
+EPOCHS = (3, 4)
+"""Of the teacher, before and after its labels are mended."""
+
+SURE = 0.65
+"""How likely the teacher's guesses of visemes are on average, where it is believed."""
 
 
 def main() -> None:
@@ -29,17 +44,47 @@ def main() -> None:
     folder = options.corpus / "train"
     if not folder.exists():
         make_corpus.gather(options.corpus, espeak_minutes=15.0, flite_minutes=10.0)
-        synth_kokoro.speak_all(options.corpus, minutes=25.0, cache=options.corpus / "kokoro")
+        synth_kokoro.speak_all(options.corpus, minutes=30.0, cache=options.corpus / "kokoro")
     if not any(folder.glob("people_*")):
-        first = train(load_clips(folder), *ROUNDS[0], start=None, seed=0)
-        realign_folder(folder, first)
-        make_corpus.gather_people(options.corpus, first)
-    second = train(load_clips(folder), *ROUNDS[1], start=None, seed=1)
-    realign_folder(folder, second)
-    clips = load_clips(folder)
-    third = train(clips, *ROUNDS[2], start=second, seed=2)
-    fourth = train(clips, *ROUNDS[3], start=third, seed=3)
-    write(options.output, {name: (third[name] + fourth[name]) / 2 for name in third})
+        first = train(label(folder), *FIRST, start=None, seed=0)
+        realign_folder(folder, partial(overhear, first))
+        make_corpus.gather_people(options.corpus, partial(overhear, first))
+    second = train(label(folder), *SECOND, start=None, seed=1)
+    realign_folder(folder, partial(overhear, second))
+    lessons, weights = be_taught(folder, train_teacher(folder)), second
+    for seed, (pieces, rate) in enumerate(COURSES, 2):
+        weights = train(lessons, pieces, rate, start=weights, seed=seed)
+    write(options.output, weights)
+
+
+def overhear(weights: Weights, samples: Floats) -> Floats:
+    """What a network hears in a recording, [steps, COLUMNS]."""
+    return predict(weights, make_seen(samples))
+
+
+def label(folder: Path) -> list[Lesson]:
+    """Lessons of labels alone."""
+    return [labelled(clip) for clip in load_clips(folder)]
+
+
+def train_teacher(folder: Path) -> Weights:
+    """A teacher that first learns from the labels, then mends them, then goes on learning."""
+    before, after = EPOCHS
+    pages = [teacher.page(clip) for clip in load_clips(folder)]
+    weights = teacher.train(pages, before, start=None, seed=0)
+    realign_folder(folder, partial(teacher.teach, weights))
+    pages = [teacher.page(clip) for clip in load_clips(folder)]
+    return teacher.train(pages, after, start=weights, seed=1)
+
+
+def be_taught(folder: Path, weights: Weights) -> list[Lesson]:
+    """Lessons of labels and teacher, and of the games' lines, of which only the teacher knows what they are."""
+    lessons = [labelled(clip, teacher.teach(weights, clip.samples)) for clip in load_clips(folder)]
+    for speaker, samples in games.lines():
+        heard = teacher.teach(weights, samples)
+        if heard[:, :15].max(axis=1).mean() > SURE:
+            lessons.append(overheard(speaker, samples, heard))
+    return lessons
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
-"""What microphones, rooms, telephones and neighbours do to speech; all of it keeps phones where they are in time,
-except for a change of speed, which moves the phones along."""
+"""What microphones, rooms, telephones and neighbours do to speech; all of it keeps sounds where they are in time,
+except for a change of speed."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import soxr  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
-from training.articulation.corpus import Clip
 
 from liveavatar.timeline import SAMPLE_RATE
 
@@ -15,10 +14,10 @@ Sound = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmenter:
-    """Draws a different mishap for every clip. `others` supply babble."""
+    """Draws a different mishap for every recording. `others` supply babble."""
 
     random: np.random.Generator
-    others: list[Clip]
+    others: list[Sound]
 
     def damage(self, sound: Sound) -> Sound:
         """A copy as some other microphone would have heard it, without delay."""
@@ -29,14 +28,12 @@ class Augmenter:
     def _happens(self, chance: float) -> bool:
         return bool(self.random.random() < chance)
 
-    def change_size(self, clip: Clip) -> Clip:
-        """A larger or smaller speaker: pitch, formants and tempo together."""
+    def change_size(self, sound: Sound) -> tuple[Sound, float]:
+        """A larger or smaller speaker, pitch, formants and tempo together; and how much shorter it became."""
         if not self._happens(0.6):
-            return clip
+            return sound, 1.0
         factor = float(self.random.uniform(0.87, 1.16))
-        sound = soxr.resample(clip.samples, SAMPLE_RATE * factor, SAMPLE_RATE, "HQ").astype(np.float32)
-        phones = [(phone, round(a / factor), round(b / factor)) for phone, a, b in clip.phones]
-        return replace(clip, samples=sound, phones=phones)
+        return soxr.resample(sound, SAMPLE_RATE * factor, SAMPLE_RATE, "HQ").astype(np.float32), factor
 
     def _room(self, sound: Sound) -> Sound:
         """Noise that decays exponentially, after the direct sound."""
@@ -69,12 +66,19 @@ class Augmenter:
         return filtered(sound, 10 ** (np.maximum(gain, -90.0) / 20))
 
     def _noise(self, sound: Sound) -> Sound:
-        if not self._happens(0.7):
+        if not self._happens(0.65):
             return sound + self.random.normal(0, 3e-5, len(sound)).astype(np.float32)
-        noise = self._babble(len(sound)) if self._happens(0.3) else self.hiss(len(sound))
+        noise = self._some_noise(len(sound))
         speech = np.sqrt(np.mean(np.sort(sound**2)[-len(sound) // 2 :]) + 1e-12)
-        level = speech * 10 ** (-self.random.uniform(3, 32) / 20) / (np.sqrt(np.mean(noise**2)) + 1e-9)
+        level = speech * 10 ** (-self.random.uniform(4, 28) / 20) / (np.sqrt(np.mean(noise**2)) + 1e-9)
         return np.asarray(sound + level * noise, np.float32)
+
+    def _some_noise(self, length: int) -> Sound:
+        """Other speakers, hiss and hum, or white noise."""
+        kind = float(self.random.random())
+        if kind < 0.25:
+            return self._babble(length)
+        return self.hiss(length) if kind < 0.7 else self.random.normal(0, 1, length).astype(np.float32)
 
     def hiss(self, length: int) -> Sound:
         """Steady noise with a random slope, hum, and a slow swell."""
@@ -97,7 +101,7 @@ class Augmenter:
         """Three to six other speakers at once."""
         out = np.zeros(length, np.float32)
         for _ in range(int(self.random.integers(3, 7))):
-            other = self.others[int(self.random.integers(len(self.others)))].samples
+            other = self.others[int(self.random.integers(len(self.others)))]
             out += np.resize(np.roll(other, int(self.random.integers(len(other)))), length)
         return out
 
@@ -128,11 +132,10 @@ def filtered(sound: Sound, response: NDArray[np.complex128] | NDArray[np.float64
     return np.fft.irfft(np.fft.rfft(sound, size) * response, size)[: len(sound)].astype(np.float32)
 
 
-def background(random: np.random.Generator, seconds: float) -> Clip:
+def background(random: np.random.Generator, seconds: float) -> Sound:
     """A stretch without speech: digital silence, hiss, hum, or clicks."""
     length = int(seconds * SAMPLE_RATE)
     augmenter = Augmenter(random=random, others=[])
     noise = augmenter.hiss(length) * random.choice([0.0, 0.01, 0.1, 0.3])
     clicks = (random.random(length) < random.choice([0.0, 2e-4])) * random.normal(0, 3, length)
-    sound = augmenter.colour(np.asarray(noise + clicks * (np.abs(noise).mean() + 1e-4), np.float32))
-    return Clip(speaker="nobody", language="", samples=sound, phones=[("", 0, length)])
+    return augmenter.colour(np.asarray(noise + clicks * (np.abs(noise).mean() + 1e-4), np.float32))

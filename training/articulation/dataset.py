@@ -1,28 +1,27 @@
-"""From clips to long runs of features and targets, damaged anew every time."""
+"""From lessons to long runs of features and of what to say, damaged anew every time."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from training.articulation.augment import Augmenter, background
 from training.articulation.corpus import Clip, load
-from training.articulation.targets import make_targets
+from training.articulation.lesson import Floats, Lesson, shut
 
 from liveavatar.speech import features
+from liveavatar.speech.track import STEP
 
-Floats = NDArray[np.float32]
+EMPTY = 1 / 14
+"""Share of lessons that are followed by a stretch without speech."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
-    """`seen` [n, 48] features, `visemes` and `sounds` [n] class numbers, `controls` [n, 6]."""
+class Run:
+    """`seen` [steps, 48] features, `wanted` [steps, COLUMNS]."""
 
-    seen: Floats
-    visemes: NDArray[np.int64]
-    sounds: NDArray[np.int64]
-    controls: Floats
+    seen: NDArray[np.float16]
+    wanted: NDArray[np.float16]
 
 
 def load_clips(folder: Path) -> list[Clip]:
@@ -36,40 +35,31 @@ def make_seen(samples: Floats) -> Floats:
     return features.relative(mel, features.LevelReference().follow(features.loudness(mel)))
 
 
-def shortened(clip: Clip, random: np.random.Generator) -> Clip:
-    """Start somewhere in the clip's leading silence, so that speech also comes without warning."""
-    first = next((a for phone, a, _ in clip.phones if phone), 0)
-    cut = int(random.integers(0, first + 1)) if first else 0
-    phones = [(phone, max(a - cut, 0), b - cut) for phone, a, b in clip.phones if b > cut]
-    return replace(clip, samples=clip.samples[cut:], phones=phones)
+def damaged(lesson: Lesson, augmenter: Augmenter) -> Run:
+    """A lesson as another speaker would have said it in another place; it begins anywhere in the silence before
+    speech, so that speech also comes without warning."""
+    cut = int(augmenter.random.integers(lesson.lead + 1))
+    sound, factor = augmenter.change_size(lesson.samples[cut:])
+    seen = make_seen(augmenter.damage(sound))
+    was = ((np.arange(len(seen)) + 0.5) * STEP * factor + cut).astype(int) // STEP
+    return Run(seen=seen.astype(np.float16), wanted=lesson.wanted[np.minimum(was, len(lesson.wanted) - 1)])
 
 
-def epoch(clips: list[Clip], seed: int) -> Iterator[Example]:
-    """Every clip once, in random order, damaged; one in twelve is followed by a stretch without speech."""
-    random = np.random.default_rng(seed)
-    augmenter = Augmenter(random=random, others=clips)
-    for i in random.permutation(len(clips)):
-        yield _example(shortened(clips[i], random), augmenter)
-        if random.random() < 1 / 12:
-            empty = background(random, float(random.uniform(2, 6)))
-            yield _example_of(make_seen(empty.samples), empty)
+def nobody(random: np.random.Generator) -> Run:
+    """A stretch without speech."""
+    seen = make_seen(background(random, float(random.uniform(2, 6))))
+    return Run(seen=seen.astype(np.float16), wanted=shut(len(seen)))
 
 
-def _example(clip: Clip, augmenter: Augmenter) -> Example:
-    sized = augmenter.change_size(clip)
-    return _example_of(make_seen(augmenter.damage(sized.samples)), sized)
-
-
-def _example_of(seen: Floats, clip: Clip) -> Example:
-    targets = make_targets(clip)
-    return Example(seen=seen, visemes=targets.visemes, sounds=targets.sounds, controls=targets.controls)
-
-
-def join(parts: list[Example]) -> Example:
-    """One long run out of many, as if one voice followed the other."""
-    return Example(
-        seen=np.concatenate([part.seen for part in parts]),
-        visemes=np.concatenate([part.visemes for part in parts]),
-        sounds=np.concatenate([part.sounds for part in parts]),
-        controls=np.concatenate([part.controls for part in parts]),
+def draw(lessons: list[Lesson], shares: NDArray[np.float64], count: int, random: np.random.Generator) -> Run:
+    """One long run of `count` lessons drawn at random, in proportion to their `shares`."""
+    drawn = [lessons[i] for i in random.choice(len(lessons), count, p=shares / shares.sum())]
+    augmenter = Augmenter(random=random, others=[lesson.samples for lesson in drawn])
+    runs = []
+    for lesson in drawn:
+        runs.append(damaged(lesson, augmenter))
+        if random.random() < EMPTY:
+            runs.append(nobody(random))
+    return Run(
+        seen=np.concatenate([run.seen for run in runs]), wanted=np.concatenate([run.wanted for run in runs])
     )

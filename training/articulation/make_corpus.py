@@ -5,7 +5,7 @@ from pathlib import Path
 
 from training.articulation import people, real, synth_espeak, synth_flite
 from training.articulation.corpus import Clip, save
-from training.articulation.network import Weights
+from training.articulation.realign import Ear
 
 
 def fill(folder: Path, prefix: str, clips: Iterator[Clip], minutes: float) -> float:
@@ -28,7 +28,7 @@ def gather(out: Path, espeak_minutes: float, flite_minutes: float) -> None:
     print("real, to test on", fill(test, "real", real.held_out_clips(), 1e9))
 
 
-def gather_people(out: Path, weights: Weights) -> None:
-    """Add the people of nine more languages, aligned by a network; one language is kept for testing."""
-    for i, clip in enumerate(people.clips(weights)):
+def gather_people(out: Path, ear: Ear) -> None:
+    """Add the people of nine more languages, aligned by what an `ear` hears; one language is kept for testing."""
+    for i, clip in enumerate(people.clips(ear)):
         save(out / ("test" if clip.speaker in people.HELD_OUT else "train") / f"people_{i:05}.npz", clip)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch  # type: ignore[import-not-found, unused-ignore]
-from numpy.typing import NDArray
+from training.articulation.lesson import MOVED, SAID, SOUNDED, Floats
 from training.articulation.phones import SIGNS
 
 from liveavatar.speech.articulation import BELL, DELAY, DILATIONS, PAIR, TAPS
@@ -62,14 +62,21 @@ def _taps(x_BTD: Any, dilation: int) -> Any:  # noqa: N803
     return torch.cat([padded[:, i * dilation : i * dilation + length] for i in range(TAPS)], dim=-1)
 
 
-def predict(weights: Weights, seen: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-    """Posteriors of visemes and of sounds, and controls, at every step of a whole recording."""
+def predict(weights: Weights, seen: Floats) -> Floats:
+    """Probabilities of visemes, controls, and probabilities of sounds, [steps, COLUMNS], of a whole recording."""
     before, after = 2 * PAIR * sum(DILATIONS) + 1, DELAY + 1 - len(seen) % 2
     padded = np.pad(seen, ((before, after), (0, 0)), constant_values=SILENT)
     kept = slice(before + DELAY, before + DELAY + len(seen))
     with torch.no_grad():
         understood = understand(weights, torch.from_numpy(padded)[None])
-        last, sounds = (say(weights, name, understood)[0, kept] for name in ("last", TEACHING))
-        visemes, controls = last[:, : len(VISEMES)], last[:, len(VISEMES) :]
-        parts = torch.softmax(visemes, -1), torch.softmax(sounds, -1), torch.sigmoid(controls)
-        return tuple(part.numpy() for part in parts)
+        return likely(torch.cat([say(weights, name, understood)[0, kept] for name in ("last", TEACHING)], -1))
+
+
+def likely(said: Any) -> Floats:
+    """Logits [steps, COLUMNS] to probabilities and controls."""
+    visemes, controls, sounds = said[:, SAID], said[:, MOVED], said[:, SOUNDED]
+    return np.asarray(
+        torch.cat(
+            [torch.softmax(visemes, -1), torch.sigmoid(controls), torch.softmax(sounds, -1)], -1
+        ).numpy()
+    )

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import numpy as np
 from training.articulation.corpus import Clip
-from training.articulation.network import Weights
 from training.articulation.real import read
-from training.articulation.realign import LEAST_LIKELY, realign
+from training.articulation.realign import LEAST_LIKELY, Ear, realign
 from training.articulation.synth_espeak import Espeak
 
 from liveavatar.timeline import SAMPLE_RATE
@@ -101,13 +100,13 @@ def unaligned(espeak: Espeak, recording: Recording) -> Clip:
     )  # fmt: skip
 
 
-def clips(weights: Weights) -> Iterator[Clip]:
+def clips(ear: Ear) -> Iterator[Clip]:
     """All clips that are long enough and whose words fit their sound."""
     espeak = Espeak()
     for recording in (*prompts(), *stamps()):
         clip = unaligned(espeak, recording)
         spoken = sum(bool(phone) for phone, _, _ in clip.phones)
         if spoken >= FEWEST and SHORTEST < len(clip.samples) / SAMPLE_RATE < LONGEST:
-            aligned, likely = realign(clip, weights, None)
+            aligned, likely = realign(clip, ear, None)
             if likely > LEAST_LIKELY:
                 yield aligned

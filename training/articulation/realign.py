@@ -1,24 +1,26 @@
-"""Find phones in sound with a network of ours: the sequence of phones is known, so the best boundaries follow from
-dynamic programming over the network's posteriors (forced alignment).
+"""Find phones in sound with a network of ours or its teacher: the sequence of phones is known, so the best boundaries
+follow from dynamic programming over its posteriors (forced alignment).
 
 Kokoro tells its durations in units of 25 ms, which is coarse for lips; its boundaries only move a little. For people
 whose language pocketsphinx does not know there is nothing but the network.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from training.articulation.corpus import Clip, Span, load, save
-from training.articulation.dataset import make_seen
-from training.articulation.network import Weights, predict
+from training.articulation.lesson import SAID, SOUNDED, Floats
 from training.articulation.phones import SIGNS, gestures
 from training.articulation.targets import Segment, segments, settle
 
 from liveavatar.speech.track import STEP, VISEMES
 
 Scores = NDArray[np.float64]
+Ear = Callable[[Floats], Floats]
+"""What hears a recording at 16 kHz: probabilities [steps, COLUMNS]."""
 
 LEEWAY = 3.0
 """Steps: a boundary that far from the old one costs half a nat."""
@@ -33,13 +35,13 @@ PAUSE = 8
 """Steps a pause lasts at least, if there is one."""
 
 
-def hear(weights: Weights, clip: Clip) -> tuple[Scores, Scores]:
+def hear(ear: Ear, clip: Clip) -> tuple[Scores, Scores]:
     """Logarithms, up to a constant, of how likely each viseme and each sound is at every step."""
-    visemes, sounds, _ = predict(weights, make_seen(clip.samples))
-    return _likelihoods(visemes), _likelihoods(sounds)
+    heard = ear(clip.samples)
+    return _likelihoods(heard[:, SAID]), _likelihoods(heard[:, SOUNDED])
 
 
-def _likelihoods(posteriors: NDArray[np.float32]) -> Scores:
+def _likelihoods(posteriors: Floats) -> Scores:
     prior = posteriors.mean(axis=0) * 0.5 + 0.5 / posteriors.shape[1]
     return np.asarray(np.log(np.maximum(posteriors, 0.002)) - np.log(prior), np.float64)
 
@@ -99,22 +101,22 @@ def respaced(clip: Clip, ends: list[int]) -> Clip:
     return replace(clip, phones=[span for span in spans if span[2] > span[1]])
 
 
-def realign(clip: Clip, weights: Weights, leeway: float | None) -> tuple[Clip, float]:
+def realign(clip: Clip, ear: Ear, leeway: float | None) -> tuple[Clip, float]:
     """The clip with better phone times, and how likely they are; minus infinity and the clip as it was where there
     is no room for all its phones."""
-    parts, heard = settle(segments(clip)), hear(weights, clip)
+    parts, heard = settle(segments(clip)), hear(ear, clip)
     if len(heard[0]) < 1.5 * SHORTEST * sum(bool(part.phone) for part in parts):
         return clip, -np.inf
     ends = best_boundaries(scores_of(heard, parts), parts, leeway)
     return respaced(clip, ends), likelihood(heard[0], parts, ends)
 
 
-def realign_folder(folder: Path, weights: Weights) -> None:
+def realign_folder(folder: Path, ear: Ear) -> None:
     """Rewrite clips of Kokoro and of people in a folder in place; what fits its words badly is removed."""
     for path in sorted(folder.glob("kokoro_*.npz")):
-        save(path, realign(load(path), weights, LEEWAY)[0])
+        save(path, realign(load(path), ear, LEEWAY)[0])
     for path in sorted(folder.glob("people_*.npz")):
-        clip, likely = realign(load(path), weights, None)
+        clip, likely = realign(load(path), ear, None)
         if likely > LEAST_LIKELY:
             save(path, clip)
         else:

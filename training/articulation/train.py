@@ -1,4 +1,4 @@
-"""Train the articulation network on clips and write its weights."""
+"""Train the articulation network on lessons and write its weights."""
 
 import time
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ import numpy as np
 import torch  # type: ignore[import-not-found, unused-ignore]
 from numpy.typing import NDArray
 from torch.nn import functional  # type: ignore[import-not-found, unused-ignore]
-from training.articulation.corpus import Clip
-from training.articulation.dataset import Example, epoch, join
+from training.articulation.dataset import Run, draw
+from training.articulation.lesson import MOVED, SAID, SOUNDED, Lesson
 from training.articulation.network import TEACHING, Weights, fresh_weights, say, understand
 
 from liveavatar.speech.articulation import DELAY, PAIR
@@ -20,11 +20,16 @@ WINDOW, WARM_UP = 464, 88
 """Steps of a training window, and how many at its beginning only lend context."""
 
 BATCH = 6
-REUSE = 4
-"""Epochs for which a damaged copy of the corpus is used, in other windows and behind other masks."""
+PIECE, REUSE = 1000, 3
+"""Lessons damaged at a time, and how often they are gone through, in other windows."""
 
-HEARD = {"kokoro": 4.0, "real": 2.0, "people": 0.5}
-"""How often an epoch brings each clip of a source, on average; the others once."""
+HEARD = {
+    "kokoro": 6.0, "real": 2.0, "people": 0.5, "espeak": 0.5, "flite": 0.5, "game:sky": 1.5, "game:queen": 0.7,
+}  # fmt: skip
+"""How often the lessons of each source are drawn, one beside another."""
+
+KEPT = 0.9993
+"""Share of a running mean of the weights that stays with every step; the mean is what training yields."""
 
 VISEME_WEIGHTS = {"PP": 1.3, "FF": 1.2}
 SOUNDS_WEIGHT = 0.5
@@ -41,23 +46,25 @@ CONTROL_WEIGHTS = {
 CLOSURE_WEIGHT = 0.8
 """Of the closure's cross entropy; unlike squares it makes the control a probability."""
 
-MASKS = 2
-"""Bands hidden from each window: runs of up to MASKED bands."""
+DOUBT = 0.03
+"""Share of every probability to learn that is spread over all classes."""
 
-MASKED = 6
 STRETCH = 0.1
 """The formants of a window move by up to that share (Jaitly and Hinton, Vocal tract length perturbation, 2013)."""
 
 
-def windows(example: Example, random: np.random.Generator) -> list[Any]:
-    """Features, visemes, sounds and controls cut into windows [count, WINDOW, …]; outputs lag by DELAY steps."""
+def starts_of(run: Run, random: np.random.Generator) -> NDArray[np.int64]:
+    """First steps of windows that cover a run, in random order; outputs lag by DELAY steps."""
     step = WINDOW - WARM_UP
-    offset = int(random.integers(step))
-    count = (len(example.seen) - DELAY - offset - WARM_UP) // step
-    index = offset + np.arange(count)[:, None] * step + np.arange(WINDOW)
-    seen = masked(stretched(example.seen[index + DELAY], random), random)
-    parts = (seen, example.visemes[index], example.sounds[index], example.controls[index])
-    return [torch.from_numpy(np.ascontiguousarray(part)) for part in parts]
+    skip = int(random.integers(step))
+    return skip + random.permutation((len(run.seen) - DELAY - skip - WARM_UP) // step) * step
+
+
+def batch_of(run: Run, starts: NDArray[np.int64], random: np.random.Generator) -> tuple[Any, Any]:
+    """Features [batch, WINDOW, 48] and what to say [batch, WINDOW - WARM_UP, COLUMNS]."""
+    index = starts[:, None] + np.arange(WINDOW)
+    seen = stretched(run.seen[index + DELAY].astype(np.float32), random)
+    return torch.from_numpy(seen), torch.from_numpy(run.wanted[index[:, WARM_UP:]].astype(np.float32))
 
 
 def stretched(seen: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
@@ -71,79 +78,95 @@ def stretched(seen: NDArray[np.float32], random: np.random.Generator) -> NDArray
     return seen
 
 
-def masked(seen: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
-    """Hide a few runs of bands behind their mean (SpecAugment, Park et al. 2019)."""
-    for window in seen:
-        for _ in range(MASKS):
-            width = int(random.integers(MASKED + 1))
-            at = int(random.integers(window.shape[1] - width))
-            window[:, at : at + width] = window.mean()
-    return seen
+def difference(said: Any, wanted: Any) -> Any:
+    """Between logits and what was wanted, both [batch, steps, COLUMNS]: cross entropy of visemes, sounds and closure
+    plus weighted squares of the other controls."""
+    classes = torch.tensor([VISEME_WEIGHTS.get(name, 1.0) for name in VISEMES])
+    importance = torch.tensor([CONTROL_WEIGHTS[name] for name in CONTROLS])
+    closure = MOVED.start + CONTROLS.index("closure")
+    squares = (torch.sigmoid(said[..., MOVED]) - wanted[..., MOVED]) ** 2
+    return (
+        _entropy(said[..., SAID], wanted[..., SAID], classes)
+        + SOUNDS_WEIGHT * _entropy(said[..., SOUNDED], wanted[..., SOUNDED], torch.ones(1))
+        + (importance * squares).mean()
+        + CLOSURE_WEIGHT
+        * functional.binary_cross_entropy_with_logits(said[..., closure], wanted[..., closure])
+    )
 
 
-def loss_of(weights: Weights, seen: Any, visemes: Any, sounds: Any, controls: Any) -> Any:
-    """Cross entropy of visemes, sounds and closure plus weighted squares of the other controls."""
+def _entropy(said: Any, wanted: Any, classes: Any) -> Any:
+    shares = ((1 - DOUBT) * wanted + DOUBT / wanted.shape[-1]) * classes
+    return -(torch.log_softmax(said, -1) * shares).sum() / shares.sum()
+
+
+def all_said(weights: Weights, seen: Any) -> Any:
+    """Logits [batch, WINDOW - WARM_UP, COLUMNS]."""
     with torch.autocast("cpu", torch.bfloat16):
         understood = understand(weights, seen)[:, WARM_UP // PAIR :]
-        last, heard = (say(weights, name, understood).float() for name in ("last", TEACHING))
-    logits, raised = last[..., : len(VISEMES)], last[..., len(VISEMES) :]
-    wanted = controls[:, WARM_UP:]
-    importance = torch.tensor([CONTROL_WEIGHTS[name] for name in CONTROLS])
-    closure = CONTROLS.index("closure")
-    classes = torch.tensor([VISEME_WEIGHTS.get(name, 1.0) for name in VISEMES])
-    return (
-        _entropy(logits, visemes, classes)
-        + SOUNDS_WEIGHT * _entropy(heard, sounds)
-        + (importance * (torch.sigmoid(raised) - wanted) ** 2).mean()
-        + CLOSURE_WEIGHT
-        * functional.binary_cross_entropy_with_logits(raised[..., closure], wanted[..., closure])
+        return torch.cat([say(weights, name, understood).float() for name in ("last", TEACHING)], -1)
+
+
+def shares_of(lessons: list[Lesson]) -> NDArray[np.float64]:
+    """How often to draw each lesson."""
+    return np.array(
+        [
+            next(share for name, share in HEARD.items() if lesson.speaker.startswith(name))
+            for lesson in lessons
+        ]
     )
 
 
-def _entropy(logits: Any, classes: Any, weight: Any = None) -> Any:
-    return functional.cross_entropy(
-        logits.flatten(0, 1), classes[:, WARM_UP:].flatten(), weight, label_smoothing=0.05
-    )
+def train(lessons: list[Lesson], pieces: int, rate: float, start: Weights | None, seed: int) -> Weights:
+    """What `course` ends with."""
+    *_, weights = course(lessons, pieces, rate, start, seed)
+    return weights
 
 
-def epochs(clips: list[Clip], count: int, seed: int) -> Iterator[Example]:
-    """Damaged copies of the corpus, each used REUSE times."""
-    for i in range(-(-count // REUSE)):
-        random = np.random.default_rng([seed, i])
-        shares = np.array([HEARD.get(clip.speaker.split(":")[0], 1.0) for clip in clips])
-        often = np.floor(shares + random.random(len(clips))).astype(int)
-        damaged = join(
-            list(epoch([clips[k] for k in np.repeat(np.arange(len(clips)), often)], 1000 * seed + i))
-        )
-        yield from [damaged] * min(REUSE, count - i * REUSE)
-
-
-def train(clips: list[Clip], count: int, rate: float, start: Weights | None, seed: int) -> Weights:
-    """Run `count` epochs from `start`, which stays as it is, or from nothing; the learning rate rises to `rate` over
-    the first hundredth and falls along a cosine."""
+def course(
+    lessons: list[Lesson], pieces: int, rate: float, start: Weights | None, seed: int
+) -> Iterator[Weights]:
+    """Go through so many pieces of PIECE lessons each, from `start`, which stays as it is, or from nothing; the
+    learning rate rises to `rate` over 100 batches and falls along a cosine. After each piece, the mean of the last
+    weights, the same object every time."""
     weights, random = fresh_weights(seed), np.random.default_rng(seed)
     if start:
         weights = {name: tensor.detach().clone().requires_grad_() for name, tensor in start.items()}
+    mean = {name: tensor.detach().clone() for name, tensor in weights.items()}
     optimizer = torch.optim.AdamW(weights.values(), lr=rate, weight_decay=0.01)
-    done, began = 0, time.monotonic()
-    for i, example in enumerate(epochs(clips, count, seed)):
-        parts = windows(example, random)
-        batches = np.array_split(random.permutation(len(parts[0])), max(1, len(parts[0]) // BATCH))
-        total, losses = count * len(batches), []
-        for batch in batches:
-            pace = min(1.0, done / (0.01 * total + 1)) * 0.5 * (1 + np.cos(np.pi * min(1.0, done / total)))
-            optimizer.param_groups[0]["lr"] = rate * max(pace, 0.01)
-            loss = loss_of(weights, *(part[batch] for part in parts))
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(weights.values(), 1.0)
-            optimizer.step()
-            losses.append(loss.item())
+    shares, done, began = shares_of(lessons), 0, time.monotonic()
+    for i in range(pieces):
+        run, losses = draw(lessons, shares, PIECE, random), []
+        starts = [starts_of(run, random) for _ in range(REUSE)]
+        batches = [part for order in starts for part in np.array_split(order, len(order) // BATCH)]
+        for k, batch in enumerate(batches):
+            along = (i + k / len(batches)) / pieces
+            pace = min(1.0, done / 100 + 0.02) * max(0.005, 0.5 * (1 + np.cos(np.pi * along)))
+            optimizer.param_groups[0]["lr"] = rate * pace
+            losses.append(_learn(weights, optimizer, *batch_of(run, batch, random)))
             done += 1
+            _keep(mean, weights, min(KEPT, (done + 1) / (done + 10)))
         print(
-            f"epoch {i + 1}/{count}  loss {np.mean(losses):.4f}  {time.monotonic() - began:.0f} s", flush=True
+            f"piece {i + 1}/{pieces}  loss {np.mean(losses):.4f}  {time.monotonic() - began:.0f} s",
+            flush=True,
         )
-    return weights
+        yield mean
+
+
+def _learn(weights: Weights, optimizer: Any, seen: Any, wanted: Any) -> float:
+    """One step; the loss."""
+    loss = difference(all_said(weights, seen), wanted)
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(weights.values(), 1.0)
+    optimizer.step()
+    return float(loss.item())
+
+
+def _keep(mean: Weights, weights: Weights, share: float) -> None:
+    """Move the running mean towards the weights."""
+    with torch.no_grad():
+        for name, tensor in weights.items():
+            mean[name].lerp_(tensor, 1 - share)
 
 
 def write(path: Path, weights: Weights) -> None:

@@ -1,0 +1,85 @@
+"""Rob Northen's compression, method 1, in which games of the 1990s keep their files: runs of plain bytes and copies of
+earlier ones, their lengths in Huffman codes."""
+
+import struct
+from dataclasses import dataclass
+
+Codes = list[tuple[int, int]]
+"""What the next bits mean, [2^n]: (bits the code takes, the symbol)."""
+
+MARK = b"RNC\x01"
+_HEADER = 18
+
+
+@dataclass(slots=True)
+class _Bits:
+    """Bits from the low ends of 16-bit words, among which plain bytes lie."""
+
+    data: bytes
+    at: int = 0
+    word: int = 0
+    left: int = 0
+
+    def _next(self) -> int:
+        return (self.data[self.at] | self.data[self.at + 1] << 8) << self.left
+
+    def peek(self) -> int:
+        return self.word | self._next()
+
+    def take(self, count: int) -> int:
+        if count > self.left:
+            self.word |= self._next()
+            self.at += 2
+            self.left += 16
+        taken = self.word & ((1 << count) - 1)
+        self.word >>= count
+        self.left -= count
+        return taken
+
+    def plain(self, count: int) -> bytes:
+        self.at += count
+        return self.data[self.at - count : self.at]
+
+
+def _codes(bits: _Bits) -> Codes:
+    """The next canonical Huffman code: how many bits each symbol takes is all that is kept of it."""
+    lengths = [bits.take(4) for _ in range(bits.take(5))]
+    longest = max(lengths, default=0)
+    out, code = [(0, 0)] * (1 << longest), 0
+    for length in range(1, longest + 1):
+        for symbol in (i for i, taken in enumerate(lengths) if taken == length):
+            reversed_code = int(format(code, f"0{length}b")[::-1], 2)
+            for at in range(reversed_code, 1 << longest, 1 << length):
+                out[at] = (length, symbol)
+            code += 1
+        code <<= 1
+    return out
+
+
+def _number(bits: _Bits, codes: Codes) -> int:
+    length, symbol = codes[bits.peek() & (len(codes) - 1)]
+    bits.take(length)
+    return symbol if symbol < 2 else 1 << (symbol - 1) | bits.take(symbol - 1)
+
+
+def _copy(out: bytearray, back: int, count: int) -> None:
+    """Append `count` bytes from `back` bytes ago, which may be among those just appended."""
+    seen = bytes(out[-back:])
+    out += (seen * (count // back + 1))[:count]
+
+
+def unpack(packed: bytes) -> bytes:
+    """The file that begins with MARK, unpacked."""
+    size, length = struct.unpack(">II", packed[4:12])
+    bits, out = _Bits(packed[_HEADER : _HEADER + length] + bytes(4)), bytearray()
+    bits.take(2)
+    for _ in range(packed[17]):
+        runs, ways, lengths = _codes(bits), _codes(bits), _codes(bits)
+        for left in range(bits.take(16), 0, -1):
+            out += bits.plain(_number(bits, runs))
+            if left > 1:
+                back = _number(bits, ways) + 1
+                _copy(out, back, _number(bits, lengths) + 2)
+    if len(out) != size:
+        raise ValueError(f"{len(out)} bytes came out instead of {size}")
+    return bytes(out)
