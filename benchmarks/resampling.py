@@ -4,7 +4,9 @@
 
 Needs `apt install sox ffmpeg` and `pip install librosa torchaudio soundfile`; what is missing is named in the table.
 Every program runs on one core and goes from file to file: 44.1 kHz stereo WAV in, 16 kHz mono 16-bit WAV out. Quality
-is measured on mono 44.1 kHz float files. Writes `benchmarks/results/resampling.md`.
+is measured on mono 44.1 kHz 16-bit files. torchaudio 2.11 has a C++ part for CUDA, which does not load beside a torch
+for CPUs; resampling has no use for it, so remove `torchaudio/lib/_torchaudio.abi3.so` from the environment.
+Writes `benchmarks/results/resampling.md`.
 """
 
 import argparse
@@ -25,7 +27,7 @@ from numpy.typing import NDArray
 
 RESULTS = Path(__file__).parent / "results" / "resampling.md"
 SOURCE, TARGET = 44_100, 16_000
-REPEATS = 5
+REPEATS = 3
 Signal = NDArray[np.float64]
 
 OURS = """
@@ -83,6 +85,12 @@ import resource, subprocess, sys
 code = subprocess.run(sys.argv[1:], stderr=subprocess.DEVNULL).returncode
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(used.ru_utime + used.ru_stime, used.ru_maxrss, code)
+"""
+NOTES = """
+Median CPU time of 3 runs in which all programs take turns, start included; the file is in memory before each. Ours
+decodes, mixes the channels with a decision on their polarity every 20 ms, resamples, adds TPDF dither and writes: what
+`audio prepare` does after it has measured the loudness, which no other program here does. The others average the
+channels and resample; of them only sox dithers. librosa and torchaudio read the whole file into memory.
 """
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 SPLIT = "aresample=16000:resampler=%s"
@@ -246,6 +254,9 @@ def centre(samples: Signal) -> float:
 
 def once(peer: Peer, source: Path, folder: Path) -> tuple[float, int] | None:
     """CPU seconds and kilobytes of memory that one run takes; None where it fails."""
+    with source.open("rb") as file:  # or the first to come would pay for reading from the disk
+        while file.read(1 << 24):
+            pass
     command = [sys.executable, "-S", "-c", LAUNCH, *command_of(peer, source, folder / "speed.wav")]
     told = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | ONE_THREAD)
     cpu, kilobytes, code = told.stdout.split()[-3:]
@@ -325,7 +336,7 @@ def main() -> None:
     lines = ["# Resampling to 16 kHz", "", f"Machine: {options.machine}. Script: `benchmarks/resampling.py`.", "",
              "## Quality, from 44.1 kHz, 16-bit files", "", *table(good), "",
              f"## Speed: {options.minutes} min of 44.1 kHz stereo to 16 kHz mono, file to file, one core", "",
-             *table(fast)]  # fmt: skip
+             NOTES.strip(), "", *table(fast)]  # fmt: skip
     RESULTS.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -1,6 +1,6 @@
 """Damages real files of every format and reads them, each reading held to 10 s of CPU and 1 GB of memory.
 
-    nice python tests/audio/fuzz.py --count 20000 [--seed 0]
+    PYTHONPATH=tests nice python tests/audio/fuzz.py --count 20000 [--seed 0]
 
 Reading happens in a process of its own, so that a crash is a result too. A case is its number: the same number and
 seed give the same damage, and `--only NUMBER --keep FILE` writes it out.

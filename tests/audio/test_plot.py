@@ -58,6 +58,15 @@ def test_odd_recordings_can_be_drawn(tmp_path: Path, count: int, rate: int, chan
     assert picture(noise(rate, count / rate, channels), rate, tmp_path).shape[1] == plot._WIDTH
 
 
+def test_names_in_any_script_are_written(tmp_path: Path) -> None:
+    heads = []
+    for name in ("声音", "录音", "録音"):
+        path = write_wav(tmp_path / f"{name}.wav", noise(16_000, 0.1), 16_000)
+        heads.append(plot._picture(check(path))[:30])
+    assert not np.array_equal(heads[0], heads[1])
+    assert not np.array_equal(heads[1], heads[2])
+
+
 def test_places_nobody_can_write_are_refused(tmp_path: Path) -> None:
     report = check(write_wav(tmp_path / "a.wav", noise(16_000, 0.1), 16_000))
     with pytest.raises(OptionError, match=r"does not end in \.png"):

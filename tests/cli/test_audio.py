@@ -250,7 +250,9 @@ def test_signals_reach_the_program_once_and_nothing_stays(quiet: Path, tmp_path:
 
 
 def test_strict_refuses_with_the_remedy(quiet: Path, good: Path, text: Path) -> None:
-    assert "it is quiet" in str(refusal("guard", quiet, "--strict", "--", "true", "{audio}"))
+    refused = refusal("guard", quiet, "--strict", "--", "true", "{audio}")
+    assert "it is quiet" in refused.problem
+    assert refused.remedy.endswith(", or leave out --strict")
     assert "not 16000 Hz mono" in str(refusal("guard", good, "--strict", "--", "true", "{audio}"))
     assert isinstance(refusal("guard", text, "--", "true", "{audio}"), AudioError)
 

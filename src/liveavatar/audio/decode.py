@@ -171,7 +171,7 @@ class AudioStream:
             promised = riff.announced(self._path) or promised
         return AudioInfo(
             container=_container_name(container, self._path),
-            codec=stream.codec_context.name,
+            codec=stream.codec_context.codec.canonical_name,
             rate=self._rate_of(frame),
             declared=self._rate_of(frame),
             channels=len(frame.layout.channels),

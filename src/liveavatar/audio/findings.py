@@ -179,7 +179,7 @@ def _loudness(report: AudioReport) -> Iterator[Finding]:
     elif loudness < _QUIET:
         yield _warn("level", f"it is quiet: {loudness:.0f} LUFS; {aim}", prepare(report))
     else:
-        yield _ok("level", f"its loudness is {loudness:.0f} LUFS")
+        yield _ok("level", f"as mono it is at {loudness:.0f} LUFS")
 
 
 def _behind(report: AudioReport) -> Iterator[Finding]:

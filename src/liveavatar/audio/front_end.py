@@ -45,7 +45,7 @@ def read_speech(
     """
     report = check_and_correct(path, policy, true_rate)
     if policy == "strict":
-        refuse(report, "--audio-policy fix")
+        refuse(report, "use --audio-policy fix")
     return report, speech_of(report, policy)
 
 
@@ -57,7 +57,7 @@ def refuse(report: AudioReport, instead: str) -> None:
     """
     for finding in report.findings:
         if finding.level == "bad" or (finding.level == "warn" and finding.name not in HINTS):
-            raise AudioError(f"{report.path.name}: {finding.sentence}", f"{finding.remedy}, or use {instead}")
+            raise AudioError(f"{report.path.name}: {finding.sentence}", f"{finding.remedy}, or {instead}")
 
 
 def check(path: str | Path, policy: Policy = "fix", true_rate: int | None = None) -> AudioReport:

@@ -40,7 +40,7 @@ def demand_ready(report: AudioReport, instead: str) -> None:
     info = report.info
     if (info.declared, info.rate, info.channels) != (SAMPLE_RATE, SAMPLE_RATE, 1):
         problem = f"{report.path.name} is {info.rate} Hz with {info.width}, not 16000 Hz mono"
-        raise AudioError(problem, f"run: liveavatar audio prepare, or use {instead}")
+        raise AudioError(problem, f"run: liveavatar audio prepare, or {instead}")
 
 
 def run(report: AudioReport, command: Sequence[str], mend: bool = True) -> int:

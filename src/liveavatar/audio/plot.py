@@ -133,8 +133,8 @@ def _picture(report: AudioReport) -> Canvas:
 
 def _head(canvas: Canvas, report: AudioReport) -> None:
     level, info = worst(report.findings), report.info
-    ascii_name = report.path.name.encode("ascii", "replace").decode()
-    _write(canvas, f"{ascii_name}: {level}", (_LEFT, 26), _COLOURS[level], 0.7)
+    name = report.path.name.encode("utf-8", "replace").decode()
+    cv2.putText(canvas, f"{name}: {level}", (_LEFT, 26), _COLOURS[level], cv2.FontFace("uni"), 20, 400)
     wrong = ", ".join(finding.name for finding in report.findings if finding.level != "ok")
     facts = f"{info.codec} {info.rate} Hz, {info.width}, {float(report.duration):.2f} s"
     _write(canvas, f"{facts}; {report.mono.loudness:.1f} LUFS; {wrong or 'nothing to mend'}", (_LEFT, 50))

@@ -141,7 +141,7 @@ def guard_command(
     with stage(f"listening to {escape(str(file))}"):
         report = (examine_file if strict else check_and_correct)(file, "fix", true_rate)
     if strict:
-        guard.demand_ready(report, "no --strict")
+        guard.demand_ready(report, "leave out --strict")
         report = replace(report, mended=())
     tell(report)
     raise typer.Exit(guard.run(report, command, mend=not strict))
@@ -278,13 +278,13 @@ class Tally:
 
     def show(self) -> None:
         """The table, on stdout."""
-        took = time.perf_counter() - self._started
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
         for state, colour in (("done", "green"), ("unchanged", "dim"), ("failed", "red")):
             table.add_row(Text(state, colour), str(self.states[state]))
-        table.add_row(
-            "sound", f"{self._seconds / 60:.1f} min in {took:.1f} s ({self._seconds / took:.0f}x real time)"
-        )
+        if self._seconds:
+            took = time.perf_counter() - self._started
+            speed = f"{self._seconds / took:.0f}x real time"
+            table.add_row("sound", f"{self._seconds / 60:.1f} min in {took:.1f} s ({speed})")
         for name, count in self.left.most_common():
             table.add_row(Text(f"left: {name}", "yellow"), f"{count} files; see: liveavatar audio check")
         Console().print(table, highlight=False)
