@@ -91,6 +91,7 @@ Median CPU time of 3 runs in which all programs take turns, start included; the 
 decodes, mixes the channels with a decision on their polarity every 20 ms, resamples, adds TPDF dither and writes: what
 `audio prepare` does after it has measured the loudness, which no other program here does. The others average the
 channels and resample; of them only sox dithers. librosa and torchaudio read the whole file into memory.
+Where our time goes is in `docs/audio.md`.
 """
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 SPLIT = "aresample=16000:resampler=%s"
