@@ -371,3 +371,13 @@ def test_a_picture_without_colours_has_a_mouth_without_colours(portrait: Portrai
     wide = express(replace(SHUT, jaw=1.0, tongue=1.0), STILL)
     colour = np.ptp(window(stage.render(wide), stage.mouth_box).astype(int), axis=2)
     assert (colour.max() <= 1) == grey
+
+
+def test_only_an_open_vowel_gives_a_smile_its_parting_back() -> None:
+    """At rest and in closures the portrait's own mouth is shut; lips on the teeth shut it too."""
+    vowel = replace(SHUT, jaw=0.8)
+    for shut in (SHUT, replace(vowel, closure=1.0), replace(vowel, bite=1.0), vowel.softened(0)):
+        assert shut.weights()["shut"] == 1
+    opened = [replace(SHUT, jaw=jaw).weights()["shut"] for jaw in (0.0, 0.1, 0.3, 0.8)]
+    assert opened == sorted(opened, reverse=True)
+    assert 0.3 < opened[-1] < 0.7

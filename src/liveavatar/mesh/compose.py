@@ -17,6 +17,7 @@ from liveavatar.mesh.eyes import EyeLayers, EyeWarp
 from liveavatar.mesh.field import Array, Box, FieldBasis, Grid, Pixel, invert
 from liveavatar.mesh.lips import Lips
 from liveavatar.mesh.mouth import Interior
+from liveavatar.mesh.rig import UPPER_SHARE
 from liveavatar.mesh.sheet import Sheet
 
 _SEEN = 1 / 512
@@ -25,7 +26,11 @@ _SEEN = 1 / 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expression:
-    """What one frame shows: `shapes` weighs the face's shapes, `head` the head's degrees of freedom."""
+    """What one frame shows: `shapes` weighs the face's shapes, `head` the head's degrees of freedom.
+
+    The last of `shapes` shuts the portrait's own mouth. `jaw` is how far the lower teeth go down by speech, interocular
+    units.
+    """
 
     shapes: Array
     head: Array
@@ -142,7 +147,8 @@ class Stage:
     def _inside(self, at: Array, expression: Expression, opening: Array) -> NDArray[np.uint8]:
         """The inside of the mouth, RGBA, at portrait positions `at`."""
         local = self.lips.frame.local(at) / np.float32(self.unit)
-        colour = self.interior.render(local, at, expression.jaw, expression.tongue, opening)
+        own = (1 - float(expression.shapes[-1])) * (1 - UPPER_SHARE) * self.lips.gap / self.unit
+        colour = self.interior.render(local, at, expression.jaw + own, expression.tongue, opening)
         return np.asarray(cv2.cvtColor(cv2.convertScaleAbs(colour), cv2.COLOR_RGB2RGBA), np.uint8)
 
     def _lip_box(self, maps: Maps) -> Box | None:

@@ -35,6 +35,9 @@ _ASIDE = (20.0, 40.0), (1.0, 0.6)
 _SMILING = 0.72
 """Share of the rounding that is left to lips which the portrait parts."""
 
+_OWN = 0.5
+"""How much of the portrait's own parting of the lips comes back in an open vowel, and with it its own teeth."""
+
 _JAW_KEPT_BY_CLOSURE = 0.35
 """Of the jaw's opening, what stays when the lips close over it: m, b and p are made by the lips, not by the teeth."""
 
@@ -98,7 +101,7 @@ class Articulation:
         return replace(self, **values)
 
     def weights(self) -> dict[str, float]:
-        """Weights of the mouth's SHAPES."""
+        """Weights of the mouth's SHAPES, and of the one that shuts the portrait's own."""
         free = 1 - self.closure
         opening = self.jaw * (free + _JAW_KEPT_BY_CLOSURE * self.closure)
         bite = self.bite * free
@@ -112,6 +115,7 @@ class Articulation:
             "spread": self.spread * (1 - self.rounding),
             "upper_lip": self.upper_lip * free,
             "bite": bite,
+            "shut": 1 - _OWN * min(1.0, 2.5 * self.jaw) * free * (1 - bite),
         }
 
 
@@ -127,7 +131,7 @@ def express(mouth: Articulation, pose: HeadPose) -> Expression:
     """The frame's expression."""
     weights = mouth.weights() | {"brow": pose.brow, "squint": pose.squint}
     return Expression(
-        shapes=floats([*(weights[name] for name in SHAPES), 1.0]),
+        shapes=floats([*(weights[name] for name in SHAPES), weights["shut"]]),
         head=floats([pose.yaw, pose.pitch, pose.roll, pose.shift_x, pose.shift_y, pose.breath]),
         blink=(pose.blink_right, pose.blink_left),
         gaze=(pose.gaze_x, pose.gaze_y),
