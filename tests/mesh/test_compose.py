@@ -99,3 +99,19 @@ def test_windows_of_windows() -> None:
     whole = pixels((0, 0, 9, 9))
     part = window(whole, (2, 3, 8, 9))
     assert np.array_equal(window(part, (4, 5, 6, 7), (2, 3, 8, 9)), pixels((4, 5, 6, 7)))
+
+
+def test_the_lower_teeth_go_down_with_the_portraits_own_parting(stage: Stage) -> None:
+    """Where shutting a smile is undone, its teeth lie as under a jaw that speech has opened as far."""
+    unit = np.float32(stage.unit)
+    smiling = replace(stage, lips=replace(stage.lips, lower=stage.lips.upper + np.float32(0.2) * unit))
+    at, opening = pixels(stage.mouth_box), np.ones(pixels(stage.mouth_box).shape[:2], np.float32)
+    weights = np.zeros(len(SHAPES) + 1, np.float32)
+    parted = replace(saying("jaw", 0.0), shapes=weights)
+    shut = replace(parted, shapes=np.append(weights[:-1], np.float32(1)))
+    spoken = replace(shut, jaw=0.75 * 0.2)
+    as_smiled, as_spoken, as_shut = (
+        smiling._inside(at, said, opening).astype(int) for said in (parted, spoken, shut)
+    )
+    assert np.abs(as_smiled - as_spoken).max() <= 2
+    assert np.abs(as_smiled - as_shut).max() > 40
