@@ -21,7 +21,7 @@ FIRST = (60, 2e-3)
 SECOND = (150, 2e-3)
 """Of a second one, which learns from labels alone, of people too."""
 
-COURSES = ((30, 1.5e-3), (40, 1.5e-3), (36, 1e-3))
+COURSES = ((30, 1.5e-3), (40, 1.5e-3), (28, 8e-4))
 """Of going on with the second one, taught by the teacher (as in I. Loshchilov and F. Hutter, SGDR: stochastic gradient
 descent with warm restarts, 2017)."""
 
