@@ -104,12 +104,12 @@ def test_windows_of_windows() -> None:
 def test_the_lower_teeth_go_down_with_the_portraits_own_parting(stage: Stage) -> None:
     """Where shutting a smile is undone, its teeth lie as under a jaw that speech has opened as far."""
     unit = np.float32(stage.unit)
-    smiling = replace(stage, lips=replace(stage.lips, lower=stage.lips.upper + np.float32(0.2) * unit))
+    smiling = replace(stage, lips=replace(stage.lips, lower=stage.lips.upper + np.float32(0.1) * unit))
     at, opening = pixels(stage.mouth_box), np.ones(pixels(stage.mouth_box).shape[:2], np.float32)
     weights = np.zeros(len(SHAPES) + 1, np.float32)
     parted = replace(saying("jaw", 0.0), shapes=weights)
     shut = replace(parted, shapes=np.append(weights[:-1], np.float32(1)))
-    spoken = replace(shut, jaw=0.75 * 0.2)
+    spoken = replace(shut, jaw=0.75 * 0.1)
     as_smiled, as_spoken, as_shut = (
         smiling._inside(at, said, opening).astype(int) for said in (parted, spoken, shut)
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -359,7 +360,7 @@ def test_the_more_motion_the_further_the_head(portrait: Portrait, babble: Sample
 
 
 @pytest.mark.parametrize("options", [{"motion": -0.1}, {"expression": 1.1}])
-def test_amounts_outside_their_range_are_refused(options: dict[str, float]) -> None:
+def test_amounts_outside_their_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match="outside 0…1"):
         MeshEngine(**options)
 

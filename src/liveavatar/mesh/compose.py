@@ -20,6 +20,9 @@ from liveavatar.mesh.mouth import Interior
 from liveavatar.mesh.rig import UPPER_SHARE
 from liveavatar.mesh.sheet import Sheet
 
+_LAUGH = 0.12
+"""The widest parting of a portrait's own that comes back as `Expression` says, interocular units."""
+
 _SEEN = 1 / 512
 """Shares of a layer below this change no grey level."""
 
@@ -109,10 +112,10 @@ class Stage:
         head_grid, face_grid = self.head.grid, self.upper.grid
         head = -invert(head_grid, self.head.field(expression.head), head_grid.nodes(), rounds=3)
         nodes = face_grid.nodes()
-        carried = head_grid.sample(head, nodes)
+        carried, shapes = head_grid.sample(head, nodes), self._shapes(expression)
         at = nodes + carried
-        upper = carried - invert(face_grid, self.upper.field(expression.shapes), at, rounds=4)
-        lower = carried - invert(face_grid, self.lower.field(expression.shapes), at, rounds=6)
+        upper = carried - invert(face_grid, self.upper.field(shapes), at, rounds=4)
+        lower = carried - invert(face_grid, self.lower.field(shapes), at, rounds=6)
         share = self.lips.upper_share(nodes + upper)
         return Maps(
             head_grid=head_grid,
@@ -122,6 +125,11 @@ class Stage:
             lower=face_grid.anchor(lower),
             face=face_grid.anchor(lower + cv2.merge([share, share]) * (upper - lower)),
         )
+
+    def _shapes(self, expression: Expression) -> Array:
+        """The shapes' weights; of a mouth that laughs wide only so much comes back that it does not snap."""
+        kept = min(1.0, _LAUGH * self.unit / max(self.lips.gap, 1e-6))
+        return np.append(expression.shapes[:-1], np.float32(1 - kept * (1 - float(expression.shapes[-1]))))
 
     def _texels(self, maps: Maps) -> Array:
         """Where on the sheet the pixels of `moving` come from."""
@@ -147,7 +155,7 @@ class Stage:
     def _inside(self, at: Array, expression: Expression, opening: Array) -> NDArray[np.uint8]:
         """The inside of the mouth, RGBA, at portrait positions `at`."""
         local = self.lips.frame.local(at) / np.float32(self.unit)
-        own = (1 - float(expression.shapes[-1])) * (1 - UPPER_SHARE) * self.lips.gap / self.unit
+        own = (1 - float(self._shapes(expression)[-1])) * (1 - UPPER_SHARE) * self.lips.gap / self.unit
         colour = self.interior.render(local, at, expression.jaw + own, expression.tongue, opening)
         return np.asarray(cv2.cvtColor(cv2.convertScaleAbs(colour), cv2.COLOR_RGB2RGBA), np.uint8)
 
