@@ -34,7 +34,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/pip
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/pip
-	$(PIP) -e '.[demo,dit,dev]'
+	$(PIP) -e '.[demo,dit,whisper,dev]'
 	@touch $@ $(VENV)/.demo
 
 lock:  ## pin what is installed now

@@ -21,7 +21,7 @@ ALLOWED = {
     "weights": BASE,
     "audio": BASE,
     "face": BASE | {"weights"},
-    "speech": BASE | {"audio"},
+    "speech": BASE | {"audio", "weights"},
     "video": BASE | {"audio"},
     "engine": BASE | {"face", "mesh", "dit"},
     "mesh": BASE | {"face", "speech"},

@@ -102,7 +102,7 @@ def _open_dit(options: Options) -> Engine:
 _OPENERS: dict[str, Callable[[Options], Engine]] = {"mesh": _open_mesh, "dit": _open_dit}
 
 OPTIONS = {
-    "mesh": ["motion", "expression"],
+    "mesh": ["motion", "expression", "speech"],
     "dit": [
         "prompt",
         "sample_steps",

@@ -128,7 +128,7 @@ def test_what_is_needed_once_a_prompt_is_only_on_the_largest_device() -> None:
 def test_what_is_put_aside_is_predicted(rung: Rung) -> None:
     rings = memory_maker(rung)(shape(), LIKE)
     assert isinstance(rings, Rings)
-    kept = sum(part.nbytes for part in rings._slots(0, 0))  # noqa: SLF001  (nothing else says it without copying)
+    kept = sum(part.nbytes for part in rings._slots(0, 0))
     assert JOB.memory(rung, 0).ahead == kept
     assert Job(wavefront=True).memory(rung, 0).ahead == 0
 

@@ -1,5 +1,4 @@
 import itertools
-from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -9,18 +8,7 @@ from numpy.typing import NDArray
 
 from liveavatar.errors import SessionClosed
 from liveavatar.speech import CONTROLS, VISEMES, Speech, SpeechStream
-
-RATE = 16_000
-
-
-def voice(seconds: float, seed: int = 0) -> NDArray[np.float32]:
-    """Something like speech: pulses at a gliding pitch through a wandering filter, with hiss and pauses."""
-    random = np.random.default_rng(seed)
-    time = np.arange(round(seconds * RATE)) / RATE
-    phase = 2 * np.pi * np.cumsum(120 + 30 * np.sin(2 * np.pi * 1.3 * time)) / RATE
-    buzz = sum(np.sin(n * phase) / n for n in range(1, 20)) * (np.sin(2 * np.pi * 3 * time) > -0.3)
-    hiss = random.normal(0, 0.3, len(time)) * (np.sin(2 * np.pi * 2.1 * time) > 0.8)
-    return np.asarray(0.1 * (buzz + hiss) * (np.sin(2 * np.pi * 0.4 * time) > -0.7), np.float32)
+from made_speech import RATE, assert_same, voice
 
 
 def listen(samples: NDArray[np.float32], cuts: list[int]) -> Speech:
@@ -28,13 +16,6 @@ def listen(samples: NDArray[np.float32], cuts: list[int]) -> Speech:
     edges = [0, *sorted(cuts), len(samples)]
     runs = [stream.push(samples[a:b]) for a, b in itertools.pairwise(edges)]
     return Speech.join([*runs, stream.flush()])
-
-
-def assert_same(one: Speech, other: Speech) -> None:
-    for field in fields(Speech):
-        np.testing.assert_array_equal(
-            getattr(one, field.name), getattr(other, field.name), err_msg=field.name
-        )
 
 
 @given(st.integers(0, 20_000), st.lists(st.integers(0, 20_000), max_size=30))
@@ -54,7 +35,7 @@ def test_even_chunks_do_not_change_a_bit(chunk: int) -> None:
 def test_new_sound_never_changes_steps_further_back_than_the_look_ahead(at: int) -> None:
     one, other = voice(1.0), voice(1.0)
     other[at:] = np.random.default_rng(5).normal(0, 0.3, len(other) - at)
-    certain = max(0, (at - SpeechStream.lookahead) // 160)
+    certain = max(0, (at - SpeechStream().lookahead) // 160)
     assert_same(listen(one, []).slice(0, certain), listen(other, []).slice(0, certain))
 
 
@@ -69,7 +50,7 @@ def test_steps_come_as_soon_as_the_look_ahead_allows() -> None:
 
 
 def test_look_ahead_is_within_120_milliseconds() -> None:
-    assert 0 <= SpeechStream.lookahead <= 1920
+    assert 0 <= SpeechStream().lookahead <= 1920
 
 
 @pytest.mark.parametrize(("samples", "steps"), [(0, 0), (1, 1), (160, 1), (161, 2), (16_000, 100)])

@@ -55,6 +55,10 @@ def generate(
     ] = AudioPolicy.FIX,
     motion: Annotated[float | None, typer.Option(help=f"{MESH}: how much head and gaze move, 0…1.")] = None,
     expression: Annotated[float | None, typer.Option(help=f"{MESH}: how far the mouth opens, 0…1.")] = None,
+    speech: Annotated[
+        str | None,
+        typer.Option(help=f"{MESH}: small, or whisper: hears better, takes longer (liveavatar[whisper])."),
+    ] = None,
     prompt: Annotated[str | None, typer.Option(help=f"{DIT}: what the scene is like.")] = None,
     sample_steps: Annotated[
         int | None, typer.Option("--sample-steps", "--sample_steps", help=f"{DIT}: denoising steps.")
@@ -100,6 +104,7 @@ def generate(
     options = {
         "motion": motion,
         "expression": expression,
+        "speech": speech,
         "prompt": prompt,
         "sample_steps": sample_steps,
         "infer_frames": infer_frames,

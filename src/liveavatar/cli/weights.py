@@ -27,7 +27,9 @@ app = typer.Typer(help="List, fetch and verify model files.", no_args_is_help=Tr
 
 Names = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[NAME…]", help="Which files or bundles; all single files when left out."),
+    typer.Argument(
+        metavar="[NAME…]", help="Which files or bundles; when left out, all that everybody needs."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -100,7 +102,7 @@ def verify_files(names: Names = None, as_json: AsJson = False) -> None:
 def _chosen(names: list[str] | None) -> tuple[list[WeightFile], list[Bundle]]:
     """The files and the bundles that are meant; unknown names are an error."""
     if not names:
-        return list(FILES), []
+        return [file for file in FILES if not file.only_when_named], []
     known = {bundle.name: bundle for bundle in BUNDLES}
     return [find(name) for name in names if name not in known], [
         known[name] for name in names if name in known

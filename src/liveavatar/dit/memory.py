@@ -116,9 +116,7 @@ class Memory:
     @property
     def total(self) -> int:
         """All of it on the GPU."""
-        return (
-            self.weights + self.rings + self.ahead + self.sink + self.text + self.working + self.decoding
-        )
+        return self.weights + self.rings + self.ahead + self.sink + self.text + self.working + self.decoding
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

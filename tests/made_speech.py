@@ -1,0 +1,27 @@
+"""Sound like speech, and what was heard in it compared, for tests of every ear."""
+
+from dataclasses import fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liveavatar.speech import Speech
+
+RATE = 16_000
+
+
+def voice(seconds: float, seed: int = 0) -> NDArray[np.float32]:
+    """Something like speech: pulses at a gliding pitch through a wandering filter, with hiss and pauses."""
+    random = np.random.default_rng(seed)
+    time = np.arange(round(seconds * RATE)) / RATE
+    phase = 2 * np.pi * np.cumsum(120 + 30 * np.sin(2 * np.pi * 1.3 * time)) / RATE
+    buzz = sum(np.sin(n * phase) / n for n in range(1, 20)) * (np.sin(2 * np.pi * 3 * time) > -0.3)
+    hiss = random.normal(0, 0.3, len(time)) * (np.sin(2 * np.pi * 2.1 * time) > 0.8)
+    return np.asarray(0.1 * (buzz + hiss) * (np.sin(2 * np.pi * 0.4 * time) > -0.7), np.float32)
+
+
+def assert_same(one: Speech, other: Speech) -> None:
+    for field in fields(Speech):
+        np.testing.assert_array_equal(
+            getattr(one, field.name), getattr(other, field.name), err_msg=field.name
+        )
