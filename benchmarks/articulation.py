@@ -1,6 +1,8 @@
 """How well the articulation network does on voices it was never trained on.
 
     python -m benchmarks.articulation CORPUS/test -o benchmarks/results/articulation.md
+    python -m benchmarks.articulation CORPUS/test --speech whisper --languages en zh \\
+        -o benchmarks/results/articulation_whisper.md
 
 The corpus is made as training/articulation/README.md says. Everything is measured through `SpeechStream`, as sessions
 use it.
@@ -20,6 +22,7 @@ from training.articulation.corpus import Clip, load
 from training.articulation.targets import HELD, make_targets
 
 from liveavatar.speech import CONTROLS, VISEMES, Speech, SpeechStream
+from liveavatar.speech.stream import EARS
 from liveavatar.timeline import SAMPLE_RATE
 
 NOISE_DB = 10.0
@@ -34,13 +37,17 @@ NEARBY = 2
 
 SHUT_JAW = 0.1
 JAW, CLOSURE = CONTROLS.index("jaw"), CONTROLS.index("closure")
+PIECES = ((160_000, "at once"), (640, "in pieces of 40 ms"), (160, "in pieces of 10 ms"))
+"""Samples pushed at a time, when speed is measured."""
+
 Runs = list[tuple[int, int]]
 
 
 @dataclass(slots=True)
 class Score:
-    """Counts over many clips."""
+    """Counts over many clips, heard by one ear."""
 
+    ear: str
     seconds: float = 0.0
     right: int = 0
     nearly: int = 0
@@ -57,9 +64,9 @@ class Score:
     open_vowels: int = 0
 
 
-def listen(samples: NDArray[np.float32]) -> Speech:
+def listen(samples: NDArray[np.float32], ear: str) -> Speech:
     """Everything the stream says about a recording."""
-    stream = SpeechStream()
+    stream = SpeechStream(ear)
     return Speech.join([stream.push(samples), stream.flush()])
 
 
@@ -101,7 +108,7 @@ def nearby(said: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.boo
 
 def measure(clip: Clip, heard: Clip, score: Score, offsets: list[float]) -> None:
     """Add one clip. Labels come from the clean `clip`, the network hears `heard`."""
-    targets, speech = make_targets(clip), listen(heard.samples)
+    targets, speech = make_targets(clip), listen(heard.samples, score.ear)
     said = speech.visemes.argmax(axis=1)
     talking = targets.visemes != 0
     score.seconds += len(clip.samples) / 16_000
@@ -170,17 +177,17 @@ def rooms_without_speech() -> list[Clip]:
     ]
 
 
-def shut_without_speech() -> str:
+def shut_without_speech(ear: str) -> str:
     """Share of steps with the mouth shut where nobody speaks."""
-    score = Score()
+    score = Score(ear)
     for clip in rooms_without_speech():
         measure(clip, clip, score, [])
     return f"{100 * score.shut / score.silent:.1f} %"
 
 
-def table(clips: list[Clip], noisy: bool) -> list[str]:
+def table(clips: list[Clip], ear: str, noisy: bool) -> list[str]:
     """The table's lines."""
-    scores: dict[str, Score] = defaultdict(Score)
+    scores: dict[str, Score] = defaultdict(lambda: Score(ear))
     offsets: dict[str, list[float]] = defaultdict(list)
     for clip in clips:
         for name in (group_of(clip), *(("English, real, all",) if clip.speaker.startswith("real") else ())):
@@ -188,12 +195,12 @@ def table(clips: list[Clip], noisy: bool) -> list[str]:
     return [row(name, scores[name], offsets[name]) for name in sorted(scores)]
 
 
-def speed(chunk: int) -> float:
+def speed(chunk: int, ear: str) -> float:
     """Times faster than real time in pieces of `chunk` samples, processor time, the best of five."""
     sound = np.random.default_rng(0).normal(0, 0.1, 10 * 16_000).astype(np.float32)
     taken = []
     for _ in range(5):
-        stream, began = SpeechStream(), time.process_time()
+        stream, began = SpeechStream(ear), time.process_time()
         for at in range(0, len(sound), chunk):
             stream.push(sound[at : at + chunk])
         taken.append(time.process_time() - began)
@@ -214,15 +221,30 @@ def main() -> None:
     )
     parser.add_argument("corpus", type=Path)
     parser.add_argument("-o", "--output", type=Path)
+    parser.add_argument("--speech", choices=list(EARS), default="small")
+    parser.add_argument("--languages", nargs="*", default=["en", "zh", "el"])
     options = parser.parse_args()
     clips = [load(path) for path in sorted(options.corpus.glob("*.npz"))]
-    lines = ["### Clean", "", HEADER, *table(clips, noisy=False), "", "### White noise, 10 dB", "", HEADER]
-    lines += [*table(clips, noisy=True), "", "### Nobody speaks", ""]
-    lines += [f"Mouth shut in {shut_without_speech()} of 180 s of digital silence, hiss, hum and clicks.", ""]
+    clips, ear = [clip for clip in clips if clip.language in options.languages], options.speech
+    lines = [
+        "### Clean",
+        "",
+        HEADER,
+        *table(clips, ear, noisy=False),
+        "",
+        "### White noise, 10 dB",
+        "",
+        HEADER,
+    ]
+    lines += [*table(clips, ear, noisy=True), "", "### Nobody speaks", ""]
+    lines += [
+        f"Mouth shut in {shut_without_speech(ear)} of 180 s of digital silence, hiss, hum and clicks.",
+        "",
+    ]
     lines += ["### Speed", ""]
     lines += [f"Processor time on one core of a {processor()}, times faster than real time:"]
     lines += [
-        f"{speed(160_000):.0f} at once, {speed(640):.0f} in pieces of 40 ms, {speed(160):.0f} in pieces of 10 ms.",
+        ", ".join(f"{speed(chunk, ear):.{0 if ear == 'small' else 1}f} {how}" for chunk, how in PIECES) + ".",
         "",
     ]
     text = "\n".join(lines)

@@ -1,6 +1,7 @@
 """Everything from nothing to weights: a corpus, a first network, people aligned by it, a teacher, the network.
 
-python -m training.articulation out/corpus -o src/liveavatar/speech/assets/articulation.npz
+python -m training.articulation out/corpus -o src/liveavatar/speech/assets/articulation.npz \\
+    --reader src/liveavatar/speech/assets/whisper_reader.npz
 """
 
 import argparse
@@ -39,6 +40,7 @@ def main() -> None:
     )
     parser.add_argument("corpus", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--reader", type=Path, required=True, help="the teacher, as it is shipped")
     options = parser.parse_args()
     torch.set_num_threads(1)
     folder = options.corpus / "train"
@@ -51,7 +53,9 @@ def main() -> None:
         make_corpus.gather_people(options.corpus, partial(overhear, first))
     second = train(label(folder), *SECOND, start=None, seed=1)
     realign_folder(folder, partial(overhear, second))
-    lessons, weights = be_taught(folder, train_teacher(folder)), second
+    taught = train_teacher(folder)
+    teacher.write_reader(options.reader, taught)
+    lessons, weights = be_taught(folder, taught), second
     for seed, (pieces, rate) in enumerate(COURSES, 2):
         weights = train(lessons, pieces, rate, start=weights, seed=seed)
     write(options.output, weights)

@@ -1,9 +1,10 @@
 """A teacher for the network: it hears a whole recording at once, through whisper's encoder as well as through our own
-features, and says more reliably what was said and when. It is never shipped; what it says of speech becomes what the
+features, and says more reliably what was said and when. What it says of speech becomes what the
 network learns, for recordings without texts too (G. Hinton et al., Distilling the knowledge in a neural network, 2015).
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch.nn import functional  # type: ignore[import-not-found, unused-ignore]
 from training.articulation import whisper
 from training.articulation.corpus import Clip
 from training.articulation.dataset import make_seen
-from training.articulation.lesson import COLUMNS, Floats, known
+from training.articulation.lesson import COLUMNS, MOVED, Floats, known
 from training.articulation.network import Weights, likely
 from training.articulation.train import difference
 
@@ -135,6 +136,21 @@ def train(pages: list[Page], epochs: int, start: Weights | None, seed: int) -> W
             optimizer.step()
         print(f"teacher, epoch {epoch + 1}/{epochs}  loss {loss.item():.4f}", flush=True)
     return weights
+
+
+def write_reader(path: Path, weights: Weights) -> None:
+    """What `liveavatar.speech.whisper` ships: visemes and controls only, 8 bits with a scale for each output."""
+    shipped = {name: weights[name].detach().numpy() for name in FIXED}
+    for name in (name.removesuffix(".bias") for name in weights if name.endswith(".bias")):
+        weight, bias = (weights[f"{name}.{part}"].detach().numpy() for part in ("weight", "bias"))
+        if name == "last":
+            spoken = np.arange(PAIR * COLUMNS).reshape(PAIR, COLUMNS)[:, : MOVED.stop].ravel()
+            weight, bias = weight[spoken], bias[spoken]
+        taps = weight.transpose(2, 1, 0).reshape(-1, len(bias))
+        scale = np.abs(taps).max(axis=0) / 127
+        shipped |= {f"{name}.weight": np.rint(taps / scale).astype(np.int8), f"{name}.bias": bias}
+        shipped[f"{name}.weight.scale"] = scale
+    np.savez(path, **shipped)
 
 
 def teach(weights: Weights, samples: Floats) -> Floats:
