@@ -11,7 +11,7 @@ reports, against the portrait:
   evaluation only; other people are 0.6 and more away; 0.3 is the bound for open eyes), and the floor: the same of the
   untouched portrait, moved by 0.05 interocular units and turned by 3 degrees;
 - background: the largest change of a pixel away from the person;
-- jump: the largest between frames (99th percentile over the face; 130 grey levels is the bound: a hard edge may pass);
+- jump: the largest between frames (99th percentile over the face; 150 grey levels is the bound: lips may pass teeth);
 - flicker of a face at rest (bound 0.2).
 
 `--film VIDEO` measures a filmed person against their own first frame, for comparison. Writes
