@@ -174,7 +174,7 @@ def _loudness(report: AudioReport) -> Iterator[Finding]:
     if loudness > _LOUD:
         yield _warn("level", f"it is loud: {loudness:.0f} LUFS; {aim}", prepare(report))
     elif loudness < _FAINT:
-        text = f"it is quiet: {loudness:.0f} LUFS, too faint to be raised to {TARGET:.0f}"
+        text = f"it is faint: {loudness:.0f} LUFS; raised, its noise is heard too"
         yield _bad("level", text, "record it again, closer to the microphone")
     elif loudness < _QUIET:
         yield _warn("level", f"it is quiet: {loudness:.0f} LUFS; {aim}", prepare(report))

@@ -25,7 +25,7 @@ def left(report: AudioReport) -> Iterator[Finding]:
 
 def _is_mended(finding: Finding, report: AudioReport) -> bool:
     if finding.name == "level" and report.mono.loudness < TARGET:
-        return report.mono.loudness + _change(report) >= TARGET - _NEAR
+        return finding.level != "bad" and report.mono.loudness + _change(report) >= TARGET - _NEAR
     return finding.name in MENDED
 
 
