@@ -125,7 +125,7 @@ def one_sided(voice: NDArray[np.float32]) -> NDArray[np.float32]:
         ),
         ("balance", "warn", one_sided(babble(16_000, 3)), 16_000, "only channel 2 carries sound"),
         ("level", "warn", babble(16_000, 3, 0.01), 16_000, "it is quiet: -4"),
-        ("level", "bad", babble(16_000, 3, 0.001), 16_000, "it is quiet: -6"),
+        ("level", "bad", babble(16_000, 3, 0.001), 16_000, "it is faint: -6"),
         ("level", "warn", babble(16_000, 3, 0.4), 16_000, "it is loud: -"),
         ("offset", "warn", babble(16_000, 3) - np.float32(0.1), 16_000, "it has a constant offset of -0.1"),
         ("clipping", "bad", np.clip(babble(16_000, 3, 1), -0.5, 0.5), 16_000, "of it is clipped"),
