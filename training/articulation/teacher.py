@@ -11,7 +11,6 @@ import numpy as np
 import torch  # type: ignore[import-not-found, unused-ignore]
 from numpy.typing import NDArray
 from torch.nn import functional  # type: ignore[import-not-found, unused-ignore]
-from training.articulation import whisper
 from training.articulation.corpus import Clip
 from training.articulation.dataset import make_seen
 from training.articulation.lesson import COLUMNS, MOVED, Floats, known
@@ -21,12 +20,20 @@ from training.articulation.train import difference
 from liveavatar.speech.articulation import PAIR
 from liveavatar.speech.features import BANDS
 from liveavatar.speech.track import STEP
+from liveavatar.speech.whisper import DILATIONS, TAPS, encode
+from liveavatar.timeline import SAMPLE_RATE
 
 WIDTH = 256
-DILATIONS = (1, 2, 4, 1)
-"""Rows of 20 ms between the three taps of each layer."""
+ENCODED = 384
+"""Numbers in a row of whisper's output."""
 
-INPUTS = whisper.WIDTH + PAIR * BANDS
+INPUTS = ENCODED + PAIR * BANDS
+ROW = PAIR * STEP
+"""Samples at 16 kHz from one row to the next."""
+
+AFTER = SAMPLE_RATE // 2
+"""Silence after each recording."""
+
 WINDOW, BATCH = 200, 16
 """Rows of a training window, windows of a batch."""
 
@@ -54,8 +61,11 @@ class Page:
 
 
 def hear(samples: Floats) -> Floats:
-    """Whisper's output beside two steps of our features, [rows, INPUTS]."""
-    encoded, seen = whisper.encode(samples), make_seen(samples)
+    """Whisper's output for a recording at 16 kHz, under 29 s, beside two steps of our features, [rows, INPUTS]."""
+    rows = -(-len(samples) // ROW)
+    padded = np.zeros(-(-(len(samples) + AFTER) // ROW) * ROW, np.float32)
+    padded[: len(samples)] = samples
+    encoded, seen = encode(padded)[:rows], make_seen(samples)
     missing = PAIR * len(encoded) - len(seen)
     pairs = np.pad(seen, ((0, missing), (0, 0)), mode="edge").reshape(len(encoded), -1)
     return np.concatenate([encoded, pairs], axis=1)
@@ -72,9 +82,9 @@ def page(clip: Clip) -> Page:
 def fresh_weights(pages: list[Page], seed: int) -> Weights:
     """Random weights, and the mean and spread of what is heard."""
     generator = torch.Generator().manual_seed(seed)
-    shapes = {"first": (WIDTH, INPUTS, 3), "last": (PAIR * COLUMNS, WIDTH, 1)}
+    shapes = {"first": (WIDTH, INPUTS, TAPS), "last": (PAIR * COLUMNS, WIDTH, 1)}
     for i in range(len(DILATIONS)):
-        shapes |= {f"wide{i}": (WIDTH, WIDTH, 3), f"mix{i}": (WIDTH, WIDTH, 1)}
+        shapes |= {f"wide{i}": (WIDTH, WIDTH, TAPS), f"mix{i}": (WIDTH, WIDTH, 1)}
     weights: Weights = {}
     for name, shape in shapes.items():
         scale = (0.3 if name.startswith("mix") else 1.0) * (2.0 / (shape[1] * shape[2])) ** 0.5
@@ -87,7 +97,7 @@ def fresh_weights(pages: list[Page], seed: int) -> Weights:
 def say(weights: Weights, heard_BTD: Any, dropped: float = 0.0, deaf: bool = False) -> Any:  # noqa: N803
     """What is heard, [batch, rows, INPUTS], to logits [batch, PAIR * rows, COLUMNS]."""
     x = (heard_BTD - weights["mean"]) / weights["spread"]
-    x = torch.cat([x[..., : whisper.WIDTH], x[..., whisper.WIDTH :] * (not deaf)], -1).transpose(1, 2)
+    x = torch.cat([x[..., :ENCODED], x[..., ENCODED:] * (not deaf)], -1).transpose(1, 2)
     with torch.autocast("cpu", torch.bfloat16):
         x = torch.relu(_convolve(weights, "first", x, 1))
         for i, dilation in enumerate(DILATIONS):
