@@ -58,10 +58,10 @@ def test_the_further_shut_the_less_eyeball(layers: EyeLayers) -> None:
 
 
 def test_skin_moves_only_around_the_eye(layers: EyeLayers) -> None:
-    table = layers.table(1.0)
-    rim = np.concatenate([table[0], table[-1], table[:, 0], table[:, -1]])
-    assert np.abs(rim[:, 0]).max() == 0
-    assert np.abs(table[..., 0]).max() > 1
+    skin = layers.rest[..., 1]
+    rim = np.concatenate([skin[0], skin[-1], skin[:, 0], skin[:, -1]])
+    assert rim.max() == 0
+    assert np.abs(skin * layers.table(1.0)[..., 0]).max() > 1
     changed = np.abs(drawn(layers, 1.0) - drawn(layers, 0.0)).max(2)
     assert changed[[0, 1, -2, -1]].max() <= 1
     assert changed.max() > 20
@@ -74,16 +74,12 @@ def iris_column(picture: NDArray[np.int64], frame: Frame2D) -> float:
     return float((dark.sum(0) * np.arange(dark.shape[1])).sum() / dark.sum())
 
 
-def test_the_iris_follows_the_gaze() -> None:
-    """On a drawn eye, whose iris is all that is dark."""
-    y, x = np.mgrid[0:60, 0:90]
-    rgb = np.full((60, 90, 3), 200, np.uint8)
-    rgb[np.hypot(x - 45, y - 30) < 6] = 20
-    frame = Frame2D.between(floats([25, 30]), floats([65, 30]))
+def painted(rgb: Picture) -> EyeLayers:
+    """An eye in the middle of a picture of 90x60, from 25 to 65 across and 18 high."""
     columns = np.linspace(-20, 20, 33, dtype=np.float32)
     lid = floats(9 * (1 - (columns / 20) ** 2))
     eye = EyeWarp(
-        frame=frame,
+        frame=Frame2D.between(floats([25, 30]), floats([65, 30])),
         width=40,
         columns=columns,
         crease=-lid - 8,
@@ -92,10 +88,36 @@ def test_the_iris_follows_the_gaze() -> None:
         cheek=lid + 6,
         softness=0.6,
     )
-    layers = EyeLayers.of(eye, Sheet.of(rgb, np.full((60, 90), 255, np.uint8)))
+    return EyeLayers.of(eye, Sheet.of(rgb, np.full(rgb.shape[:2], 255, np.uint8)))
+
+
+def test_the_iris_follows_the_gaze() -> None:
+    """On a drawn eye, whose iris is all that is dark."""
+    y, x = np.mgrid[0:60, 0:90]
+    rgb = np.full((60, 90, 3), 200, np.uint8)
+    rgb[np.hypot(x - 45, y - 30) < 6] = 20
+    layers = painted(rgb)
+    frame = layers.eye.frame
     ahead, right, left = (iris_column(drawn(layers, 0.0, (turn, 0.0)), frame) for turn in (0.0, 0.15, -0.15))
     assert right - ahead == pytest.approx(ahead - left, abs=0.3)
     assert 1.0 < right - ahead < 3.5
+
+
+def test_no_white_is_left_in_a_shut_eye() -> None:
+    """Even where it reaches beyond the landmarks, at the lids and at the corners."""
+    y, x = np.mgrid[0:60, 0:90]
+    rgb = np.full((60, 90, 3), (110, 70, 50), np.uint8)
+    rgb[np.abs(y - 30) < 9.4 * np.clip(1 - ((x - 45) / 20.5) ** 2, 0, 1)] = 240
+    layers = painted(rgb)
+    assert drawn(layers, 0.0)[..., 2].max() > 200
+    assert drawn(layers, 1.0)[..., 2].max() < 60
+
+
+def test_lashes_draw_the_line_of_a_shut_eye() -> None:
+    plain = painted(np.full((60, 90, 3), 180, np.uint8))
+    middle = drawn(plain, 1.0)[:, 25:35, 0].mean(1)
+    assert middle.min() < 0.6 * 180
+    assert np.median(middle) == pytest.approx(180, abs=2)
 
 
 def test_a_small_gaze_moves_a_little(layers: EyeLayers) -> None:

@@ -20,6 +20,8 @@ class Blinks:
     """One pair of lids: fast down, slowly up."""
 
     CLOSING, SHUT, OPENING = 0.08, 0.03, 0.15
+    DEEPEST = 0.82
+    """A lid that goes on to the end shows no more at 25 frames a second, and takes a drawn face further from itself."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -38,7 +40,9 @@ class Blinks:
 
     def _start(self) -> None:
         self._age = 0.0
-        self._depth = 1.0 if self._random.random() < 0.85 else self._random.uniform(0.6, 0.95)
+        self._depth = self.DEEPEST * (
+            1.0 if self._random.random() < 0.85 else self._random.uniform(0.7, 0.95)
+        )
         self._lag = self._random.uniform(-0.008, 0.008)
         self._left = 0.34 if self._random.random() < 0.05 else self._interval()
 

@@ -11,6 +11,7 @@ from liveavatar.mesh.compose import Stage, pixels
 from liveavatar.mesh.eyes import EyeWarp
 from liveavatar.mesh.field import Array, Box, FieldBasis, Grid, floats
 from liveavatar.mesh.head import head_basis
+from liveavatar.mesh.infill import spread
 from liveavatar.mesh.lips import Lips
 from liveavatar.mesh.mouth import EXTENT, LAYERS, Interior, Light, OwnTeeth, Texture, find_own_teeth
 from liveavatar.mesh.rig import UPPER_SHARE, fit_pose, load_rig
@@ -204,10 +205,10 @@ def separate(rgb: Picture, matte: NDArray[np.uint8]) -> tuple[Picture, Picture, 
     where one hides the other, the hidden one is continued smoothly.
     """
     solid = np.rint(255 * np.clip((matte / 255 - _UNSURE) / (1 - 2 * _UNSURE), 0, 1)).astype(np.uint8)
-    scene = floats(_continue(rgb, floats(solid == 0)))
+    scene = floats(spread(rgb, floats(solid == 0)))
     solid = np.where(solid > 0, np.maximum(solid, _least_share(rgb, scene)), 0).astype(np.uint8)
     share = floats(solid[..., None] / 255)
-    figure = floats(_continue(rgb, floats(solid == 255)))
+    figure = floats(spread(rgb, floats(solid == 255)))
     trust = np.clip(share / 0.4, 0, 1)
     person = trust * _unmix(rgb, share, scene) + (1 - trust) * figure
     # A matte that is wide of the person makes what it takes for mixed darker or lighter than anything around it.
@@ -226,21 +227,6 @@ def _least_share(mixed: Picture, other: Array) -> Array:
 def _unmix(mixed: Picture, share: Array, other: Array) -> Array:
     """The colour that makes `mixed` when laid over `other` with opacity `share`, as far as there is one."""
     return floats(np.clip((mixed - (1 - share) * other) / np.maximum(share, 1 / 255), 0, 255))
-
-
-def _continue(rgb: Picture, known: Array) -> Picture:
-    """The colours where `known` is 1, spread over the rest: pull-push over an image pyramid (Gortler et al. 1996)."""
-    height, width = known.shape
-    weighted = np.dstack([rgb.astype(np.float32) * known[..., None], known])
-    if min(height, width) <= 2 or known.min() == 1:
-        mean = weighted.sum((0, 1)) / max(float(known.sum()), 1e-6)
-        return np.where(known[..., None] > 0, rgb, mean[:3]).astype(np.uint8)
-    small = np.asarray(cv2.pyrDown(weighted))
-    share = small[..., 3]
-    colour = small[..., :3] / np.maximum(share, 1e-6)[..., None]
-    coarse = _continue(np.clip(colour, 0, 255).astype(np.uint8), (share > 0.05).astype(np.float32))
-    fine = np.asarray(cv2.pyrUp(coarse, dstsize=(width, height)))
-    return np.where(known[..., None] > 0, rgb, fine).astype(np.uint8)
 
 
 def _mouth_box(lips: Lips, unit: float) -> tuple[float, float, float, float]:
