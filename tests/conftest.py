@@ -1,7 +1,9 @@
 """What many tests share: a real portrait and the sound of speech."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -13,6 +15,15 @@ from liveavatar.frames import Samples
 
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")  # how long a property takes is no property: machines are busy
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_core() -> Iterator[None]:
+    """Waiting for each other, threads make a busy machine ten times slower."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    yield
+    cv2.setNumThreads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """`liveavatar sync` as a user meets it."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -21,15 +20,6 @@ from liveavatar.video.remux import remux
 ASSETS = Path(liveavatar.__file__).parent / "assets"
 APP = typer.Typer()
 APP.command()(sync)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_core() -> Iterator[None]:
-    """Waiting for each other, threads make a busy machine ten times slower."""
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    yield
-    cv2.setNumThreads(threads)
 
 
 def run(*arguments: str | Path) -> tuple[int, str]:

@@ -4,10 +4,8 @@ import hashlib
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import matplotlib as mpl
 import pytest
 
@@ -18,15 +16,6 @@ PACKAGE = "psychopy==2026.2.5"
 MEMBER = "psychopy/demos/coder/stimuli/jwpIntro.mp4"
 SHA256 = "f0c7ef7c6bdcdb37f099fbaa001d8901c927d8135851bc2542b55b21490f433c"
 ASSETS = Path(liveavatar.__file__).parent / "assets"
-
-
-@pytest.fixture(autouse=True, scope="session")
-def one_core() -> Iterator[None]:
-    """Waiting for each other, threads make a busy machine ten times slower."""
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    yield
-    cv2.setNumThreads(threads)
 
 
 @pytest.fixture(scope="session")
