@@ -21,6 +21,8 @@ _WIDE, _WIDE_REACH = 0.15, 0.15
 """In openings beyond this, interocular units, landmarks are wrong by up to this share: drawn people laugh wider."""
 _LINE = 15.0
 """Grey levels by which the line between lips is darker than they are; where it is not, landmarks are believed."""
+_PALER = 12.0
+"""Lab's light less red, by which teeth are paler than the lip under them."""
 _MELT = 0.5
 """Growth of the masks' softness with the distance from the mouth's corner."""
 
@@ -52,6 +54,8 @@ class Lips:
             reach = (0.035 + _WIDE_REACH * max(gap - _WIDE, 0)) * unit
             upper = rim(frame, columns, upper, rgb, side=-1, reach=reach)
             lower = rim(frame, columns, lower, rgb, side=1, reach=reach)
+            if gap >= _WIDE:
+                lower = _past_teeth(frame, columns, lower, rgb, reach=0.06 * unit)
         lower = floats(np.maximum(lower, upper))
         return cls(frame=frame, columns=columns, upper=upper, lower=lower, softness=max(0.9, 0.008 * unit))
 
@@ -72,16 +76,17 @@ class Lips:
     def layers(self, upper_at: Array, lower_at: Array) -> tuple[Array, Array]:
         """Opacity of the upper and of the lower side, [h, w] each, given where each side's pixels come from.
 
-        The lower side reaches a little under the upper one, so that closed lips leave no crack.
+        Of a mouth that is shut in the portrait the lower side reaches a little under the upper one, so that it leaves
+        no crack; above the lower lip of an open one there are teeth, which must not come along.
         """
-        tucked = self.lower - np.float32(1.5 * self.softness)
+        tucked = self.lower - np.float32(0.0 if self.gap else 1.5 * self.softness)
         above = self._side(lower_at, tucked) * self._within(lower_at)
         return self._side(upper_at, self.upper), 1 - above
 
-    def inside(self, at: Array) -> Array:
-        """Share of each portrait position [h, w, 2] that lies between the portrait's own lips."""
-        between = (1 - self._side(at, self.upper)) * self._side(at, self.lower)
-        return floats(self._within(at) * between)
+    def inside(self, at: Array, depth: float) -> Array:
+        """Share of each portrait position [h, w, 2] between the portrait's own lips, `depth` pixels down at most."""
+        floor = floats(np.minimum(self.lower, self.upper + depth))
+        return floats(self._within(at) * (1 - self._side(at, self.upper)) * self._side(at, floor))
 
     def _within(self, at: Array) -> Array:
         u = self.frame.local(at)[..., 0]
@@ -104,10 +109,15 @@ def _smooth(curve: Array) -> Array:
 
 
 def _seam(frame: Frame2D, columns: Array, guess: Array, rgb: Picture, reach: float) -> Array:
-    """The dark line between closed lips: in each column the darkest height within `reach` of the guess, smoothed."""
+    """The line between closed lips: in each column the darkest height within `reach` of the guess, smoothed.
+
+    The upper lip's shadow is as dark as the line, but does not end as abruptly: so what is lighter a little further
+    down counts too.
+    """
     luma = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     dark, offsets = _columns(frame, columns, guess, floats(luma), reach)
-    cost = dark + 12 * (offsets[:, None] / reach) ** 2
+    rise = np.vstack([dark[4:], np.tile(dark[-1], (4, 1))]) - dark
+    cost = dark - 1.5 * rise + 12 * (offsets[:, None] / reach) ** 2
     plain = np.clip((np.median(dark, 0) - dark.min(0)) / _LINE, 0, 1)
     return _along(columns, guess, floats(plain * offsets[np.argmin(cost, 0)]))
 
@@ -134,6 +144,20 @@ def _outer_rim(frame: Frame2D, columns: Array, guess: Array, rgb: Picture, side:
     found = offsets[np.argmax(plain * (1.1 * reach + side * offsets[:, None]), 0)]
     steady = [np.median(found[max(0, at - 3) : at + 4]) for at in range(len(found))]
     return _along(columns, guess, floats(steady) + floats(side * 0.05 * reach))
+
+
+def _past_teeth(frame: Frame2D, columns: Array, edge: Array, rgb: Picture, reach: float) -> Array:
+    """The lower lip's edge, beyond lower teeth on it: they are lighter and less red than the lip below."""
+    light, red, _ = cv2.split(_lab(rgb))
+    values, _ = _columns(frame, columns, floats(edge + reach), floats(light - floats(red)), reach)
+    found = np.zeros(len(columns), np.float32)
+    for column, pale in enumerate(values.T):
+        tooth = int(pale[:13].argmax())
+        lip = tooth + int(pale[tooth : tooth + 12].argmin())
+        if pale[tooth] - pale[lip] > _PALER:
+            found[column] = (lip + tooth) / 24 * reach
+    wide = floats(cv2.dilate(found[None], np.ones((1, 5))))[0]
+    return floats(edge + _smooth(wide))
 
 
 def _lab(rgb: Picture) -> Array:

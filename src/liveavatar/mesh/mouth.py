@@ -30,8 +30,10 @@ _LUMA = floats([0.2126, 0.7152, 0.0722])
 _DARK = floats([0.20, 0.085, 0.075])
 """The throat, relative to the light."""
 
-_SUNK = 0.02
-"""How far the tongue at rest lies under the lower teeth's edge, interocular units: higher, it fills the mouth."""
+_RAISED = 0.03
+"""How far the tongue at rest lies above the lower teeth's edge, interocular units: higher, it fills the mouth."""
+_LIT = {"upper": 1.0, "lower": 0.75, "tongue": 1.0}
+"""Share of the light that each layer gets: the lower teeth lie in the shadow of the upper ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,7 @@ class Texture:
         y = floats(np.broadcast_to(np.arange(rows)[:, None], (rows, columns)))
         rgba = remap(small, floats(np.dstack([x, y])), cv2.INTER_LINEAR, clear=True)
         side = floats(np.clip(1 + light.slope * seen, 0.4, 1.6)[:, None])
-        rgba[..., :3] = light.on(rgba[..., :3] / np.float32(255)) * side
+        rgba[..., :3] = light.on(rgba[..., :3] / np.float32(255)) * side * np.float32(_LIT[name])
         return cls(rgba=rgba, scale=TEXELS * scale)
 
     def sample(self, u: Array, v: Array) -> Array:
@@ -167,7 +169,7 @@ class Interior:
         colour = np.broadcast_to(self.light.on(_DARK), (*u.shape, 3))
         floor = self.lower_edge + jaw
         lift = tongue * max(floor - self.upper_edge, 0.0)
-        colour = _over(self.tongue.sample(u, v - floor - _SUNK + 0.8 * lift), colour)
+        colour = _over(self.tongue.sample(u, v - floor + _RAISED + 0.8 * lift), colour)
         colour = _over(self.lower.sample(u, v - floor), colour)
         colour = _over(self.upper.sample(u, v - self.upper_edge), colour)
         if self.own is not None:

@@ -6,7 +6,17 @@ from numpy.typing import NDArray
 
 from liveavatar.face.portrait import Landmarks, Portrait
 from liveavatar.frames import Picture
-from liveavatar.mesh.anatomy import CHIN, EYE_CORNERS, EYES, FACE_OVAL, LOWER_LIP, UPPER_LIP, interocular
+from liveavatar.mesh.anatomy import (
+    CHIN,
+    EYE_CORNERS,
+    EYES,
+    FACE_OVAL,
+    INNER_LOWER,
+    INNER_UPPER,
+    LOWER_LIP,
+    UPPER_LIP,
+    interocular,
+)
 from liveavatar.mesh.compose import Stage, pixels
 from liveavatar.mesh.eyes import EyeWarp
 from liveavatar.mesh.field import Array, Box, FieldBasis, Grid, floats
@@ -31,6 +41,9 @@ _UNSURE = 0.12
 _STILL = 0.5
 """Pixels a point must move under a whole radian, interocular unit or breath, to count as moving."""
 
+_CROWN = 0.15
+"""Upper teeth reach no further down from the upper lip, interocular units; what does is lower teeth or tongue."""
+
 _REAL = 2.0
 """Least trust in a face whose eyes may blink: on stranger ones (a cyclops) the lids are not where landmarks say."""
 
@@ -42,6 +55,9 @@ def prepare(portrait: Portrait, lips: Lips, shapes: Array) -> Stage:
     height, width = rgb.shape[:2]
     grid = _face_grid(landmarks, unit)
     upper, lower = _face_bases(grid, landmarks, shapes, lips)
+    if lips.gap:
+        shapes = _shutting(shapes, landmarks, lips, upper, lower)
+        upper, lower = _face_bases(grid, landmarks, shapes, lips)
     eyes = tuple(EyeWarp.of(eye, landmarks) for eye in EYES) if portrait.trust >= _REAL else ()
     person, background, matte = separate(rgb, portrait.matte)
     size = (width, height)
@@ -93,6 +109,18 @@ def _face_bases(grid: Grid, landmarks: Landmarks, shapes: Array, lips: Lips) -> 
     return upper, lower
 
 
+def _shutting(shapes: Array, landmarks: Landmarks, lips: Lips, upper: FieldBasis, lower: FieldBasis) -> Array:
+    """The shapes, the last of which shuts the mouth, with what smoothing took from its edges given back to the lips."""
+    across, shut = lips.frame.local(landmarks[:, :2])[:, 0], np.eye(len(shapes), dtype=np.float32)[-1]
+    exact = shapes.copy()
+    for row, lip, basis in ((INNER_UPPER, UPPER_LIP, upper), (INNER_LOWER, LOWER_LIP, lower)):
+        inner = list(row)
+        short = shapes[-1, inner] - basis.grid.sample(basis.field(shut), landmarks[None, inner, :2])[0]
+        for axis in range(2):
+            exact[-1, list(lip), axis] += np.interp(across[list(lip)], across[inner], short[:, axis])
+    return exact
+
+
 def _pins(grid: Grid, landmarks: Landmarks) -> Array:
     """Points that never move: the rim of the grid, and a ring around the upper half of the face."""
     nodes = grid.nodes()
@@ -121,7 +149,7 @@ def _interior(rgb: Picture, landmarks: Landmarks, lips: Lips, unit: float) -> In
         tongue=tongue,
         own=own,
         upper_edge=seam + 0.025,
-        lower_edge=seam + 0.022,
+        lower_edge=seam + 0.042,
     )
 
 
@@ -165,7 +193,7 @@ def _turned(landmarks: Landmarks, lips: Lips, unit: float) -> Array:
 def _own_teeth(rgb: Picture, lips: Lips, unit: float, light: float) -> OwnTeeth | None:
     height, width = rgb.shape[:2]
     box = _clip(_mouth_box(lips, unit), (width, height))
-    inside = lips.inside(pixels(box))
+    inside = lips.inside(pixels(box), _CROWN * unit)
     return find_own_teeth(rgb[box[1] : box[3], box[0] : box[2]], inside, light, (box[0], box[1]))
 
 
