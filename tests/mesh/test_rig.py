@@ -18,6 +18,7 @@ from liveavatar.mesh.rig import (
     load_rig,
     mouth_shut,
     project,
+    upper_share,
 )
 
 UPPER, LOWER = list(INNER_UPPER[1:-1]), list(INNER_LOWER[1:-1])
@@ -228,9 +229,15 @@ def test_an_open_mouth_is_shut(weight: float, turn: tuple[float, float, float]) 
     assert move[list(LIP_CORNERS)] == pytest.approx(0, abs=0.5)
     assert np.abs(move[list(RIGID[3.0])]).max() == 0
     travel = np.linalg.norm(move, axis=1)
-    assert travel[LOWER].sum() == pytest.approx(3 * travel[UPPER].sum(), rel=1e-3)
+    assert 0.04 < travel[UPPER].sum() / travel[[*UPPER, *LOWER]].sum() < 0.2501
     assert travel[17] > travel[CHIN] > 0
     assert travel[0] > travel[2]
+
+
+def test_a_laugh_is_shut_by_the_jaw_as_far_as_it_comes_up() -> None:
+    assert upper_share(0.05) == 0.25
+    assert 0.02 < 0.25 * upper_share(0.25) < 0.04
+    assert 0.6 * (1 - upper_share(0.6)) == pytest.approx(0.4)
 
 
 def test_shutting_sets_in_smoothly() -> None:

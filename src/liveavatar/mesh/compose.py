@@ -17,10 +17,10 @@ from liveavatar.mesh.eyes import EyeLayers, EyeWarp
 from liveavatar.mesh.field import Array, Box, FieldBasis, Grid, Pixel, invert
 from liveavatar.mesh.lips import Lips
 from liveavatar.mesh.mouth import Interior
-from liveavatar.mesh.rig import UPPER_SHARE
+from liveavatar.mesh.rig import upper_share
 from liveavatar.mesh.sheet import Sheet
 
-_LAUGH = 0.12
+_LAUGH = 0.16
 """The widest parting of a portrait's own that comes back as `Expression` says, interocular units."""
 
 _SEEN = 1 / 512
@@ -155,7 +155,8 @@ class Stage:
     def _inside(self, at: Array, expression: Expression, opening: Array) -> NDArray[np.uint8]:
         """The inside of the mouth, RGBA, at portrait positions `at`."""
         local = self.lips.frame.local(at) / np.float32(self.unit)
-        own = (1 - float(self._shapes(expression)[-1])) * (1 - UPPER_SHARE) * self.lips.gap / self.unit
+        gap = self.lips.gap / self.unit
+        own = (1 - float(self._shapes(expression)[-1])) * (1 - upper_share(gap)) * gap
         colour = self.interior.render(local, at, expression.jaw + own, expression.tongue, opening)
         return np.asarray(cv2.cvtColor(cv2.convertScaleAbs(colour), cv2.COLOR_RGB2RGBA), np.uint8)
 

@@ -17,15 +17,15 @@ from liveavatar.mesh.field import Array, floats, remap
 from liveavatar.mesh.infill import spread
 from liveavatar.mesh.sheet import Sheet
 
-_LOWER_LID_SHARE = 0.2
+_LOWER_LID_SHARE = 0.12
 """Of the way to a closed eye, the lower lid goes this much and the upper one the rest (Evinger 1991)."""
 _BARE = 0.3
 """From this blink on, lids are all skin: before, the picture's own edges are still on them."""
-_MARGIN = 0.03
+_MARGIN = 0.025
 """How far from the lids' edges skin is surely skin, of the eye's width."""
 _BEYOND = 0.15
 """How far beyond an eye's corners its white may reach, of the eye's width: landmarks are no better than that."""
-_LASH, _LASH_WIDTH = 0.65, 0.04
+_LASH, _LASH_WIDTH = 0.45, 0.04
 """How much light the line of lashes takes, and its height, of the eye's width."""
 _GAZE_TO_EYE_WIDTH = 0.42
 """An eyeball's radius over the visible width of the eye: an angle of one radian moves the iris by this much."""
@@ -181,7 +181,7 @@ def _over(top: NDArray[np.uint8], below: NDArray[np.uint8], share: Array) -> NDA
 
 
 def _bare(plain: NDArray[np.uint8], v: Array, curves: Array, sides: Array) -> NDArray[np.uint8]:
-    """`plain` without eyeball: skin from around, where it is darker than the picture; then a line of lashes.
+    """`plain` without eyeball: skin from around with a line of lashes, where it is darker than the picture.
 
     Lengths are in widths of the eye; `sides` is how far a texel is from the nearer corner.
     """
@@ -190,7 +190,7 @@ def _bare(plain: NDArray[np.uint8], v: Array, curves: Array, sides: Array) -> ND
     hidden = near | (plain[..., 3] < 255)
     skin = spread(np.ascontiguousarray(plain[..., :3]), floats(~hidden))
     lash = _LASH * np.exp(-(((v - upper) / _LASH_WIDTH) ** 2)) * np.clip(sides / 0.2, 0, 1)
-    colour = np.minimum(plain[..., :3], skin) * (1 - lash[..., None])
+    colour = np.minimum(plain[..., :3], skin * (1 - lash[..., None]))
     return np.asarray(np.dstack([np.where(near[..., None], colour, plain[..., :3]), plain[..., 3]]), np.uint8)
 
 

@@ -137,7 +137,7 @@ def find_own_teeth(
     bright = np.clip((luma / max(skin, 1) - 0.55) / 0.2, 0, 1)
     pale = np.clip((0.42 - redness) / 0.12, 0, 1)
     alpha = floats(bright * pale * inside)
-    if alpha.sum() < max(12.0, 0.15 * float(inside.sum())):
+    if alpha.sum() < max(12.0, 0.08 * float(inside.sum())):
         return None
     alpha = floats(cv2.GaussianBlur(alpha, (0, 0), 0.6))
     return OwnTeeth(rgba=floats(np.dstack([rgb * alpha[..., None], alpha])), origin=origin)

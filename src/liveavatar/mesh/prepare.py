@@ -24,7 +24,7 @@ from liveavatar.mesh.head import head_basis
 from liveavatar.mesh.infill import spread
 from liveavatar.mesh.lips import Lips
 from liveavatar.mesh.mouth import EXTENT, LAYERS, Interior, Light, OwnTeeth, Texture, find_own_teeth
-from liveavatar.mesh.rig import UPPER_SHARE, fit_pose, load_rig
+from liveavatar.mesh.rig import fit_pose, load_rig, upper_share
 
 _CHEEKS = (50, 280, 205, 425, 101, 330)
 _SIDES = ((50, 205, 207, 187), (280, 425, 427, 411))
@@ -139,7 +139,8 @@ def _interior(rgb: Picture, landmarks: Landmarks, lips: Lips, unit: float) -> In
     chroma = _chroma(rgb, landmarks)
     light = Light.of_teeth(own.colour, slope, chroma) if own else _light(rgb, landmarks, slope, chroma)
     upper_lip, lower_lip = (float(lips.frame.local(landmarks[point, :2])[1]) / unit for point in (13, 14))
-    seam = upper_lip + UPPER_SHARE * max(lower_lip - upper_lip, 0.0)
+    gap = max(lower_lip - upper_lip, 0.0)
+    seam = upper_lip + upper_share(gap) * gap
     turned = _turned(landmarks, lips, unit)
     upper, lower, tongue = (Texture.of(name, light, turned, unit) for name in LAYERS)
     return Interior(

@@ -17,7 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.face.portrait import Landmarks
-from liveavatar.mesh.anatomy import CHIN, EYES, INNER_LOWER, INNER_UPPER, LOWER_LIP, UPPER_LIP, Eye
+from liveavatar.mesh.anatomy import (
+    CHIN,
+    EYES,
+    INNER_LOWER,
+    INNER_UPPER,
+    LOWER_LIP,
+    UPPER_LIP,
+    Eye,
+    interocular,
+)
 
 Array = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -31,8 +40,9 @@ RIGID = {
 }  # fmt: skip
 """Weights of the landmarks that stay with the skull: eye corners, nose bridge; brow, temples, cheekbones."""
 
-UPPER_SHARE = 0.25
-"""How much of an open mouth the upper lip closes; the jaw brings the rest."""
+UPPER_SHARE, UPPER_MOST, JAW_MOST = 0.25, 0.03, 0.4
+"""How much of an open mouth the upper lip closes, and how far it comes down unless the jaw, which brings the rest,
+cannot come up so far; both in interocular units."""
 LID_SHARE = 0.1
 """How much of an open eye the lower lid closes."""
 SHUT, OPEN = 0.008, 0.02
@@ -175,7 +185,7 @@ def _close_eye(move: Array, eye: Eye, landmarks: Landmarks) -> None:
 def mouth_shut(landmarks: Landmarks, pose: Pose) -> Array:
     """Displacement in pixels, [478, 2], that shuts this portrait's own open mouth; zeros if it is shut.
 
-    The lower lip takes three quarters of the way. The lips keep most of their height; the skin follows, down
+    The lower lip takes three quarters of the way, or more. The lips keep most of their height; the skin follows, down
     to the chin and up to the nose. The corners stay.
     """
     gap = landmarks[list(INNER_LOWER), :2] - landmarks[list(INNER_UPPER), :2]
@@ -187,11 +197,17 @@ def mouth_shut(landmarks: Landmarks, pose: Pose) -> Array:
     head = pose.to_head(landmarks)
     above = _across(gap, head, INNER_UPPER) * _fading(head, UPPER_LIP[:9], NOSE_BASE, 0.0)
     below = _across(gap, head, INNER_LOWER) * _fading(head, LOWER_LIP[:9], CHIN, 0.3)
-    move = UPPER_SHARE * above + (UPPER_SHARE - 1) * below
+    share = upper_share(float(np.linalg.norm(gap, axis=1).max()) / interocular(landmarks))
+    move = share * above + (share - 1) * below
     for row, kept in enumerate((0.85, 0.9, 0.95, 1.0)):  # from the lips' outer line to the inner one
-        move[list(UPPER_LIP[9 * row : 9 * row + 9])] = UPPER_SHARE * kept * gap[1:-1]
-        move[list(LOWER_LIP[9 * row : 9 * row + 9])] = (UPPER_SHARE - 1) * kept * gap[1:-1]
+        move[list(UPPER_LIP[9 * row : 9 * row + 9])] = share * kept * gap[1:-1]
+        move[list(LOWER_LIP[9 * row : 9 * row + 9])] = (share - 1) * kept * gap[1:-1]
     return move
+
+
+def upper_share(gap: float) -> float:
+    """How much of a mouth open by `gap` interocular units the upper lip closes: a laugh's is shut by the jaw."""
+    return max(min(UPPER_SHARE, UPPER_MOST / max(gap, 1e-6)), 1 - JAW_MOST / max(gap, 1e-6))
 
 
 def _across(gap: Array, head: Array, columns: tuple[int, ...]) -> Array:
