@@ -40,7 +40,10 @@ def cast(wheel: Wheel, person: Person) -> Scene:
     vertices = resting + sum(weight * wheel.target(name) for name, weight in _targets(person).items())
     shapes = wheel.shapes()
     vertices = vertices + sum(weight * shapes[name] for name, weight in person.shapes.items())
-    near = (resting[base.quads].mean(1)[:, 1] > _LOWEST) & np.isin(base.groups, list(KINDS))
+    shown = set(KINDS) - (
+        {"helper-tongue"} if "jawOpen" not in person.shapes else set()
+    )  # it pierces shut lips
+    near = (resting[base.quads].mean(1)[:, 1] > _LOWEST) & np.isin(base.groups, list(shown))
     mesh = Mesh(
         vertices=vertices, texture=base.texture, quads=base.quads, corners=base.corners, groups=base.groups
     )

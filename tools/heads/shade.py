@@ -58,7 +58,7 @@ class Picture:
         colour = paint.skin(self.place, looks, lip)
         bumps = paint.skin_bumps(self.place, looks, lip)
         within = paint.region(inside, self.texture) * (self.kind == paint.SKIN)
-        colour *= 1 - 0.93 * within[..., None]
+        colour *= 1 - within[..., None] * (0.7, 0.86, 0.86)
         self.dull = 1 - within
         streaks = paint.strands(self.place)
         hair = paint.linear(looks.hair) * np.exp(0.55 * streaks)[..., None]
