@@ -29,7 +29,7 @@ SHAPES: dict[str, dict[str, float]] = {
 }
 """Each of our shapes as a sum of the rig's ARKit shapes; pairs are named without their side."""
 
-_ASIDE = (20.0, 40.0), (1.0, 0.6)
+_ASIDE = (15.0, 40.0), (1.0, 0.5)
 """Degrees of a head's own turn, and the share of every shape that is left there."""
 
 _SMILING = 0.72

@@ -21,6 +21,8 @@ _WIDE, _WIDE_REACH = 0.15, 0.15
 """In openings beyond this, interocular units, landmarks are wrong by up to this share: drawn people laugh wider."""
 _LINE = 15.0
 """Grey levels by which the line between lips is darker than they are; where it is not, landmarks are believed."""
+_TUCK, _BACK = 1.5, 0.6
+"""How far the lower side reaches under the upper one on shut lips, and draws back on open ones, times the softness."""
 _PALER = 12.0
 """Lab's light less red, by which teeth are paler than the lip under them."""
 _MELT = 0.5
@@ -77,11 +79,13 @@ class Lips:
         """Opacity of the upper and of the lower side, [h, w] each, given where each side's pixels come from.
 
         Of a mouth that is shut in the portrait the lower side reaches a little under the upper one, so that it leaves
-        no crack; above the lower lip of an open one there are teeth, which must not come along.
+        no crack. As the lips part it draws back behind its edge, and takes nothing of the line between them along.
         """
-        tucked = self.lower - np.float32(0.0 if self.gap else 1.5 * self.softness)
-        above = self._side(lower_at, tucked) * self._within(lower_at)
-        return self._side(upper_at, self.upper), 1 - above
+        below, above = self._down(upper_at, self.upper), -self._down(lower_at, self.lower)
+        parted = 0.5 * (below + above) / self.softness
+        tuck = np.clip(_TUCK - parted, -_BACK, _TUCK) * np.float32(self.gap == 0)
+        hidden = self._share(lower_at, floats(tuck * self.softness - above)) * self._within(lower_at)
+        return self._share(upper_at, below), 1 - hidden
 
     def inside(self, at: Array, depth: float) -> Array:
         """Share of each portrait position [h, w, 2] between the portrait's own lips, `depth` pixels down at most."""
@@ -93,12 +97,20 @@ class Lips:
         return floats(np.clip((self.half_width - np.abs(u)) / self.softness, 0, 1))
 
     def _side(self, at: Array, edge: Array) -> Array:
+        """1 above `edge`, 0 below it."""
+        return self._share(at, self._down(at, edge))
+
+    def _down(self, at: Array, edge: Array) -> Array:
+        """How far below `edge`, in pixels."""
         local = self.frame.local(at)
-        u, v = local[..., 0], local[..., 1]
-        index = (u - self.columns[0]) / (self.columns[1] - self.columns[0])
+        index = (local[..., 0] - self.columns[0]) / (self.columns[1] - self.columns[0])
         height = remap(edge[None], floats(np.dstack([index, np.zeros_like(index)])), cv2.INTER_LINEAR)
-        beyond = np.maximum(np.abs(u) - self.half_width, 0)
-        return floats(np.clip(0.5 - (v - height) / (self.softness + _MELT * beyond), 0, 1))
+        return floats(local[..., 1] - height)
+
+    def _share(self, at: Array, down: Array) -> Array:
+        """1 where `down` is negative, 0 where it is positive; the softer, the further beyond the corners."""
+        beyond = np.maximum(np.abs(self.frame.local(at)[..., 0]) - self.half_width, 0)
+        return floats(np.clip(0.5 - down / (self.softness + _MELT * beyond), 0, 1))
 
 
 def _smooth(curve: Array) -> Array:
