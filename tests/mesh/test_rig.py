@@ -237,7 +237,7 @@ def test_an_open_mouth_is_shut(weight: float, turn: tuple[float, float, float]) 
 def test_a_laugh_is_shut_by_the_jaw_as_far_as_it_comes_up() -> None:
     assert upper_share(0.05) == 0.25
     assert 0.02 < 0.25 * upper_share(0.25) < 0.04
-    assert 0.6 * (1 - upper_share(0.6)) == pytest.approx(0.36)
+    assert 0.6 * (1 - upper_share(0.6)) == pytest.approx(0.4)
 
 
 def test_shutting_sets_in_smoothly() -> None:

@@ -115,7 +115,10 @@ class Stage:
         carried, shapes = head_grid.sample(head, nodes), self._shapes(expression)
         at = nodes + carried
         upper = carried - invert(face_grid, self.upper.field(shapes), at, rounds=4)
-        lower = carried - invert(face_grid, self.lower.field(shapes), at, rounds=10 if self.lips.gap else 6)
+        steep = round(
+            20 * self.lips.gap / self.unit
+        )  # the wider a mouth has to be shut, the steeper its field
+        lower = carried - invert(face_grid, self.lower.field(shapes), at, rounds=6 + steep)
         share = self.lips.upper_share(nodes + upper)
         return Maps(
             head_grid=head_grid,

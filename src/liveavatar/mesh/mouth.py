@@ -30,10 +30,11 @@ _LUMA = floats([0.2126, 0.7152, 0.0722])
 _DARK = floats([0.20, 0.085, 0.075])
 """The throat, relative to the light."""
 
-_RAISED = 0.03
-"""How far the tongue at rest lies above the lower teeth's edge, interocular units: higher, it fills the mouth."""
-_LIT = {"upper": 1.0, "lower": 0.75, "tongue": 1.0}
-"""Share of the light that each layer gets: the lower teeth lie in the shadow of the upper ones."""
+_SUNK, _RAISED, _WIDE = 0.02, 0.03, 0.12
+"""How far the tongue at rest lies under the lower teeth's edge while they are near the upper ones, and above it once
+the jaw has gone down so far, interocular units: higher, it fills the mouth."""
+_LIT = {"upper": floats([1, 1, 1]), "lower": floats([0.75, 0.75, 0.75]), "tongue": floats([1.0, 0.8, 0.8])}
+"""Share of red, green and blue that each layer gets: what lies deeper is shaded, by red surroundings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ class Texture:
         y = floats(np.broadcast_to(np.arange(rows)[:, None], (rows, columns)))
         rgba = remap(small, floats(np.dstack([x, y])), cv2.INTER_LINEAR, clear=True)
         side = floats(np.clip(1 + light.slope * seen, 0.4, 1.6)[:, None])
-        rgba[..., :3] = light.on(rgba[..., :3] / np.float32(255)) * side * np.float32(_LIT[name])
+        rgba[..., :3] = light.on(rgba[..., :3] / np.float32(255) * _LIT[name]) * side
         return cls(rgba=rgba, scale=TEXELS * scale)
 
     def sample(self, u: Array, v: Array) -> Array:
@@ -169,7 +170,8 @@ class Interior:
         colour = np.broadcast_to(self.light.on(_DARK), (*u.shape, 3))
         floor = self.lower_edge + jaw
         lift = tongue * max(floor - self.upper_edge, 0.0)
-        colour = _over(self.tongue.sample(u, v - floor + _RAISED + 0.8 * lift), colour)
+        rest = float(np.interp(jaw, (0, _WIDE), (-_SUNK, _RAISED)))
+        colour = _over(self.tongue.sample(u, v - floor + rest + 0.8 * lift), colour)
         colour = _over(self.lower.sample(u, v - floor), colour)
         colour = _over(self.upper.sample(u, v - self.upper_edge), colour)
         if self.own is not None:

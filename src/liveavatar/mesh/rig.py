@@ -40,7 +40,7 @@ RIGID = {
 }  # fmt: skip
 """Weights of the landmarks that stay with the skull: eye corners, nose bridge; brow, temples, cheekbones."""
 
-UPPER_SHARE, UPPER_MOST, JAW_MOST = 0.25, 0.03, 0.36
+UPPER_SHARE, UPPER_MOST, JAW_MOST = 0.25, 0.03, 0.4
 """How much of an open mouth the upper lip closes, and how far it comes down unless the jaw, which brings the rest,
 cannot come up so far; both in interocular units."""
 LID_SHARE = 0.1
