@@ -20,7 +20,7 @@ class Blinks:
     """One pair of lids: fast down, slowly up."""
 
     CLOSING, SHUT, OPENING = 0.08, 0.03, 0.15
-    DEEPEST = 0.76
+    DEEPEST = 0.75
     """A lid that goes on to the end shows no more at 25 frames a second, and takes a drawn face further from itself."""
 
     def __init__(self, random: Random) -> None:

@@ -21,7 +21,7 @@ _LOWER_LID_SHARE = 0.12
 """Of the way to a closed eye, the lower lid goes this much and the upper one the rest (Evinger 1991)."""
 _BARE = 0.3
 """From this blink on, lids are all skin: before, the picture's own edges are still on them."""
-_MARGIN = 0.02
+_MARGIN = 0.025
 """How far from the lids' edges skin is surely skin, of the eye's width."""
 _BEYOND = 0.15
 """How far beyond an eye's corners its white may reach, of the eye's width: landmarks are no better than that."""
