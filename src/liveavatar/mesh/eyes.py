@@ -25,7 +25,7 @@ _MARGIN = 0.025
 """How far from the lids' edges skin is surely skin, of the eye's width."""
 _BEYOND = 0.15
 """How far beyond an eye's corners its white may reach, of the eye's width: landmarks are no better than that."""
-_LASH, _LASH_WIDTH = 0.45, 0.04
+_LASH, _LASH_WIDTH = 0.4, 0.04
 """How much light the line of lashes takes, and its height, of the eye's width."""
 _GAZE_TO_EYE_WIDTH = 0.42
 """An eyeball's radius over the visible width of the eye: an angle of one radian moves the iris by this much."""
