@@ -73,43 +73,46 @@ class Lips:
 
     def upper_share(self, at: Array) -> Array:
         """1 above the lips, 0 below, at portrait positions [h, w, 2]."""
-        return self._side(at, floats((self.upper + self.lower) / 2))
+        local = self.frame.local(at)
+        return self._share(local, self._down(local, floats((self.upper + self.lower) / 2)))
 
     def layers(self, upper_at: Array, lower_at: Array) -> tuple[Array, Array]:
         """Opacity of the upper and of the lower side, [h, w] each, given where each side's pixels come from.
 
         Of a mouth that is shut in the portrait the lower side reaches a little under the upper one, so that it leaves
-        no crack. As the lips part it draws back behind its edge, and takes nothing of the line between them along.
+        no crack; above the lower lip of an open one there are teeth, which must not come along. As the lips part, the
+        lower side draws back behind its edge, and takes nothing of the line between them along.
         """
-        below, above = self._down(upper_at, self.upper), -self._down(lower_at, self.lower)
-        parted = 0.5 * (below + above) / self.softness
-        tuck = np.clip(_TUCK - parted, -_BACK, _TUCK) * np.float32(self.gap == 0)
-        hidden = self._share(lower_at, floats(tuck * self.softness - above)) * self._within(lower_at)
-        return self._share(upper_at, below), 1 - hidden
+        upper, lower = self.frame.local(upper_at), self.frame.local(lower_at)
+        below, above = self._down(upper, self.upper), -self._down(lower, self.lower)
+        hidden = -above
+        if self.gap == 0:
+            parted = np.float32(0.5 / self.softness) * (below + above)
+            hidden += np.float32(self.softness) * np.clip(np.float32(_TUCK) - parted, -_BACK, _TUCK)
+        return self._share(upper, below), 1 - self._share(lower, hidden) * self._within(lower)
 
     def inside(self, at: Array, depth: float) -> Array:
         """Share of each portrait position [h, w, 2] between the portrait's own lips, `depth` pixels down at most."""
-        floor = floats(np.minimum(self.lower, self.upper + depth))
-        return floats(self._within(at) * (1 - self._side(at, self.upper)) * self._side(at, floor))
-
-    def _within(self, at: Array) -> Array:
-        u = self.frame.local(at)[..., 0]
-        return floats(np.clip((self.half_width - np.abs(u)) / self.softness, 0, 1))
-
-    def _side(self, at: Array, edge: Array) -> Array:
-        """1 above `edge`, 0 below it."""
-        return self._share(at, self._down(at, edge))
-
-    def _down(self, at: Array, edge: Array) -> Array:
-        """How far below `edge`, in pixels."""
         local = self.frame.local(at)
+        above, floor = self._down(local, self.upper), floats(np.minimum(self.lower, self.upper + depth))
+        return floats(
+            self._within(local)
+            * (1 - self._share(local, above))
+            * self._share(local, self._down(local, floor))
+        )
+
+    def _within(self, local: Array) -> Array:
+        return floats(np.clip((self.half_width - np.abs(local[..., 0])) / self.softness, 0, 1))
+
+    def _down(self, local: Array, edge: Array) -> Array:
+        """How far below `edge`, in pixels."""
         index = (local[..., 0] - self.columns[0]) / (self.columns[1] - self.columns[0])
         height = remap(edge[None], floats(np.dstack([index, np.zeros_like(index)])), cv2.INTER_LINEAR)
         return floats(local[..., 1] - height)
 
-    def _share(self, at: Array, down: Array) -> Array:
+    def _share(self, local: Array, down: Array) -> Array:
         """1 where `down` is negative, 0 where it is positive; the softer, the further beyond the corners."""
-        beyond = np.maximum(np.abs(self.frame.local(at)[..., 0]) - self.half_width, 0)
+        beyond = np.maximum(np.abs(local[..., 0]) - self.half_width, 0)
         return floats(np.clip(0.5 - down / (self.softness + _MELT * beyond), 0, 1))
 
 

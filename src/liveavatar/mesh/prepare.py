@@ -19,7 +19,7 @@ from liveavatar.mesh.anatomy import (
 )
 from liveavatar.mesh.compose import Stage, pixels
 from liveavatar.mesh.eyes import EyeWarp
-from liveavatar.mesh.field import Array, Box, FieldBasis, Grid, floats
+from liveavatar.mesh.field import Array, Box, FieldBasis, Grid, floats, spline
 from liveavatar.mesh.head import head_basis
 from liveavatar.mesh.infill import spread
 from liveavatar.mesh.lips import Lips
@@ -55,9 +55,6 @@ def prepare(portrait: Portrait, lips: Lips, shapes: Array) -> Stage:
     height, width = rgb.shape[:2]
     grid = _face_grid(landmarks, unit)
     upper, lower = _face_bases(grid, landmarks, shapes, lips)
-    if lips.gap:
-        shapes = _shutting(shapes, landmarks, lips, upper, lower)
-        upper, lower = _face_bases(grid, landmarks, shapes, lips)
     eyes = tuple(EyeWarp.of(eye, landmarks) for eye in EYES) if portrait.trust >= _REAL else ()
     person, background, matte = separate(rgb, portrait.matte)
     size = (width, height)
@@ -90,7 +87,10 @@ def _face_grid(landmarks: Landmarks, unit: float) -> Grid:
 
 
 def _face_bases(grid: Grid, landmarks: Landmarks, shapes: Array, lips: Lips) -> tuple[FieldBasis, FieldBasis]:
-    """The same shapes spread twice: as the upper lip carries them, and as the lower lip does."""
+    """The same shapes spread twice: as the upper lip carries them, and as the lower lip does.
+
+    What smoothing would take from the shape that shuts the mouth, the last one, is given back to its lips beforehand.
+    """
     points = landmarks[:468, :2]
     local = lips.frame.local(points)
     column = np.abs(local[:, 0]) < 0.9 * lips.half_width
@@ -102,23 +102,20 @@ def _face_bases(grid: Grid, landmarks: Landmarks, shapes: Array, lips: Lips) -> 
     pinned = _pins(grid, landmarks)
     # The wider the mouth that has to be shut, the steeper the field at its corners, and the sooner it would fold.
     smoothing = 0.003 + 0.1 * lips.gap / interocular(landmarks)
-    upper, lower = (
-        FieldBasis.from_shapes(grid, points[keep], shapes[:, :468][:, keep], pinned, smoothing)
-        for keep in (for_upper, for_lower)
-    )
-    return upper, lower
+    bases = []
+    for keep, row, lip in ((for_upper, INNER_UPPER, UPPER_LIP), (for_lower, INNER_LOWER, LOWER_LIP)):
+        moves = shapes[:, :468].copy()
+        if lips.gap:
+            given = np.vstack([points[keep], pinned]), np.vstack([moves[-1, keep], 0 * pinned])
+            short = moves[-1, list(row)] - spline(*given, points[list(row)], smoothing)
+            moves[-1, list(lip)] += _across(local[list(row), 0], short, local[list(lip), 0])
+        bases.append(FieldBasis.from_shapes(grid, points[keep], moves[:, keep], pinned, smoothing))
+    return bases[0], bases[1]
 
 
-def _shutting(shapes: Array, landmarks: Landmarks, lips: Lips, upper: FieldBasis, lower: FieldBasis) -> Array:
-    """The shapes, the last of which shuts the mouth, with what smoothing took from its edges given back to the lips."""
-    across, shut = lips.frame.local(landmarks[:, :2])[:, 0], np.eye(len(shapes), dtype=np.float32)[-1]
-    exact = shapes.copy()
-    for row, lip, basis in ((INNER_UPPER, UPPER_LIP, upper), (INNER_LOWER, LOWER_LIP, lower)):
-        inner = list(row)
-        short = shapes[-1, inner] - basis.grid.sample(basis.field(shut), landmarks[None, inner, :2])[0]
-        for axis in range(2):
-            exact[-1, list(lip), axis] += np.interp(across[list(lip)], across[inner], short[:, axis])
-    return exact
+def _across(u: Array, values: Array, at: Array) -> Array:
+    """`values` [n, 2], given along a lip at `u`, at other places along it."""
+    return floats(np.stack([np.interp(at, u, axis) for axis in values.T], -1))
 
 
 def _pins(grid: Grid, landmarks: Landmarks) -> Array:
