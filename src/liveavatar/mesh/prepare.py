@@ -105,9 +105,9 @@ def _face_bases(grid: Grid, landmarks: Landmarks, shapes: Array, lips: Lips) -> 
     bases = []
     for keep, row, lip in ((for_upper, INNER_UPPER, UPPER_LIP), (for_lower, INNER_LOWER, LOWER_LIP)):
         moves = shapes[:, :468].copy()
-        if lips.gap:
+        for _ in range(2 if lips.gap else 0):
             given = np.vstack([points[keep], pinned]), np.vstack([moves[-1, keep], 0 * pinned])
-            short = moves[-1, list(row)] - spline(*given, points[list(row)], smoothing)
+            short = shapes[-1, list(row)] - spline(*given, points[list(row)], smoothing)
             moves[-1, list(lip)] += _across(local[list(row), 0], short, local[list(lip), 0])
         bases.append(FieldBasis.from_shapes(grid, points[keep], moves[:, keep], pinned, smoothing))
     return bases[0], bases[1]
