@@ -10,11 +10,15 @@ use it.
 
 import argparse
 import platform
+import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 from training.articulation.augment import background
@@ -23,6 +27,7 @@ from training.articulation.targets import HELD, make_targets
 
 from liveavatar.speech import CONTROLS, VISEMES, Speech, SpeechStream
 from liveavatar.speech.stream import EARS
+from liveavatar.sync.hearing import sound_of
 from liveavatar.timeline import SAMPLE_RATE
 
 NOISE_DB = 10.0
@@ -75,6 +80,31 @@ def add_noise(clip: Clip, decibels: float) -> Clip:
     power = np.mean(clip.samples**2) * 10 ** (-decibels / 10)
     noise = np.random.default_rng(0).normal(0, np.sqrt(power), len(clip.samples))
     return replace(clip, samples=np.asarray(clip.samples + noise, np.float32))
+
+
+def through_codec(clip: Clip, codec: str, kind: str, bits: int) -> Clip:
+    """What is left of a clip after a lossy codec at so many bits a second; in place, as decoders make it."""
+    sound = (clip.samples.clip(-1, 1) * 32_767).astype(np.int16)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"coded.{kind}"
+        with av.open(str(path), "w") as container:
+            stream = cast("av.AudioStream", container.add_stream(codec, rate=SAMPLE_RATE, layout="mono"))
+            stream.bit_rate = bits
+            frame = av.AudioFrame.from_ndarray(sound[None], format="s16", layout="mono")
+            frame.sample_rate, frame.pts = SAMPLE_RATE, 0
+            for packet in (*stream.encode(frame), *stream.encode(None)):
+                container.mux(packet)
+        heard = np.concatenate(list(sound_of(path)))
+    return replace(clip, samples=np.concatenate([heard, np.zeros(len(sound), np.float32)])[: len(sound)])
+
+
+CONDITIONS: dict[str, Callable[[Clip], Clip]] = {
+    "Clean": lambda clip: clip,
+    "White noise, 10 dB": lambda clip: add_noise(clip, NOISE_DB),
+    "Opus, 12 kbit/s": lambda clip: through_codec(clip, "libopus", "ogg", 12_000),
+    "MP3, 24 kbit/s": lambda clip: through_codec(clip, "libmp3lame", "mp3", 24_000),
+}
+"""What clips went through before they are heard."""
 
 
 def runs_of(flags: NDArray[np.bool_]) -> Runs:
@@ -185,13 +215,14 @@ def shut_without_speech(ear: str) -> str:
     return f"{100 * score.shut / score.silent:.1f} %"
 
 
-def table(clips: list[Clip], ear: str, noisy: bool) -> list[str]:
+def table(clips: list[Clip], ear: str, worsen: Callable[[Clip], Clip]) -> list[str]:
     """The table's lines."""
     scores: dict[str, Score] = defaultdict(lambda: Score(ear))
     offsets: dict[str, list[float]] = defaultdict(list)
     for clip in clips:
+        heard = worsen(clip)
         for name in (group_of(clip), *(("English, real, all",) if clip.speaker.startswith("real") else ())):
-            measure(clip, add_noise(clip, NOISE_DB) if noisy else clip, scores[name], offsets[name])
+            measure(clip, heard, scores[name], offsets[name])
     return [row(name, scores[name], offsets[name]) for name in sorted(scores)]
 
 
@@ -226,17 +257,10 @@ def main() -> None:
     options = parser.parse_args()
     clips = [load(path) for path in sorted(options.corpus.glob("*.npz"))]
     clips, ear = [clip for clip in clips if clip.language in options.languages], options.speech
-    lines = [
-        "### Clean",
-        "",
-        HEADER,
-        *table(clips, ear, noisy=False),
-        "",
-        "### White noise, 10 dB",
-        "",
-        HEADER,
-    ]
-    lines += [*table(clips, ear, noisy=True), "", "### Nobody speaks", ""]
+    lines = []
+    for name, worsen in CONDITIONS.items():
+        lines += [f"### {name}", "", HEADER, *table(clips, ear, worsen), ""]
+    lines += ["### Nobody speaks", ""]
     lines += [
         f"Mouth shut in {shut_without_speech(ear)} of 180 s of digital silence, hiss, hum and clicks.",
         "",

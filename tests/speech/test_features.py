@@ -1,5 +1,9 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from liveavatar.speech import features
@@ -53,3 +57,28 @@ def test_the_reference_rises_within_a_tenth_of_a_second_and_forgets_slowly() -> 
 
 def test_the_reference_never_falls_to_the_level_of_hiss() -> None:
     assert features.LevelReference().follow(np.full(100_000, -90, np.float32)).min() == features.QUIETEST
+
+
+@given(st.lists(st.integers(0, 40), max_size=5))
+def test_surroundings_do_not_depend_on_pieces(cuts: list[int]) -> None:
+    rows, tracker = seen(noise(0.4)), features.Surroundings()
+    edges = [0, *sorted(cuts), len(rows)]
+    pieces = [tracker.follow(rows[a:b]) for a, b in pairwise(edges)]
+    np.testing.assert_array_equal(np.concatenate(pieces), features.Surroundings().follow(rows))
+
+
+def test_the_floor_is_the_noise_between_words_and_the_mean_the_words() -> None:
+    words = np.repeat(np.tile([1.0, 0.0], 10), 3200)
+    rows = seen(np.asarray(noise(4.0) * (0.01 + words), np.float32))
+    around = features.Surroundings().follow(rows)
+    pauses = np.median(rows[np.repeat(np.tile([False, True], 10), 20)], axis=0)
+    spoken = np.median(rows[np.repeat(np.tile([True, False], 10), 20)], axis=0)
+    assert float(np.abs(around[-1, : features.BANDS] - pauses).mean()) < 0.15
+    assert float(np.abs(around[-1, features.BANDS :] - spoken).mean()) < 0.15
+
+
+def test_a_pause_does_not_wash_out_the_mean() -> None:
+    rows, tracker = seen(noise(2.0)), features.Surroundings()
+    before = tracker.follow(rows)[-1, features.BANDS :]
+    quiet = np.full((3000, features.BANDS), -1.5, np.float32)
+    np.testing.assert_allclose(tracker.follow(quiet)[-1, features.BANDS :], before, atol=1e-6)

@@ -18,7 +18,7 @@ EMPTY = 1 / 14
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """`seen` [steps, 48] features, `wanted` [steps, COLUMNS]."""
+    """`seen` [steps, 144] features and surroundings, `wanted` [steps, COLUMNS]."""
 
     seen: NDArray[np.float16]
     wanted: NDArray[np.float16]
@@ -30,9 +30,10 @@ def load_clips(folder: Path) -> list[Clip]:
 
 
 def make_seen(samples: Floats) -> Floats:
-    """The features of a whole recording, exactly as a stream sees them."""
+    """The features of a whole recording and its surroundings, exactly as a stream sees them, [steps, 144]."""
     mel = features.log_mel(features.windows(samples))
-    return features.relative(mel, features.LevelReference().follow(features.loudness(mel)))
+    seen = features.relative(mel, features.LevelReference().follow(features.loudness(mel)))
+    return np.concatenate([seen, features.Surroundings().follow(seen)], axis=1)
 
 
 def damaged(lesson: Lesson, augmenter: Augmenter) -> Run:

@@ -4,69 +4,95 @@ from typing import Any
 
 import numpy as np
 import torch  # type: ignore[import-not-found, unused-ignore]
+from torch.nn import functional  # type: ignore[import-not-found, unused-ignore]
+from training.articulation.dataset import make_seen
 from training.articulation.lesson import MOVED, SAID, SOUNDED, Floats
 from training.articulation.phones import SIGNS
 
-from liveavatar.speech.articulation import BELL, DELAY, DILATIONS, PAIR, TAPS
-from liveavatar.speech.features import BANDS, SILENT
-from liveavatar.speech.track import CONTROLS, VISEMES
+from liveavatar.speech.articulation import BELL, DELAY, DILATIONS, HEARD, PAIR, PAST, TAPS
+from liveavatar.speech.features import BANDS, SILENT, Surroundings
+from liveavatar.speech.track import CONTROLS, STEP, VISEMES
 
-WIDTH = 192
+WIDTH, WIDE = 256, 512
+"""Channels between layers, and inside each."""
+
 Weights = dict[str, Any]
 """Tensors by name."""
 
 TEACHING = "sounds"
 """The layer that is only there to learn with; it is not shipped."""
 
+SMALL = 0.3
+"""How much of a usual layer's scale the residual branches begin with."""
+
 
 def fresh_weights(seed: int) -> Weights:
-    """Random weights; the residual branches start small."""
+    """Random weights; a channel's own course begins as mostly its present."""
     generator = torch.Generator().manual_seed(seed)
     shapes = {
-        "first": (TAPS * PAIR * BANDS, WIDTH),
+        "first": (HEARD * PAIR * BANDS, WIDTH),
+        "around": (2 * BANDS, WIDTH),
         "last": (WIDTH, PAIR * (len(VISEMES) + len(CONTROLS))),
         TEACHING: (WIDTH, PAIR * len(SIGNS)),
     }
     for i in range(len(DILATIONS)):
-        shapes |= {f"wide{i}": (TAPS * WIDTH, WIDTH), f"mix{i}": (WIDTH, WIDTH)}
+        shapes |= {f"wide{i}": (WIDTH, WIDE), f"mix{i}": (WIDE, WIDTH)}
     weights: Weights = {}
     for name, (inputs, outputs) in shapes.items():
-        scale = (0.3 if name.startswith("mix") else 1.0) * (2.0 / inputs) ** 0.5
+        scale = (SMALL if name.startswith("mix") else 1.0) * (2.0 / inputs) ** 0.5
         weights[f"{name}.weight"] = scale * torch.randn(inputs, outputs, generator=generator)
-        weights[f"{name}.bias"] = torch.zeros(outputs)
+        if name != "around":
+            weights[f"{name}.bias"] = torch.zeros(outputs)
+    for i in range(len(DILATIONS)):
+        weights[f"taps{i}"] = 0.3 * torch.randn(TAPS, WIDTH, generator=generator)
+        weights[f"taps{i}"][-1] += 0.7
     return {name: tensor.requires_grad_() for name, tensor in weights.items()}
 
 
 def understand(weights: Weights, seen_BTD: Any) -> Any:  # noqa: N803  (shape suffix)
-    """Features [batch, time, 48] to what the last layers read, [batch, time / 2, WIDTH]."""
-    x = seen_BTD.unflatten(1, (-1, PAIR)).flatten(2)
-    x = torch.relu(_taps(x, 1) @ weights["first.weight"] + weights["first.bias"])
+    """Features and surroundings [batch, time, 144] to what the last layers read, [batch, time / 2, WIDTH]."""
+    pairs = seen_BTD[..., :BANDS].unflatten(1, (-1, PAIR)).flatten(2)
+    padded = functional.pad(pairs, (0, 0, HEARD - 1, 0))
+    heard = torch.cat([padded[:, i : i + pairs.shape[1]] for i in range(HEARD)], dim=-1)
+    around = seen_BTD[:, PAIR - 1 :: PAIR, BANDS:]
+    x = torch.relu(
+        heard @ weights["first.weight"] + around @ weights["around.weight"] + weights["first.bias"]
+    )
     for i, dilation in enumerate(DILATIONS):
-        y = torch.relu(_taps(x, dilation) @ weights[f"wide{i}.weight"] + weights[f"wide{i}.bias"])
-        x = x + y @ weights[f"mix{i}.weight"] + weights[f"mix{i}.bias"]
+        y = _affine(weights, f"wide{i}", _course(x, weights[f"taps{i}"], dilation))
+        x = x + _affine(weights, f"mix{i}", torch.relu(y))
     return torch.relu(x)
+
+
+def _affine(weights: Weights, name: str, x: Any) -> Any:
+    out = torch.addmm(weights[f"{name}.bias"], x.flatten(0, 1), weights[f"{name}.weight"])
+    return out.reshape(*x.shape[:2], -1)
+
+
+def _course(x_BTD: Any, taps: Any, dilation: int) -> Any:  # noqa: N803
+    """Each channel's own course over this row and earlier ones, `dilation` apart, oldest first."""
+    padded = functional.pad(x_BTD.transpose(1, 2), ((TAPS - 1) * dilation, 0))
+    return functional.conv1d(padded, taps.T[:, None], groups=taps.shape[1], dilation=dilation).transpose(1, 2)
 
 
 def say(weights: Weights, name: str, understood: Any) -> Any:
     """The layer `name` at every step, smoothed, [batch, time, …]."""
     out = understood @ weights[f"{name}.weight"] + weights[f"{name}.bias"]
     steps = out.unflatten(2, (PAIR, -1)).flatten(1, 2).float()
-    padded = torch.nn.functional.pad(steps, (0, 0, len(BELL) - 1, 0))
+    padded = functional.pad(steps, (0, 0, len(BELL) - 1, 0))
     return sum(share * padded[:, i : i + steps.shape[1]] for i, share in enumerate(BELL))
 
 
-def _taps(x_BTD: Any, dilation: int) -> Any:  # noqa: N803
-    """This row and the earlier ones, `dilation` apart, oldest first, side by side."""
-    padded = torch.nn.functional.pad(x_BTD, (0, 0, (TAPS - 1) * dilation, 0))
-    length = x_BTD.shape[1]
-    return torch.cat([padded[:, i * dilation : i * dilation + length] for i in range(TAPS)], dim=-1)
-
-
-def predict(weights: Weights, seen: Floats) -> Floats:
-    """Probabilities of visemes, controls, and probabilities of sounds, [steps, COLUMNS], of a whole recording."""
-    before, after = 2 * PAIR * sum(DILATIONS) + 1, DELAY + 1 - len(seen) % 2
-    padded = np.pad(seen, ((before, after), (0, 0)), constant_values=SILENT)
-    kept = slice(before + DELAY, before + DELAY + len(seen))
+def predict(weights: Weights, samples: Floats) -> Floats:
+    """Probabilities of visemes, controls, and probabilities of sounds, [steps, COLUMNS], of a whole recording, as a
+    stream would say them."""
+    steps = -(-len(samples) // STEP)
+    seen = make_seen(np.pad(samples, (0, (DELAY + 1 + steps % PAIR) * STEP)))[:, :BANDS]
+    seen = np.concatenate([seen[:1], seen])
+    around = Surroundings().follow(seen)
+    silence = np.full((PAIR * PAST, 3 * BANDS), SILENT, np.float32)
+    padded = np.concatenate([silence, np.concatenate([seen, around], axis=1)])
+    kept = slice(PAIR * PAST + 1 + DELAY, PAIR * PAST + 1 + DELAY + steps)
     with torch.no_grad():
         understood = understand(weights, torch.from_numpy(padded)[None])
         return likely(torch.cat([say(weights, name, understood)[0, kept] for name in ("last", TEACHING)], -1))

@@ -104,12 +104,13 @@ def part_numbers(parts: list[Segment], time: NDArray[np.float64]) -> NDArray[np.
 
 
 def quiet_steps(clip: Clip) -> NDArray[np.bool_]:
-    """Steps that belong to at least 0.12 s of near silence, whatever the phones say."""
+    """Steps that belong to at least 0.12 s of near silence, or to any before the first and after the last sound,
+    whatever the phones say: aligners like to begin a word where its recording begins."""
     level = features.loudness(features.log_mel(features.windows(clip.samples)))
     quiet = level < np.percentile(level, 95) + QUIET
     edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]]).astype(int)))
     for first, last in edges.reshape(-1, 2):
-        quiet[first:last] = last - first >= 12
+        quiet[first:last] = last - first >= 12 or first == 0 or last == len(quiet)
     return np.asarray(quiet)
 
 

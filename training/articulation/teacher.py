@@ -19,6 +19,7 @@ from training.articulation.train import difference
 
 from liveavatar.speech.articulation import PAIR
 from liveavatar.speech.features import BANDS
+from liveavatar.speech.packed import pack
 from liveavatar.speech.track import STEP
 from liveavatar.speech.whisper import DILATIONS, TAPS, encode
 from liveavatar.timeline import SAMPLE_RATE
@@ -65,7 +66,7 @@ def hear(samples: Floats) -> Floats:
     rows = -(-len(samples) // ROW)
     padded = np.zeros(-(-(len(samples) + AFTER) // ROW) * ROW, np.float32)
     padded[: len(samples)] = samples
-    encoded, seen = encode(padded)[:rows], make_seen(samples)
+    encoded, seen = encode(padded)[:rows], make_seen(samples)[:, :BANDS]
     missing = PAIR * len(encoded) - len(seen)
     pairs = np.pad(seen, ((0, missing), (0, 0)), mode="edge").reshape(len(encoded), -1)
     return np.concatenate([encoded, pairs], axis=1)
@@ -149,18 +150,15 @@ def train(pages: list[Page], epochs: int, start: Weights | None, seed: int) -> W
 
 
 def write_reader(path: Path, weights: Weights) -> None:
-    """What `liveavatar.speech.whisper` ships: visemes and controls only, 8 bits with a scale for each output."""
+    """What `liveavatar.speech.whisper` ships: visemes and controls only."""
     shipped = {name: weights[name].detach().numpy() for name in FIXED}
     for name in (name.removesuffix(".bias") for name in weights if name.endswith(".bias")):
         weight, bias = (weights[f"{name}.{part}"].detach().numpy() for part in ("weight", "bias"))
         if name == "last":
             spoken = np.arange(PAIR * COLUMNS).reshape(PAIR, COLUMNS)[:, : MOVED.stop].ravel()
             weight, bias = weight[spoken], bias[spoken]
-        taps = weight.transpose(2, 1, 0).reshape(-1, len(bias))
-        scale = np.abs(taps).max(axis=0) / 127
-        shipped |= {f"{name}.weight": np.rint(taps / scale).astype(np.int8), f"{name}.bias": bias}
-        shipped[f"{name}.weight.scale"] = scale
-    np.savez(path, **shipped)
+        shipped |= {f"{name}.weight": weight.transpose(2, 1, 0).reshape(-1, len(bias)), f"{name}.bias": bias}
+    np.savez(path, **pack(shipped))
 
 
 def teach(weights: Weights, samples: Floats) -> Floats:

@@ -1,7 +1,6 @@
 """Train the articulation network on lessons and write its weights."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,15 @@ from training.articulation.lesson import MOVED, SAID, SOUNDED, Lesson
 from training.articulation.network import TEACHING, Weights, fresh_weights, say, understand
 
 from liveavatar.speech.articulation import DELAY, PAIR
+from liveavatar.speech.features import BANDS
+from liveavatar.speech.packed import pack
 from liveavatar.speech.track import CONTROLS, VISEMES
 
-WINDOW, WARM_UP = 464, 88
+WINDOW, WARM_UP = 512, 112
 """Steps of a training window, and how many at its beginning only lend context."""
 
-BATCH = 6
-PIECE, REUSE = 1000, 3
+BATCH = 8
+PIECE, REUSE = 1200, 2
 """Lessons damaged at a time, and how often they are gone through, in other windows."""
 
 HEARD = {
@@ -28,7 +29,7 @@ HEARD = {
 }  # fmt: skip
 """How often the lessons of each source are drawn, one beside another."""
 
-KEPT = 0.9993
+KEPT = 0.9995
 """Share of a running mean of the weights that stays with every step; the mean is what training yields."""
 
 VISEME_WEIGHTS = {"PP": 1.3, "FF": 1.2}
@@ -61,20 +62,19 @@ def starts_of(run: Run, random: np.random.Generator) -> NDArray[np.int64]:
 
 
 def batch_of(run: Run, starts: NDArray[np.int64], random: np.random.Generator) -> tuple[Any, Any]:
-    """Features [batch, WINDOW, 48] and what to say [batch, WINDOW - WARM_UP, COLUMNS]."""
+    """Features and surroundings [batch, WINDOW, 144] and what to say [batch, WINDOW - WARM_UP, COLUMNS]."""
     index = starts[:, None] + np.arange(WINDOW)
     seen = stretched(run.seen[index + DELAY].astype(np.float32), random)
     return torch.from_numpy(seen), torch.from_numpy(run.wanted[index[:, WARM_UP:]].astype(np.float32))
 
 
 def stretched(seen: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
-    """Move each window's bands up or down, as a shorter or longer throat does."""
-    bands = seen.shape[2]
-    for window in seen:
-        at = np.clip(np.arange(bands) * random.uniform(1 - STRETCH, 1 + STRETCH), 0, bands - 1.001)
+    """Move each window's bands up or down, as a shorter or longer throat does, those of the surroundings too."""
+    for window in seen.reshape(*seen.shape[:2], -1, BANDS):
+        at = np.clip(np.arange(BANDS) * random.uniform(1 - STRETCH, 1 + STRETCH), 0, BANDS - 1.001)
         low = at.astype(int)
         share = (at - low).astype(np.float32)
-        window[:] = window[:, low] * (1 - share) + window[:, low + 1] * share
+        window[:] = window[..., low] * (1 - share) + window[..., low + 1] * share
     return seen
 
 
@@ -116,21 +116,10 @@ def shares_of(lessons: list[Lesson]) -> NDArray[np.float64]:
     )
 
 
-def train(lessons: list[Lesson], pieces: int, rate: float, start: Weights | None, seed: int) -> Weights:
-    """What `course` ends with."""
-    *_, weights = course(lessons, pieces, rate, start, seed)
-    return weights
-
-
-def course(
-    lessons: list[Lesson], pieces: int, rate: float, start: Weights | None, seed: int
-) -> Iterator[Weights]:
-    """Go through so many pieces of PIECE lessons each, from `start`, which stays as it is, or from nothing; the
-    learning rate rises to `rate` over 100 batches and falls along a cosine. After each piece, the mean of the last
-    weights, the same object every time."""
+def train(lessons: list[Lesson], pieces: int, rate: float, seed: int) -> Weights:
+    """Go through so many pieces of PIECE lessons each; the learning rate rises to `rate` over 300 batches and falls
+    along a cosine. The mean of the last weights."""
     weights, random = fresh_weights(seed), np.random.default_rng(seed)
-    if start:
-        weights = {name: tensor.detach().clone().requires_grad_() for name, tensor in start.items()}
     mean = {name: tensor.detach().clone() for name, tensor in weights.items()}
     optimizer = torch.optim.AdamW(weights.values(), lr=rate, weight_decay=0.01)
     shares, done, began = shares_of(lessons), 0, time.monotonic()
@@ -140,7 +129,7 @@ def course(
         batches = [part for order in starts for part in np.array_split(order, len(order) // BATCH)]
         for k, batch in enumerate(batches):
             along = (i + k / len(batches)) / pieces
-            pace = min(1.0, done / 100 + 0.02) * max(0.005, 0.5 * (1 + np.cos(np.pi * along)))
+            pace = min(1.0, done / 300 + 0.01) * max(0.003, 0.5 * (1 + np.cos(np.pi * along)))
             optimizer.param_groups[0]["lr"] = rate * pace
             losses.append(_learn(weights, optimizer, *batch_of(run, batch, random)))
             done += 1
@@ -149,7 +138,7 @@ def course(
             f"piece {i + 1}/{pieces}  loss {np.mean(losses):.4f}  {time.monotonic() - began:.0f} s",
             flush=True,
         )
-        yield mean
+    return mean
 
 
 def _learn(weights: Weights, optimizer: Any, seen: Any, wanted: Any) -> float:
@@ -170,7 +159,7 @@ def _keep(mean: Weights, weights: Weights, share: float) -> None:
 
 
 def write(path: Path, weights: Weights) -> None:
-    """Half precision, no pickle, without the layer that was only there to learn with."""
+    """Without the layer that was only there to learn with."""
     path.parent.mkdir(parents=True, exist_ok=True)
     shipped = {name: tensor for name, tensor in weights.items() if not name.startswith(TEACHING)}
-    np.savez(path, **{name: tensor.detach().numpy().astype(np.float16) for name, tensor in shipped.items()})
+    np.savez_compressed(path, **pack({name: tensor.detach().numpy() for name, tensor in shipped.items()}))

@@ -1,18 +1,19 @@
 """A small causal network from log-mel features to mouth shapes, in numpy.
 
-Pairs of steps go through a stack of dilated convolutions in time with residual connections (after WaveNet, van den
-Oord et al. 2016, without its gates). It sees only the past; its look-ahead is a delay: what it says on hearing steps
-k and k + 1 is about steps k - DELAY and k + 1 - DELAY. The weights are made by training/articulation; see
-assets/README.md.
+Pairs of steps go through a stack of residual layers. Each looks at every channel's own course over a few earlier
+pairs, then mixes the channels through a wide layer and back (separable convolutions in time, after S. Kriman et al.,
+QuartzNet, 2019, and Z. Liu et al., A ConvNet for the 2020s, 2022). It sees only the past; its look-ahead is a delay:
+what it says on hearing steps k and k + 1 is about steps k - DELAY and k + 1 - DELAY. The weights are made by
+training/articulation; see assets/README.md.
 """
 
-from functools import cache, lru_cache
-from importlib.resources import files
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.speech.features import BANDS, SILENT, times
+from liveavatar.speech.features import BANDS, SILENT, Surroundings, times
+from liveavatar.speech.packed import load_packed
 from liveavatar.speech.track import CONTROLS, VISEMES
 
 PAIR = 2
@@ -24,11 +25,14 @@ DELAY = 10
 BELL = (0.25, 0.5, 0.25)
 """What is said is smoothed over three steps: mouths have mass."""
 
-TAPS = 3
-DILATIONS = (1, 2, 4, 8, 4, 2)
+HEARD = 3
+"""Pairs that the first layer hears at once."""
+
+TAPS = 5
+DILATIONS = (1, 1, 2, 4, 4, 2, 1)
 """Pairs between the taps of each residual layer."""
 
-PAST = (TAPS - 1) * (1 + sum(DILATIONS)) + len(BELL) // PAIR
+PAST = (HEARD - 1) + (TAPS - 1) * sum(DILATIONS) + len(BELL) // PAIR
 """Pairs back that all layers reach together."""
 
 SETTLED = (0.3, 0.6)
@@ -41,33 +45,51 @@ Rows = NDArray[np.float32]
 @cache
 def load_weights() -> dict[str, Rows]:
     """The shipped weights by name, shared by all streams."""
-    path = files("liveavatar.speech") / "assets" / "articulation.npz"
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-        return {name: data[name].astype(np.float32) for name in data.files}
+    return load_packed("articulation.npz")
 
 
-@lru_cache(maxsize=64)
-def _rows_seen(count: int, dilation: int) -> NDArray[np.int64]:
-    """Numbers of the rows that each of `count` rows is computed from, [count, TAPS]."""
-    return np.arange(count)[:, None] + np.arange(TAPS) * dilation
+class Past:
+    """The rows that a convolution reaches back to."""
+
+    def __init__(self, taps: int, dilation: int, width: int) -> None:
+        self._before = np.zeros(((taps - 1) * dilation, width), np.float32)
+        self._taps, self._dilation = taps, dilation
+
+    def beside(self, rows: Rows) -> Rows:
+        """The next rows [n, width], each behind the earlier ones that are heard with it, oldest first,
+        [n, taps, width]."""
+        known = np.concatenate([self._before, rows])
+        self._before = known[len(rows) :]
+        size = known.strides[0]
+        # a view by hand: numpy's sliding windows take ten times as long to make
+        return np.ndarray(
+            (len(rows), self._taps, rows.shape[1]),
+            np.float32,
+            known,
+            0,
+            (size, size * self._dilation, known.itemsize),
+        )
 
 
 class Layer:
-    """A convolution over this row and earlier ones, oldest first; remembers the rows it needs."""
+    """One residual layer of a stream."""
 
-    def __init__(self, weight: Rows, bias: Rows, dilation: int) -> None:
-        self._weight, self._bias = weight, bias
-        self._before = np.zeros(((TAPS - 1) * dilation, len(weight) // TAPS), np.float32)
-        self._dilation = dilation
+    def __init__(self, weights: dict[str, Rows], number: int, dilation: int) -> None:
+        self._kernel = weights[f"taps{number}"]
+        self._wide, self._mix = (
+            (weights[f"{name}{number}.weight"], weights[f"{name}{number}.bias"]) for name in ("wide", "mix")
+        )
+        self._past = Past(TAPS, dilation, self._kernel.shape[1])
 
     def __call__(self, rows: Rows) -> Rows:
-        """The next rows [n, width]."""
-        known = np.concatenate([self._before, rows])
-        self._before = known[len(rows) :]
-        seen = known.take(_rows_seen(len(rows), self._dilation), axis=0).reshape(len(rows), -1)
-        out = times(seen, self._weight)
-        out += self._bias
-        return np.maximum(out, 0.0, out=out)
+        """The next rows, [n, width]."""
+        courses = np.add.reduce(self._past.beside(rows) * self._kernel, axis=1)
+        wide = times(courses, self._wide[0])
+        wide += self._wide[1]
+        out = times(np.maximum(wide, 0.0, out=wide), self._mix[0])
+        out += self._mix[1]
+        out += rows
+        return out
 
 
 class ArticulationStream:
@@ -77,32 +99,34 @@ class ArticulationStream:
     delay = DELAY
 
     def __init__(self) -> None:
-        weights = load_weights()
-
-        def layer(name: str, dilation: int) -> Layer:
-            return Layer(weights[f"{name}.weight"], weights[f"{name}.bias"], dilation)
-
-        self._first = layer("first", 1)
-        self._wide = [layer(f"wide{i}", dilation) for i, dilation in enumerate(DILATIONS)]
-        self._mix = [(weights[f"mix{i}.weight"], weights[f"mix{i}.bias"]) for i in range(len(DILATIONS))]
-        self._last = weights["last.weight"], weights["last.bias"]
+        self._weights = load_weights()
+        self._heard = Past(HEARD, 1, PAIR * BANDS)
+        self._layers = [Layer(self._weights, i, dilation) for i, dilation in enumerate(DILATIONS)]
         self._said = np.zeros((len(BELL) - 1, len(VISEMES) + len(CONTROLS)), np.float32)
-        self.push(
-            np.full((PAIR * PAST, BANDS), SILENT, np.float32)
-        )  # before the first sound there was silence
+        self._surroundings = Surroundings()
+        # before the first sound there was silence
+        self._say(*(np.full((PAIR * PAST, bands), SILENT, np.float32) for bands in (BANDS, 2 * BANDS)))
 
     def push(self, seen: Rows, _sound: Rows | None = None, /) -> tuple[Rows, Rows]:
         """Relative log-mel [n, 48] of whole pairs of steps, which is all it hears, to visemes [n, 15] and controls
         [n, 6] of the steps DELAY earlier."""
-        x = self._first(seen.reshape(-1, PAIR * BANDS))
-        for wide, (weight, bias) in zip(self._wide, self._mix, strict=True):
-            x = x + times(wide(x), weight)
-            x += bias
-        out = times(np.maximum(x, 0.0), self._last[0])
-        out += self._last[1]
-        out = self._smooth(out.reshape(len(seen), -1))
-        visemes, controls = softmax(out[:, : len(VISEMES)]), sigmoid(out[:, len(VISEMES) :])
+        said = self._say(seen, self._surroundings.follow(seen))
+        visemes, controls = softmax(said[:, : len(VISEMES)]), sigmoid(said[:, len(VISEMES) :])
         return visemes, settle_closure(visemes, controls)
+
+    def _say(self, seen: Rows, around: Rows) -> Rows:
+        """Logits of steps, [n, 21], from their features [n, 48] and `Surroundings` [n, 96]."""
+        weights = self._weights
+        pairs = self._heard.beside(seen.reshape(-1, PAIR * BANDS))
+        x = times(pairs.reshape(len(pairs), -1), weights["first.weight"])
+        x += times(around[PAIR - 1 :: PAIR], weights["around.weight"])
+        x += weights["first.bias"]
+        np.maximum(x, 0.0, out=x)
+        for layer in self._layers:
+            x = layer(x)
+        out = times(np.maximum(x, 0.0), weights["last.weight"])
+        out += weights["last.bias"]
+        return self._smooth(out.reshape(len(seen), -1))
 
     def _smooth(self, out: Rows) -> Rows:
         known = np.concatenate([self._said, out])

@@ -103,6 +103,36 @@ class LevelReference:
         return out
 
 
+QUIETER, LOUDER = 0.1, 0.006
+"""Share of the way the noise floor of a band goes in a step towards something quieter, and towards something louder."""
+
+FAMILIAR = 0.01
+"""Share of the way a band's mean goes in a step towards what is heard, when that is as loud as the speaker gets."""
+
+
+class Surroundings:
+    """What every band is like apart from what is being said: how quiet it gets, which is the room's noise, and what it
+    is on average while somebody speaks, which is voice and microphone; step by step, from the past alone."""
+
+    def __init__(self) -> None:
+        self._floor = self._mean = np.full(BANDS, np.nan, np.float32)
+        self._voiced = 0.0
+
+    def follow(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Floor and mean at each step of relative log-mel [n, 48], side by side, [n, 96]."""
+        out = np.empty((len(seen), 2 * BANDS), np.float32)
+        voiced = np.minimum(np.maximum(seen.max(axis=1, initial=0.0), 0.0), 1.0).tolist()
+        if len(seen) and np.isnan(self._floor[0]):
+            self._floor = self._mean = seen[0]
+        for row, share, there in zip(seen, voiced, out, strict=True):
+            above = row - self._floor
+            self._floor = self._floor + np.minimum(QUIETER * above, LOUDER * above)
+            self._voiced += share
+            self._mean = self._mean + max(FAMILIAR * share, share / (1.0 + self._voiced)) * (row - self._mean)
+            there[:BANDS], there[BANDS:] = self._floor, self._mean
+        return out
+
+
 def relative(mel: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mel decibels to what the network sees: about -2…1, 1 where a band is as loud as the reference."""
     raised = (mel - reference[:, None]) / 25.0 + 1.0

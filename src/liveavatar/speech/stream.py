@@ -145,10 +145,10 @@ class SpeechStream:
         mel = features.log_mel(self._windows(max(first, 0), last - max(first, 0), features.WINDOW))
         level = features.loudness(mel)
         reference = self._reference.follow(level)
-        self._levels = np.concatenate([self._levels, np.stack([level, reference], axis=1)])
+        self._levels = np.concatenate([self._levels, np.array((level, reference)).T])
         seen = features.relative(mel, reference)
-        if first < 0:
-            seen = np.concatenate([np.full((1, features.BANDS), features.SILENT, np.float32), seen])
+        if first < 0:  # the step before the first one was like it
+            seen = np.concatenate([seen[:1], seen])
             sound = np.concatenate([np.zeros((1, STEP), np.float32), sound])
         visemes, controls = self._ear.push(seen, sound)
         delay = self._ear.delay

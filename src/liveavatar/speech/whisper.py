@@ -8,7 +8,6 @@ however it is cut. The reader's weights are made by training/articulation; see a
 
 from functools import cache
 from importlib import import_module
-from importlib.resources import files
 from types import ModuleType
 from typing import Any
 
@@ -27,6 +26,7 @@ from liveavatar.speech.articulation import (
     softmax,
 )
 from liveavatar.speech.features import BANDS
+from liveavatar.speech.packed import load_packed
 from liveavatar.speech.track import CONTROLS, STEP, VISEMES
 from liveavatar.timeline import SAMPLE_RATE
 from liveavatar.weights import path_of
@@ -92,12 +92,8 @@ def load_encoder() -> Any:
 
 @cache
 def load_reader() -> dict[str, Rows]:
-    """The reader's weights by name: 8 bits with a scale for each output, as they are shipped, brought back."""
-    path = files("liveavatar.speech") / "assets" / "whisper_reader.npz"
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-        read = {name: data[name].astype(np.float32) for name in data.files}
-    scales = {name: read.pop(f"{name}.scale") for name in list(read) if f"{name}.scale" in read}
-    return {name: part * scales[name] if name in scales else part for name, part in read.items()}
+    """The reader's weights by name, shared by all streams."""
+    return load_packed("whisper_reader.npz")
 
 
 def encode(sound: Samples) -> Rows:

@@ -1,0 +1,37 @@
+"""Weights as they are shipped: matrices in 8 bits with a scale for each output, everything else in half precision."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.float32]
+Packed = Mapping[str, Any]
+SCALE = ".scale"
+
+
+def load_packed(name: str) -> dict[str, Rows]:
+    """The weights of an asset by name, float32."""
+    with (files("liveavatar.speech") / "assets" / name).open("rb") as file, np.load(file) as data:
+        return unpack(data)
+
+
+def unpack(packed: Packed) -> dict[str, Rows]:
+    """Weights that were packed, as far as 8 bits remember them."""
+    read = {name: np.asarray(packed[name], np.float32) for name in packed}
+    scales = {name: read.pop(name + SCALE) for name in list(read) if name + SCALE in read}
+    return {name: rows * scales[name] if name in scales else rows for name, rows in read.items()}
+
+
+def pack(weights: Mapping[str, Rows]) -> dict[str, Any]:
+    """Weights by name to what is shipped; matrices are called `….weight`, [inputs, outputs]."""
+    packed: dict[str, Any] = {}
+    for name, rows in weights.items():
+        if name.endswith(".weight"):
+            scale = np.maximum(np.abs(rows).max(axis=0), 1e-9).astype(np.float32) / 127
+            packed |= {name: np.rint(rows / scale).astype(np.int8), name + SCALE: scale}
+        else:
+            packed[name] = rows.astype(np.float16)
+    return packed

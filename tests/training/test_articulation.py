@@ -1,0 +1,52 @@
+"""What is trained is what is shipped."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from liveavatar.speech import Speech, SpeechStream, articulation
+from liveavatar.speech.articulation import settle_closure
+from liveavatar.speech.packed import pack, unpack
+
+torch = pytest.importorskip("torch")
+from training.articulation import network, train  # noqa: E402  (needs torch)
+
+
+def sound(length: int) -> NDArray[np.float32]:
+    random = np.random.default_rng(length)
+    swell = np.repeat(random.uniform(0, 0.3, length // 4000 + 1), 4000)[:length]
+    return np.asarray(swell * random.normal(size=length), np.float32)
+
+
+@pytest.fixture(scope="module")
+def weights() -> network.Weights:
+    """Fresh weights as they come back from 8 bits."""
+    fresh = {name: tensor.detach().numpy() for name, tensor in network.fresh_weights(0).items()}
+    return {name: torch.from_numpy(rows) for name, rows in unpack(pack(fresh)).items()}
+
+
+@pytest.mark.parametrize("length", [1, 159, 1600, 16_123, 32_000])
+def test_a_stream_says_what_was_trained(
+    weights: network.Weights, length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = {name: tensor.numpy() for name, tensor in weights.items()}
+    monkeypatch.setattr(articulation, "load_weights", lambda: rows)
+    stream = SpeechStream()
+    speech = Speech.join([stream.push(sound(length)), stream.flush()])
+    expected = network.predict(weights, sound(length))
+    np.testing.assert_allclose(speech.visemes, expected[:, :15], atol=1e-4)
+    np.testing.assert_allclose(
+        speech.controls, settle_closure(expected[:, :15], expected[:, 15:21]), atol=1e-3
+    )
+
+
+def test_bands_of_features_and_surroundings_move_together() -> None:
+    ramp = np.tile(np.arange(48, dtype=np.float32), 3)
+    moved = train.stretched(np.tile(ramp, (2, 5, 1)), np.random.default_rng(1))
+    for window in moved:
+        share = window[0, 10] / 10
+        assert 0.9 <= share <= 1.1
+        np.testing.assert_allclose(window[:, :40], np.tile(share * ramp[:40], (5, 1)), rtol=1e-4)
+        np.testing.assert_array_equal(window[:, :48], window[:, 48:96])
+        np.testing.assert_array_equal(window[:, :48], window[:, 96:])
+    assert not np.array_equal(moved[0], moved[1])
