@@ -41,9 +41,15 @@ def test_a_tone_shows_in_its_band(hertz: int) -> None:
 
 @pytest.mark.parametrize("gain", [0.1, 0.3, 3.0])
 def test_gain_does_not_matter_once_the_level_is_known(gain: float) -> None:
-    samples = noise(1.0)
-    difference = seen(samples)[30:] - seen(np.asarray(samples * gain, np.float32))[30:]
+    samples = noise(8.0)
+    difference = seen(samples)[700:] - seen(np.asarray(samples * gain, np.float32))[700:]
     assert float(np.abs(difference).max()) < 0.05
+
+
+def test_a_rooms_noise_before_the_first_word_is_far_below_a_voice() -> None:
+    samples = noise(1.0)
+    before, voice = (seen(np.asarray(samples * gain, np.float32))[20] for gain in (0.02, 1.0))
+    assert float(voice.mean() - before.mean()) > 1.0
 
 
 def test_the_reference_rises_within_a_tenth_of_a_second_and_forgets_slowly() -> None:

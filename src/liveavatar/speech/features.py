@@ -28,6 +28,10 @@ FLOOR = 1e-10
 QUIETEST = -45.0
 """dB: the reference never falls below this, so that hiss in silence is not mistaken for a whisper."""
 
+EXPECTED = -25.0
+"""dB: the reference before anything was heard, a little under the -19 dB at which speech of -20 LUFS settles, the level
+that the front end gives it. From the quietest up, a room's noise before the first word would be taken for speech."""
+
 ATTACK = 0.25
 """Share of the way the reference rises in a step towards a louder sound, so that a click does not count."""
 
@@ -91,7 +95,7 @@ class LevelReference:
     """How loud the speaker's loud passages are, step by step, from the past alone."""
 
     def __init__(self) -> None:
-        self._reference = QUIETEST
+        self._reference = EXPECTED
 
     def follow(self, level: NDArray[np.float32]) -> NDArray[np.float32]:
         """Reference in dB at each step, given the steps' loudness in dB, [n]."""
@@ -121,7 +125,7 @@ class Surroundings:
     def follow(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
         """Floor and mean at each step of relative log-mel [n, 48], side by side, [n, 96]."""
         out = np.empty((len(seen), 2 * BANDS), np.float32)
-        voiced = np.minimum(np.maximum(seen.max(axis=1, initial=0.0), 0.0), 1.0).tolist()
+        voiced = np.minimum(seen.max(axis=1, initial=0.0), 1.0).tolist()
         if len(seen) and np.isnan(self._floor[0]):
             self._floor = self._mean = seen[0]
         for row, share, there in zip(seen, voiced, out, strict=True):
