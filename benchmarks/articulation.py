@@ -50,9 +50,8 @@ Runs = list[tuple[int, int]]
 
 @dataclass(slots=True)
 class Score:
-    """Counts over many clips, heard by one ear."""
+    """Counts over many clips."""
 
-    ear: str
     seconds: float = 0.0
     right: int = 0
     nearly: int = 0
@@ -136,9 +135,9 @@ def nearby(said: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.boo
     return np.asarray(np.any([padded[i : i + len(said)] == said for i in range(2 * NEARBY + 1)], axis=0))
 
 
-def measure(clip: Clip, heard: Clip, score: Score, offsets: list[float]) -> None:
-    """Add one clip. Labels come from the clean `clip`, the network hears `heard`."""
-    targets, speech = make_targets(clip), listen(heard.samples, score.ear)
+def measure(clip: Clip, speech: Speech, score: Score, offsets: list[float]) -> None:
+    """Add one clip with its labels, of which the network heard `speech`."""
+    targets = make_targets(clip)
     said = speech.visemes.argmax(axis=1)
     talking = targets.visemes != 0
     score.seconds += len(clip.samples) / 16_000
@@ -209,20 +208,20 @@ def rooms_without_speech() -> list[Clip]:
 
 def shut_without_speech(ear: str) -> str:
     """Share of steps with the mouth shut where nobody speaks."""
-    score = Score(ear)
+    score = Score()
     for clip in rooms_without_speech():
-        measure(clip, clip, score, [])
+        measure(clip, listen(clip.samples, ear), score, [])
     return f"{100 * score.shut / score.silent:.1f} %"
 
 
 def table(clips: list[Clip], ear: str, worsen: Callable[[Clip], Clip]) -> list[str]:
     """The table's lines."""
-    scores: dict[str, Score] = defaultdict(lambda: Score(ear))
+    scores: dict[str, Score] = defaultdict(Score)
     offsets: dict[str, list[float]] = defaultdict(list)
     for clip in clips:
-        heard = worsen(clip)
+        speech = listen(worsen(clip).samples, ear)
         for name in (group_of(clip), *(("English, real, all",) if clip.speaker.startswith("real") else ())):
-            measure(clip, heard, scores[name], offsets[name])
+            measure(clip, speech, scores[name], offsets[name])
     return [row(name, scores[name], offsets[name]) for name in sorted(scores)]
 
 

@@ -112,12 +112,11 @@ class Stage:
         head_grid, face_grid = self.head.grid, self.upper.grid
         head = -invert(head_grid, self.head.field(expression.head), head_grid.nodes(), rounds=3)
         nodes = face_grid.nodes()
-        carried, shapes = head_grid.sample(head, nodes), self._shapes(expression)
+        carried = head_grid.sample(head, nodes)
+        shapes = np.append(expression.shapes[:-1], np.float32(self._shut(expression)))
         at = nodes + carried
         upper = carried - invert(face_grid, self.upper.field(shapes), at, rounds=4)
-        steep = round(
-            20 * self.lips.gap / self.unit
-        )  # the wider a mouth has to be shut, the steeper its field
+        steep = round(20 * self.lips.gap / self.unit)  # the wider a mouth to shut, the steeper its field
         lower = carried - invert(face_grid, self.lower.field(shapes), at, rounds=6 + steep)
         share = self.lips.upper_share(nodes + upper)
         return Maps(
@@ -129,10 +128,11 @@ class Stage:
             face=face_grid.anchor(lower + cv2.merge([share, share]) * (upper - lower)),
         )
 
-    def _shapes(self, expression: Expression) -> Array:
-        """The shapes' weights; of a mouth that laughs wide only so much comes back that it does not snap."""
+    def _shut(self, expression: Expression) -> float:
+        """The last shape's weight: how far the mouth's own gap is shut; of a mouth that laughs wide only so much comes
+        back that it does not snap."""
         kept = min(1.0, _LAUGH * self.unit / max(self.lips.gap, 1e-6))
-        return np.append(expression.shapes[:-1], np.float32(1 - kept * (1 - float(expression.shapes[-1]))))
+        return 1 - kept * (1 - float(expression.shapes[-1]))
 
     def _texels(self, maps: Maps) -> Array:
         """Where on the sheet the pixels of `moving` come from."""
@@ -159,7 +159,7 @@ class Stage:
         """The inside of the mouth, RGBA, at portrait positions `at`."""
         local = self.lips.frame.local(at) / np.float32(self.unit)
         gap = self.lips.gap / self.unit
-        own = (1 - float(self._shapes(expression)[-1])) * (1 - upper_share(gap)) * gap
+        own = (1 - self._shut(expression)) * (1 - upper_share(gap)) * gap
         colour = self.interior.render(local, at, expression.jaw + own, expression.tongue, opening)
         return np.asarray(cv2.cvtColor(cv2.convertScaleAbs(colour), cv2.COLOR_RGB2RGBA), np.uint8)
 
