@@ -23,7 +23,7 @@ class Augmenter:
         """A copy as some other microphone would have heard it, without delay."""
         sound = self._telephone(self._noise(self.colour(self._room(sound))))
         loudest = float(np.abs(sound).max()) + 1e-9
-        return np.asarray(sound / loudest * 10 ** self.random.uniform(-1.8, 0.0), np.float32)
+        return np.asarray(sound / loudest * 10 ** self.random.uniform(-1.4, 0.0), np.float32)
 
     def _happens(self, chance: float) -> bool:
         return bool(self.random.random() < chance)

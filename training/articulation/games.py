@@ -1,12 +1,15 @@
-"""What actors say in two English games that may be given away freely (Debian: beneath-a-steel-sky and
-flight-of-the-amazon-queen, the releases with speech): seven hours, dozens of voices, without texts.
+"""What actors say in five English games that may be given away freely (Debian: beneath-a-steel-sky, drascula,
+flight-of-the-amazon-queen, hedgewars-data and warzone2100-data): eight hours, dozens of voices, without texts.
 
-How the files are laid out is told by ScummVM, which plays them.
+How the files of the first three are laid out is told by ScummVM, which plays them.
 """
 
 import io
 import struct
+import tempfile
+import zipfile
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -14,6 +17,7 @@ import numpy as np
 import soxr  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
 from training.articulation import rnc
+from training.articulation.real import read
 
 from liveavatar.timeline import SAMPLE_RATE
 
@@ -21,8 +25,14 @@ Sound = NDArray[np.float32]
 GAMES = Path("/usr/share/scummvm")
 SKY = GAMES / "beneath-a-steel-sky"
 QUEEN = GAMES / "flight-of-the-amazon-queen" / "queen.1c"
+DRASCULA = GAMES / "drascula" / "en"
 RATE = 11_025
-"""Samples a second in both games."""
+"""Samples a second in all three."""
+
+HEDGEHOGS = Path("/usr/share/games/hedgewars/Data/Sounds/voices")
+HEDGEHOG_VOICES = ("British", "Classic", "Default", "HillBilly", "Mobster", "Pirate", "Surfer")
+WARZONE = Path("/usr/share/games/warzone2100/base.wz")
+WARZONE_SPOKEN = ("tutorial", "extra", "memressp", "vtoltalk", "taunts", "nexus", "coltive")
 
 SHORTEST, LONGEST = 0.7, 20.0
 """Seconds of a line."""
@@ -33,11 +43,18 @@ LOUD = 0.02
 
 def lines() -> Iterator[tuple[str, Sound]]:
     """(speaker, sound at 16 kHz) of every line that is neither very short nor very long."""
-    for game, spoken in (("sky", sky()), ("queen", queen())):
-        for sound in spoken:
-            line = soxr.resample(sound, RATE, SAMPLE_RATE, "VHQ").astype(np.float32)
-            if SHORTEST < len(line) / SAMPLE_RATE < LONGEST and float(np.abs(line).max()) > LOUD:
-                yield f"game:{game}", line
+    narrow = (("sky", sky()), ("queen", queen()), ("drascula", drascula()))
+    low = (
+        (game, soxr.resample(sound, RATE, SAMPLE_RATE, "VHQ")) for game, spoken in narrow for sound in spoken
+    )
+    high = (
+        (game, sound)
+        for game, spoken in (("hedgewars", hedgewars()), ("warzone", warzone()))
+        for sound in spoken
+    )
+    for game, line in chain(low, high):
+        if SHORTEST < len(line) / SAMPLE_RATE < LONGEST and float(np.abs(line).max()) > LOUD:
+            yield f"game:{game}", np.asarray(line, np.float32)
 
 
 def sky() -> Iterator[Sound]:
@@ -50,7 +67,7 @@ def sky() -> Iterator[Sound]:
         if 50_000 <= number < 60_000:
             packed = disk[start + 22 : start + (size & 0x3FFFFF)]
             plain = rnc.unpack(packed) if packed.startswith(rnc.MARK) else packed
-            yield np.asarray((np.frombuffer(plain, np.uint8).astype(np.float32) - 128) / 128, np.float32)
+            yield _bytes(plain)
 
 
 def queen() -> Iterator[Sound]:
@@ -61,6 +78,32 @@ def queen() -> Iterator[Sound]:
         name, _, start, size = struct.unpack(">12sBII", data[at : at + 21])
         if name.rstrip(b"\0").endswith(b".SB"):
             yield _decoded(data[start : start + size])
+
+
+def drascula() -> Iterator[Sound]:
+    """The .ALS files of Drascula: 8-bit samples and nothing else."""
+    for path in sorted(DRASCULA.glob("*.ALS")):
+        yield _bytes(path.read_bytes())
+
+
+def hedgewars() -> Iterator[Sound]:
+    """What hedgehogs shout, at 16 kHz."""
+    for voice in HEDGEHOG_VOICES:
+        for path in sorted((HEDGEHOGS / voice).glob("*.ogg")):
+            yield read(path)
+
+
+def warzone() -> Iterator[Sound]:
+    """What officers report, at 16 kHz."""
+    with zipfile.ZipFile(WARZONE) as archive, tempfile.TemporaryDirectory() as folder:
+        for name in sorted(archive.namelist()):
+            audio, _, rest = name.partition("/")
+            if audio == "audio" and rest.split("/")[0] in WARZONE_SPOKEN and name.endswith(".ogg"):
+                yield read(Path(archive.extract(name, folder)))
+
+
+def _bytes(samples: bytes) -> Sound:
+    return np.asarray((np.frombuffer(samples, np.uint8).astype(np.float32) - 128) / 128, np.float32)
 
 
 def _decoded(mp3: bytes) -> Sound:

@@ -1,7 +1,8 @@
-"""Recordings of people in nine more languages, aligned with their transcripts by a network of ours.
+"""Recordings of people in twelve more languages, aligned with their transcripts by a network of ours.
 
 Debian: asterisk-core-sounds-{es,fr,it,ru} and -g722, asterisk-prompt-it-menardi-wav (telephone prompts, one speaker
-each) and tuxpaint-stamps-default (what a picture shows, in a few words, by volunteers). pocketsphinx knows only
+each), tuxpaint-stamps-default (what a picture shows, in a few words, by volunteers), fillets-ng-data-{cs,nl} (what two
+fishes say in a game, by actors) and gcin-voice (all syllables of Mandarin, by two speakers). pocketsphinx knows only
 English; espeak-ng knows how all of them are spoken, and the network hears when.
 """
 
@@ -12,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pypinyin.constants import PINYIN_DICT  # type: ignore[import-not-found, unused-ignore]
+from pypinyin.contrib.tone_convert import to_tone3  # type: ignore[import-not-found, unused-ignore]
+from pypinyin.style.bopomofo import BopomofoConverter  # type: ignore[import-not-found, unused-ignore]
 from training.articulation.corpus import Clip
 from training.articulation.real import read
 from training.articulation.realign import LEAST_LIKELY, Ear, realign
@@ -31,7 +35,14 @@ SPEAKERS = {
 STAMP_LANGUAGES = {
     "fr": "fr", "ru": "ru", "ro": "ro", "ca": "ca", "bg": "bg", "es": "es", "be": "be", "el": "el", "da": "da",
 }  # fmt: skip
-HELD_OUT = ("people:stamps-el",)
+FISHES = Path("/usr/share/games/fillets-ng")
+FISH_LANGUAGES = ("cs", "nl")
+SYLLABLES = Path("/usr/share/gcin-voice/ogg")
+SYLLABLE_SPEAKERS = ("3", "5")
+TOGETHER, BETWEEN = 10, 0.25
+"""Syllables of a clip, and seconds of silence between them."""
+
+HELD_OUT = ("people:stamps-el", "people:syllables-3")
 """Never trained on."""
 
 SHORTEST, LONGEST = 0.5, 20.0
@@ -43,9 +54,9 @@ FEWEST = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """A file, what is said in it, and in which of espeak-ng's languages."""
+    """Files, with pauses between them, what is said in them, and in which of espeak-ng's languages."""
 
-    path: Path
+    paths: tuple[Path, ...]
     text: str
     language: str
     speaker: str
@@ -60,7 +71,7 @@ def prompts() -> Iterator[Recording]:
             key, _, text = line.partition(": ")
             for path in (PROMPTS / folder).glob(f"{key}.*"):
                 if text and "[" not in text:
-                    yield Recording(path=path, text=text, language=language, speaker=f"people:{folder}")
+                    yield Recording(paths=(path,), text=text, language=language, speaker=f"people:{folder}")
 
 
 def stamps() -> Iterator[Recording]:
@@ -73,11 +84,40 @@ def stamps() -> Iterator[Recording]:
             found = re.search(rf"^{short}\.utf8=(.+)$", listed, re.MULTILINE)
             if found:
                 yield Recording(
-                    path=path,
+                    paths=(path,),
                     text=found[1],
                     language=STAMP_LANGUAGES[short],
                     speaker=f"people:stamps-{short}",
                 )
+
+
+def fishes() -> Iterator[Recording]:
+    """What two fishes say, in Czech and Dutch."""
+    for language in FISH_LANGUAGES:
+        for script in sorted(FISHES.glob(f"script/*/dialogs_{language}.lua")):
+            said = r'dialogId\("([^"]+)".*?dialogStr\("(.*?)"\)'
+            for name, text in re.findall(said, script.read_text(encoding="utf-8"), re.DOTALL):
+                path = FISHES / "sound" / script.parent.name / language / f"{name}.ogg"
+                if path.exists():
+                    yield Recording(
+                        paths=(path,), text=text, language=language, speaker=f"people:fishes-{language}"
+                    )
+
+
+def syllables() -> Iterator[Recording]:
+    """All syllables of Mandarin, some at a time; their folders are named in Zhuyin, the neutral tone as 1."""
+    zhuyin, known = BopomofoConverter(), {}
+    for syllable in {one for several in PINYIN_DICT.values() for one in several.split(",")}:
+        plain = zhuyin.to_bopomofo(syllable).translate(str.maketrans("˙ˊˇˋ", "1234"))
+        known[plain] = to_tone3(syllable, neutral_tone_with_five=True)
+    for speaker in SYLLABLE_SPEAKERS:
+        paths = sorted(path for path in SYLLABLES.glob(f"*/{speaker}.ogg") if path.parent.name in known)
+        for i in range(len(paths) // TOGETHER):
+            some = tuple(paths[i :: len(paths) // TOGETHER][:TOGETHER])
+            text = " ".join(known[path.parent.name] for path in some)
+            yield Recording(
+                paths=some, text=text, language="cmn-latn-pinyin", speaker=f"people:syllables-{speaker}"
+            )
 
 
 def spelled(espeak: Espeak, recording: Recording) -> list[str]:
@@ -92,10 +132,12 @@ def spelled(espeak: Espeak, recording: Recording) -> list[str]:
 
 def unaligned(espeak: Espeak, recording: Recording) -> Clip:
     """The clip with its phones spread evenly."""
-    samples, phones = read(recording.path), spelled(espeak, recording)
+    pause = np.zeros(round(BETWEEN * SAMPLE_RATE), np.float32)
+    parts = [part for path in recording.paths for part in (pause, read(path))]
+    samples, phones = np.concatenate(parts[1:]), spelled(espeak, recording)
     even = np.linspace(0, len(samples), len(phones) + 1).astype(int).tolist()
     return Clip(
-        speaker=recording.speaker, language=recording.language[:2], samples=samples,
+        speaker=recording.speaker, language=recording.language[:2].replace("cm", "zh"), samples=samples,
         phones=list(zip(phones, even[:-1], even[1:], strict=True)),
     )  # fmt: skip
 
@@ -103,7 +145,7 @@ def unaligned(espeak: Espeak, recording: Recording) -> Clip:
 def clips(ear: Ear) -> Iterator[Clip]:
     """All clips that are long enough and whose words fit their sound."""
     espeak = Espeak()
-    for recording in (*prompts(), *stamps()):
+    for recording in (*prompts(), *stamps(), *fishes(), *syllables()):
         clip = unaligned(espeak, recording)
         spoken = sum(bool(phone) for phone, _, _ in clip.phones)
         if spoken >= FEWEST and SHORTEST < len(clip.samples) / SAMPLE_RATE < LONGEST:

@@ -94,6 +94,8 @@ def read(path: Path) -> NDArray[np.float32]:
             for frame in container.decode(stream)
             for out in resampler.resample(frame)
         ]
+        if not frames:  # a file without sound
+            return np.zeros(0, np.float32)
         return np.asarray(soxr.resample(np.concatenate(frames), stream.rate, SAMPLE_RATE, "VHQ"), np.float32)
 
 
