@@ -38,12 +38,14 @@ STAMP_LANGUAGES = {
 FISHES = Path("/usr/share/games/fillets-ng")
 FISH_LANGUAGES = ("cs", "nl")
 SYLLABLES = Path("/usr/share/gcin-voice/ogg")
-SYLLABLE_SPEAKERS = ("3", "5")
+SYLLABLE_SPEAKERS = {"3": 24, "5": 116}
+"""Clips of each."""
+
 TOGETHER, BETWEEN = 10, 0.25
 """Syllables of a clip, and seconds of silence between them."""
 
-HELD_OUT = ("people:stamps-el", "people:syllables-3")
-"""Never trained on."""
+HELD_OUT = {"people:stamps-el": "valid", "people:syllables-3": "test"}
+"""Never trained on, but used to choose thresholds, or to test."""
 
 SHORTEST, LONGEST = 0.5, 20.0
 """Seconds of a clip."""
@@ -110,10 +112,11 @@ def syllables() -> Iterator[Recording]:
     for syllable in {one for several in PINYIN_DICT.values() for one in several.split(",")}:
         plain = zhuyin.to_bopomofo(syllable).translate(str.maketrans("˙ˊˇˋ", "1234"))
         known[plain] = to_tone3(syllable, neutral_tone_with_five=True)
-    for speaker in SYLLABLE_SPEAKERS:
+    for speaker, most in SYLLABLE_SPEAKERS.items():
         paths = sorted(path for path in SYLLABLES.glob(f"*/{speaker}.ogg") if path.parent.name in known)
-        for i in range(len(paths) // TOGETHER):
-            some = tuple(paths[i :: len(paths) // TOGETHER][:TOGETHER])
+        apart = len(paths) // TOGETHER
+        for i in range(min(most, apart)):
+            some = tuple(paths[i::apart][:TOGETHER])
             text = " ".join(known[path.parent.name] for path in some)
             yield Recording(
                 paths=some, text=text, language="cmn-latn-pinyin", speaker=f"people:syllables-{speaker}"
