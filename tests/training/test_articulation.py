@@ -50,3 +50,13 @@ def test_bands_of_features_and_surroundings_move_together() -> None:
         np.testing.assert_array_equal(window[:, :48], window[:, 48:96])
         np.testing.assert_array_equal(window[:, :48], window[:, 96:])
     assert not np.array_equal(moved[0], moved[1])
+
+
+def test_a_source_with_a_share_of_its_own_is_not_drawn_as_its_family() -> None:
+    nothing = np.zeros(0, np.float32)
+    lessons = [
+        train.Lesson(speaker=speaker, samples=nothing, wanted=np.zeros((0, 0), np.float16), lead=0)
+        for speaker in ("people:syllables-5", "people:stamps-fr", "kokoro:af_sky")
+    ]
+    expected = [train.HEARD[source] for source in ("people:syllables", "people", "kokoro")]
+    assert train.shares_of(lessons).tolist() == expected
