@@ -21,8 +21,9 @@ _LOWER_LID_SHARE = 0.12
 """Of the way to a closed eye, the lower lid goes this much and the upper one the rest (Evinger 1991)."""
 _BARE = 0.3
 """From this blink on, lids are all skin: before, the picture's own edges are still on them."""
-_MARGIN = 0.025
-"""How far from the lids' edges skin is surely skin, of the eye's width."""
+_MARGIN, _CORNER_MARGIN, _CORNER = 0.025, 0.075, 0.3
+"""How far from the lids' edges skin is surely skin, of the eye's width: in the middle, and at the corners, which reach
+so far inwards."""
 _BEYOND = 0.15
 """How far beyond an eye's corners its white may reach, of the eye's width: landmarks are no better than that."""
 _LASH, _LASH_WIDTH = 0.4, 0.04
@@ -181,16 +182,21 @@ def _over(top: NDArray[np.uint8], below: NDArray[np.uint8], share: Array) -> NDA
 
 
 def _bare(plain: NDArray[np.uint8], v: Array, curves: Array, sides: Array) -> NDArray[np.uint8]:
-    """`plain` without eyeball: skin from around with a line of lashes, where it is darker than the picture.
+    """`plain` without eyeball: skin from around with a line of lashes, or what is darker in the picture, except for
+    the white in an eye's corners.
 
     Lengths are in widths of the eye; `sides` is how far a texel is from the nearer corner.
     """
     _, upper, lower, _ = curves
-    near = (v > upper - _MARGIN) & (v < lower + _MARGIN) & (sides > -_BEYOND)
+    corner = np.clip(1 - sides / _CORNER, 0, 1)
+    margin = _MARGIN + (_CORNER_MARGIN - _MARGIN) * corner
+    near = (v > upper - margin) & (v < lower + margin) & (sides > -_BEYOND)
     hidden = near | (plain[..., 3] < 255)
     skin = spread(np.ascontiguousarray(plain[..., :3]), floats(~hidden))
     lash = _LASH * np.exp(-(((v - upper) / _LASH_WIDTH) ** 2)) * np.clip(sides / 0.2, 0, 1)
-    colour = np.minimum(plain[..., :3], skin * (1 - lash[..., None]))
+    colour = skin * (1 - lash[..., None])
+    white = (corner * (v > upper))[..., None]
+    colour = white * colour + (1 - white) * np.minimum(plain[..., :3], colour)
     return np.asarray(np.dstack([np.where(near[..., None], colour, plain[..., :3]), plain[..., 3]]), np.uint8)
 
 
