@@ -20,7 +20,7 @@ from liveavatar.mesh.mouth import Interior
 from liveavatar.mesh.rig import upper_share
 from liveavatar.mesh.sheet import Sheet
 
-_LAUGH = 0.16
+_LAUGH = 0.1
 """The widest parting of a portrait's own that comes back as `Expression` says, interocular units."""
 
 _SEEN = 1 / 512

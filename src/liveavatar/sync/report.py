@@ -18,7 +18,7 @@ SURE = 45.0
 """Milliseconds: with an interval up to this wide, to either side, an offset may be mended."""
 
 _LEAST_MATCH = 0.25
-_CHANCE = 1.12
+_CHANCE = 1.2
 """Unrelated speech matches by up to about this over the square root of the seconds."""
 _BENT = 0.1
 """Seconds of drift over the whole video from which more is needed, by the factor that follows."""
