@@ -10,6 +10,7 @@ from liveavatar.speech.packed import pack, unpack
 
 torch = pytest.importorskip("torch")
 from training.articulation import network, train  # noqa: E402  (needs torch)
+from training.articulation.lesson import Lesson  # noqa: E402
 
 
 def sound(length: int) -> NDArray[np.float32]:
@@ -55,7 +56,7 @@ def test_bands_of_features_and_surroundings_move_together() -> None:
 def test_a_source_with_a_share_of_its_own_is_not_drawn_as_its_family() -> None:
     nothing = np.zeros(0, np.float32)
     lessons = [
-        train.Lesson(speaker=speaker, samples=nothing, wanted=np.zeros((0, 0), np.float16), lead=0)
+        Lesson(speaker=speaker, samples=nothing, wanted=np.zeros((0, 0), np.float16), lead=0)
         for speaker in ("people:syllables-5", "people:stamps-fr", "kokoro:af_sky")
     ]
     expected = [train.HEARD[source] for source in ("people:syllables", "people", "kokoro")]
