@@ -9,7 +9,6 @@ import struct
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 
 import av
@@ -43,18 +42,18 @@ LOUD = 0.02
 
 def lines() -> Iterator[tuple[str, Sound]]:
     """(speaker, sound at 16 kHz) of every line that is neither very short nor very long."""
-    narrow = (("sky", sky()), ("queen", queen()), ("drascula", drascula()))
-    low = (
-        (game, soxr.resample(sound, RATE, SAMPLE_RATE, "VHQ")) for game, spoken in narrow for sound in spoken
+    games = (
+        ("sky", RATE, sky()),
+        ("queen", RATE, queen()),
+        ("drascula", RATE, drascula()),
+        ("hedgewars", SAMPLE_RATE, hedgewars()),
+        ("warzone", SAMPLE_RATE, warzone()),
     )
-    high = (
-        (game, sound)
-        for game, spoken in (("hedgewars", hedgewars()), ("warzone", warzone()))
-        for sound in spoken
-    )
-    for game, line in chain(low, high):
-        if SHORTEST < len(line) / SAMPLE_RATE < LONGEST and float(np.abs(line).max()) > LOUD:
-            yield f"game:{game}", np.asarray(line, np.float32)
+    for game, rate, spoken in games:
+        for sound in spoken:
+            line = soxr.resample(sound, rate, SAMPLE_RATE, "VHQ").astype(np.float32)
+            if SHORTEST < len(line) / SAMPLE_RATE < LONGEST and float(np.abs(line).max()) > LOUD:
+                yield f"game:{game}", line
 
 
 def sky() -> Iterator[Sound]:
