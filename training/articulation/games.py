@@ -6,17 +6,15 @@ How the files of the first three are laid out is told by ScummVM, which plays th
 
 import io
 import struct
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import av
 import numpy as np
 import soxr  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
 from training.articulation import rnc
-from training.articulation.real import read
+from training.articulation.real import decoded
 
 from liveavatar.timeline import SAMPLE_RATE
 
@@ -26,7 +24,7 @@ SKY = GAMES / "beneath-a-steel-sky"
 QUEEN = GAMES / "flight-of-the-amazon-queen" / "queen.1c"
 DRASCULA = GAMES / "drascula" / "en"
 RATE = 11_025
-"""Samples a second in all three."""
+"""Samples a second in the two that keep 8-bit samples."""
 
 HEDGEHOGS = Path("/usr/share/games/hedgewars/Data/Sounds/voices")
 HEDGEHOG_VOICES = ("British", "Classic", "Default", "HillBilly", "Mobster", "Pirate", "Surfer")
@@ -42,16 +40,9 @@ LOUD = 0.02
 
 def lines() -> Iterator[tuple[str, Sound]]:
     """(speaker, sound at 16 kHz) of every line that is neither very short nor very long."""
-    games = (
-        ("sky", RATE, sky()),
-        ("queen", RATE, queen()),
-        ("drascula", RATE, drascula()),
-        ("hedgewars", SAMPLE_RATE, hedgewars()),
-        ("warzone", SAMPLE_RATE, warzone()),
-    )
-    for game, rate, spoken in games:
-        for sound in spoken:
-            line = soxr.resample(sound, rate, SAMPLE_RATE, "VHQ").astype(np.float32)
+    games = {"sky": sky, "queen": queen, "drascula": drascula, "hedgewars": hedgewars, "warzone": warzone}
+    for game, spoken in games.items():
+        for line in spoken():
             if SHORTEST < len(line) / SAMPLE_RATE < LONGEST and float(np.abs(line).max()) > LOUD:
                 yield f"game:{game}", line
 
@@ -66,7 +57,7 @@ def sky() -> Iterator[Sound]:
         if 50_000 <= number < 60_000:
             packed = disk[start + 22 : start + (size & 0x3FFFFF)]
             plain = rnc.unpack(packed) if packed.startswith(rnc.MARK) else packed
-            yield _bytes(plain)
+            yield _samples(plain)
 
 
 def queen() -> Iterator[Sound]:
@@ -76,41 +67,31 @@ def queen() -> Iterator[Sound]:
     for at in range(15, 15 + 21 * count, 21):
         name, _, start, size = struct.unpack(">12sBII", data[at : at + 21])
         if name.rstrip(b"\0").endswith(b".SB"):
-            yield _decoded(data[start : start + size])
+            yield decoded(io.BytesIO(data[start : start + size]), "mp3")
 
 
 def drascula() -> Iterator[Sound]:
     """The .ALS files of Drascula: 8-bit samples and nothing else."""
     for path in sorted(DRASCULA.glob("*.ALS")):
-        yield _bytes(path.read_bytes())
+        yield _samples(path.read_bytes())
 
 
 def hedgewars() -> Iterator[Sound]:
-    """What hedgehogs shout, at 16 kHz."""
+    """What hedgehogs shout."""
     for voice in HEDGEHOG_VOICES:
         for path in sorted((HEDGEHOGS / voice).glob("*.ogg")):
-            yield read(path)
+            yield decoded(path)
 
 
 def warzone() -> Iterator[Sound]:
-    """What officers report, at 16 kHz."""
-    with zipfile.ZipFile(WARZONE) as archive, tempfile.TemporaryDirectory() as folder:
+    """What officers report."""
+    with zipfile.ZipFile(WARZONE) as archive:
         for name in sorted(archive.namelist()):
             audio, _, rest = name.partition("/")
             if audio == "audio" and rest.split("/")[0] in WARZONE_SPOKEN and name.endswith(".ogg"):
-                yield read(Path(archive.extract(name, folder)))
+                yield decoded(io.BytesIO(archive.read(name)))
 
 
-def _bytes(samples: bytes) -> Sound:
-    return np.asarray((np.frombuffer(samples, np.uint8).astype(np.float32) - 128) / 128, np.float32)
-
-
-def _decoded(mp3: bytes) -> Sound:
-    with av.open(io.BytesIO(mp3), mode="r", format="mp3") as container:
-        resampler = av.AudioResampler("flt", "mono")
-        frames = [
-            out.to_ndarray().ravel()
-            for frame in container.decode(audio=0)
-            for out in resampler.resample(frame)
-        ]
-    return np.concatenate(frames) if frames else np.zeros(0, np.float32)
+def _samples(eight_bits: bytes) -> Sound:
+    sound = (np.frombuffer(eight_bits, np.uint8).astype(np.float32) - 128) / 128
+    return np.asarray(soxr.resample(sound, RATE, SAMPLE_RATE, "VHQ"), np.float32)
