@@ -29,10 +29,14 @@ def load_clips(folder: Path) -> list[Clip]:
     return [load(path) for path in sorted(folder.glob("*.npz"))]
 
 
-def make_seen(samples: Floats) -> Floats:
-    """The features of a whole recording and its surroundings, exactly as a stream sees them, [steps, 144]."""
+def make_features(samples: Floats) -> Floats:
+    """The features of a whole recording, exactly as a stream sees them, [steps, 48]."""
     mel = features.log_mel(features.windows(samples))
-    seen = features.relative(mel, features.LevelReference().follow(features.loudness(mel)))
+    return features.relative(mel, features.LevelReference().follow(features.loudness(mel)))
+
+
+def with_surroundings(seen: Floats) -> Floats:
+    """Features and what is known of the surroundings at each step, [steps, 144]."""
     return np.concatenate([seen, features.Surroundings().follow(seen)], axis=1)
 
 
@@ -41,14 +45,14 @@ def damaged(lesson: Lesson, augmenter: Augmenter) -> Run:
     speech, so that speech also comes without warning."""
     cut = int(augmenter.random.integers(lesson.lead + 1))
     sound, factor = augmenter.change_size(lesson.samples[cut:])
-    seen = make_seen(augmenter.damage(sound))
+    seen = with_surroundings(make_features(augmenter.damage(sound)))
     was = ((np.arange(len(seen)) + 0.5) * STEP * factor + cut).astype(int) // STEP
     return Run(seen=seen.astype(np.float16), wanted=lesson.wanted[np.minimum(was, len(lesson.wanted) - 1)])
 
 
 def nobody(random: np.random.Generator) -> Run:
     """A stretch without speech."""
-    seen = make_seen(background(random, float(random.uniform(2, 6))))
+    seen = with_surroundings(make_features(background(random, float(random.uniform(2, 6)))))
     return Run(seen=seen.astype(np.float16), wanted=shut(len(seen)))
 
 

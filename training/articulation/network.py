@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import torch  # type: ignore[import-not-found, unused-ignore]
 from torch.nn import functional  # type: ignore[import-not-found, unused-ignore]
-from training.articulation.dataset import make_seen
+from training.articulation.dataset import make_features, with_surroundings
 from training.articulation.lesson import MOVED, SAID, SOUNDED, Floats
 from training.articulation.phones import SIGNS
 
 from liveavatar.speech.articulation import BELL, DELAY, DILATIONS, HEARD, PAIR, PAST, TAPS
-from liveavatar.speech.features import BANDS, SILENT, Surroundings
+from liveavatar.speech.features import BANDS, SILENT
 from liveavatar.speech.track import CONTROLS, STEP, VISEMES
 
 WIDTH, WIDE = 256, 512
@@ -87,11 +87,9 @@ def predict(weights: Weights, samples: Floats) -> Floats:
     """Probabilities of visemes, controls, and probabilities of sounds, [steps, COLUMNS], of a whole recording, as a
     stream would say them."""
     steps = -(-len(samples) // STEP)
-    seen = make_seen(np.pad(samples, (0, (DELAY + 1 + steps % PAIR) * STEP)))[:, :BANDS]
-    seen = np.concatenate([seen[:1], seen])
-    around = Surroundings().follow(seen)
+    seen = make_features(np.pad(samples, (0, (DELAY + 1 + steps % PAIR) * STEP)))
     silence = np.full((PAIR * PAST, 3 * BANDS), SILENT, np.float32)
-    padded = np.concatenate([silence, np.concatenate([seen, around], axis=1)])
+    padded = np.concatenate([silence, with_surroundings(np.concatenate([seen[:1], seen]))])
     kept = slice(PAIR * PAST + 1 + DELAY, PAIR * PAST + 1 + DELAY + steps)
     with torch.no_grad():
         understood = understand(weights, torch.from_numpy(padded)[None])

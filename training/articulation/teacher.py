@@ -12,7 +12,7 @@ import torch  # type: ignore[import-not-found, unused-ignore]
 from numpy.typing import NDArray
 from torch.nn import functional  # type: ignore[import-not-found, unused-ignore]
 from training.articulation.corpus import Clip
-from training.articulation.dataset import make_seen
+from training.articulation.dataset import make_features
 from training.articulation.lesson import COLUMNS, MOVED, Floats, known
 from training.articulation.network import Weights, likely
 from training.articulation.train import difference
@@ -66,7 +66,7 @@ def hear(samples: Floats) -> Floats:
     rows = -(-len(samples) // ROW)
     padded = np.zeros(-(-(len(samples) + AFTER) // ROW) * ROW, np.float32)
     padded[: len(samples)] = samples
-    encoded, seen = encode(padded)[:rows], make_seen(samples)[:, :BANDS]
+    encoded, seen = encode(padded)[:rows], make_features(samples)
     missing = PAIR * len(encoded) - len(seen)
     pairs = np.pad(seen, ((0, missing), (0, 0)), mode="edge").reshape(len(encoded), -1)
     return np.concatenate([encoded, pairs], axis=1)
