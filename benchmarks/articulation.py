@@ -9,27 +9,25 @@ through the front end, which levels it, and through `SpeechStream`.
 """
 
 import argparse
-import platform
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
-import av
 import numpy as np
+from benchmarks.machine import processor
+from benchmarks.sample_rates import save
 from numpy.typing import NDArray
 from training.articulation.augment import background
 from training.articulation.corpus import Clip, load
 from training.articulation.targets import HELD, make_targets
 
 from liveavatar.audio.front_end import read_speech
-from liveavatar.audio.wav import write_wav
+from liveavatar.frames import Samples
 from liveavatar.speech import CONTROLS, VISEMES, Speech, SpeechStream
 from liveavatar.speech.stream import EARS
-from liveavatar.sync.hearing import sound_of
 from liveavatar.timeline import SAMPLE_RATE
 
 NOISE_DB = 10.0
@@ -70,46 +68,35 @@ class Score:
     open_vowels: int = 0
 
 
-def listen(samples: NDArray[np.float32], ear: str) -> Speech:
-    """Everything the stream says about a recording, as the front end reads its file."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "clip.wav"
-        write_wav(path, [samples / max(1.0, float(np.abs(samples).max()))], len(samples))
-        heard = list(read_speech(path)[1])
-    stream = SpeechStream(ear)
-    return Speech.join([*(stream.push(chunk) for chunk in heard), stream.flush()])
+def add_noise(sound: Samples, decibels: float) -> Samples:
+    """White noise at a signal-to-noise ratio over the whole sound."""
+    power = np.mean(sound**2) * 10 ** (-decibels / 10)
+    noise = np.random.default_rng(0).normal(0, np.sqrt(power), len(sound))
+    return np.asarray(sound + noise, np.float32)
 
 
-def add_noise(clip: Clip, decibels: float) -> Clip:
-    """White noise at a signal-to-noise ratio over the whole clip."""
-    power = np.mean(clip.samples**2) * 10 ** (-decibels / 10)
-    noise = np.random.default_rng(0).normal(0, np.sqrt(power), len(clip.samples))
-    return replace(clip, samples=np.asarray(clip.samples + noise, np.float32))
+def stored(sound: Samples, path: Path, codec: str = "pcm_s16le", bits: int | None = None) -> Path:
+    """A file of it, turned down where it would clip."""
+    return save(sound / max(1.0, float(np.abs(sound).max())), SAMPLE_RATE, path, codec, bits)
 
 
-def through_codec(clip: Clip, codec: str, kind: str, bits: int) -> Clip:
-    """What is left of a clip after a lossy codec at so many bits a second; in place, as decoders make it."""
-    sound = (clip.samples.clip(-1, 1) * 32_767).astype(np.int16)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"coded.{kind}"
-        with av.open(str(path), "w") as container:
-            stream = cast("av.AudioStream", container.add_stream(codec, rate=SAMPLE_RATE, layout="mono"))
-            stream.bit_rate = bits
-            frame = av.AudioFrame.from_ndarray(sound[None], format="s16", layout="mono")
-            frame.sample_rate, frame.pts = SAMPLE_RATE, 0
-            for packet in (*stream.encode(frame), *stream.encode(None)):
-                container.mux(packet)
-        heard = np.concatenate(list(sound_of(path)))
-    return replace(clip, samples=np.concatenate([heard, np.zeros(len(sound), np.float32)])[: len(sound)])
-
-
-CONDITIONS: dict[str, Callable[[Clip], Clip]] = {
-    "Clean": lambda clip: clip,
-    "White noise, 10 dB": lambda clip: add_noise(clip, NOISE_DB),
-    "Opus, 12 kbit/s": lambda clip: through_codec(clip, "libopus", "ogg", 12_000),
-    "MP3, 24 kbit/s": lambda clip: through_codec(clip, "libmp3lame", "mp3", 24_000),
+Store = Callable[[Samples, Path], Path]
+CONDITIONS: dict[str, Store] = {
+    "Clean": lambda sound, folder: stored(sound, folder / "clip.wav"),
+    "White noise, 10 dB": lambda sound, folder: stored(add_noise(sound, NOISE_DB), folder / "clip.wav"),
+    "Opus, 12 kbit/s": lambda sound, folder: stored(sound, folder / "clip.ogg", "libopus", 12_000),
+    "MP3, 24 kbit/s": lambda sound, folder: stored(sound, folder / "clip.mp3", "libmp3lame", 24_000),
 }
-"""What clips went through before they are heard."""
+"""How clips are stored before they are heard; each writes a file into a folder."""
+
+
+def listen(sound: Samples, ear: str, store: Store = CONDITIONS["Clean"]) -> Speech:
+    """Everything the stream says about a recording, as the front end reads the file that it was stored in; what a
+    codec adds at the end is cut off."""
+    with tempfile.TemporaryDirectory() as folder:
+        heard = np.concatenate(list(read_speech(store(sound, Path(folder)))[1]))
+    stream = SpeechStream(ear)
+    return Speech.join([stream.push(heard[: len(sound)]), stream.flush()])
 
 
 def runs_of(flags: NDArray[np.bool_]) -> Runs:
@@ -220,12 +207,12 @@ def shut_without_speech(ear: str) -> str:
     return f"{100 * score.shut / score.silent:.1f} %"
 
 
-def table(clips: list[Clip], ear: str, worsen: Callable[[Clip], Clip]) -> list[str]:
+def table(clips: list[Clip], ear: str, store: Store) -> list[str]:
     """The table's lines."""
     scores: dict[str, Score] = defaultdict(Score)
     offsets: dict[str, list[float]] = defaultdict(list)
     for clip in clips:
-        speech = listen(worsen(clip).samples, ear)
+        speech = listen(clip.samples, ear, store)
         for name in (group_of(clip), *(("English, real, all",) if clip.speaker.startswith("real") else ())):
             measure(clip, speech, scores[name], offsets[name])
     return [row(name, scores[name], offsets[name]) for name in sorted(scores)]
@@ -243,13 +230,6 @@ def speed(chunk: int, ear: str) -> float:
     return 10 / min(taken)
 
 
-def processor() -> str:
-    """The processor's name."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    return f"{len(names)}-core {names[0]}" if names else platform.processor()
-
-
 def main() -> None:
     """Measure and print; with -o, write the tables into the report after its marker."""
     parser = argparse.ArgumentParser(
@@ -263,8 +243,8 @@ def main() -> None:
     clips = [load(path) for path in sorted(options.corpus.glob("*.npz"))]
     clips, ear = [clip for clip in clips if clip.language in options.languages], options.speech
     lines = []
-    for name, worsen in CONDITIONS.items():
-        lines += [f"### {name}", "", HEADER, *table(clips, ear, worsen), ""]
+    for name, store in CONDITIONS.items():
+        lines += [f"### {name}", "", HEADER, *table(clips, ear, store), ""]
     lines += ["### Nobody speaks", ""]
     lines += [
         f"Mouth shut in {shut_without_speech(ear)} of 180 s of digital silence, hiss, hum and clicks.",

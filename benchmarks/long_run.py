@@ -1,6 +1,6 @@
 """Hours of speech through the mesh engine: memory, frame count, and whether the end is as much in step as the start.
 
-    python benchmarks/long_run.py --hours 3 --fps 25 -o benchmarks/results/long_run.md
+    python -m benchmarks.long_run --hours 3 --fps 25 -o benchmarks/results/long_run.md
 
 The speech is the demo's, again and again, from a WAV that is written first. Rendering takes about a sixth of the time
 at the lowest resolution; `liveavatar sync` then looks at twenty stretches of half a minute.
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from benchmarks.machine import processor
 
 import liveavatar
 from liveavatar.frames import Samples
@@ -120,7 +121,7 @@ def main() -> None:
     options = parser.parse_args()
     lines = [
         "# The long run", "",
-        f"Made by `benchmarks/long_run.py` on {platform.machine()}, Python {platform.python_version()}; "
+        f"Made by `benchmarks/long_run.py` on a {processor()}, Python {platform.python_version()}; "
         f"mesh engine at {options.size[0]}x{options.size[1]}.", "",
         "Memory is resident after the first minute, at the end, and at most. The clock counts samples at 16 kHz "
         "between where the last frame is and where it should be. Offsets are `liveavatar sync`'s in the first and "

@@ -1,7 +1,7 @@
 """What the sound in front of an engine does to the lips: the founding observation of this project, measured.
 
-    python benchmarks/sample_rates.py --speech SOUND… -o benchmarks/results/sample_rates.md
-    python benchmarks/sample_rates.py --engine dit --size 384 640 -o benchmarks/results/sample_rates_dit.md
+    python -m benchmarks.sample_rates --speech SOUND… -o benchmarks/results/sample_rates.md
+    python -m benchmarks.sample_rates --engine dit --size 384 640 -o benchmarks/results/sample_rates_dit.md
 
 Each recording is damaged or re-coded, spoken by a photograph, and the lips are compared with the clean recording.
 "as is" rows skip the front end: an engine takes whatever numbers it gets for 16,000 a second.
@@ -21,6 +21,7 @@ import cv2
 import matplotlib as mpl
 import numpy as np
 import soxr  # type: ignore[import-untyped]
+from benchmarks.machine import processor
 from numpy.typing import NDArray
 
 import liveavatar
@@ -237,7 +238,7 @@ def write(results: list[Row], recordings: list[Path], engine: str) -> str:
     """The table."""
     head = [
         "# What the sound in front of the engine does to the lips", "",
-        f"Made by `benchmarks/sample_rates.py` on {platform.machine()}, Python {platform.python_version()}, with "
+        f"Made by `benchmarks/sample_rates.py` on a {processor()}, Python {platform.python_version()}, with "
         f"{', '.join(path.stem for path in recordings)}; {engine} engine, 25 fps. MOS are what listeners said.", "",
         "| sound | MOS | verdict | offset | drift, ms/min | closures met (by chance) | match | energy correlation |",
         "|---|---|---|---|---|---|---|---|",

@@ -1,6 +1,6 @@
 """How well `liveavatar sync` finds what was done to a video: offsets, drifts, other speech, still pictures.
 
-    python benchmarks/sync.py --speech SOUND… -o benchmarks/results/sync.md
+    python -m benchmarks.sync --speech SOUND… -o benchmarks/results/sync.md
 
 Takes a real talking face, once and ten times in a row, and our own renders of the demo's and any further speech; moves
 and stretches their sound, swaps it, and puts it under a photograph. Lips are tracked once a video, as their pixels do
@@ -23,6 +23,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import soxr  # type: ignore[import-untyped]
+from benchmarks.machine import processor
 from numpy.typing import NDArray
 
 import liveavatar
@@ -180,7 +181,7 @@ def write(done: list[Case], subjects: list[Subject]) -> str:
     lines = [
         "# Does `liveavatar sync` find what was done to a video?",
         "",
-        f"Made by `benchmarks/sync.py` on {machine()}.",
+        f"Made by `benchmarks/sync.py` on a {processor()}, Python {platform.python_version()}.",
     ]
     lines += [
         "",
@@ -244,15 +245,6 @@ def strangers(done: list[Case]) -> list[str]:
             "Match above what chance reaches: "
             f"the same speech {min(same):+.2f} to {max(same):+.2f} ({len(same)} videos), "
             f"another or a photograph {min(other):+.2f} to {max(other):+.2f} ({len(other)})."]  # fmt: skip
-
-
-def machine() -> str:
-    """Processor and versions."""
-    info = Path("/proc/cpuinfo")
-    names = [
-        line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
-    ]
-    return f"{len(names)} cores of {names[0]}, Python {platform.python_version()}"
 
 
 def main() -> None:
