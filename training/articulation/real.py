@@ -7,8 +7,9 @@ of Tux Paint's stamps are only ever tested on.
 
 import gzip
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -51,7 +52,7 @@ def held_out_clips() -> Iterator[Clip]:
         described = path.with_name(path.name.replace("_desc.ogg", ".txt"))
         if described.exists():
             text = described.read_text(encoding="utf-8").partition("\n")[0]
-            yield from align(path, text, "real:stamps")
+            yield from align(path, text, "real:stamps", abridged=True)  # "A frog." is read as "frog"
 
 
 def prompts() -> Iterator[Recording]:
@@ -104,13 +105,22 @@ def decoded(file: Path | BinaryIO, kind: str | None = None) -> NDArray[np.float3
         return np.asarray(soxr.resample(np.concatenate(frames), stream.rate, SAMPLE_RATE, "VHQ"), np.float32)
 
 
-def align(path: Path, text: str, speaker: str) -> Iterator[Clip]:
-    """The clip with its phones; nothing if a word is not in the dictionary or the words do not fit the sound."""
-    words = re.findall(r"[a-z']+", text.lower())
+def align(path: Path, text: str, speaker: str, abridged: bool = False) -> Iterator[Clip]:
+    """The clip with its phones; nothing if a word is not in the dictionary or the words do not fit the sound. Of an
+    `abridged` text the beginning may have been left out: what fits best was said."""
+    words, samples = re.findall(r"[a-z']+", text.lower()), read(path)
+    said = [words[first:] for first in range(len(words) if abridged else 1)]
+    fits = [fit for fit in (_fit(samples, some) for some in said) if fit]
+    if fits:
+        _, phones = max(fits, key=lambda fit: fit[0])
+        yield Clip(speaker=speaker, language="en", samples=samples, phones=phones)
+
+
+def _fit(samples: NDArray[np.float32], words: list[str]) -> tuple[int, list[Span]] | None:
+    """How well the words fit the sound, and their phones."""
     decoder = _decoder()
-    samples = read(path)
     if not words or any(decoder.lookup_word(word) is None for word in words):
-        return
+        return None
     pcm = np.rint(np.clip(samples, -1, 1) * 32767).astype(np.int16).tobytes()
     decoder.set_align_text(" ".join(words))
     try:
@@ -118,9 +128,16 @@ def align(path: Path, text: str, speaker: str) -> Iterator[Clip]:
         decoder.set_alignment()
         _decode(decoder, pcm)
     except RuntimeError:  # the words do not fit the sound
-        return
-    if decoder.get_alignment() is not None:
-        yield Clip(speaker=speaker, language="en", samples=samples, phones=_phones(decoder, len(samples)))
+        return None
+    aligned = [
+        (entry.name, entry.score, [(phone.name, phone.start, phone.duration) for phone in entry])
+        for entry in decoder.get_alignment() or ()
+    ]
+    # "word(2)" is the word's second pronunciation, "<sil>" no word; the last words may be missing
+    if [re.sub(r"\(\d+\)$", "", name) for name, _, _ in aligned if name[0] != "<"] != words:
+        return None
+    phones = chain(*(phones for *_, phones in aligned))
+    return sum(score for _, score, _ in aligned), _spans(phones, len(samples))
 
 
 @cache
@@ -135,11 +152,10 @@ def _decode(decoder: Any, pcm: bytes) -> None:
     decoder.end_utt()
 
 
-def _phones(decoder: Any, length: int) -> list[Span]:
+def _spans(phones: Iterable[tuple[str, int, int]], length: int) -> list[Span]:
     # Frame i of pocketsphinx spans samples 160i … 160i + 410, so its centre is that of step i plus 125 samples.
     spans: list[Span] = []
-    for word in decoder.get_alignment():
-        for phone in word:
-            first = phone.start * _STEP + 125
-            spans.append((to_ipa(phone.name), first if spans else 0, first + phone.duration * _STEP))
+    for name, start, duration in phones:
+        first = start * _STEP + 125
+        spans.append((to_ipa(name), first if spans else 0, first + duration * _STEP))
     return [*spans, ("", spans[-1][2], max(length, spans[-1][2]))]
