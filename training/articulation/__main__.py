@@ -5,6 +5,7 @@ python -m training.articulation out/corpus -o src/liveavatar/speech/assets/artic
 """
 
 import argparse
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -63,23 +64,28 @@ def label(folder: Path) -> list[Lesson]:
 
 
 def train_teacher(folder: Path) -> Weights:
-    """A teacher that first learns from the labels, then mends them, then goes on learning."""
+    """A teacher that first learns from the labels, then mends them, then goes on learning, also from what it heard in
+    the games' lines itself: their actors are the most real English there is."""
     before, after = EPOCHS
-    pages = [teacher.page(clip) for clip in load_clips(folder)]
+    pages = [teacher.page(lesson) for lesson in label(folder)]
     weights = teacher.train(pages, before, start=None, seed=0)
     realign_folder(folder, partial(teacher.teach, weights))
-    pages = [teacher.page(clip) for clip in load_clips(folder)]
+    pages = [teacher.page(lesson) for lesson in (*label(folder), *overhear(weights))]
     return teacher.train(pages, after, start=weights, seed=1)
 
 
-def be_taught(folder: Path, weights: Weights) -> list[Lesson]:
-    """Lessons of labels and teacher, and of the games' lines, of which only the teacher knows what they are."""
-    lessons = [labelled(clip, teacher.teach(weights, clip.samples)) for clip in load_clips(folder)]
+def overhear(weights: Weights) -> Iterator[Lesson]:
+    """Lessons of the games' lines, of which only the teacher knows what they are."""
     for speaker, samples in games.lines():
         heard = teacher.teach(weights, samples)
         if heard[:, :15].max(axis=1).mean() > SURE:
-            lessons.append(overheard(speaker, samples, heard))
-    return lessons
+            yield overheard(speaker, samples, heard)
+
+
+def be_taught(folder: Path, weights: Weights) -> list[Lesson]:
+    """Lessons of labels and teacher, and of the games' lines."""
+    said = [labelled(clip, teacher.teach(weights, clip.samples)) for clip in load_clips(folder)]
+    return [*said, *overhear(weights)]
 
 
 if __name__ == "__main__":

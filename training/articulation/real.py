@@ -46,13 +46,10 @@ def held_out_clips() -> Iterator[Clip]:
         yield from align(path, text, "real:librivox")
     for path, text in commands():
         yield from align(path, text, "real:commands")
-    for path in sorted(WORDS.glob("*.ogg")):
-        yield from align(path, path.stem.rpartition("_")[2], "real:words")
-    for path in sorted(STAMPS.rglob("*_desc.ogg")):
-        described = path.with_name(path.name.replace("_desc.ogg", ".txt"))
-        if described.exists():
-            text = described.read_text(encoding="utf-8").partition("\n")[0]
-            yield from align(path, text, "real:stamps", abridged=True)  # "A frog." is read as "frog"
+    for path, text in words():
+        yield from align(path, text, "real:words")
+    for path, text in stamps():
+        yield from align(path, text, "real:stamps", abridged=True)  # "A frog." is read as "frog"
 
 
 def prompts() -> Iterator[Recording]:
@@ -73,6 +70,20 @@ def commands() -> Iterator[Recording]:
     """Cards, directions and numbers, several speakers."""
     yield from _listed(SPHINX / "cards" / "cards.transcription", SPHINX / "cards")
     yield SPHINX / "goforward.raw", "go forward ten meters"
+
+
+def words() -> Iterator[Recording]:
+    """Names of what ktuberling's pictures show."""
+    for path in sorted(WORDS.glob("*.ogg")):
+        yield path, path.stem.rpartition("_")[2]
+
+
+def stamps() -> Iterator[Recording]:
+    """Names of Tux Paint's stamps, with an article that is not read."""
+    for path in sorted(STAMPS.rglob("*_desc.ogg")):
+        described = path.with_name(path.name.replace("_desc.ogg", ".txt"))
+        if described.exists():
+            yield path, described.read_text(encoding="utf-8").partition("\n")[0]
 
 
 def _listed(transcript: Path, folder: Path) -> Iterator[Recording]:

@@ -11,9 +11,8 @@ import numpy as np
 import torch  # type: ignore[import-not-found, unused-ignore]
 from numpy.typing import NDArray
 from torch.nn import functional  # type: ignore[import-not-found, unused-ignore]
-from training.articulation.corpus import Clip
 from training.articulation.dataset import make_features
-from training.articulation.lesson import COLUMNS, MOVED, Floats, known
+from training.articulation.lesson import COLUMNS, MOVED, Floats, Lesson
 from training.articulation.network import Weights, likely
 from training.articulation.train import difference
 
@@ -48,13 +47,13 @@ DROPPED = 0.15
 DEAF = 0.15
 """Share of batches that do without our own features."""
 
-HEARD = {"kokoro": 3.0, "real": 2.0, "people": 0.7, "espeak": 0.7, "flite": 0.7}
-"""How often an epoch brings each clip of a source, on average."""
+HEARD = {"kokoro": 2.0, "real": 2.0, "people": 0.7, "espeak": 0.5, "flite": 0.7, "game": 0.35}
+"""How often an epoch brings each lesson of a source, on average."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """One clip to learn from: `heard` [rows, INPUTS], `wanted` [PAIR * rows, COLUMNS]."""
+    """One lesson as the teacher learns it: `heard` [rows, INPUTS], `wanted` [PAIR * rows, COLUMNS]."""
 
     source: str
     heard: NDArray[np.float16]
@@ -72,12 +71,12 @@ def hear(samples: Floats) -> Floats:
     return np.concatenate([encoded, pairs], axis=1)
 
 
-def page(clip: Clip) -> Page:
-    """What to learn from a clip."""
-    heard, wanted = hear(clip.samples), known(clip)
-    missing = PAIR * len(heard) - len(wanted)
-    wanted = np.pad(wanted, ((0, missing), (0, 0)), mode="edge")
-    return Page(source=clip.speaker.split(":")[0], heard=heard.astype(np.float16), wanted=wanted)
+def page(lesson: Lesson) -> Page:
+    """What to hear in a lesson, and what to say."""
+    heard = hear(lesson.samples)
+    missing = PAIR * len(heard) - len(lesson.wanted)
+    wanted = np.pad(lesson.wanted, ((0, missing), (0, 0)), mode="edge")
+    return Page(source=lesson.speaker.split(":")[0], heard=heard.astype(np.float16), wanted=wanted)
 
 
 def fresh_weights(pages: list[Page], seed: int) -> Weights:
@@ -127,7 +126,7 @@ def _windows(pages: list[Page], random: np.random.Generator) -> tuple[NDArray[np
 
 
 def train(pages: list[Page], epochs: int, start: Weights | None, seed: int) -> Weights:
-    """Learn from labelled clips, going on with `start` or from nothing; the learning rate falls along a cosine."""
+    """Learn, going on with `start` or from nothing; the learning rate falls along a cosine."""
     random, weights = np.random.default_rng(seed), start or fresh_weights(pages, seed)
     learned = [tensor.requires_grad_() for name, tensor in weights.items() if name not in FIXED]
     optimizer = torch.optim.AdamW(learned, lr=RATE, weight_decay=0.01)
