@@ -10,7 +10,6 @@ import gzip
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -146,23 +145,27 @@ def unaligned(espeak: Espeak, recording: Recording) -> Clip:
     )  # fmt: skip
 
 
+def readings(recording: Recording) -> Iterator[Recording]:
+    """What may have been said: some readers of Tux Paint's stamps leave out the article."""
+    yield recording
+    _, _, rest = recording.text.partition(" ")
+    if rest and "stamps" in recording.speaker:
+        yield replace(recording, text=rest)
+
+
+def best_aligned(clips: list[Clip], ear: Ear) -> tuple[Clip, float]:
+    """Of several readings of the same sound the likeliest, with phone times, and how likely it is."""
+    heard = ear(clips[0].samples)
+    return max((realign(clip, lambda _: heard, None) for clip in clips), key=lambda found: found[1])
+
+
 def clips(ear: Ear) -> Iterator[Clip]:
     """All clips that are long enough and whose words fit their sound."""
     espeak = Espeak()
     for recording in (*prompts(), *stamps(), *fishes(), *syllables()):
-        clip = unaligned(espeak, recording)
-        spoken = sum(bool(phone) for phone, _, _ in clip.phones)
-        if spoken >= FEWEST and SHORTEST < len(clip.samples) / SAMPLE_RATE < LONGEST:
-            aligned, likely = best_aligned(espeak, recording, ear)
+        several = [unaligned(espeak, one) for one in readings(recording)]
+        spoken = sum(bool(phone) for phone, _, _ in several[0].phones)
+        if spoken >= FEWEST and SHORTEST < len(several[0].samples) / SAMPLE_RATE < LONGEST:
+            aligned, likely = best_aligned(several, ear)
             if likely > LEAST_LIKELY:
                 yield aligned
-
-
-def best_aligned(espeak: Espeak, recording: Recording, ear: Ear) -> tuple[Clip, float]:
-    """The clip with phone times, and how likely they are. Some readers of Tux Paint's stamps leave out the article:
-    what fits the sound best was said."""
-    words = recording.text.split()
-    texts = [words, words[1:]] if "stamps" in recording.speaker and len(words) > 1 else [words]
-    readings = [unaligned(espeak, replace(recording, text=" ".join(text))) for text in texts]
-    heard = cache(lambda: ear(readings[0].samples))
-    return max((realign(clip, lambda _: heard(), None) for clip in readings), key=lambda found: found[1])
