@@ -57,6 +57,13 @@ def opening(stage: Stage, mouth: Articulation) -> float:
     return float(((1 - upper) * (1 - lower)).mean())
 
 
+def test_a_wide_mouth_keeps_a_blink_from_shutting_the_eyes() -> None:
+    asleep = replace(STILL, blink_left=0.75, blink_right=0.7)
+    lids = [express(replace(SHUT, jaw=jaw), asleep).blink for jaw in (0.0, 0.4, 0.7, 1.0)]
+    assert lids[0] == lids[1] == (0.7, 0.75)
+    assert lids[1] > lids[2] > lids[3] > (0.4, 0.4)
+
+
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(1, 7000), min_size=1, max_size=8))
 def test_streaming_equals_offline(actor: MeshActor, babble: Samples, cuts: list[int]) -> None:

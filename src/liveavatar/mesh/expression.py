@@ -127,13 +127,19 @@ def _widen(name: str, value: float) -> float:
     return min(1.0, max(0.0, _GAINS[name] * (value - _FLOOR))) if name in _GAINS else value
 
 
+_AJAR, _HELD_LIDS = 0.4, 0.65
+"""From this opening of the jaw on, and how much, it keeps a blink from shutting the eyes: a wide mouth and shut eyes
+at once are furthest from the face one knows."""
+
+
 def express(mouth: Articulation, pose: HeadPose) -> Expression:
     """The frame's expression."""
+    lids = 1 - _HELD_LIDS * max(0.0, mouth.jaw - _AJAR)
     weights = mouth.weights() | {"brow": pose.brow, "squint": pose.squint}
     return Expression(
         shapes=floats([*(weights[name] for name in SHAPES), weights["shut"]]),
         head=floats([pose.yaw, pose.pitch, pose.roll, pose.shift_x, pose.shift_y, pose.breath]),
-        blink=(pose.blink_right, pose.blink_left),
+        blink=(lids * pose.blink_right, lids * pose.blink_left),
         gaze=(pose.gaze_x, pose.gaze_y),
         jaw=JAW_TRAVEL * weights["jaw"],
         tongue=mouth.tongue,
