@@ -236,12 +236,16 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("corpus", type=Path)
-    parser.add_argument("-o", "--output", type=Path, help="the report: a file with a line `<!-- measured -->`")
+    parser.add_argument(
+        "-o", "--output", type=Path, help="the report: a file with a line `<!-- measured -->`"
+    )
     parser.add_argument("--speech", choices=list(EARS), default="small")
     parser.add_argument("--languages", nargs="*", default=["en", "zh"])
     options = parser.parse_args()
     if options.output and not options.output.exists():
-        parser.error(f"{options.output} does not exist: a report's text is written by hand, its tables are added")
+        parser.error(
+            f"{options.output} does not exist: a report's text is written by hand, its tables are added"
+        )
     clips = [load(path) for path in sorted(options.corpus.glob("*.npz"))]
     clips, ear = [clip for clip in clips if clip.language in options.languages], options.speech
     lines = []
