@@ -134,12 +134,12 @@ def measure(clip: Clip, speech: Speech, score: Score, offsets: list[float]) -> N
     said = speech.visemes.argmax(axis=1)
     talking = targets.visemes != 0
     score.seconds += len(clip.samples) / 16_000
-    score.frames += len(said)
-    score.right += int(np.sum(said == targets.visemes))
-    score.nearly += int(np.sum(nearby(said, targets.visemes)))
+    count_steps(said, targets.visemes, score)
     score.speech += int(talking.sum())
     score.right_speech += int(np.sum((said == targets.visemes) & talking))
-    _measure_closures(closures(clip), runs_of(speech.controls[:, CLOSURE] >= CLOSED), score, offsets)
+    wanted, claimed = closures(clip), runs_of(speech.controls[:, CLOSURE] >= CLOSED)
+    count_closures(wanted, claimed, score)
+    offsets += offsets_of(wanted, claimed)
     jaw = speech.controls[:, JAW]
     far = np.convolve(talking, np.ones(31), "same") == 0
     score.silent += int(far.sum())
@@ -149,15 +149,29 @@ def measure(clip: Clip, speech: Speech, score: Score, offsets: list[float]) -> N
     score.open_vowels += int(np.sum(jaw[wide] >= 0.35))
 
 
-def _measure_closures(wanted: Runs, claimed: Runs, score: Score, offsets: list[float]) -> None:
+def count_steps(said: NDArray[np.int64], labels: NDArray[np.int64], score: Score) -> None:
+    """Add steps whose visemes were `said` to be what the labels say, or not."""
+    score.frames += len(said)
+    score.right += int(np.sum(said == labels))
+    score.nearly += int(np.sum(nearby(said, labels)))
+
+
+def count_closures(wanted: Runs, claimed: Runs, score: Score) -> None:
+    """Add closures that should have been claimed, and those that were."""
     score.bilabials += len(wanted)
     score.found += sum(touches(run, claimed) for run in wanted)
     score.claimed += len(claimed)
     score.justified += sum(touches(run, wanted) for run in claimed)
+
+
+def offsets_of(wanted: Runs, claimed: Runs) -> list[float]:
+    """Milliseconds from the middle of each closure that was found to the nearest middle of those that found it."""
+    found = []
     for first, last in wanted:
         near = [(a + b) / 2 for a, b in claimed if touches((first, last), [(a, b)])]
         if near:
-            offsets.append(10.0 * min((at - (first + last) / 2 for at in near), key=abs))
+            found.append(10.0 * min((at - (first + last) / 2 for at in near), key=abs))
+    return found
 
 
 def row(name: str, score: Score, offsets: list[float]) -> str:

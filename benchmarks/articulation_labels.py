@@ -16,7 +16,7 @@ from itertools import cycle
 from pathlib import Path
 
 import numpy as np
-from benchmarks.articulation import closures, nearby, stored, touches
+from benchmarks.articulation import Score, closures, count_closures, count_steps, stored
 from benchmarks.machine import processor
 from training.articulation import real, synth_kokoro
 from training.articulation.corpus import Clip
@@ -26,10 +26,10 @@ from training.articulation.targets import make_targets
 GRID = 400
 """Samples at 16 kHz: Kokoro's durations are whole multiples."""
 
-HEADER = f"""# How far labels can be trusted
+HEADER = """# How far labels can be trusted
 
 Made by `python -m benchmarks.articulation_labels KOKORO -o benchmarks/results/articulation_labels.md` on a
-{processor()}. Kokoro's three English voices for testing say what the real voices say, and pocketsphinx aligns it,
+{machine}. Kokoro's three English voices for testing say what the real voices say, and pocketsphinx aligns it,
 knowing the text. *Same* is the share of 10 ms steps at which its labels name the viseme that Kokoro's durations name,
 *within 20 ms* the milder figure beside it, *grid* how many would be the same if pocketsphinx were never wrong and only
 Kokoro's times were rounded to 25 ms; closures are found and justified as in [articulation.md](articulation.md).
@@ -41,23 +41,16 @@ So much, and less from microphones, would a perfect ear be given by such labels.
 
 
 @dataclass(slots=True)
-class Score:
+class LabelScore(Score):
     """Counts over many clips."""
 
     clips: int = 0
-    steps: int = 0
-    same: int = 0
-    nearly: int = 0
     grid: int = 0
-    spoken: int = 0
-    found: int = 0
-    claimed: int = 0
-    justified: int = 0
 
     def row(self, name: str) -> str:
         """A line of the table."""
-        shares = (f"{100 * part / self.steps:.1f} %" for part in (self.same, self.nearly, self.grid))
-        found = f"{100 * self.found / self.spoken:.0f} % of {self.spoken}"
+        shares = (f"{100 * part / self.frames:.1f} %" for part in (self.right, self.nearly, self.grid))
+        found = f"{100 * self.found / self.bilabials:.0f} % of {self.bilabials}"
         justified = f"{100 * self.justified / self.claimed:.0f} % of {self.claimed}"
         return f"| {' | '.join([name, str(self.clips), *shares, found, justified])} |"
 
@@ -70,21 +63,14 @@ def texts() -> Iterator[tuple[str, str]]:
     yield from (("stamps", text.partition(" ")[2]) for _, text in real.stamps())
 
 
-def compare(known: Clip, aligned: Clip, score: Score) -> None:
+def compare(known: Clip, aligned: Clip, score: LabelScore) -> None:
     """Add one clip."""
-    true, said = make_targets(known).visemes, make_targets(aligned).visemes
+    said = make_targets(aligned).visemes
     rounded = [(phone, round(a / GRID) * GRID, round(b / GRID) * GRID) for phone, a, b in aligned.phones]
-    coarse = make_targets(replace(aligned, phones=rounded)).visemes
-    spoken, claimed = closures(known), closures(aligned)
     score.clips += 1
-    score.steps += len(true)
-    score.same += int(np.sum(true == said))
-    score.nearly += int(np.sum(nearby(said, true)))
-    score.grid += int(np.sum(coarse == said))
-    score.spoken += len(spoken)
-    score.found += sum(touches(one, claimed) for one in spoken)
-    score.claimed += len(claimed)
-    score.justified += sum(touches(one, spoken) for one in claimed)
+    score.grid += int(np.sum(make_targets(replace(aligned, phones=rounded)).visemes == said))
+    count_steps(said, make_targets(known).visemes, score)
+    count_closures(closures(known), closures(aligned), score)
 
 
 def main() -> None:
@@ -95,7 +81,7 @@ def main() -> None:
     parser.add_argument("kokoro", type=Path)
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
-    kokoro, scores = Kokoro(options.kokoro), defaultdict[str, Score](Score)
+    kokoro, scores = Kokoro(options.kokoro), defaultdict[str, LabelScore](LabelScore)
     voices = cycle(voice for voice, language in synth_kokoro.HELD_OUT.items() if language == "en")
     with tempfile.TemporaryDirectory() as folder:
         for name, text in texts():
@@ -105,7 +91,7 @@ def main() -> None:
     table = "\n".join(score.row(name) for name, score in scores.items())
     print(table)
     if options.output:
-        options.output.write_text(f"{HEADER}{table}\n", encoding="utf-8")
+        options.output.write_text(f"{HEADER.format(machine=processor())}{table}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
