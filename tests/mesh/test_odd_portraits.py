@@ -124,3 +124,12 @@ def test_a_face_of_strokes_is_refused_with_a_reason() -> None:
     cv2.ellipse(rgb, (150, 170), (60, 45), 0, 20, 160, (20, 20, 20), 6, cv2.LINE_AA)
     with pytest.raises(PortraitError, match="no face was found"):
         find_portrait(rgb)
+
+
+def test_a_face_unlike_a_head_keeps_it_stiller(plain: Portrait) -> None:
+    troll = plain.landmarks.copy()
+    below = troll[:468, 1] > troll[1, 1]
+    troll[:468, 0] += 0.6 * (troll[:468, 0] - troll[1, 0]) * below
+    drawn = MeshEngine(motion=0.8).open(replace(plain, landmarks=troll), None)
+    assert MeshEngine(motion=0.8).open(plain, None).motion == 0.8
+    assert 0.2 < drawn.motion < 0.5

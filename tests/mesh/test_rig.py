@@ -16,6 +16,7 @@ from liveavatar.mesh.rig import (
     Rig,
     fit_pose,
     load_rig,
+    misfit,
     mouth_shut,
     project,
     upper_share,
@@ -141,6 +142,21 @@ def test_pose_does_not_care_what_the_mouth_does() -> None:
     quiet, loud = fit_pose(face()), fit_pose(face(offset=opened(0.6)))
     assert loud.rotation == pytest.approx(quiet.rotation, abs=0.02)
     assert loud.scale == pytest.approx(quiet.scale, rel=0.01)
+
+
+@given(FACE_TURNS, st.floats(20, 400))
+@settings(max_examples=20, deadline=None)
+def test_misfit_is_of_the_face_not_of_its_pose_or_size(
+    turn: tuple[float, float, float], scale: float
+) -> None:
+    pear = np.zeros((478, 3), np.float32)
+    pear[:, 0] = (
+        0.3 * load_rig().neutral[:, 0] * (load_rig().neutral[:, 1] > 0.4)
+    )  # cheeks and jaw of a troll
+    own, laughing, troll = (face(turn, scale, offset=part) for part in (None, opened(0.3), pear))
+    plain, laugh, odd = (misfit(landmarks, fit_pose(landmarks)) for landmarks in (own, laughing, troll))
+    assert plain < 0.005
+    assert laugh < 0.06 < odd
 
 
 @given(st.floats(-0.8, 0.8), st.floats(0.3, 3))

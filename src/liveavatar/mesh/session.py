@@ -18,6 +18,7 @@ from liveavatar.mesh.lips import Lips
 from liveavatar.mesh.motion import HeadPose, Motion
 from liveavatar.mesh.prepare import prepare
 from liveavatar.mesh.refine import settle, widen_open_mouth
+from liveavatar.mesh.rig import fit_pose, misfit
 from liveavatar.speech.stream import SpeechStream, check_ear
 from liveavatar.speech.track import STEP, Speech
 from liveavatar.timeline import Timeline
@@ -28,6 +29,9 @@ after the features, our network puts them at the very moment, phone labels at th
 
 PARTING = 0.1
 """Seconds in which lips that were shut come open. Lips are flesh: sounds change at once, they do not."""
+
+_CALM = (0.07, 0.15), (1.0, 0.3)
+"""A face's misfit, and the share of the motion that is left to it: a creature turned like a person looks wrong."""
 
 _MOMENTS = 4
 """At how many moments of a frame the speech is read: the steps of 10 ms at 25 frames a second."""
@@ -59,15 +63,18 @@ class MeshEngine:
         landmarks = widen_open_mouth(fitted.landmarks, fitted.rgb)
         lips = Lips.of(landmarks, interocular(landmarks), fitted.rgb)
         fitted = replace(fitted, landmarks=settle(landmarks, lips))
-        return MeshActor(stage=prepare(fitted, lips, face_shapes(fitted.landmarks)), engine=self)
+        share = float(np.interp(misfit(landmarks, fit_pose(landmarks)), *_CALM))
+        stage = prepare(fitted, lips, face_shapes(fitted.landmarks))
+        return MeshActor(stage=stage, engine=self, motion=share * self.motion)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeshActor:
-    """One prepared portrait, shared by its sessions."""
+    """One prepared portrait, shared by its sessions; `motion` is how much of it this face bears."""
 
     stage: Stage
     engine: MeshEngine
+    motion: float
 
     @property
     def size(self) -> tuple[int, int]:
@@ -86,7 +93,7 @@ class MeshSession:
     def __init__(self, actor: MeshActor, fps: Fraction, seed: int) -> None:
         self._actor = actor
         self._timeline = Timeline(fps=fps)
-        self._motion = Motion(fps, seed, actor.engine.motion)
+        self._motion = Motion(fps, seed, actor.motion)
         self._next = 0  # frame to make next
         self._mouth = SHUT
         self._end: int | None = None  # samples in all, once flushed
