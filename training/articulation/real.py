@@ -9,7 +9,6 @@ import gzip
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
-from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,8 +17,8 @@ import numpy as np
 import pocketsphinx  # type: ignore[import-not-found, unused-ignore]
 import soxr  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
-from training.articulation.arpabet import to_ipa
 from training.articulation.corpus import Clip, Span
+from training.articulation.readings import american, british
 
 from liveavatar.timeline import SAMPLE_RATE
 
@@ -32,6 +31,8 @@ SPHINX = Path("/usr/share/pocketsphinx/test/data")
 WORDS = Path("/usr/share/ktuberling/sounds/en")
 STAMPS = Path("/usr/share/tuxpaint/stamps")
 _STEP = 160
+_BRITISH = "'british"
+"""Ends the names of British readings in pocketsphinx's dictionary."""
 
 
 def training_clips() -> Iterator[Clip]:
@@ -47,7 +48,7 @@ def held_out_clips() -> Iterator[Clip]:
     for path, text in commands():
         yield from align(path, text, "real:commands")
     for path, text in words():
-        yield from align(path, text, "real:words")
+        yield from align(path, text, "real:words", abroad=True)  # the reader says "car" without an r
     for path, text in stamps():
         yield from align(path, text, "real:stamps", abridged=True)  # "A frog." is read as "frog"
 
@@ -103,7 +104,7 @@ def read(path: Path) -> NDArray[np.float32]:
 def decoded(file: Path | BinaryIO, kind: str | None = None) -> NDArray[np.float32]:
     """What FFmpeg finds in a file, of a `kind` that it cannot tell by itself, at 16 kHz mono; nothing in one without
     sound."""
-    with av.open(file, mode="r", format=kind) as container:
+    with av.open(file, mode="r", format=kind, metadata_errors="replace") as container:
         stream = container.streams.audio[0]
         resampler = av.AudioResampler("flt", "mono")
         frames = [
@@ -116,22 +117,41 @@ def decoded(file: Path | BinaryIO, kind: str | None = None) -> NDArray[np.float3
         return np.asarray(soxr.resample(np.concatenate(frames), stream.rate, SAMPLE_RATE, "VHQ"), np.float32)
 
 
-def align(path: Path, text: str, speaker: str, abridged: bool = False) -> Iterator[Clip]:
+def align(
+    path: Path, text: str, speaker: str, abridged: bool = False, abroad: bool = False
+) -> Iterator[Clip]:
     """The clip with its phones; nothing if a word is not in the dictionary or the words do not fit the sound. Of an
-    `abridged` text the beginning may have been left out: what fits best was said."""
+    `abridged` text the beginning may have been left out, and `abroad` it may have been read as in Britain: what fits
+    best was said, and where only letters differ, what Britons say."""
     words, samples = re.findall(r"[a-z']+", text.lower()), read(path)
     said = [words[first:] for first in range(len(words) if abridged else 1)]
+    if abroad:
+        there = [[word + _BRITISH for word in some] for some in said if all(map(british, some))]
+        sounds = [_sounds(some) for some in there]
+        said = [*there, *(some for some in said if _sounds(some) not in sounds)]
     fits = [fit for fit in (_fit(samples, some) for some in said) if fit]
     if fits:
         _, phones = max(fits, key=lambda fit: fit[0])
         yield Clip(speaker=speaker, language="en", samples=samples, phones=phones)
 
 
+def _sounds(words: list[str]) -> list[str | None]:
+    """The phones of words in pocketsphinx's dictionary, or as Britons say them; None for words it does not know."""
+    return [_british(word) if word.endswith(_BRITISH) else _dictionary().lookup_word(word) for word in words]
+
+
+def _british(word: str) -> str:
+    return " ".join(name for name, _ in british(word.removesuffix(_BRITISH)) or ())
+
+
 def _fit(samples: NDArray[np.float32], words: list[str]) -> tuple[int, list[Span]] | None:
     """How well the words fit the sound, and their phones."""
-    decoder = _decoder()
-    if not words or any(decoder.lookup_word(word) is None for word in words):
+    if not words or None in _sounds(words):
         return None
+    decoder = _decoder()
+    for word in (word for word in words if word.endswith(_BRITISH)):
+        if decoder.lookup_word(word) is None:
+            decoder.add_word(word, _british(word), True)
     pcm = np.rint(np.clip(samples, -1, 1) * 32767).astype(np.int16).tobytes()
     decoder.set_align_text(" ".join(words))
     try:
@@ -145,16 +165,37 @@ def _fit(samples: NDArray[np.float32], words: list[str]) -> tuple[int, list[Span
         for entry in decoder.get_alignment() or ()
     ]
     # "word(2)" is the word's second pronunciation, "<sil>" no word; the last words may be missing
-    if [re.sub(r"\(\d+\)$", "", name) for name, _, _ in aligned if name[0] != "<"] != words:
+    if [_plain(name) for name, _, _ in aligned if name[0] != "<"] != words:
         return None
-    phones = chain(*(phones for *_, phones in aligned))
+    phones = [
+        (ipa, start, duration)
+        for word, _, timed in aligned
+        for ipa, (_, start, duration) in zip(_ipa(word, [name for name, *_ in timed]), timed, strict=True)
+    ]
     return sum(score for _, score, _ in aligned), _spans(phones, len(samples))
 
 
-@cache
+def _plain(word: str) -> str:
+    return re.sub(r"\(\d+\)$", "", word)
+
+
+def _ipa(word: str, phones: list[str]) -> list[str]:
+    """IPA of the phones of a word as pocketsphinx names it, with its reading."""
+    if word.endswith(_BRITISH):
+        return [phone for _, phone in british(word.removesuffix(_BRITISH)) or ()]
+    return american(_plain(word), phones)
+
+
 def _decoder() -> Any:
+    """One for each attempt: it remembers, and after one that fails finds less."""
     pocketsphinx.set_loglevel("FATAL")  # as an argument of Decoder it crashes
-    return pocketsphinx.Decoder()
+    return pocketsphinx.Decoder(lm=None)
+
+
+@cache
+def _dictionary() -> Any:
+    """One to look words up in."""
+    return _decoder()
 
 
 def _decode(decoder: Any, pcm: bytes) -> None:
@@ -168,5 +209,5 @@ def _spans(phones: Iterable[tuple[str, int, int]], length: int) -> list[Span]:
     spans: list[Span] = []
     for name, start, duration in phones:
         first = start * _STEP + 125
-        spans.append((to_ipa(name), first if spans else 0, first + duration * _STEP))
+        spans.append((name, first if spans else 0, first + duration * _STEP))
     return [*spans, ("", spans[-1][2], max(length, spans[-1][2]))]
