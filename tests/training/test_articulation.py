@@ -10,7 +10,9 @@ from liveavatar.speech.packed import pack, unpack
 
 torch = pytest.importorskip("torch")
 from training.articulation import network, train  # noqa: E402  (needs torch)
+from training.articulation.corpus import Clip  # noqa: E402
 from training.articulation.lesson import Lesson  # noqa: E402
+from training.articulation.targets import CLOSURE, make_targets  # noqa: E402
 
 
 def sound(length: int) -> NDArray[np.float32]:
@@ -61,3 +63,11 @@ def test_a_source_with_a_share_of_its_own_is_not_drawn_as_its_family() -> None:
     ]
     expected = [train.HEARD[source] for source in ("people:syllables", "people", "kokoro")]
     assert train.shares_of(lessons).tolist() == expected
+
+
+@pytest.mark.parametrize(("before", "expected"), [("", 44), ("ɑ", 50)])
+def test_lips_close_early_for_a_stop_after_a_pause(before: str, expected: int) -> None:
+    phones = [(before, 0, 8000), ("p", 8000, 9600), ("ɑ", 9600, 16_000)]
+    targets = make_targets(Clip(speaker="nobody", language="en", samples=sound(16_000), phones=phones))
+    shut = targets.controls[:, CLOSURE] >= 0.9 * targets.controls[:, CLOSURE].max()
+    assert abs(int(np.flatnonzero(shut)[0]) - expected) <= 1

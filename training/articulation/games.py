@@ -1,13 +1,15 @@
-"""What actors say in five English games that may be given away freely (Debian: beneath-a-steel-sky, drascula,
-flight-of-the-amazon-queen, hedgewars-data and warzone2100-data): eight hours, dozens of voices, without texts.
+"""What actors say in five games that may be given away freely, and volunteers in two for children (Debian:
+beneath-a-steel-sky, drascula, drascula-italian, drascula-spanish, flight-of-the-amazon-queen, hedgewars-data,
+klettres-data, ktuberling-data and warzone2100-data): ten hours, a hundred voices, without texts.
 
-How the files of the first three are laid out is told by ScummVM, which plays them.
+How the files of the first three games are laid out is told by ScummVM, which plays them.
 """
 
 import io
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +24,25 @@ Sound = NDArray[np.float32]
 GAMES = Path("/usr/share/scummvm")
 SKY = GAMES / "beneath-a-steel-sky"
 QUEEN = GAMES / "flight-of-the-amazon-queen" / "queen.1c"
-DRASCULA = GAMES / "drascula" / "en"
+DRASCULA = GAMES / "drascula"
 RATE = 11_025
 """Samples a second in the two that keep 8-bit samples."""
 
 HEDGEHOGS = Path("/usr/share/games/hedgewars/Data/Sounds/voices")
-HEDGEHOG_VOICES = ("British", "Classic", "Default", "HillBilly", "Mobster", "Pirate", "Surfer")
+HEDGEHOGS_AT_HOME = ("British", "Classic", "Default", "HillBilly", "Mobster", "Pirate", "Surfer")
+HEDGEHOGS_ABROAD = ("Default_es", "Default_pl", "Default_ru", "Default_uk", "Russian", "Russian_pl")
 WARZONE = Path("/usr/share/games/warzone2100/base.wz")
 WARZONE_SPOKEN = ("tutorial", "extra", "memressp", "vtoltalk", "taunts", "nexus", "coltive")
 
-SHORTEST, LONGEST = 0.7, 20.0
+LETTERS = Path("/usr/share/klettres")
+UNREADABLE = "cs"
+"""KLettres' Czech files are of a kind of Vorbis that FFmpeg does not know."""
+
+PARTS = Path("/usr/share/ktuberling/sounds")
+TESTED, TWICE = "en", "sr@"
+"""ktuberling's English speaker is for testing, and its Serbian one there under several names."""
+
+SHORTEST, LONGEST = 0.3, 20.0
 """Seconds of a line."""
 
 LOUD = 0.02
@@ -40,11 +51,22 @@ LOUD = 0.02
 
 def lines() -> Iterator[tuple[str, Sound]]:
     """(speaker, sound at 16 kHz) of every line that is neither very short nor very long."""
-    games = {"sky": sky, "queen": queen, "drascula": drascula, "hedgewars": hedgewars, "warzone": warzone}
-    for game, spoken in games.items():
+    sources: dict[str, Callable[[], Iterator[Sound]]] = {
+        "sky": sky,
+        "queen": queen,
+        "drascula": partial(drascula, "en"),
+        "drascula-es": partial(drascula, "es"),
+        "drascula-it": partial(drascula, "it"),
+        "hedgewars": partial(hedgewars, HEDGEHOGS_AT_HOME),
+        "hedgewars-abroad": partial(hedgewars, HEDGEHOGS_ABROAD),
+        "warzone": warzone,
+        "klettres": klettres,
+        "ktuberling": ktuberling,
+    }
+    for name, spoken in sources.items():
         for line in spoken():
             if SHORTEST < len(line) / SAMPLE_RATE < LONGEST and float(np.abs(line).max()) > LOUD:
-                yield f"game:{game}", line
+                yield f"game:{name}", line
 
 
 def sky() -> Iterator[Sound]:
@@ -70,15 +92,16 @@ def queen() -> Iterator[Sound]:
             yield decoded(io.BytesIO(data[start : start + size]), "mp3")
 
 
-def drascula() -> Iterator[Sound]:
-    """The .ALS files of Drascula: 8-bit samples and nothing else."""
-    for path in sorted(DRASCULA.glob("*.ALS")):
-        yield _samples(path.read_bytes())
+def drascula(language: str) -> Iterator[Sound]:
+    """The .ALS files of Drascula: 8-bit samples and nothing else; what is not spoken anew is a link to English."""
+    for path in sorted((DRASCULA / language).glob("*.ALS")):
+        if not path.is_symlink():
+            yield _samples(path.read_bytes())
 
 
-def hedgewars() -> Iterator[Sound]:
+def hedgewars(voices: tuple[str, ...]) -> Iterator[Sound]:
     """What hedgehogs shout."""
-    for voice in HEDGEHOG_VOICES:
+    for voice in voices:
         for path in sorted((HEDGEHOGS / voice).glob("*.ogg")):
             yield decoded(path)
 
@@ -90,6 +113,21 @@ def warzone() -> Iterator[Sound]:
             audio, _, rest = name.partition("/")
             if audio == "audio" and rest.split("/")[0] in WARZONE_SPOKEN and name.endswith(".ogg"):
                 yield decoded(io.BytesIO(archive.read(name)))
+
+
+def klettres() -> Iterator[Sound]:
+    """Letters and syllables of nineteen languages."""
+    for path in sorted(LETTERS.rglob("*.ogg")):
+        if path.relative_to(LETTERS).parts[0] != UNREADABLE:
+            yield decoded(path)
+
+
+def ktuberling() -> Iterator[Sound]:
+    """Names of what pictures show, in twenty-one languages."""
+    for path in sorted(PARTS.glob("*/*")):
+        language = path.parent.name
+        if path.suffix in (".ogg", ".wav") and language != TESTED and not language.startswith(TWICE):
+            yield decoded(path)
 
 
 def _samples(eight_bits: bytes) -> Sound:

@@ -29,6 +29,10 @@ HELD = {"p": 0.7, "b": 0.75, "m": 0.95}
 CLOSING, OPENING = 0.06, 0.05
 """Seconds the lips take to close before a bilabial and to part after it."""
 
+LEAD, PAUSE = 0.06, 0.08
+"""Seconds by which a bilabial's lips are closed before its label begins, if it follows a pause of so many: who listens
+puts the beginning of a silent closure where the stop is heard."""
+
 WAKE, REST = 0.08, 0.15
 """Seconds the mouth moves before the first and after the last sound of a phrase."""
 
@@ -64,9 +68,9 @@ def make_targets(clip: Clip) -> Targets:
     visemes = np.array([VISEMES.index(part.gesture.viseme) for part in parts], np.int64)[at]
     sounds = np.array([SIGNS.index(part.gesture.sign) for part in parts], np.int64)[at]
     visemes[silent] = sounds[silent] = 0
-    controls = dominance(parts, time)
+    controls = dominance(parts, time) * waking(visemes != 0)[:, None]
     controls[:, CLOSURE] = closure(parts, time)
-    return Targets(visemes=visemes, sounds=sounds, controls=smooth(controls * waking(visemes != 0)[:, None]))
+    return Targets(visemes=visemes, sounds=sounds, controls=smooth(controls))
 
 
 def segments(clip: Clip) -> list[Segment]:
@@ -131,14 +135,19 @@ def dominance(parts: list[Segment], time: NDArray[np.float64]) -> NDArray[np.flo
 def closure(parts: list[Segment], time: NDArray[np.float64]) -> NDArray[np.float64]:
     """Lips together: a trapezium over each bilabial."""
     out = np.zeros(len(time))
-    for part in parts:
+    for i, part in enumerate(parts):
         height = part.gesture.targets[CLOSURE]
         if height:
+            shuts = part.first - LEAD * _follows_pause(parts[:i])
             opens = part.first + HELD.get(part.phone, 0.8) * (part.last - part.first)
             opens = max(opens, min(part.last, part.first + 0.04))
-            ramp = np.minimum((time - part.first) / CLOSING + 1.0, (opens - time) / OPENING + 1.0)
+            ramp = np.minimum((time - shuts) / CLOSING + 1.0, (opens - time) / OPENING + 1.0)
             out = np.maximum(out, height * np.clip(ramp, 0.0, 1.0))
     return out
+
+
+def _follows_pause(before: list[Segment]) -> bool:
+    return not before or (not before[-1].phone and before[-1].last - before[-1].first >= PAUSE)
 
 
 def waking(speaks: NDArray[np.bool_]) -> NDArray[np.float64]:
