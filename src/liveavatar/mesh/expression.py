@@ -41,6 +41,9 @@ _OWN = 0.5
 _JAW_KEPT_BY_CLOSURE = 0.35
 """Of the jaw's opening, what stays when the lips close over it: m, b and p are made by the lips, not by the teeth."""
 
+_DRAWN_IN = 0.5
+"""Of the lips' spread, what a closure takes back: the muscle that shuts them is a ring around them."""
+
 _GAINS = {"jaw": 1.5, "rounding": 1.42, "spread": 1.31, "upper_lip": 1.4}
 _FLOOR = 0.05
 """A network that minimises its mean error is timid: what it is unsure of it pulls to the middle. These factors give the
@@ -112,7 +115,7 @@ class Articulation:
             "part": min(1.0, 2.5 * self.jaw + self.spread) * free * (1 - bite) * 0.6,
             "round": self.rounding * (1 - 0.4 * self.jaw),
             "funnel": self.rounding * free * min(1.0, 0.1 + 1.2 * self.jaw),
-            "spread": self.spread * (1 - self.rounding),
+            "spread": self.spread * (1 - self.rounding) * (1 - _DRAWN_IN * self.closure),
             "upper_lip": self.upper_lip * free,
             "bite": bite,
             "shut": 1 - _OWN * min(1.0, 2.5 * self.jaw) * free * (1 - bite),
