@@ -42,7 +42,7 @@ So much, and less from microphones, would a perfect ear be given by such labels.
 
 @dataclass(slots=True)
 class LabelScore(Score):
-    """Counts over many clips."""
+    """The same of labels, and how many clips and steps on the grid."""
 
     clips: int = 0
     grid: int = 0

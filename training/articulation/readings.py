@@ -10,6 +10,8 @@ from training.articulation.arpabet import from_ipa, to_ipa
 from training.articulation.synth_espeak import Espeak
 
 LANGUAGE = "en"
+"""What espeak-ng calls British English."""
+
 _MARKS = "ˈˌː "
 
 
@@ -21,6 +23,7 @@ def american(word: str, phones: list[str]) -> list[str]:
     return [to_ipa(name) for name in phones]
 
 
+@cache
 def british(word: str) -> list[tuple[str, str]] | None:
     """(phone of the dictionary, IPA) of a word as it is read without /r/ after vowels; None if that cannot be said."""
     spelled = _espeak().spell(word, LANGUAGE).replace("əl", "ə_l").replace("ɐ", "ə")

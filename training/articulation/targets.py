@@ -135,10 +135,10 @@ def dominance(parts: list[Segment], time: NDArray[np.float64]) -> NDArray[np.flo
 def closure(parts: list[Segment], time: NDArray[np.float64]) -> NDArray[np.float64]:
     """Lips together: a trapezium over each bilabial."""
     out = np.zeros(len(time))
-    for i, part in enumerate(parts):
+    for before, part in zip([None, *parts], parts, strict=False):
         height = part.gesture.targets[CLOSURE]
         if height:
-            shuts = part.first - LEAD * _follows_pause(parts[:i])
+            shuts = part.first - LEAD * _is_pause(before)
             opens = part.first + HELD.get(part.phone, 0.8) * (part.last - part.first)
             opens = max(opens, min(part.last, part.first + 0.04))
             ramp = np.minimum((time - shuts) / CLOSING + 1.0, (opens - time) / OPENING + 1.0)
@@ -146,8 +146,9 @@ def closure(parts: list[Segment], time: NDArray[np.float64]) -> NDArray[np.float
     return out
 
 
-def _follows_pause(before: list[Segment]) -> bool:
-    return not before or (not before[-1].phone and before[-1].last - before[-1].first >= PAUSE)
+def _is_pause(part: Segment | None) -> bool:
+    """Also what is before the first."""
+    return part is None or (not part.phone and part.last - part.first >= PAUSE)
 
 
 def waking(speaks: NDArray[np.bool_]) -> NDArray[np.float64]:
