@@ -9,7 +9,7 @@ from liveavatar.speech.articulation import settle_closure
 from liveavatar.speech.packed import pack, unpack
 
 torch = pytest.importorskip("torch")
-from training.articulation import network, train  # noqa: E402  (needs torch)
+from training.articulation import kokoro, network, train  # noqa: E402  (needs torch)
 from training.articulation.corpus import Clip  # noqa: E402
 from training.articulation.lesson import Lesson  # noqa: E402
 from training.articulation.targets import CLOSURE, make_targets  # noqa: E402
@@ -63,6 +63,19 @@ def test_a_source_with_a_share_of_its_own_is_not_drawn_as_its_family() -> None:
     ]
     expected = [train.HEARD[source] for source in ("people:syllables", "people", "kokoro")]
     assert train.shares_of(lessons).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("accent", "ipa", "expected"),
+    [
+        ("en-us", "stˈɑːɹ", "stˈɑɹ"),
+        ("en-gb", "stˈɑː", "stˈɑː"),
+        ("en-us", "t^ʃˈɜːt^ʃ", "ʧˈɜɹʧ"),
+        ("en-gb", "nˈi^ə hˈe^ə ɡˈə^ʊ", "nˈɪə hˈɛː ɡˈQ"),
+    ],
+)
+def test_kokoro_reads_long_vowels_as_americans_and_britons_do(accent: str, ipa: str, expected: str) -> None:
+    assert kokoro.to_letters(ipa, accent) == expected
 
 
 @pytest.mark.parametrize(("before", "expected"), [("", 44), ("ɑ", 50)])

@@ -31,9 +31,14 @@ PUNCTUATION = ",.!?;:—…"
 _DIPHTHONGS = (("a^ɪ", "I"), ("a^ʊ", "W"), ("e^ɪ", "A"), ("o^ʊ", "O"), ("ə^ʊ", "Q"), ("ɔ^ɪ", "Y"))
 _AFFRICATES = (("d^ʒ", "ʤ"), ("t^ʃ", "ʧ"), ("t^s", "ʦ"), ("d^z", "ʣ"))
 _ENGLISH = (
-    ("ə^l", "ᵊl"), ("ɚ", "əɹ"), ("ɜːɹ", "ɜɹ"), ("ɜː", "ɜɹ"), ("ɪə", "iə"), ("ɐ", "ə"), ("r", "ɹ"), ("x", "k"),
-    ("ç", "k"), ("ɬ", "l"), ("ɾ", "T"), ("ʔ", "t"), ("ː", ""), ("o", "ɔ"), ("\u0303", ""), ("\u0329", ""),
+    ("ə^l", "ᵊl"), ("ɐ", "ə"), ("r", "ɹ"), ("x", "k"), ("ç", "k"), ("ɬ", "l"), ("ɾ", "T"), ("ʔ", "t"), ("o", "ɔ"),
+    ("\u0303", ""), ("\u0329", ""),
 )  # fmt: skip
+_AMERICAN = (("ɚ", "əɹ"), ("ɜːɹ", "ɜɹ"), ("ɜː", "ɜɹ"), ("ɪə", "iə"), ("ː", ""))
+_BRITISH = (("e^ə", "ɛː"), ("i^ə", "ɪə"))
+"""Long vowels stay long: without the mark Kokoro's Britons read "star" with the vowel of "stock"."""
+
+_OWN = {"en-us": (*_ENGLISH, *_AMERICAN), "en-gb": (*_ENGLISH, *_BRITISH)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +60,12 @@ def letters(text: str, language: str) -> str:
 def _clause(text: str, language: str) -> str:
     command = ["espeak-ng", "-q", "--ipa", "--tie=^", "-v", language, text]
     ipa = " ".join(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
-    ipa = re.sub(r"\([a-z-]+\)", "", ipa)  # marks of a change of language
-    for old, new in (*_DIPHTHONGS, *_AFFRICATES, *(_ENGLISH if language.startswith("en") else ()), ("^", "")):
+    return to_letters(re.sub(r"\([a-z-]+\)", "", ipa), language)  # without marks of a change of language
+
+
+def to_letters(ipa: str, language: str) -> str:
+    """Kokoro's letters for espeak-ng's IPA with ties."""
+    for old, new in (*_DIPHTHONGS, *_AFFRICATES, *_OWN.get(language, ()), ("^", "")):
         ipa = ipa.replace(old, new)
     return ipa
 

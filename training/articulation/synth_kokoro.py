@@ -7,14 +7,17 @@ from pathlib import Path
 import numpy as np
 from training.articulation.corpus import Clip, Span, clip_at_16k, save
 from training.articulation.kokoro import PUNCTUATION, RATE, Kokoro, Utterance, letters
-from training.articulation.texts import sentences
+from training.articulation.texts import alone, sentences
 
 HELD_OUT = {"af_heart": "en", "am_michael": "en", "bf_emma": "en", "zf_xiaoxiao": "zh", "zm_yunxi": "zh"}
 """Voices for testing, never heard in training, not even as part of a mixture."""
 
 LANGUAGES = {"en": 0.45, "zh": 0.33, "es": 0.07, "fr": 0.07, "it": 0.04, "pt": 0.04}
 NATIVE = {"en": "ab", "zh": "z", "es": "e", "fr": "f", "it": "i", "pt": "p"}
-"""First letters of the voices of each language."""
+"""First letters of the voices of each language, of English Americans and Britons, as often."""
+
+ALONE = 0.4
+"""Share of clips that are a word or two; they are short, so it is a fifth of the time."""
 
 SPELLINGS = {"en": "en-us", "fr": "fr-fr", "pt": "pt-br"}
 LETTERS = {
@@ -50,7 +53,8 @@ def phones(utterance: Utterance) -> list[Span]:
 
 
 def _mixture(random: np.random.Generator, voices: list[str], native: str) -> str:
-    own = [voice for voice in voices if voice[0] in native]
+    accent = random.choice(list(native))
+    own = [voice for voice in voices if voice[0] == accent]
     first, second = random.choice(own), random.choice(voices)
     if random.random() < 0.4 or first == second:
         return str(first)
@@ -62,11 +66,12 @@ def training_clips(kokoro: Kokoro, seed: int = 1) -> Iterator[Clip]:
     """Endless clips of voices that are not held out."""
     random = np.random.default_rng(seed)
     voices = [voice for voice in kokoro.voices() if voice not in HELD_OUT]
-    texts = {language: sentences(language, seed) for language in LANGUAGES}
+    texts = {language: (sentences(language, seed), alone(language, seed)) for language in LANGUAGES}
     while True:
         language = str(random.choice(list(LANGUAGES), p=list(LANGUAGES.values())))
         voice = _mixture(random, voices, NATIVE[language])
-        yield speak(kokoro, next(texts[language]), language, voice, float(random.uniform(0.8, 1.25)))
+        text = next(texts[language][random.random() < ALONE])
+        yield speak(kokoro, text, language, voice, float(random.uniform(0.8, 1.25)))
 
 
 def held_out_clips(kokoro: Kokoro, each: int = 7) -> Iterator[Clip]:

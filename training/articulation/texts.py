@@ -29,6 +29,15 @@ def sentences(language: str, seed: int) -> Iterator[str]:
         yield comma.join(space.join(phrase) for phrase in phrases) + stop
 
 
+def alone(language: str, seed: int) -> Iterator[str]:
+    """Endless words on their own, one in three times two of them."""
+    random = np.random.default_rng([seed + 1, *language.encode()])
+    words, weights = _vocabulary(language)
+    space, stop = ("", "。") if language == "zh" else (" ", ".")
+    while True:
+        yield space.join(random.choice(words, 1 + int(random.random() < 1 / 3), p=weights)) + stop
+
+
 def pinyin(seed: int) -> Iterator[str]:
     """Mandarin sentences in pinyin with tone numbers, the neutral tone as 5."""
     for text in sentences("zh", seed):
