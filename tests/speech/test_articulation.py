@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from liveavatar.speech import articulation
 from liveavatar.speech.articulation import BELL, DILATIONS, HEARD, PAIR, PAST, TAPS, ArticulationStream
-from liveavatar.speech.features import BANDS, SILENT, Surroundings
+from liveavatar.speech.features import BANDS, QUIET, Surroundings, before
 
 Rows = NDArray[np.float32]
 
@@ -42,9 +42,9 @@ def test_the_stream_computes_what_the_definition_says() -> None:
     seen = random_rows(160)
     visemes, controls = ArticulationStream().push(seen)
     around = Surroundings().follow(seen)
-    before = np.full((2 * PAIR * PAST, 3 * BANDS), SILENT, np.float32)
-    logits = forward(np.concatenate([before[:, :BANDS], seen]), np.concatenate([before[:, BANDS:], around]))[
-        len(before) :
+    past = before(seen[:1], 2 * PAIR * PAST)
+    logits = forward(np.concatenate([past[:, :BANDS], seen]), np.concatenate([past[:, BANDS:], around]))[
+        len(past) :
     ]
     np.testing.assert_allclose(visemes, articulation.softmax(logits[:, :15]), atol=1e-5)
     expected = articulation.settle_closure(visemes, articulation.sigmoid(logits[:, 15:]))
@@ -60,12 +60,19 @@ def test_pieces_give_the_same_bits_as_the_whole(piece: int) -> None:
         np.testing.assert_array_equal(np.concatenate([run[column] for run in runs]), expected[column])
 
 
-def test_all_that_the_layers_reach_is_silence_at_first() -> None:
-    """As long a silence of its own changes nothing but what is known of the surroundings."""
+def test_a_stream_takes_the_room_of_its_first_step_for_heard() -> None:
+    """As much of the same room changes nothing."""
     fresh, waited = ArticulationStream(), ArticulationStream()
-    waited.push(np.full((PAIR * PAST, BANDS), SILENT, np.float32))
-    waited._surroundings = Surroundings()
-    np.testing.assert_array_equal(fresh.push(random_rows(2))[0], waited.push(random_rows(2))[0])
+    room = np.minimum(random_rows(2), QUIET)
+    waited.push(np.repeat(room[:1], PAIR * PAST, axis=0))
+    np.testing.assert_array_equal(fresh.push(room)[0], waited.push(room)[0])
+
+
+def test_before_the_first_step_nobody_spoke() -> None:
+    past = before(np.linspace(-2, 1.5, BANDS, dtype=np.float32)[None], 5)
+    assert past.shape == (5, 3 * BANDS)
+    assert past.max() == np.float32(QUIET)
+    np.testing.assert_array_equal(past[:, :BANDS], past[:, BANDS : 2 * BANDS])
 
 
 def test_weights_are_shared_and_small() -> None:

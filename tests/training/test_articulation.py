@@ -5,13 +5,14 @@ import pytest
 from numpy.typing import NDArray
 
 from liveavatar.speech import Speech, SpeechStream, articulation
-from liveavatar.speech.articulation import settle_closure
+from liveavatar.speech.articulation import PAIR, PAST, settle_closure
+from liveavatar.speech.features import BANDS, before
 from liveavatar.speech.packed import pack, unpack
 
 torch = pytest.importorskip("torch")
-from training.articulation import kokoro, network, train  # noqa: E402  (needs torch)
+from training.articulation import dataset, kokoro, network, train  # noqa: E402  (needs torch)
 from training.articulation.corpus import Clip  # noqa: E402
-from training.articulation.lesson import Lesson  # noqa: E402
+from training.articulation.lesson import COLUMNS, Lesson, shut  # noqa: E402
 from training.articulation.targets import CLOSURE, make_targets  # noqa: E402
 
 
@@ -63,6 +64,23 @@ def test_a_source_with_a_share_of_its_own_is_not_drawn_as_its_family() -> None:
     ]
     expected = [train.HEARD[source] for source in ("people:syllables", "people", "kokoro")]
     assert train.shares_of(lessons).tolist() == expected
+
+
+def test_the_mean_of_courses_lies_between_their_ends() -> None:
+    ends = [{"x": torch.full((2, 2), value)} for value in (1.0, 4.0, 4.0)]
+    np.testing.assert_array_equal(train.mean_of(*ends)["x"], np.full((2, 2), 3.0, np.float32))
+
+
+def test_lessons_begin_as_streams_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset, "FIRST", 1.0)
+    monkeypatch.setattr(dataset, "EMPTY", 0.0)
+    lesson = Lesson(speaker="x", samples=sound(16_000), wanted=np.ones((100, COLUMNS), np.float16), lead=0)
+    run = dataset.draw([lesson], np.ones(1), 1, np.random.default_rng(0))
+    past = PAIR * PAST
+    first = run.seen[past : past + 1, :BANDS].astype(np.float32)
+    np.testing.assert_array_equal(run.seen[:past], before(first, past).astype(np.float16))
+    np.testing.assert_array_equal(run.wanted[:past], shut(past))
+    assert (run.wanted[past:] == 1).all()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,12 @@ from training.articulation.corpus import Clip, load
 from training.articulation.lesson import Floats, Lesson, shut
 
 from liveavatar.speech import features
+from liveavatar.speech.articulation import PAIR, PAST
+from liveavatar.speech.features import BANDS
 from liveavatar.speech.track import STEP
+
+FIRST = 1 / 4
+"""Share of lessons that begin as a stream does."""
 
 EMPTY = 1 / 14
 """Share of lessons that are followed by a stretch without speech."""
@@ -56,13 +61,22 @@ def nobody(random: np.random.Generator) -> Run:
     return Run(seen=seen.astype(np.float16), wanted=shut(len(seen)))
 
 
+def beginning(run: Run) -> Run:
+    """What a stream takes for heard before it."""
+    past = features.before(run.seen[:1, :BANDS].astype(np.float32), PAIR * PAST)
+    return Run(seen=past.astype(np.float16), wanted=shut(PAIR * PAST))
+
+
 def draw(lessons: list[Lesson], shares: NDArray[np.float64], count: int, random: np.random.Generator) -> Run:
     """One long run of `count` lessons drawn at random, in proportion to their `shares`."""
     drawn = [lessons[i] for i in random.choice(len(lessons), count, p=shares / shares.sum())]
     augmenter = Augmenter(random=random, others=[lesson.samples for lesson in drawn])
     runs = []
     for lesson in drawn:
-        runs.append(damaged(lesson, augmenter))
+        run = damaged(lesson, augmenter)
+        if random.random() < FIRST:
+            runs.append(beginning(run))
+        runs.append(run)
         if random.random() < EMPTY:
             runs.append(nobody(random))
     return Run(

@@ -10,7 +10,7 @@ from training.articulation.lesson import MOVED, SAID, SOUNDED, Floats
 from training.articulation.phones import SIGNS
 
 from liveavatar.speech.articulation import BELL, DELAY, DILATIONS, HEARD, PAIR, PAST, TAPS
-from liveavatar.speech.features import BANDS, SILENT
+from liveavatar.speech.features import BANDS, before
 from liveavatar.speech.track import CONTROLS, STEP, VISEMES
 
 WIDTH, WIDE = 256, 512
@@ -88,8 +88,8 @@ def predict(weights: Weights, samples: Floats) -> Floats:
     stream would say them."""
     steps = -(-len(samples) // STEP)
     seen = make_features(np.pad(samples, (0, (DELAY + 1 + steps % PAIR) * STEP)))
-    silence = np.full((PAIR * PAST, 3 * BANDS), SILENT, np.float32)
-    padded = np.concatenate([silence, with_surroundings(np.concatenate([seen[:1], seen]))])
+    past = before(seen[:1], PAIR * PAST)
+    padded = np.concatenate([past, with_surroundings(np.concatenate([seen[:1], seen]))])
     kept = slice(PAIR * PAST + 1 + DELAY, PAIR * PAST + 1 + DELAY + steps)
     with torch.no_grad():
         understood = understand(weights, torch.from_numpy(padded)[None])

@@ -25,7 +25,7 @@ PIECE, REUSE = 1200, 2
 """Lessons damaged at a time, and how often they are gone through, in other windows."""
 
 HEARD = {
-    "kokoro": 2.5, "real": 2.0, "people:syllables": 3.0, "people:fishes": 0.35, "people": 0.5, "espeak": 0.3,
+    "kokoro": 3.0, "real": 2.0, "people:syllables": 3.0, "people:fishes": 0.35, "people": 0.5, "espeak": 0.3,
     "flite": 0.3, "game:sky": 1.5, "game:queen": 1.0, "game:drascula-": 0.8, "game:drascula": 1.5,
     "game:hedgewars-": 2.0, "game:hedgewars": 3.0, "game:warzone": 3.0, "game:klettres": 1.5, "game:ktuberling": 3.0,
 }  # fmt: skip
@@ -46,7 +46,7 @@ CONTROL_WEIGHTS = {
     "upper_lip": 5.0,
     "tongue": 2.0,
 }
-CLOSURE_WEIGHT = 0.8
+CLOSURE_WEIGHT = 1.6
 """Of the closure's cross entropy; unlike squares it makes the control a probability."""
 
 DOUBT = 0.03
@@ -118,10 +118,14 @@ def shares_of(lessons: list[Lesson]) -> NDArray[np.float64]:
     )
 
 
-def train(lessons: list[Lesson], pieces: int, rate: float, seed: int) -> Weights:
-    """Go through so many pieces of PIECE lessons each; the learning rate rises to `rate` over 300 batches and falls
-    along a cosine. The mean of the last weights."""
+def train(
+    lessons: list[Lesson], pieces: int, rate: float, seed: int, start: Weights | None = None
+) -> Weights:
+    """Go through so many pieces of PIECE lessons each, from `start` or from nothing; the learning rate rises to `rate`
+    over 300 batches and falls along a cosine. The mean of the last weights."""
     weights, random = fresh_weights(seed), np.random.default_rng(seed)
+    if start:
+        weights = {name: tensor.detach().clone().requires_grad_() for name, tensor in start.items()}
     mean = {name: tensor.detach().clone() for name, tensor in weights.items()}
     optimizer = torch.optim.AdamW(weights.values(), lr=rate, weight_decay=0.01)
     shares, done, began = shares_of(lessons), 0, time.monotonic()
@@ -158,6 +162,12 @@ def _keep(mean: Weights, weights: Weights, share: float) -> None:
     with torch.no_grad():
         for name, tensor in weights.items():
             mean[name].lerp_(tensor, 1 - share)
+
+
+def mean_of(*ends: Weights) -> Weights:
+    """The mean of the weights at which courses of learning ended, each going on from the one before: it tells more than
+    any of them (M. Wortsman et al., Model soups, 2022)."""
+    return {name: torch.stack([end[name] for end in ends]).mean(0) for name in ends[0]}
 
 
 def write(path: Path, weights: Weights) -> None:

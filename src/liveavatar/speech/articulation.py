@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.speech.features import BANDS, SILENT, Surroundings, times
+from liveavatar.speech.features import BANDS, Surroundings, before, times
 from liveavatar.speech.packed import load_packed
 from liveavatar.speech.track import CONTROLS, VISEMES
 
@@ -35,7 +35,7 @@ DILATIONS = (1, 1, 2, 4, 4, 2, 1)
 PAST = (HEARD - 1) + (TAPS - 1) * sum(DILATIONS) + len(BELL) // PAIR
 """Pairs back that all layers reach together."""
 
-SETTLED = (0.3, 0.6)
+SETTLED = (0.28, 0.56)
 """What the network says of closure hedges between neighbours that sound alike; a mouth cannot. Halfway between these
 it is wrong about as often in claiming closures as in missing them, for speakers that it was not trained on."""
 
@@ -104,12 +104,15 @@ class ArticulationStream:
         self._layers = [Layer(self._weights, i, dilation) for i, dilation in enumerate(DILATIONS)]
         self._said = np.zeros((len(BELL) - 1, len(VISEMES) + len(CONTROLS)), np.float32)
         self._surroundings = Surroundings()
-        # before the first sound there was silence
-        self._say(*(np.full((PAIR * PAST, bands), SILENT, np.float32) for bands in (BANDS, 2 * BANDS)))
+        self._began = False
 
     def push(self, seen: Rows, _sound: Rows | None = None, /) -> tuple[Rows, Rows]:
         """Relative log-mel [n, 48] of whole pairs of steps, which is all it hears, to visemes [n, 15] and controls
         [n, 6] of the steps DELAY earlier."""
+        if not self._began:
+            self._began = True
+            past = before(seen[:1], PAIR * PAST)
+            self._say(past[:, :BANDS], past[:, BANDS:])
         said = self._say(seen, self._surroundings.follow(seen))
         visemes, controls = softmax(said[:, : len(VISEMES)]), sigmoid(said[:, len(VISEMES) :])
         return visemes, settle_closure(visemes, controls)

@@ -44,8 +44,8 @@ def hertz_to_mel(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
     return 2595.0 * np.log10(1.0 + hertz / 700.0)
 
 
-SILENT = -1.2
-"""What `relative` gives in every band of digital silence before any speech."""
+QUIET = -0.2
+"""What `relative` gives for a band 30 dB under the reference: a room's noise is no louder, what is louder has begun."""
 
 
 @cache
@@ -135,6 +135,12 @@ class Surroundings:
             self._mean = self._mean + max(FAMILIAR * share, share / (1.0 + self._voiced)) * (row - self._mean)
             there[:BANDS], there[BANDS:] = self._floor, self._mean
         return out
+
+
+def before(first: NDArray[np.float32], steps: int) -> NDArray[np.float32]:
+    """What to take for heard before the `first` step [1, 48] of relative log-mel: a room as quiet as that, and known to
+    be, side by side with its `Surroundings`, [steps, 144]."""
+    return np.tile(np.minimum(first, QUIET), (steps, 3))
 
 
 def relative(mel: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.float32]:
