@@ -30,7 +30,7 @@ after the features, our network puts them at the very moment, phone labels at th
 PARTING = 0.1
 """Seconds in which lips that were shut come open. Lips are flesh: sounds change at once, they do not."""
 
-_CALM = (0.06, 0.10), (1.0, 0.3)
+_CALM = (0.06, 0.10), (1.0, 0.2)
 """A face's misfit, and the share of the motion that is left to it: a creature turned like a person looks wrong."""
 
 _MOMENTS = 4
