@@ -11,7 +11,6 @@ from training.articulation.lesson import Floats, Lesson, shut
 
 from liveavatar.speech import features
 from liveavatar.speech.articulation import PAIR, PAST
-from liveavatar.speech.features import BANDS
 from liveavatar.speech.track import STEP
 
 FIRST = 1 / 4
@@ -63,7 +62,7 @@ def nobody(random: np.random.Generator) -> Run:
 
 def beginning(run: Run) -> Run:
     """What a stream takes for heard before it."""
-    past = features.before(run.seen[:1, :BANDS].astype(np.float32), PAIR * PAST)
+    past = features.before(run.seen[:1, : features.BANDS].astype(np.float32), PAIR * PAST)
     return Run(seen=past.astype(np.float16), wanted=shut(PAIR * PAST))
 
 

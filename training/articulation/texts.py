@@ -16,11 +16,16 @@ def _vocabulary(language: str) -> tuple[list[str], list[float]]:
     return words, (weights / weights.sum()).tolist()
 
 
+def _marks(language: str) -> tuple[str, str, str]:
+    """What stands between words, between phrases and at the end."""
+    return ("", "，", "。") if language == "zh" else (" ", ", ", ".")
+
+
 def sentences(language: str, seed: int) -> Iterator[str]:
     """Endless sentences of two or three phrases in a two-letter `language`."""
     random = np.random.default_rng([seed, *language.encode()])
     words, weights = _vocabulary(language)
-    space, comma, stop = ("", "，", "。") if language == "zh" else (" ", ", ", ".")
+    space, comma, stop = _marks(language)
     while True:
         phrases = [
             random.choice(words, int(random.integers(3, 7)), p=weights)
@@ -33,7 +38,7 @@ def alone(language: str, seed: int) -> Iterator[str]:
     """Endless words on their own, one in three times two of them."""
     random = np.random.default_rng([seed + 1, *language.encode()])
     words, weights = _vocabulary(language)
-    space, stop = ("", "。") if language == "zh" else (" ", ".")
+    space, _, stop = _marks(language)
     while True:
         yield space.join(random.choice(words, 1 + int(random.random() < 1 / 3), p=weights)) + stop
 

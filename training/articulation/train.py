@@ -123,9 +123,8 @@ def train(
 ) -> Weights:
     """Go through so many pieces of PIECE lessons each, from `start` or from nothing; the learning rate rises to `rate`
     over 300 batches and falls along a cosine. The mean of the last weights."""
-    weights, random = fresh_weights(seed), np.random.default_rng(seed)
-    if start:
-        weights = {name: tensor.detach().clone().requires_grad_() for name, tensor in start.items()}
+    begun, random = start or fresh_weights(seed), np.random.default_rng(seed)
+    weights = {name: tensor.detach().clone().requires_grad_() for name, tensor in begun.items()}
     mean = {name: tensor.detach().clone() for name, tensor in weights.items()}
     optimizer = torch.optim.AdamW(weights.values(), lr=rate, weight_decay=0.01)
     shares, done, began = shares_of(lessons), 0, time.monotonic()
