@@ -109,13 +109,15 @@ class ArticulationStream:
     def push(self, seen: Rows, _sound: Rows | None = None, /) -> tuple[Rows, Rows]:
         """Relative log-mel [n, 48] of whole pairs of steps, which is all it hears, to visemes [n, 15] and controls
         [n, 6] of the steps DELAY earlier."""
+        return settled(self.hear(seen))
+
+    def hear(self, seen: Rows) -> Rows:
+        """The same as it is heard, before the lips settle, [n, 21]."""
         if not self._began:
             self._began = True
             past = before(seen[:1], PAIR * PAST)
             self._say(past[:, :BANDS], past[:, BANDS:])
-        said = self._say(seen, self._surroundings.follow(seen))
-        visemes, controls = softmax(said[:, : len(VISEMES)]), sigmoid(said[:, len(VISEMES) :])
-        return visemes, settle_closure(visemes, controls)
+        return likely(self._say(seen, self._surroundings.follow(seen)))
 
     def _say(self, seen: Rows, around: Rows) -> Rows:
         """Logits of steps, [n, 21], from their features [n, 48] and `Surroundings` [n, 96]."""
@@ -136,6 +138,17 @@ class ArticulationStream:
         self._said = known[len(out) :]
         early, here, late = (known[i : i + len(out)] * share for i, share in enumerate(BELL))
         return np.asarray(early + here + late, np.float32)
+
+
+def likely(said: Rows) -> Rows:
+    """Logits of visemes and controls [n, 21] to how likely they are."""
+    return np.concatenate([softmax(said[:, : len(VISEMES)]), sigmoid(said[:, len(VISEMES) :])], axis=1)
+
+
+def settled(heard: Rows) -> tuple[Rows, Rows]:
+    """Visemes [n, 15] and controls [n, 6] of what is `likely`, with lips that are open or shut."""
+    visemes, controls = heard[:, : len(VISEMES)], heard[:, len(VISEMES) :]
+    return visemes, settle_closure(visemes, controls)
 
 
 def settle_closure(visemes: Rows, controls: Rows) -> Rows:

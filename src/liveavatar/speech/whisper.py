@@ -21,9 +21,8 @@ from liveavatar.speech.articulation import (
     PAIR,
     ArticulationStream,
     Rows,
-    settle_closure,
-    sigmoid,
-    softmax,
+    likely,
+    settled,
 )
 from liveavatar.speech.features import BANDS
 from liveavatar.speech.packed import load_packed
@@ -49,8 +48,8 @@ REACH = 1 + sum(DILATIONS)
 """Pairs on either side that all layers see together."""
 
 SURE_OF_SILENCE = (0.5, 0.9)
-"""What the small ear says of silence from which on it begins to be, and is, believed instead: whisper is deaf to how
-loud sound is, and makes words of hiss."""
+"""What the small ear says of silence from which on it begins to be, and is, believed alone: whisper is deaf to how
+loud sound is, and makes words of hiss. Elsewhere both count: they mistake different things."""
 
 _FFT, _HOP, _BANDS = 400, 160, 80
 _VOCABULARY = 51_864
@@ -151,20 +150,15 @@ class WhisperEar:
         said = np.concatenate(
             [self._hear(seen[at : at + HOP], sound[at : at + HOP]) for at in range(0, len(seen), HOP)]
         )
-        visemes, controls = softmax(said[:, : len(VISEMES)]), sigmoid(said[:, len(VISEMES) :])
-        return self._hushed(visemes, settle_closure(visemes, controls), seen)
+        return settled(self._together(likely(said), seen))
 
-    def _hushed(self, visemes: Rows, controls: Rows, seen: Rows) -> tuple[Rows, Rows]:
-        """What the small ear says instead, where it hears silence."""
-        known = np.concatenate([self._early, np.concatenate(self._small.push(seen), axis=1)])
+    def _together(self, heard: Rows, seen: Rows) -> Rows:
+        """What both ears hear on average, or where the small one hears silence, that one."""
+        known = np.concatenate([self._early, self._small.hear(seen)])
         small, self._early = known[: len(seen)], known[len(seen) :]
         low, high = SURE_OF_SILENCE
-        share = np.minimum(np.maximum((small[:, :1] - low) / (high - low), 0.0), 1.0).astype(np.float32)
-        count = len(VISEMES)
-        return (
-            (1 - share) * visemes + share * small[:, :count],
-            (1 - share) * controls + share * small[:, count:],
-        )
+        share = 0.5 + 0.5 * np.clip((small[:, :1] - low) / (high - low), 0.0, 1.0)
+        return np.asarray((1 - share) * heard + share * small, np.float32)
 
     def _hear(self, seen: Rows, sound: Rows) -> Rows:
         """The next HOP steps; logits [HOP, 21] of those LOOK_AHEAD earlier."""
