@@ -12,7 +12,8 @@ from liveavatar.speech.packed import pack, unpack
 torch = pytest.importorskip("torch")
 from training.articulation import dataset, kokoro, network, train  # noqa: E402  (needs torch)
 from training.articulation.corpus import Clip  # noqa: E402
-from training.articulation.lesson import COLUMNS, Lesson, shut  # noqa: E402
+from training.articulation.lesson import COLUMNS, LIPS, SAID, Lesson, closed_as_written, shut  # noqa: E402
+from training.articulation.phones import gestures  # noqa: E402
 from training.articulation.targets import CLOSURE, make_targets  # noqa: E402
 
 
@@ -102,3 +103,26 @@ def test_lips_close_early_for_a_stop_after_a_pause(before: str, expected: int) -
     targets = make_targets(Clip(speaker="nobody", language="en", samples=sound(16_000), phones=phones))
     shut = targets.controls[:, CLOSURE] >= 0.9 * targets.controls[:, CLOSURE].max()
     assert abs(int(np.flatnonzero(shut)[0]) - expected) <= 1
+
+
+def said(*lips: tuple[int, int, float]) -> NDArray[np.float32]:
+    """A hundred steps of silence but for lips that are so likely to be together between two of them."""
+    steps = shut(100).astype(np.float32)
+    for first, last, likely in lips:
+        steps[first:last, 0], steps[first:last, LIPS] = 1 - likely, likely
+    return steps
+
+
+def test_whether_lips_close_is_read_and_when_is_heard() -> None:
+    labels = said((20, 26, 1.0), (70, 76, 1.0)).astype(np.float16)
+    told = closed_as_written(said((23, 29, 0.9), (45, 50, 0.3), (55, 60, 0.8), (70, 76, 0.2)), labels)
+    lips = told[:, LIPS]
+    np.testing.assert_allclose(lips[23:29], 0.9, rtol=1e-6)  # where it was heard, a little late
+    assert not lips[20:23].any()
+    assert not lips[40:65].any()  # nobody wrote that
+    np.testing.assert_array_equal(lips[70:76], 1.0)  # it was written, though hardly heard
+    np.testing.assert_allclose(told[:, SAID].sum(axis=1), 1.0, rtol=1e-5)
+
+
+def test_the_rhyme_of_dong_ends_in_one_nasal() -> None:
+    assert [gesture.viseme for gesture in gestures("onɡ5")] == ["oh", "nn"]

@@ -12,9 +12,9 @@ from pathlib import Path
 import torch  # type: ignore[import-not-found, unused-ignore]
 from training.articulation import games, make_corpus, synth_kokoro, teacher
 from training.articulation.dataset import load_clips
-from training.articulation.lesson import Lesson, labelled, overheard
+from training.articulation.lesson import SAID, Floats, Lesson, labelled, overheard
 from training.articulation.network import Weights, predict
-from training.articulation.realign import realign_folder
+from training.articulation.realign import Ear, realign_folder
 from training.articulation.train import mean_of, train, write
 
 FIRST = (30, 2e-3)
@@ -48,7 +48,7 @@ def main() -> None:
     torch.set_num_threads(1)
     folder = options.corpus / "train"
     if not folder.exists():
-        make_corpus.gather(options.corpus, espeak_minutes=15.0, flite_minutes=10.0)
+        make_corpus.gather(options.corpus, espeak_minutes=15.0, flite_minutes=10.0, piper_minutes=15.0)
         synth_kokoro.speak_all(options.corpus, minutes=110.0, cache=options.corpus / "kokoro")
     if not any(folder.glob("people_*")):
         first = train(label(folder), *FIRST, seed=0)
@@ -58,9 +58,9 @@ def main() -> None:
     realign_folder(folder, partial(predict, second))
     taught = train_teacher(folder)
     teacher.write_reader(options.reader, taught)
-    lessons = be_taught(folder, taught)
-    third = train(lessons, *TAUGHT, seed=2)
-    write(options.output, mean_of(third, train(lessons, *AGAIN, seed=3, start=third)))
+    third = train(be_taught(folder, partial(teacher.teach, taught)), *TAUGHT, seed=2)
+    again = be_taught(folder, partial(together, taught, third))
+    write(options.output, mean_of(third, train(again, *AGAIN, seed=3, start=third)))
 
 
 def label(folder: Path) -> list[Lesson]:
@@ -75,22 +75,27 @@ def train_teacher(folder: Path) -> Weights:
     pages = [teacher.page(lesson) for lesson in label(folder)]
     weights = teacher.train(pages, before, start=None, seed=0)
     realign_folder(folder, partial(teacher.teach, weights))
-    pages = [teacher.page(lesson) for lesson in (*label(folder), *overhear(weights))]
+    pages = [teacher.page(lesson) for lesson in (*label(folder), *overhear(partial(teacher.teach, weights)))]
     return teacher.train(pages, after, start=weights, seed=1)
 
 
-def overhear(weights: Weights) -> Iterator[Lesson]:
-    """Lessons of the games' lines, of which only the teacher knows what they are."""
+def overhear(ear: Ear) -> Iterator[Lesson]:
+    """Lessons of the games' lines, of which only what an `ear` hears tells what they are."""
     for speaker, samples in games.lines():
-        heard = teacher.teach(weights, samples)
-        if heard[:, :15].max(axis=1).mean() > SURE:
+        heard = ear(samples)
+        if heard[:, SAID].max(axis=1).mean() > SURE:
             yield overheard(speaker, samples, heard)
 
 
-def be_taught(folder: Path, weights: Weights) -> list[Lesson]:
-    """Lessons of labels and teacher, and of the games' lines."""
-    said = [labelled(clip, teacher.teach(weights, clip.samples)) for clip in load_clips(folder)]
-    return [*said, *overhear(weights)]
+def be_taught(folder: Path, ear: Ear) -> list[Lesson]:
+    """Lessons of labels and of what an `ear` hears, and of the games' lines."""
+    said = [labelled(clip, ear(clip.samples)) for clip in load_clips(folder)]
+    return [*said, *overhear(ear)]
+
+
+def together(taught: Weights, learned: Weights, samples: Floats) -> Floats:
+    """What the teacher and its pupil hear on average: they mistake different things."""
+    return 0.5 * (teacher.teach(taught, samples) + predict(learned, samples))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,15 @@ SOUNDED = slice(MOVED.stop, MOVED.stop + len(SIGNS))
 COLUMNS = SOUNDED.stop
 """Probabilities of visemes, controls, and probabilities of sounds, side by side."""
 
+LIPS, CLOSURE = VISEMES.index("PP"), MOVED.start + CONTROLS.index("closure")
+"""Columns that say that the lips are together."""
+
+NEAR, AROUND = 6, 3
+"""Steps from a labelled closure up to which the teacher is believed to hear it, and that count as its own."""
+
+HEARD = 0.6
+"""How likely the teacher has to find a closure somewhere, to be believed when it is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lesson:
@@ -36,11 +45,29 @@ def known(clip: Clip) -> NDArray[np.float16]:
     return np.concatenate([visemes, targets.controls.astype(np.float16), sounds], axis=1)
 
 
+def closed_as_written(heard: Floats, labels: NDArray[np.float16]) -> Floats:
+    """What the teacher heard, [steps, COLUMNS], but for the lips: whether they close, the text knows; the teacher only
+    hears when. Where it does not hear a closure at all, the labels stand alone."""
+    closed = labels[:, LIPS] > 0.5
+    far = np.convolve(closed, np.ones(2 * NEAR + 1), "same") == 0
+    told = heard.copy()
+    told[far, LIPS] = 0.0
+    told[far, CLOSURE] = np.minimum(heard, labels)[far, CLOSURE]
+    rest = told[:, SAID].sum(axis=1, keepdims=True)
+    unheard = rest[:, 0] < 1 - HEARD
+    told[:, SAID] /= np.maximum(rest, 1 - HEARD)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], closed, [False]]).astype(int)))
+    for first, last in edges.reshape(-1, 2):
+        own = slice(max(0, first - AROUND), last + AROUND)
+        unheard[own] |= heard[own, LIPS].max() < HEARD
+    return np.where(unheard[:, None], labels, told).astype(np.float32)
+
+
 def labelled(clip: Clip, heard: Floats | None = None) -> Lesson:
     """A lesson of the labels alone, or of their mean with what the teacher `heard`, [steps, COLUMNS]."""
     wanted = known(clip)
     if heard is not None:
-        wanted = np.asarray(0.5 * (wanted + heard), np.float16)
+        wanted = np.asarray(0.5 * (wanted + closed_as_written(heard, wanted)), np.float16)
     lead = next((first for phone, first, _ in clip.phones if phone), 0)
     return Lesson(speaker=clip.speaker, samples=clip.samples, wanted=wanted, lead=lead)
 

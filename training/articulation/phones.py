@@ -90,7 +90,9 @@ _FIRST_SHARE = 0.6
 @cache
 def gestures(phone: str) -> tuple[Gesture, ...]:
     """The parts of one phone in order; stress, length and tone marks are ignored, unknown signs too. "" is silence."""
-    plain = unicodedata.normalize("NFD", phone.replace("ᵻ", "ɪ").replace("ᵊ", "ə"))
+    # espeak-ng writes the rhyme of Mandarin's "dong" as one sound, "onɡ"
+    spelled = phone.replace("ᵻ", "ɪ").replace("ᵊ", "ə").replace("nɡ", "ŋ")
+    plain = unicodedata.normalize("NFD", spelled)
     parts = [
         PASSIVE if sign in _BREATHS else _GESTURES[sign]
         for sign in plain

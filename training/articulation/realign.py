@@ -112,8 +112,8 @@ def realign(clip: Clip, ear: Ear, leeway: float | None) -> tuple[Clip, float]:
 
 
 def realign_folder(folder: Path, ear: Ear) -> None:
-    """Rewrite clips of Kokoro and of people in a folder in place; what fits its words badly is removed."""
-    for path in sorted(folder.glob("kokoro_*.npz")):
+    """Rewrite clips of Kokoro, Piper and people in a folder in place; what fits its words badly is removed."""
+    for path in sorted((*folder.glob("kokoro_*.npz"), *folder.glob("piper_*.npz"))):
         save(path, realign(load(path), ear, LEEWAY)[0])
     for path in sorted(folder.glob("people_*.npz")):
         clip, likely = realign(load(path), ear, None)

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from training.articulation.corpus import Clip, Span, clip_at_16k, save
-from training.articulation.kokoro import PUNCTUATION, RATE, Kokoro, Utterance, letters
-from training.articulation.texts import alone, sentences
+from training.articulation.corpus import Clip, clip_at_16k, save
+from training.articulation.kokoro import RATE, Kokoro, letters
+from training.articulation.spelling import phones
+from training.articulation.texts import alone, lips, sentences
 
 HELD_OUT = {"af_heart": "en", "am_michael": "en", "bf_emma": "en", "zf_xiaoxiao": "zh", "zm_yunxi": "zh"}
 """Voices for testing, never heard in training, not even as part of a mixture."""
@@ -16,40 +17,12 @@ LANGUAGES = {"en": 0.45, "zh": 0.33, "es": 0.07, "fr": 0.07, "it": 0.04, "pt": 0
 NATIVE = {"en": "ab", "zh": "z", "es": "e", "fr": "f", "it": "i", "pt": "p"}
 """First letters of the voices of each language, of English Americans and Britons, as often."""
 
-ALONE = 0.4
-"""Share of clips that are a word or two; they are short, so it is a fifth of the time."""
+TEXTS = {sentences: 0.5, alone: 0.3, lips: 0.2}
+"""What clips say, and their shares; those of a word or two are short, so they are a quarter of the time."""
 
 SPELLINGS = {"en": "en-us", "fr": "fr-fr", "pt": "pt-br"}
-LETTERS = {
-    "A": "eɪ", "I": "aɪ", "W": "aʊ", "O": "oʊ", "Q": "əʊ", "Y": "ɔɪ", "T": "ɾ", "S": "s", "ᵊ": "ə", "ꭧ": "ʈʂ",
-    "ʨ": "tɕ", "ʥ": "dʑ", "ʦ": "ts", "ʣ": "dz", "ʧ": "tʃ", "ʤ": "dʒ", "ᵻ": "ɪ",
-}  # fmt: skip
 LATE = 1200
 """Samples at 24 kHz by which the durations run late: hisses correlate best with labels 50 ms earlier, in all voices."""
-
-BEFORE_MARKS, AFTER_MARKS = "ˈˌ", "ː→↗↓↘ʲ\u0303"
-"""Letters without a sound of their own: their time belongs to the letter after or before them."""
-
-
-def phones(utterance: Utterance) -> list[Span]:
-    """IPA with times. Spaces between words take no time of their own; at punctuation there is silence."""
-    spans: list[Span] = []
-    owed = None
-    for letter, first, last in (
-        (letter, max(0, a - LATE), max(0, b - LATE)) for letter, a, b in utterance.phones
-    ):
-        if letter and letter in AFTER_MARKS and spans:
-            spans[-1] = (spans[-1][0], spans[-1][1], last)
-        elif letter == " " and spans and spans[-1][0]:
-            spans[-1] = (spans[-1][0], spans[-1][1], (first + last) // 2)
-            owed = (first + last) // 2
-        elif letter and letter in BEFORE_MARKS:
-            owed = first if owed is None else owed
-        else:
-            name = "" if not letter or letter in PUNCTUATION + ' "“”()' else LETTERS.get(letter, letter)
-            spans.append((name, first if owed is None else owed, last))
-            owed = None
-    return spans
 
 
 def _mixture(random: np.random.Generator, voices: list[str], native: str) -> str:
@@ -66,11 +39,11 @@ def training_clips(kokoro: Kokoro, seed: int = 1) -> Iterator[Clip]:
     """Endless clips of voices that are not held out."""
     random = np.random.default_rng(seed)
     voices = [voice for voice in kokoro.voices() if voice not in HELD_OUT]
-    texts = {language: (sentences(language, seed), alone(language, seed)) for language in LANGUAGES}
+    texts = {language: [kind(language, seed) for kind in TEXTS] for language in LANGUAGES}
     while True:
         language = str(random.choice(list(LANGUAGES), p=list(LANGUAGES.values())))
         voice = _mixture(random, voices, NATIVE[language])
-        text = next(texts[language][random.random() < ALONE])
+        text = next(texts[language][random.choice(len(TEXTS), p=list(TEXTS.values()))])
         yield speak(kokoro, text, language, voice, float(random.uniform(0.8, 1.25)))
 
 
@@ -90,7 +63,8 @@ def speak(kokoro: Kokoro, text: str, language: str, voice: str, speed: float) ->
     """One clip."""
     spelling = "en-gb" if voice.startswith("b") else SPELLINGS.get(language, language)
     utterance = kokoro.say(letters(text, spelling), voice, speed)
-    return clip_at_16k(f"kokoro:{voice}", language, utterance.samples, RATE, phones(utterance))
+    spans = phones(utterance.phones, late=LATE)
+    return clip_at_16k(f"kokoro:{voice}", language, utterance.samples, RATE, spans)
 
 
 def speak_all(out: Path, minutes: float, cache: Path) -> None:

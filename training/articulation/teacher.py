@@ -47,7 +47,7 @@ DROPPED = 0.15
 DEAF = 0.15
 """Share of batches that do without our own features."""
 
-HEARD = {"kokoro": 2.0, "real": 2.0, "people": 0.7, "espeak": 0.5, "flite": 0.7, "game": 0.35}
+HEARD = {"kokoro": 2.0, "piper": 2.0, "real": 2.0, "people": 0.7, "espeak": 0.5, "flite": 0.7, "game": 0.35}
 """How often an epoch brings each lesson of a source, on average."""
 
 

@@ -43,6 +43,15 @@ def alone(language: str, seed: int) -> Iterator[str]:
         yield space.join(random.choice(words, 1 + int(random.random() < 1 / 3), p=weights)) + stop
 
 
+def lips(language: str, seed: int) -> Iterator[str]:
+    """Of the same those in which lips close: of a word spoken alone there is little to hear of that."""
+    return (text for text in alone(language, seed) if set(_spelled(text, language)) & set("bpm"))
+
+
+def _spelled(text: str, language: str) -> str:
+    return "".join(lazy_pinyin(text)) if language == "zh" else text
+
+
 def pinyin(seed: int) -> Iterator[str]:
     """Mandarin sentences in pinyin with tone numbers, the neutral tone as 5."""
     for text in sentences("zh", seed):

