@@ -6,12 +6,14 @@ from numpy.typing import NDArray
 
 from liveavatar.speech import Speech, SpeechStream, articulation
 from liveavatar.speech.articulation import PAIR, PAST, settle_closure
-from liveavatar.speech.features import BANDS, before
+from liveavatar.speech.features import BANDS, before, log_mel, windows
 from liveavatar.speech.packed import pack, unpack
 
 torch = pytest.importorskip("torch")
 from training.articulation import dataset, kokoro, network, train  # noqa: E402  (needs torch)
+from training.articulation.augment import Augmenter, room_tone  # noqa: E402
 from training.articulation.corpus import Clip  # noqa: E402
+from training.articulation.dataset import damaged  # noqa: E402
 from training.articulation.lesson import COLUMNS, LIPS, SAID, Lesson, closed_as_written, shut  # noqa: E402
 from training.articulation.phones import gestures  # noqa: E402
 from training.articulation.targets import CLOSURE, make_targets  # noqa: E402
@@ -126,3 +128,25 @@ def test_whether_lips_close_is_read_and_when_is_heard() -> None:
 
 def test_the_rhyme_of_dong_ends_in_one_nasal() -> None:
     assert [gesture.viseme for gesture in gestures("onɡ5")] == ["oh", "nn"]
+
+
+def test_a_room_sounds_before_its_speaker_as_it_does_between_words() -> None:
+    random = np.random.default_rng(0)
+    room = 0.01 * np.convolve(random.normal(0, 1, 32_000), [0.5, 0.5], "same").astype(np.float32)
+    spoken = np.where(np.arange(32_000) % 16_000 < 8_000, sound(32_000), 0).astype(np.float32)
+    led = room_tone(room + spoken, 8_000, random)
+    lead, pause = (log_mel(windows(part)).mean(axis=0) for part in (led, room[8_000:16_000]))
+    np.testing.assert_allclose(lead[2:], pause[2:], atol=4.0)
+
+
+def test_before_a_lesson_only_the_room_is_heard_and_the_mouth_is_shut() -> None:
+    wanted = np.concatenate([shut(20), np.full((80, COLUMNS), 0.5, np.float16)])
+    lesson = Lesson(speaker="x", samples=sound(16_000), wanted=wanted, lead=0)
+    pauses = []
+    for seed in range(12):
+        run = damaged(lesson, Augmenter(random=np.random.default_rng(seed), others=[sound(9_000)]))
+        pauses.append(int(np.argmax(run.wanted[:, 0] == 0.5)))
+        np.testing.assert_array_equal(run.wanted[: pauses[-1]], shut(pauses[-1]))
+        assert (run.wanted[pauses[-1] :] == 0.5).all()
+    assert min(pauses) < 24
+    assert max(pauses) > 40

@@ -5,11 +5,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import soxr  # type: ignore[import-untyped, unused-ignore]
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from liveavatar.timeline import SAMPLE_RATE
 
 Sound = NDArray[np.float32]
+
+PEAK = (-1.4, -0.3, 0.0)
+"""Powers of ten of the loudest sample, least, likeliest and most: streams come levelled, nearly."""
+
+NOISY, QUIET = (4.0, 28.0), (28.0, 70.0)
+"""dB from speech down to the noise of most recordings, and of the others, made in quiet rooms."""
+
+MOMENT = 1024
+"""Samples from which the sound of a room is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +33,7 @@ class Augmenter:
         """A copy as some other microphone would have heard it, without delay."""
         sound = self._telephone(self._noise(self.colour(self._room(sound))))
         loudest = float(np.abs(sound).max()) + 1e-9
-        return np.asarray(sound / loudest * 10 ** self.random.uniform(-1.4, 0.0), np.float32)
+        return np.asarray(sound / loudest * 10 ** self.random.triangular(*PEAK), np.float32)
 
     def _happens(self, chance: float) -> bool:
         return bool(self.random.random() < chance)
@@ -66,11 +76,11 @@ class Augmenter:
         return filtered(sound, 10 ** (np.maximum(gain, -90.0) / 20))
 
     def _noise(self, sound: Sound) -> Sound:
-        if not self._happens(0.65):
-            return sound + self.random.normal(0, 3e-5, len(sound)).astype(np.float32)
-        noise = self._some_noise(len(sound))
+        noisy = self._happens(0.65)
+        noise = self._some_noise(len(sound)) if noisy else self.hiss(len(sound))
+        below = self.random.uniform(*(NOISY if noisy else QUIET))
         speech = np.sqrt(np.mean(np.sort(sound**2)[-len(sound) // 2 :]) + 1e-12)
-        level = speech * 10 ** (-self.random.uniform(4, 28) / 20) / (np.sqrt(np.mean(noise**2)) + 1e-9)
+        level = speech * 10 ** (-below / 20) / (np.sqrt(np.mean(noise**2)) + 1e-9)
         return np.asarray(sound + level * noise, np.float32)
 
     def _some_noise(self, length: int) -> Sound:
@@ -130,6 +140,17 @@ def filtered(sound: Sound, response: NDArray[np.complex128] | NDArray[np.float64
     """The sound through a frequency response given at the bins of an FFT; keeps the length."""
     size = 2 * (len(response) - 1)
     return np.fft.irfft(np.fft.rfft(sound, size) * response, size)[: len(sound)].astype(np.float32)
+
+
+def room_tone(sound: Sound, length: int, random: np.random.Generator) -> Sound:
+    """Steady noise with the spectrum of the quietest moment of a recording of at least one: what its microphone hears
+    while nobody speaks."""
+    moments = sliding_window_view(sound, MOMENT)[:: MOMENT // 4]
+    quietest = moments[np.argmin(np.sum(moments**2, axis=1))]
+    spectrum = np.abs(np.fft.rfft(quietest * np.hanning(MOMENT))) * np.sqrt(8 / 3 / MOMENT)
+    bins = np.linspace(0, len(spectrum) - 1, fast_length(length) // 2 + 1)
+    response = np.interp(bins, np.arange(len(spectrum)), spectrum)
+    return filtered(random.normal(0, 1, length).astype(np.float32), response)
 
 
 def background(random: np.random.Generator, seconds: float) -> Sound:

@@ -5,16 +5,21 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from training.articulation.augment import Augmenter, background
+from training.articulation.augment import MOMENT, Augmenter, background, room_tone
 from training.articulation.corpus import Clip, load
-from training.articulation.lesson import Floats, Lesson, shut
+from training.articulation.lesson import JAW, SAID, Floats, Lesson, shut
 
 from liveavatar.speech import features
 from liveavatar.speech.articulation import PAIR, PAST
 from liveavatar.speech.track import STEP
+from liveavatar.timeline import SAMPLE_RATE
 
 FIRST = 1 / 4
 """Share of lessons that begin as a stream does."""
+
+LED, LEAD = 1 / 3, 1.0
+"""Share of lessons that begin at rest before which the room is heard a while longer, and for how many seconds at most.
+Recordings to learn from are cut where speech begins; those that people bring are not."""
 
 EMPTY = 1 / 14
 """Share of lessons that are followed by a stretch without speech."""
@@ -46,12 +51,25 @@ def with_surroundings(seen: Floats) -> Floats:
 
 def damaged(lesson: Lesson, augmenter: Augmenter) -> Run:
     """A lesson as another speaker would have said it in another place; it begins anywhere in the silence before
-    speech, so that speech also comes without warning."""
+    speech, so that speech also comes without warning, or before that."""
     cut = int(augmenter.random.integers(lesson.lead + 1))
-    sound, factor = augmenter.change_size(lesson.samples[cut:])
+    begun, led = lesson.samples[cut:], lead(lesson, cut, augmenter.random)
+    sound, factor = augmenter.change_size(np.concatenate([led, begun]))
     seen = with_surroundings(make_features(augmenter.damage(sound)))
-    was = ((np.arange(len(seen)) + 0.5) * STEP * factor + cut).astype(int) // STEP
-    return Run(seen=seen.astype(np.float16), wanted=lesson.wanted[np.minimum(was, len(lesson.wanted) - 1)])
+    was = ((np.arange(len(seen)) + 0.5) * STEP * factor + cut - len(led)).astype(int) // STEP
+    wanted = lesson.wanted[np.clip(was, 0, len(lesson.wanted) - 1)]
+    early = was < cut // STEP
+    wanted[early] = shut(int(early.sum()))
+    return Run(seen=seen.astype(np.float16), wanted=wanted)
+
+
+def lead(lesson: Lesson, cut: int, random: np.random.Generator) -> Floats:
+    """What the microphone might have heard before a lesson that begins at a sample."""
+    there, begun = lesson.wanted[min(cut // STEP, len(lesson.wanted) - 1)], lesson.samples[cut:]
+    rests = there[SAID.start] > 0.5 and there[JAW] < 0.05
+    if not rests or len(begun) < MOMENT or random.random() > LED:
+        return np.zeros(0, np.float32)
+    return room_tone(begun, int(random.uniform(0, LEAD) * SAMPLE_RATE), random)
 
 
 def nobody(random: np.random.Generator) -> Run:

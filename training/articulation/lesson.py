@@ -17,6 +17,7 @@ SOUNDED = slice(MOVED.stop, MOVED.stop + len(SIGNS))
 COLUMNS = SOUNDED.stop
 """Probabilities of visemes, controls, and probabilities of sounds, side by side."""
 
+JAW = MOVED.start + CONTROLS.index("jaw")
 LIPS, CLOSURE = VISEMES.index("PP"), MOVED.start + CONTROLS.index("closure")
 """Columns that say that the lips are together."""
 
