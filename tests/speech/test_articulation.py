@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from liveavatar.speech import articulation
 from liveavatar.speech.articulation import BELL, DILATIONS, HEARD, PAIR, PAST, TAPS, ArticulationStream
 from liveavatar.speech.features import BANDS, QUIET, Surroundings, before
+from liveavatar.speech.track import VISEMES
 
 Rows = NDArray[np.float32]
 
@@ -46,9 +47,23 @@ def test_the_stream_computes_what_the_definition_says() -> None:
     logits = forward(np.concatenate([past[:, :BANDS], seen]), np.concatenate([past[:, BANDS:], around]))[
         len(past) :
     ]
-    np.testing.assert_allclose(visemes, articulation.softmax(logits[:, :15]), atol=1e-5)
-    expected = articulation.settle_closure(visemes, articulation.sigmoid(logits[:, 15:]))
-    np.testing.assert_allclose(controls, expected, atol=1e-5)
+    expected = articulation.settled(articulation.likely(logits))
+    np.testing.assert_allclose(visemes, expected[0], atol=1e-5)
+    np.testing.assert_allclose(controls, expected[1], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("silence", "jaw", "expected"),
+    [
+        (0.75, 0.06, 0.0),  # no more than doubt
+        (0.96, 0.3, 0.29),  # a mouth that opens for what comes next
+        (0.3, 0.1, 0.1),  # somebody speaks
+    ],
+)
+def test_doubt_leaves_no_mouth_ajar(silence: float, jaw: float, expected: float) -> None:
+    visemes = np.zeros((1, len(VISEMES)), np.float32)
+    visemes[0, VISEMES.index("sil")] = silence
+    assert articulation.settle_jaw(visemes, np.array([jaw], np.float32)) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("piece", [2, 6, 10, 100])

@@ -39,6 +39,12 @@ SETTLED = (0.26, 0.54)
 """What the network says of closure hedges between neighbours that sound alike; a mouth cannot. Halfway between these
 it is wrong about as often in claiming closures as in missing them, for speakers that it was not trained on."""
 
+SILENT = (0.4, 0.6)
+"""Between these likelihoods of silence a mouth comes to count as one that does not speak."""
+
+AJAR = 0.25
+"""How far a jaw is open on average where somebody speaks."""
+
 Rows = NDArray[np.float32]
 
 
@@ -146,21 +152,31 @@ def likely(said: Rows) -> Rows:
 
 
 def settled(heard: Rows) -> tuple[Rows, Rows]:
-    """Visemes [n, 15] and controls [n, 6] of what is `likely`, with lips that are open or shut."""
-    visemes, controls = heard[:, : len(VISEMES)], heard[:, len(VISEMES) :]
-    return visemes, settle_closure(visemes, controls)
+    """Visemes [n, 15] and controls [n, 6] of what is `likely`, with lips that are open or shut, and shut in silence."""
+    visemes, controls = heard[:, : len(VISEMES)], heard[:, len(VISEMES) :].copy()
+    jaw, closure = CONTROLS.index("jaw"), CONTROLS.index("closure")
+    controls[:, jaw] = settle_jaw(visemes, controls[:, jaw])
+    controls[:, closure] = settle_closure(visemes, controls[:, closure])
+    return visemes, controls
 
 
-def settle_closure(visemes: Rows, controls: Rows) -> Rows:
-    """Lips that are likely to close do close: the control rises in an S from 0 to 1 between the values of SETTLED.
-    How likely, both the control and the viseme tell."""
-    low, high = SETTLED
-    at = CONTROLS.index("closure")
-    likely = 0.5 * (controls[:, at] + visemes[:, VISEMES.index("PP")])
-    rise = np.minimum(np.maximum((likely - low) / (high - low), 0.0), 1.0)
-    settled = controls.copy()
-    settled[:, at] = rise * rise * (3.0 - 2.0 * rise)
-    return settled
+def settle_jaw(visemes: Rows, jaw: Rows) -> Rows:
+    """A network that doubts that nobody speaks opens the mouth by its doubt; a silent mouth does not hang ajar. What
+    is left, [n], is how far it opens for the sound to come."""
+    silence = visemes[:, VISEMES.index("sil")]
+    doubt = AJAR * (1.0 - silence) * rise(silence, *SILENT)
+    return np.asarray(np.maximum(jaw - doubt, 0.0), np.float32)
+
+
+def settle_closure(visemes: Rows, closure: Rows) -> Rows:
+    """Lips that are likely to close do close. How likely, both the control [n] and the viseme tell."""
+    return rise(0.5 * (closure + visemes[:, VISEMES.index("PP")]), *SETTLED)
+
+
+def rise(value: Rows, low: float, high: float) -> Rows:
+    """An S from 0 to 1 between two values."""
+    along = np.minimum(np.maximum((value - low) / (high - low), 0.0), 1.0)
+    return np.asarray(along * along * (3.0 - 2.0 * along), np.float32)
 
 
 def softmax(logits: Rows) -> Rows:
