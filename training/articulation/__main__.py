@@ -49,7 +49,7 @@ def main() -> None:
     folder = options.corpus / "train"
     if not folder.exists():
         make_corpus.gather(options.corpus, espeak_minutes=15.0, flite_minutes=10.0, piper_minutes=15.0)
-        synth_kokoro.speak_all(options.corpus, minutes=110.0, cache=options.corpus / "kokoro")
+        synth_kokoro.speak_all(options.corpus, minutes=150.0, cache=options.corpus / "kokoro")
     if not any(folder.glob("people_*")):
         first = train(label(folder), *FIRST, seed=0)
         realign_folder(folder, partial(predict, first))
