@@ -90,13 +90,16 @@ CONDITIONS: dict[str, Store] = {
 """How clips are stored before they are heard; each writes a file into a folder."""
 
 
-def listen(sound: Samples, ear: str, store: Store = CONDITIONS["Clean"]) -> Speech:
-    """Everything the stream says about a recording, as the front end reads the file that it was stored in; what a
-    codec adds at the end is cut off."""
+def read_again(sound: Samples, store: Store) -> Samples:
+    """A recording as the front end reads the file that it was stored in; what a codec adds at the end is cut off."""
     with tempfile.TemporaryDirectory() as folder:
-        heard = np.concatenate(list(read_speech(store(sound, Path(folder)))[1]))
+        return np.concatenate(list(read_speech(store(sound, Path(folder)))[1]))[: len(sound)]
+
+
+def listen(sound: Samples, ear: str, store: Store = CONDITIONS["Clean"]) -> Speech:
+    """Everything the stream says about a recording that was stored."""
     stream = SpeechStream(ear)
-    return Speech.join([stream.push(heard[: len(sound)]), stream.flush()])
+    return Speech.join([stream.push(read_again(sound, store)), stream.flush()])
 
 
 def runs_of(flags: NDArray[np.bool_]) -> Runs:
@@ -196,8 +199,13 @@ HEADER = (
 )
 
 
+def groups_of(clip: Clip) -> list[str]:
+    """Which lines of the table a clip belongs to."""
+    return [group_of(clip), *(["English, real, all"] if clip.speaker.startswith("real") else [])]
+
+
 def group_of(clip: Clip) -> str:
-    """Which line of the table a clip belongs to."""
+    """The line of its own voices."""
     source, name, *_ = clip.speaker.split(":")
     language = {"en": "English", "zh": "Mandarin"}[clip.language]
     return f"{language}, real, {name}" if source in ("real", "people") else f"{language}, synthetic"
@@ -227,7 +235,7 @@ def table(clips: list[Clip], ear: str, store: Store) -> list[str]:
     offsets: dict[str, list[float]] = defaultdict(list)
     for clip in clips:
         speech = listen(clip.samples, ear, store)
-        for name in (group_of(clip), *(("English, real, all",) if clip.speaker.startswith("real") else ())):
+        for name in groups_of(clip):
             measure(clip, speech, scores[name], offsets[name])
     return [row(name, scores[name], offsets[name]) for name in sorted(scores)]
 

@@ -43,7 +43,8 @@ SILENT = (0.4, 0.6)
 """Between these likelihoods of silence a mouth comes to count as one that does not speak."""
 
 AJAR = 0.25
-"""How far a jaw is open on average where somebody speaks."""
+"""How far doubt of silence opens a jaw: rather less than the 0.33 to 0.39 of speech, so that mouths still open ahead
+of it."""
 
 Rows = NDArray[np.float32]
 
@@ -164,16 +165,16 @@ def settle_jaw(visemes: Rows, jaw: Rows) -> Rows:
     """A network that doubts that nobody speaks opens the mouth by its doubt; a silent mouth does not hang ajar. What
     is left, [n], is how far it opens for the sound to come."""
     silence = visemes[:, VISEMES.index("sil")]
-    doubt = AJAR * (1.0 - silence) * rise(silence, *SILENT)
+    doubt = AJAR * (1.0 - silence) * smoothstep(silence, *SILENT)
     return np.asarray(np.maximum(jaw - doubt, 0.0), np.float32)
 
 
 def settle_closure(visemes: Rows, closure: Rows) -> Rows:
     """Lips that are likely to close do close. How likely, both the control [n] and the viseme tell."""
-    return rise(0.5 * (closure + visemes[:, VISEMES.index("PP")]), *SETTLED)
+    return smoothstep(0.5 * (closure + visemes[:, VISEMES.index("PP")]), *SETTLED)
 
 
-def rise(value: Rows, low: float, high: float) -> Rows:
+def smoothstep(value: Rows, low: float, high: float) -> Rows:
     """An S from 0 to 1 between two values."""
     along = np.minimum(np.maximum((value - low) / (high - low), 0.0), 1.0)
     return np.asarray(along * along * (3.0 - 2.0 * along), np.float32)
