@@ -53,7 +53,8 @@ def damaged(lesson: Lesson, augmenter: Augmenter) -> Run:
     """A lesson as another speaker would have said it in another place; it begins anywhere in the silence before
     speech, so that speech also comes without warning, or before that."""
     cut = int(augmenter.random.integers(lesson.lead + 1))
-    begun, led = lesson.samples[cut:], lead(lesson, cut, augmenter.random)
+    begun, there = lesson.samples[cut:], lesson.wanted[min(cut // STEP, len(lesson.wanted) - 1)]
+    led = room_before(begun, there, augmenter.random)
     sound, factor = augmenter.change_size(np.concatenate([led, begun]))
     seen = with_surroundings(make_features(augmenter.damage(sound)))
     was = ((np.arange(len(seen)) + 0.5) * STEP * factor + cut - len(led)).astype(int) // STEP
@@ -63,9 +64,8 @@ def damaged(lesson: Lesson, augmenter: Augmenter) -> Run:
     return Run(seen=seen.astype(np.float16), wanted=wanted)
 
 
-def lead(lesson: Lesson, cut: int, random: np.random.Generator) -> Floats:
-    """What the microphone might have heard before a lesson that begins at a sample."""
-    there, begun = lesson.wanted[min(cut // STEP, len(lesson.wanted) - 1)], lesson.samples[cut:]
+def room_before(begun: Floats, there: NDArray[np.float16], random: np.random.Generator) -> Floats:
+    """What the microphone might have heard before a sound at whose beginning so much, [COLUMNS], is to be said."""
     rests = there[SAID.start] > 0.5 and there[JAW] < 0.05
     if not rests or len(begun) < MOMENT or random.random() > LED:
         return np.zeros(0, np.float32)
