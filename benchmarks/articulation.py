@@ -22,7 +22,7 @@ from benchmarks.sample_rates import save
 from numpy.typing import NDArray
 from training.articulation.augment import background
 from training.articulation.corpus import Clip, load
-from training.articulation.targets import HELD, make_targets
+from training.articulation.targets import Runs, closures, make_targets
 
 from liveavatar.audio.front_end import read_speech
 from liveavatar.frames import Samples
@@ -44,8 +44,6 @@ SHUT_JAW = 0.1
 JAW, CLOSURE = CONTROLS.index("jaw"), CONTROLS.index("closure")
 PIECES = ((160_000, "at once"), (640, "in pieces of 40 ms"), (160, "in pieces of 10 ms"))
 """Samples pushed at a time, when speed is measured."""
-
-Runs = list[tuple[int, int]]
 
 
 @dataclass(slots=True)
@@ -106,18 +104,6 @@ def runs_of(flags: NDArray[np.bool_]) -> Runs:
     """[first, last) of every run of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
     return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
-
-
-def closures(clip: Clip) -> Runs:
-    """Steps during which the lips are together on each /p b m/; neighbours that touch are one."""
-    spans = [(a, a + HELD[phone] * (b - a)) for phone, a, b in clip.phones if phone in HELD]
-    merged: Runs = []
-    for first, last in ((round(a / 160), max(round(a / 160) + 1, round(b / 160))) for a, b in spans):
-        if merged and first - merged[-1][1] <= 3:
-            merged[-1] = (merged[-1][0], last)
-        else:
-            merged.append((first, last))
-    return merged
 
 
 def touches(one: tuple[int, int], many: Runs) -> bool:

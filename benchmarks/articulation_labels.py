@@ -16,12 +16,12 @@ from itertools import cycle
 from pathlib import Path
 
 import numpy as np
-from benchmarks.articulation import Score, closures, count_closures, count_steps, stored
+from benchmarks.articulation import Score, count_closures, count_steps, stored
 from benchmarks.machine import processor
 from training.articulation import real, synth_kokoro
 from training.articulation.corpus import Clip
 from training.articulation.kokoro import Kokoro
-from training.articulation.targets import make_targets
+from training.articulation.targets import closures, make_targets
 
 GRID = 400
 """Samples at 16 kHz: Kokoro's durations are whole multiples."""

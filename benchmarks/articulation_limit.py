@@ -18,7 +18,6 @@ from benchmarks.articulation import (
     CLOSURE,
     CONDITIONS,
     Score,
-    closures,
     count_closures,
     groups_of,
     read_again,
@@ -26,10 +25,11 @@ from benchmarks.articulation import (
 )
 from training.articulation.corpus import load
 from training.articulation.dataset import make_features
+from training.articulation.targets import closures
 from training.articulation.teacher import hear
 
 from liveavatar.frames import Samples
-from liveavatar.speech.articulation import DELAY, PAIR, ArticulationStream, Rows, likely, settled
+from liveavatar.speech.articulation import DELAY, PAIR, ArticulationStream, Lips, Rows, likely
 from liveavatar.speech.track import STEP
 from liveavatar.speech.whisper import read
 
@@ -59,7 +59,7 @@ def main() -> None:
     for clip in map(load, sorted(parser.parse_args().corpus.glob("*.npz"))):
         for how in HEARD:
             for ear, heard in ears(read_again(clip.samples, CONDITIONS[how])):
-                claimed = runs_of(settled(heard)[1][:, CLOSURE] >= CLOSED)
+                claimed = runs_of(Lips().settle(heard)[1][:, CLOSURE] >= CLOSED)
                 for group in groups_of(clip):
                     count_closures(closures(clip), claimed, scores[ear, group, how])
     columns = [(group, how) for group in GROUPS for how in HEARD]

@@ -5,9 +5,21 @@ import pytest
 from numpy.typing import NDArray
 
 from liveavatar.speech import articulation
-from liveavatar.speech.articulation import BELL, DILATIONS, HEARD, PAIR, PAST, TAPS, ArticulationStream
+from liveavatar.speech.articulation import (
+    BELL,
+    DILATIONS,
+    HEARD,
+    LEAST,
+    PAIR,
+    PAST,
+    READ,
+    SETTLED,
+    TAPS,
+    ArticulationStream,
+    Lips,
+)
 from liveavatar.speech.features import BANDS, QUIET, Surroundings, before
-from liveavatar.speech.track import VISEMES
+from liveavatar.speech.track import CONTROLS, VISEMES
 
 Rows = NDArray[np.float32]
 
@@ -47,7 +59,7 @@ def test_the_stream_computes_what_the_definition_says() -> None:
     logits = forward(np.concatenate([past[:, :BANDS], seen]), np.concatenate([past[:, BANDS:], around]))[
         len(past) :
     ]
-    expected = articulation.settled(articulation.likely(logits))
+    expected = Lips().settle(articulation.likely(logits))
     np.testing.assert_allclose(visemes, expected[0], atol=1e-5)
     np.testing.assert_allclose(controls, expected[1], atol=1e-5)
 
@@ -93,3 +105,22 @@ def test_before_the_first_step_nobody_spoke() -> None:
 def test_weights_are_shared_and_small() -> None:
     assert articulation.load_weights() is articulation.load_weights()
     assert len((files("liveavatar.speech") / "assets" / "articulation.npz").read_bytes()) < 2_000_000
+
+
+def test_lips_are_read_from_the_odds_of_the_last_steps() -> None:
+    heard = np.random.default_rng(1).uniform(0, 1, (30, len(VISEMES) + len(CONTROLS))).astype(np.float32)
+    weights = articulation.load_weights()
+    kept = np.clip(heard, LEAST, 1 - LEAST)
+    lately = beside(np.log(kept / (1 - kept)), READ, 1)[READ - 1 :].reshape(30 - READ + 1, -1)
+    together = 1 / (1 + np.exp(-(lately @ weights["lips.weight"][:, 0] + weights["lips.bias"])))
+    low, high = SETTLED
+    along = np.clip((together - low) / (high - low), 0, 1)
+    closure = Lips().settle(heard)[1][:, CONTROLS.index("closure")]
+    np.testing.assert_allclose(closure[READ - 1 :], along**2 * (3 - 2 * along), atol=1e-4)
+    assert 0 < closure.mean() < 1
+
+
+def test_lips_take_the_first_step_for_what_was_before() -> None:
+    heard = np.full((8, len(VISEMES) + len(CONTROLS)), 0.3, np.float32)
+    closure = Lips().settle(heard)[1][:, CONTROLS.index("closure")]
+    np.testing.assert_array_equal(closure, closure[0])

@@ -5,12 +5,12 @@ import pytest
 from numpy.typing import NDArray
 
 from liveavatar.speech import Speech, SpeechStream, articulation
-from liveavatar.speech.articulation import PAIR, PAST, settled
+from liveavatar.speech.articulation import PAIR, PAST, READ, Lips
 from liveavatar.speech.features import BANDS, before, log_mel, windows
 from liveavatar.speech.packed import pack, unpack
 
 torch = pytest.importorskip("torch")
-from training.articulation import dataset, kokoro, network, train  # noqa: E402  (needs torch)
+from training.articulation import dataset, kokoro, lips, network, train  # noqa: E402  (needs torch)
 from training.articulation.augment import Augmenter, room_tone  # noqa: E402
 from training.articulation.corpus import Clip  # noqa: E402
 from training.articulation.dataset import damaged  # noqa: E402
@@ -37,13 +37,42 @@ def test_a_stream_says_what_was_trained(
     weights: network.Weights, length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = {name: tensor.numpy() for name, tensor in weights.items()}
+    rows |= {
+        "lips.weight": np.linspace(-1, 1, READ * 21, dtype=np.float32)[:, None],
+        "lips.bias": np.zeros(1),
+    }
     monkeypatch.setattr(articulation, "load_weights", lambda: rows)
     stream = SpeechStream()
     speech = Speech.join([stream.push(sound(length)), stream.flush()])
     expected = network.predict(weights, sound(length))
-    visemes, controls = settled(expected[:, :21])
+    visemes, controls = Lips().settle(expected[:, :21])
     np.testing.assert_allclose(speech.visemes, visemes, atol=1e-4)
     np.testing.assert_allclose(speech.controls, controls, atol=1e-3)
+
+
+def test_lips_are_read_from_what_is_said_a_few_steps_before() -> None:
+    random = np.random.default_rng(0)
+    rows = random.normal(3.0, 2.0, (4000, 2)).astype(np.float32)
+    together = (random.random(4000) < 1 / (1 + np.exp(6 - 2 * rows[:, 0]))).astype(np.float32)
+    learned = lips.fit(torch.from_numpy(rows), torch.from_numpy(together))
+    said = torch.from_numpy(rows) @ learned["lips.weight"][:, 0] + learned["lips.bias"]
+    assert abs(float(learned["lips.weight"][1, 0])) < 0.1 < 1.0 < float(learned["lips.weight"][0, 0])
+    assert float(((said > 0) == (torch.from_numpy(rows)[:, 0] > 3)).float().mean()) > 0.85
+
+
+def test_examples_of_lips_are_as_long_as_what_is_heard() -> None:
+    clip = Clip(
+        speaker="nobody", language="en", samples=sound(16_100), phones=[("p", 4800, 6400), ("", 6400, 16_100)]
+    )
+    rows, together = lips.examples(
+        [clip],
+        lambda samples: np.full((-(-len(samples) // 160), COLUMNS), 0.5, np.float32),
+        np.random.default_rng(0),
+    )
+    assert rows.shape == (len(together), 21 * READ)
+    shut_steps = np.flatnonzero(together[:101])
+    assert (shut_steps[0], shut_steps[-1]) == (29, 36)
+    np.testing.assert_array_equal(together.reshape(-1, 101), np.tile(together[:101], (1 + lips.DAMAGED, 1)))
 
 
 def test_bands_of_features_and_surroundings_move_together() -> None:

@@ -13,6 +13,7 @@ import torch  # type: ignore[import-not-found, unused-ignore]
 from training.articulation import games, make_corpus, synth_kokoro, teacher
 from training.articulation.dataset import load_clips
 from training.articulation.lesson import SAID, Floats, Lesson, labelled, overheard
+from training.articulation.lips import with_lips
 from training.articulation.network import Weights, predict
 from training.articulation.realign import Ear, realign_folder
 from training.articulation.train import mean_of, train, write
@@ -60,7 +61,8 @@ def main() -> None:
     teacher.write_reader(options.reader, taught)
     third = train(be_taught(folder, partial(teacher.teach, taught)), *TAUGHT, seed=2)
     again = be_taught(folder, partial(together, taught, third))
-    write(options.output, mean_of(third, train(again, *AGAIN, seed=3, start=third)))
+    learned = mean_of(third, train(again, *AGAIN, seed=3, start=third))
+    write(options.output, with_lips(learned, options.corpus / "valid"))
 
 
 def label(folder: Path) -> list[Lesson]:

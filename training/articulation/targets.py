@@ -40,6 +40,10 @@ QUIET = -38.0
 """dB under the clip's loud passages: below is silence, if it lasts."""
 
 
+Runs = list[tuple[int, int]]
+"""[first, last) steps."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """A gesture in time, seconds."""
@@ -149,6 +153,18 @@ def closure(parts: list[Segment], time: NDArray[np.float64]) -> NDArray[np.float
 def _is_pause(part: Segment | None) -> bool:
     """Also what is before the first."""
     return part is None or (not part.phone and part.last - part.first >= PAUSE)
+
+
+def closures(clip: Clip) -> Runs:
+    """Steps during which the lips are together on each /p b m/; neighbours that touch are one."""
+    spans = [(a, a + HELD[phone] * (b - a)) for phone, a, b in clip.phones if phone in HELD]
+    merged: Runs = []
+    for first, last in ((round(a / STEP), max(round(a / STEP) + 1, round(b / STEP))) for a, b in spans):
+        if merged and first - merged[-1][1] <= 3:
+            merged[-1] = (merged[-1][0], last)
+        else:
+            merged.append((first, last))
+    return merged
 
 
 def waking(speaks: NDArray[np.bool_]) -> NDArray[np.float64]:

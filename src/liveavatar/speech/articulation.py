@@ -35,9 +35,15 @@ DILATIONS = (1, 1, 2, 4, 4, 2, 1)
 PAST = (HEARD - 1) + (TAPS - 1) * sum(DILATIONS) + len(BELL) // PAIR
 """Pairs back that all layers reach together."""
 
-SETTLED = (0.26, 0.54)
-"""What the network says of closure hedges between neighbours that sound alike; a mouth cannot. Halfway between these
-it is wrong about as often in claiming closures as in missing them, for speakers that it was not trained on."""
+READ = 5
+"""Steps from which lips are read: this one and those before it."""
+
+LEAST = 1e-3
+"""Nothing is taken for less likely than this, nor for more likely than all the rest."""
+
+SETTLED = (0.37, 0.65)
+"""How likely closure is hedges between neighbours that sound alike; a mouth cannot. Halfway between these it is wrong
+about as often in claiming closures as in missing them, for speakers that it was not trained on."""
 
 SILENT = (0.4, 0.6)
 """Between these likelihoods of silence a mouth comes to count as one that does not speak."""
@@ -111,12 +117,13 @@ class ArticulationStream:
         self._layers = [Layer(self._weights, i, dilation) for i, dilation in enumerate(DILATIONS)]
         self._said = np.zeros((len(BELL) - 1, len(VISEMES) + len(CONTROLS)), np.float32)
         self._surroundings = Surroundings()
+        self._lips = Lips()
         self._began = False
 
     def push(self, seen: Rows, _sound: Rows | None = None, /) -> tuple[Rows, Rows]:
         """Relative log-mel [n, 48] of whole pairs of steps, which is all it hears, to visemes [n, 15] and controls
         [n, 6] of the steps DELAY earlier."""
-        return settled(self.hear(seen))
+        return self._lips.settle(self.hear(seen))
 
     def hear(self, seen: Rows) -> Rows:
         """The same as it is heard, before the lips settle, [n, 21]."""
@@ -152,13 +159,43 @@ def likely(said: Rows) -> Rows:
     return np.concatenate([softmax(said[:, : len(VISEMES)]), sigmoid(said[:, len(VISEMES) :])], axis=1)
 
 
-def settled(heard: Rows) -> tuple[Rows, Rows]:
-    """Visemes [n, 15] and controls [n, 6] of what is `likely`, with lips that are open or shut, and shut in silence."""
-    visemes, controls = heard[:, : len(VISEMES)], heard[:, len(VISEMES) :].copy()
-    jaw, closure = CONTROLS.index("jaw"), CONTROLS.index("closure")
-    controls[:, jaw] = settle_jaw(visemes, controls[:, jaw])
-    controls[:, closure] = settle_closure(visemes, controls[:, closure])
-    return visemes, controls
+class Lips:
+    """Reads off what one stream hears whether its lips are together.
+
+    The network learns when lips begin to close, and hedges. Here a logistic regression on the odds of all that it says,
+    lately, tells how likely they are together; it is fitted to speakers that the network was not trained on
+    (training/articulation/lips.py)."""
+
+    def __init__(self) -> None:
+        self._past: Past | None = None
+
+    def settle(self, heard: Rows) -> tuple[Rows, Rows]:
+        """Visemes [n, 15] and controls [n, 6] of the next steps of what is `likely`, [n, 21], with lips that are open
+        or shut, and shut in silence."""
+        visemes, controls = heard[:, : len(VISEMES)], heard[:, len(VISEMES) :].copy()
+        jaw, closure = CONTROLS.index("jaw"), CONTROLS.index("closure")
+        controls[:, jaw] = settle_jaw(visemes, controls[:, jaw])
+        controls[:, closure] = smoothstep(self._together(heard), *SETTLED)
+        return visemes, controls
+
+    def _together(self, heard: Rows) -> Rows:
+        """How likely lips are together, [n]."""
+        weights = load_weights()
+        return sigmoid(times(self.lately(heard), weights["lips.weight"])[:, 0] + weights["lips.bias"])
+
+    def lately(self, heard: Rows) -> Rows:
+        """The odds of what the next steps hear, behind those of the steps before, [n, READ * 21]."""
+        now = odds(heard)
+        if self._past is None:
+            self._past = Past(READ, 1, now.shape[1])
+            self._past.beside(np.repeat(now[:1], READ - 1, axis=0))
+        return self._past.beside(now).reshape(len(now), -1)
+
+
+def odds(heard: Rows) -> Rows:
+    """Logarithms of the odds of what is so likely, [n, 21]."""
+    kept = np.minimum(np.maximum(heard, LEAST), 1.0 - LEAST)
+    return np.asarray(np.log(kept / (1.0 - kept)), np.float32)
 
 
 def settle_jaw(visemes: Rows, jaw: Rows) -> Rows:
@@ -167,11 +204,6 @@ def settle_jaw(visemes: Rows, jaw: Rows) -> Rows:
     silence = visemes[:, VISEMES.index("sil")]
     doubt = AJAR * (1.0 - silence) * smoothstep(silence, *SILENT)
     return np.asarray(np.maximum(jaw - doubt, 0.0), np.float32)
-
-
-def settle_closure(visemes: Rows, closure: Rows) -> Rows:
-    """Lips that are likely to close do close. How likely, both the control [n] and the viseme tell."""
-    return smoothstep(0.5 * (closure + visemes[:, VISEMES.index("PP")]), *SETTLED)
 
 
 def smoothstep(value: Rows, low: float, high: float) -> Rows:

@@ -20,9 +20,9 @@ from liveavatar.speech.articulation import (
     DELAY,
     PAIR,
     ArticulationStream,
+    Lips,
     Rows,
     likely,
-    settled,
 )
 from liveavatar.speech.features import BANDS
 from liveavatar.speech.packed import load_packed
@@ -139,6 +139,7 @@ class WhisperEar:
     def __init__(self) -> None:
         load_encoder()
         self._small = ArticulationStream()
+        self._lips = Lips()
         self._early = np.zeros((LOOK_AHEAD - DELAY, len(VISEMES) + len(CONTROLS)), np.float32)
         # nothing before the first sound: silence made up for it would be heard as a pause, and cost 2 % of the steps
         self._sound = np.zeros((0, STEP), np.float32)
@@ -150,7 +151,7 @@ class WhisperEar:
         said = np.concatenate(
             [self._hear(seen[at : at + HOP], sound[at : at + HOP]) for at in range(0, len(seen), HOP)]
         )
-        return settled(self._together(likely(said), seen))
+        return self._lips.settle(self._together(likely(said), seen))
 
     def _together(self, heard: Rows, seen: Rows) -> Rows:
         """What both ears hear on average, or where the small one hears silence, that one."""
