@@ -45,6 +45,10 @@ SETTLED = (0.37, 0.65)
 """How likely closure is hedges between neighbours that sound alike; a mouth cannot. Halfway between these it is wrong
 about as often in claiming closures as in missing them, for speakers that it was not trained on."""
 
+APPROACH = 0.45
+"""How far lips come towards each other before they close and after, of the course that the network says; less than
+halfway, so that what it hedges does not look shut."""
+
 SILENT = (0.4, 0.6)
 """Between these likelihoods of silence a mouth comes to count as one that does not speak."""
 
@@ -175,7 +179,8 @@ class Lips:
         visemes, controls = heard[:, : len(VISEMES)], heard[:, len(VISEMES) :].copy()
         jaw, closure = CONTROLS.index("jaw"), CONTROLS.index("closure")
         controls[:, jaw] = settle_jaw(visemes, controls[:, jaw])
-        controls[:, closure] = smoothstep(self._together(heard), *SETTLED)
+        shut = smoothstep(self._together(heard), *SETTLED)
+        controls[:, closure] = np.maximum(APPROACH * controls[:, closure], shut)
         return visemes, controls
 
     def _together(self, heard: Rows) -> Rows:
