@@ -37,13 +37,18 @@ GROUPS = ("English, real, all", "English, synthetic", "Mandarin, synthetic")
 HEARD = ("Clean", "White noise, 10 dB")
 
 
-def ears(samples: Samples) -> Iterator[tuple[str, Rows]]:
-    """What each ear hears in a whole recording, [steps, 21]; the small one as streams make it hear, which begin with a
-    step twice."""
+def small_ear(samples: Samples) -> Rows:
+    """What the small network hears in a whole recording, [steps, 21], as streams make it hear, which begin with a step
+    twice."""
     steps = -(-len(samples) // STEP)
     seen = make_features(np.pad(samples, (0, (DELAY + 1 + steps % PAIR) * STEP)))
-    small = ArticulationStream().hear(np.concatenate([seen[:1], seen]))[DELAY + 1 :][:steps]
-    teacher = likely(read(hear(samples))[:steps])
+    return ArticulationStream().hear(np.concatenate([seen[:1], seen]))[DELAY + 1 :][:steps]
+
+
+def ears(samples: Samples) -> Iterator[tuple[str, Rows]]:
+    """What each ear hears in a whole recording, [steps, 21]."""
+    small = small_ear(samples)
+    teacher = likely(read(hear(samples))[: len(small)])
     yield "small network", small
     yield "teacher, whole recordings", teacher
     yield "both", 0.5 * (small + teacher)
