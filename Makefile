@@ -23,8 +23,8 @@ unit: $(VENV)/.dev
 
 train-articulation: $(VENV)/.dev
 	$(BIN)/pip install --quiet -r training/articulation/requirements.txt
-	$(BIN)/python -m training.articulation out/corpus -o src/liveavatar/speech/assets/articulation.npz \
-		--reader src/liveavatar/speech/assets/whisper_reader.npz
+	$(BIN)/python -m training.articulation out/corpus -o src/liveavatar/speech/assets/articulation.safetensors \
+		--reader src/liveavatar/speech/assets/whisper_reader.safetensors
 
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "liveavatar needs Python 3.11 or newer; try: make PYTHON=python3.12")'

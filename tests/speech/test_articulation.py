@@ -3,6 +3,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from safetensors.numpy import load
 
 from liveavatar.speech import articulation
 from liveavatar.speech.articulation import (
@@ -105,7 +106,8 @@ def test_before_the_first_step_nobody_spoke() -> None:
 
 def test_weights_are_shared_and_small() -> None:
     assert articulation.load_weights() is articulation.load_weights()
-    assert len((files("liveavatar.speech") / "assets" / "articulation.npz").read_bytes()) < 2_000_000
+    asset = (files("liveavatar.speech") / "assets" / "articulation.safetensors").read_bytes()
+    assert sum(rows.nbytes for rows in load(asset).values()) <= 2_000_000
 
 
 def test_lips_are_read_from_the_odds_of_the_last_steps() -> None:

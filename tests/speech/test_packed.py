@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveavatar.speech.packed import pack, unpack
+from liveavatar.speech.packed import load_packed, pack, save_packed, unpack
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(1e-4, 1e3))
@@ -19,3 +21,12 @@ def test_everything_else_comes_back_in_half_precision() -> None:
     packed = pack({"a.bias": bias, "a.weight": np.ones((2, 9), np.float32)})
     assert packed["a.weight"].dtype == np.int8
     np.testing.assert_allclose(unpack(packed)["a.bias"], bias, rtol=1e-3)
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    weights = {"a.weight": np.eye(3, 2, dtype=np.float32), "a.bias": np.array([0.5, -2], np.float32)}
+    save_packed(tmp_path / "deep" / "a.safetensors", weights)
+    back = load_packed(str(tmp_path / "deep" / "a.safetensors"))
+    assert set(back) == set(weights)
+    for name, rows in weights.items():
+        np.testing.assert_array_equal(back[name], rows)

@@ -1,7 +1,7 @@
 """Everything from nothing to weights: a corpus, a first network, people aligned by it, a teacher, the network.
 
-python -m training.articulation out/corpus -o src/liveavatar/speech/assets/articulation.npz \\
-    --reader src/liveavatar/speech/assets/whisper_reader.npz
+python -m training.articulation out/corpus -o src/liveavatar/speech/assets/articulation.safetensors \\
+    --reader src/liveavatar/speech/assets/whisper_reader.safetensors
 """
 
 import argparse

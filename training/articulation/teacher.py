@@ -18,7 +18,7 @@ from training.articulation.train import difference
 
 from liveavatar.speech.articulation import PAIR
 from liveavatar.speech.features import BANDS
-from liveavatar.speech.packed import pack
+from liveavatar.speech.packed import save_packed
 from liveavatar.speech.track import STEP
 from liveavatar.speech.whisper import DILATIONS, TAPS, encode
 from liveavatar.timeline import SAMPLE_RATE
@@ -157,7 +157,7 @@ def write_reader(path: Path, weights: Weights) -> None:
             spoken = np.arange(PAIR * COLUMNS).reshape(PAIR, COLUMNS)[:, : MOVED.stop].ravel()
             weight, bias = weight[spoken], bias[spoken]
         shipped |= {f"{name}.weight": weight.transpose(2, 1, 0).reshape(-1, len(bias)), f"{name}.bias": bias}
-    np.savez(path, **pack(shipped))
+    save_packed(path, shipped)
 
 
 def teach(weights: Weights, samples: Floats) -> Floats:

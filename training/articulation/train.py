@@ -14,7 +14,7 @@ from training.articulation.network import TEACHING, Weights, fresh_weights, say,
 
 from liveavatar.speech.articulation import DELAY, PAIR
 from liveavatar.speech.features import BANDS
-from liveavatar.speech.packed import pack
+from liveavatar.speech.packed import save_packed
 from liveavatar.speech.track import CONTROLS, VISEMES
 
 WINDOW, WARM_UP = 512, 112
@@ -171,6 +171,5 @@ def mean_of(*ends: Weights) -> Weights:
 
 def write(path: Path, weights: Weights) -> None:
     """Without the layer that was only there to learn with."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     shipped = {name: tensor for name, tensor in weights.items() if not name.startswith(TEACHING)}
-    np.savez_compressed(path, **pack({name: tensor.detach().numpy() for name, tensor in shipped.items()}))
+    save_packed(path, {name: tensor.detach().numpy() for name, tensor in shipped.items()})

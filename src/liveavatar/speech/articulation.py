@@ -62,7 +62,7 @@ Rows = NDArray[np.float32]
 @cache
 def load_weights() -> dict[str, Rows]:
     """The shipped weights by name, shared by all streams."""
-    return load_packed("articulation.npz")
+    return load_packed("articulation.safetensors")
 
 
 class Past:

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import load, save_file
 
 Rows = NDArray[np.float32]
 Packed = Mapping[str, Any]
@@ -14,8 +16,13 @@ SCALE = ".scale"
 
 def load_packed(name: str) -> dict[str, Rows]:
     """The weights of an asset by name, float32."""
-    with (files("liveavatar.speech") / "assets" / name).open("rb") as file, np.load(file) as data:
-        return unpack(data)
+    return unpack(load((files("liveavatar.speech") / "assets" / name).read_bytes()))
+
+
+def save_packed(path: Path, weights: Mapping[str, Rows]) -> None:
+    """Write weights by name as a safetensors file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(pack(weights), path)
 
 
 def unpack(packed: Packed) -> dict[str, Rows]:

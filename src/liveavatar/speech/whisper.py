@@ -92,7 +92,7 @@ def load_encoder() -> Any:
 @cache
 def load_reader() -> dict[str, Rows]:
     """The reader's weights by name, shared by all streams."""
-    return load_packed("whisper_reader.npz")
+    return load_packed("whisper_reader.safetensors")
 
 
 def encode(sound: Samples) -> Rows:
