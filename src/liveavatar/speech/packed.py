@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load, save_file
+from safetensors.numpy import load, save
 
 Rows = NDArray[np.float32]
 Packed = Mapping[str, Any]
@@ -22,7 +22,7 @@ def load_packed(name: str) -> dict[str, Rows]:
 def save_packed(path: Path, weights: Mapping[str, Rows]) -> None:
     """Write weights by name as a safetensors file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(pack(weights), path)
+    path.write_bytes(save(pack(weights)))
 
 
 def unpack(packed: Packed) -> dict[str, Rows]:
