@@ -79,9 +79,10 @@ def stored(sound: Samples, path: Path, codec: str = "pcm_s16le", bits: int | Non
 
 
 Store = Callable[[Samples, Path], Path]
+CLEAN, NOISY = "Clean", "White noise, 10 dB"
 CONDITIONS: dict[str, Store] = {
-    "Clean": lambda sound, folder: stored(sound, folder / "clip.wav"),
-    "White noise, 10 dB": lambda sound, folder: stored(add_noise(sound, NOISE_DB), folder / "clip.wav"),
+    CLEAN: lambda sound, folder: stored(sound, folder / "clip.wav"),
+    NOISY: lambda sound, folder: stored(add_noise(sound, NOISE_DB), folder / "clip.wav"),
     "Opus, 12 kbit/s": lambda sound, folder: stored(sound, folder / "clip.ogg", "libopus", 12_000),
     "MP3, 24 kbit/s": lambda sound, folder: stored(sound, folder / "clip.mp3", "libmp3lame", 24_000),
 }
@@ -94,7 +95,7 @@ def read_again(sound: Samples, store: Store) -> Samples:
         return np.concatenate(list(read_speech(store(sound, Path(folder)))[1]))[: len(sound)]
 
 
-def listen(sound: Samples, ear: str, store: Store = CONDITIONS["Clean"]) -> Speech:
+def listen(sound: Samples, ear: str, store: Store = CONDITIONS[CLEAN]) -> Speech:
     """Everything the stream says about a recording that was stored."""
     stream = SpeechStream(ear)
     return Speech.join([stream.push(read_again(sound, store)), stream.flush()])
@@ -151,6 +152,13 @@ def count_closures(wanted: Runs, claimed: Runs, score: Score) -> None:
     score.found += sum(touches(run, claimed) for run in wanted)
     score.claimed += len(claimed)
     score.justified += sum(touches(run, wanted) for run in claimed)
+
+
+def found_justified(score: Score) -> str:
+    """Closures found / claims justified, as a cell of a table."""
+    return (
+        f"{100 * score.found / score.bilabials:.0f} / {100 * score.justified / max(1, score.claimed):.0f} %"
+    )
 
 
 def offsets_of(wanted: Runs, claimed: Runs) -> list[float]:

@@ -14,11 +14,14 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks.articulation import (
+    CLEAN,
     CLOSED,
     CLOSURE,
     CONDITIONS,
+    NOISY,
     Score,
     count_closures,
+    found_justified,
     groups_of,
     read_again,
     runs_of,
@@ -34,7 +37,6 @@ from liveavatar.speech.track import STEP
 from liveavatar.speech.whisper import read
 
 GROUPS = ("English, real, all", "English, synthetic", "Mandarin, synthetic")
-HEARD = ("Clean", "White noise, 10 dB")
 
 
 def small_ear(samples: Samples) -> Rows:
@@ -62,18 +64,17 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     scores: dict[tuple[str, str, str], Score] = defaultdict(Score)
     for clip in map(load, sorted(parser.parse_args().corpus.glob("*.npz"))):
-        for how in HEARD:
+        for how in (CLEAN, NOISY):
             for ear, heard in ears(read_again(clip.samples, CONDITIONS[how])):
                 claimed = runs_of(Lips().settle(heard)[1][:, CLOSURE] >= CLOSED)
                 for group in groups_of(clip):
                     count_closures(closures(clip), claimed, scores[ear, group, how])
-    columns = [(group, how) for group in GROUPS for how in HEARD]
+    columns = [(group, how) for group in GROUPS for how in (CLEAN, NOISY)]
     print("| ear | " + " | ".join(f"{group}: {how}" for group, how in columns) + " |")
     print("|---" * (1 + len(columns)) + "|")
     for ear in dict.fromkeys(name for name, _, _ in scores):
-        cells = [scores[ear, *column] for column in columns]
-        shares = [f"{100 * s.found / s.bilabials:.0f} / {100 * s.justified / s.claimed:.0f} %" for s in cells]
-        print("| " + " | ".join([ear, *shares]) + " |")
+        cells = [found_justified(scores[ear, *column]) for column in columns]
+        print("| " + " | ".join([ear, *cells]) + " |")
 
 
 if __name__ == "__main__":

@@ -15,13 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch  # type: ignore[import-not-found, unused-ignore]
 from benchmarks.articulation import (
+    CLEAN,
     CLOSED,
     CLOSURE,
     CONDITIONS,
+    NOISY,
     Score,
     count_closures,
+    found_justified,
     groups_of,
     read_again,
     runs_of,
@@ -29,19 +31,18 @@ from benchmarks.articulation import (
 from benchmarks.articulation_limit import small_ear
 from training.articulation.corpus import Clip
 from training.articulation.dataset import load_clips
-from training.articulation.lips import examples, fit
+from training.articulation.lesson import MOVED, Floats
+from training.articulation.lips import DAMAGED, examples, fit
 from training.articulation.targets import closures, make_targets
 
 from liveavatar.speech.articulation import Lips, Rows
-from liveavatar.speech.track import CONTROLS, STEP, VISEMES
+from liveavatar.speech.track import VISEMES
 
-HEARD = len(VISEMES) + len(CONTROLS)
 MEAN_THRESHOLD = 0.40
-NOISE = "White noise, 10 dB"
 COLUMNS = [
-    ("English, real, all", "Clean"), ("English, synthetic", "Clean"), ("Mandarin, synthetic", "Clean"),
-    ("Mandarin, real, syllables-3", "Clean"), ("English, real, all", NOISE), ("English, synthetic", NOISE),
-    ("Mandarin, synthetic", NOISE),
+    ("English, real, all", CLEAN), ("English, synthetic", CLEAN), ("Mandarin, synthetic", CLEAN),
+    ("Mandarin, real, syllables-3", CLEAN), ("English, real, all", NOISY), ("English, synthetic", NOISY),
+    ("Mandarin, synthetic", NOISY),
 ]  # fmt: skip
 
 Reading = Callable[[Rows], Rows]
@@ -59,7 +60,7 @@ class Heard:
 
 def by_mean(said: Rows) -> Rows:
     """The mean of the closure control and of the viseme PP."""
-    return np.asarray(0.5 * (said[:, len(VISEMES) + CLOSURE] + said[:, VISEMES.index("PP")]), np.float32)
+    return np.asarray(0.5 * (said[:, MOVED][:, CLOSURE] + said[:, VISEMES.index("PP")]), np.float32)
 
 
 def as_shipped(said: Rows) -> Rows:
@@ -67,16 +68,28 @@ def as_shipped(said: Rows) -> Rows:
     return Lips().settle(said)[1][:, CLOSURE]
 
 
-def regression(clips: list[Clip], steps: int, course: bool) -> Reading:
-    """Fitted to clips; with their `course`, to when lips begin to close, instead of when they are together."""
-    rows, together = examples(clips, small_ear, np.random.default_rng(0))
-    if course:
-        ways = len(together) // sum(-(-len(clip.samples) // STEP) for clip in clips)
-        lips = [make_targets(clip).controls[:, CLOSURE] for clip in clips for _ in range(ways)]
-        together = np.concatenate(lips)
-    learned = fit(torch.from_numpy(rows[:, -steps * HEARD :]), torch.from_numpy(together))
-    weight, bias = learned["lips.weight"].numpy()[:, 0], float(learned["lips.bias"])
-    return lambda said: np.asarray(Lips().lately(said)[:, -steps * HEARD :] @ weight + bias, np.float32)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examples:
+    """What clips sound like, [steps, READ * 21], when their lips are `together`, and the `course` of them, [steps]."""
+
+    rows: Floats
+    together: Floats
+    course: Floats
+
+    @classmethod
+    def of(cls, heard: list[Heard]) -> "Examples":
+        """As the recipe makes them."""
+        clips = [one.clip for one in heard]
+        rows, together = examples(clips, small_ear, np.random.default_rng(0))
+        lips = [make_targets(clip).controls[:, CLOSURE] for clip in clips for _ in range(1 + DAMAGED)]
+        return cls(rows=rows, together=together, course=np.concatenate(lips))
+
+    def regression(self, steps: int, target: str) -> Reading:
+        """Fitted to when lips are "together", or to their "course", which begins to close early."""
+        lately = slice(-steps * MOVED.stop, None)
+        learned = fit(self.rows[:, lately], getattr(self, target))
+        weight, bias = learned["lips.weight"].numpy()[:, 0], float(learned["lips.bias"])
+        return lambda said: np.asarray(Lips().lately(said)[:, lately] @ weight + bias, np.float32)
 
 
 def counted(heard: list[Heard], read: Reading, threshold: float, score: Score) -> Score:
@@ -110,23 +123,16 @@ def readings(valid: list[Heard]) -> Iterator[tuple[str, Reading, float, Score]]:
         MEAN_THRESHOLD,
         counted(valid, by_mean, MEAN_THRESHOLD, Score()),
     )
-    for steps, course in ((1, False), (3, False), (5, False), (5, True)):
-        parts = [valid[0::2], valid[1::2]]
+    halves = valid[0::2], valid[1::2]
+    first, second, whole = map(Examples.of, (*halves, valid))
+    for steps, target in ((1, "together"), (3, "together"), (5, "together"), (5, "course")):
         crossed = [
-            (part, regression([one.clip for one in other], steps, course))
-            for part, other in (parts, parts[::-1])
+            (half, other.regression(steps, target))
+            for half, other in zip(halves, (second, first), strict=True)
         ]
         threshold, score = even(crossed)
-        whole = regression([one.clip for one in valid], steps, course)
-        yield f"regression, {steps} steps, {'course' if course else 'together'}", whole, threshold, score
+        yield f"regression, {steps} steps, {target}", whole.regression(steps, target), threshold, score
     yield "as shipped", as_shipped, CLOSED, counted(valid, as_shipped, CLOSED, Score())
-
-
-def cell(score: Score) -> str:
-    """Found / justified."""
-    return (
-        f"{100 * score.found / score.bilabials:.0f} / {100 * score.justified / max(1, score.claimed):.0f} %"
-    )
 
 
 def listened(clips: list[Clip], how: str) -> list[Heard]:
@@ -144,17 +150,17 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     corpus = parser.parse_args().corpus
     clips = load_clips(corpus / "test")
-    heard = [one for how in ("Clean", NOISE) for one in listened(clips, how)]
+    heard = [one for how in (CLEAN, NOISY) for one in listened(clips, how)]
     print(
         "| read by | for choosing, in halves | " + " | ".join(": ".join(column) for column in COLUMNS) + " |"
     )
     print("|---" * (2 + len(COLUMNS)) + "|")
-    for name, read, threshold, chosen in readings(listened(load_clips(corpus / "valid"), "Clean")):
+    for name, read, threshold, chosen in readings(listened(load_clips(corpus / "valid"), CLEAN)):
         scores: dict[tuple[str, str], Score] = defaultdict(Score)
         for one in heard:
             for group in groups_of(one.clip):
                 counted([one], read, threshold, scores[group, one.how])
-        cells = [cell(chosen), *(cell(scores[column]) for column in COLUMNS)]
+        cells = [found_justified(chosen), *(found_justified(scores[column]) for column in COLUMNS)]
         print("| " + " | ".join([name, *cells]) + " |", flush=True)
 
 

@@ -54,7 +54,7 @@ def test_lips_are_read_from_what_is_said_a_few_steps_before() -> None:
     random = np.random.default_rng(0)
     rows = random.normal(3.0, 2.0, (4000, 2)).astype(np.float32)
     together = (random.random(4000) < 1 / (1 + np.exp(6 - 2 * rows[:, 0]))).astype(np.float32)
-    learned = lips.fit(torch.from_numpy(rows), torch.from_numpy(together))
+    learned = lips.fit(rows, together)
     said = torch.from_numpy(rows) @ learned["lips.weight"][:, 0] + learned["lips.bias"]
     assert abs(float(learned["lips.weight"][1, 0])) < 0.1 < 1.0 < float(learned["lips.weight"][0, 0])
     assert float(((said > 0) == (torch.from_numpy(rows)[:, 0] > 3)).float().mean()) > 0.85

@@ -39,7 +39,7 @@ RIDGE = 0.005
 def with_lips(weights: Weights, folder: Path) -> Weights:
     """A network's weights, and beside them those that read lips, from clips that it did not learn from."""
     rows, together = examples(load_clips(folder), partial(predict, weights), np.random.default_rng(0))
-    return {**weights, **fit(torch.from_numpy(rows), torch.from_numpy(together))}
+    return {**weights, **fit(rows, together)}
 
 
 def examples(clips: list[Clip], ear: Ear, random: np.random.Generator) -> tuple[Floats, Floats]:
@@ -56,10 +56,11 @@ def examples(clips: list[Clip], ear: Ear, random: np.random.Generator) -> tuple[
     return np.concatenate(rows), np.concatenate(together)
 
 
-def fit(rows: Any, together: Any) -> Weights:
+def fit(rows: Floats, together: Floats) -> Weights:
     """The regression's weights by name, from what is heard [steps, inputs] and whether lips are together [steps]."""
-    mean, spread = rows.mean(0), rows.std(0) + 1e-2
-    seen = (rows - mean) / spread
+    heard, closed = torch.from_numpy(rows), torch.from_numpy(together)
+    mean, spread = heard.mean(0), heard.std(0) + 1e-2
+    seen = (heard - mean) / spread
     weight, bias = torch.zeros(seen.shape[1], requires_grad=True), torch.zeros(1, requires_grad=True)
     optimizer: Any = torch.optim.LBFGS([weight, bias], max_iter=100, line_search_fn="strong_wolfe")
 
@@ -67,7 +68,7 @@ def fit(rows: Any, together: Any) -> Weights:
         optimizer.zero_grad()
         said = seen @ weight + bias
         entropy = functional.binary_cross_entropy_with_logits(
-            said, together, pos_weight=torch.tensor(CLOSED_WEIGHT)
+            said, closed, pos_weight=torch.tensor(CLOSED_WEIGHT)
         )
         total: Any = entropy + RIDGE * (weight**2).sum()
         total.backward()
