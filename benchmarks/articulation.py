@@ -20,29 +20,29 @@ import numpy as np
 from benchmarks.machine import processor
 from benchmarks.sample_rates import save
 from numpy.typing import NDArray
-from training.articulation.augment import background
-from training.articulation.corpus import Clip, load
-from training.articulation.targets import Runs, closures, make_targets
+from training.articulation.augment import make_background
+from training.articulation.corpus import Clip, load_clip
+from training.articulation.targets import StepRanges, list_closures, make_targets
 
 from liveavatar.audio.front_end import read_speech
 from liveavatar.frames import Samples
-from liveavatar.speech import CONTROLS, VISEMES, Speech, SpeechStream
-from liveavatar.speech.stream import EARS
+from liveavatar.speech import CONTROLS, VISEMES, SpeechStream, SpeechTrack
+from liveavatar.speech.stream import ARTICULATION_MODELS
 from liveavatar.timeline import SAMPLE_RATE
 
 NOISE_DB = 10.0
-CLOSED = 0.5
+CLOSURE_THRESHOLD = 0.5
 """The closure control counts as closed from here on: halfway."""
 
-TOLERANCE = 4
+TOLERANCE_STEPS = 4
 """Steps: 40 ms, one frame at 25 fps."""
 
-NEARBY = 2
+NEARBY_STEPS = 2
 """Steps: labels are not surer than 20 ms."""
 
 SHUT_JAW = 0.1
 JAW, CLOSURE = CONTROLS.index("jaw"), CONTROLS.index("closure")
-PIECES = ((160_000, "at once"), (640, "in pieces of 40 ms"), (160, "in pieces of 10 ms"))
+PIECE_LENGTHS = ((160_000, "at once"), (640, "in pieces of 40 ms"), (160, "in pieces of 10 ms"))
 """Samples pushed at a time, when speed is measured."""
 
 
@@ -73,7 +73,7 @@ def add_noise(sound: Samples, decibels: float) -> Samples:
     return np.asarray(sound + noise, np.float32)
 
 
-def stored(sound: Samples, path: Path, codec: str = "pcm_s16le", bits: int | None = None) -> Path:
+def store_sound(sound: Samples, path: Path, codec: str = "pcm_s16le", bits: int | None = None) -> Path:
     """A file of it, turned down where it would clip."""
     return save(sound / max(1.0, float(np.abs(sound).max())), SAMPLE_RATE, path, codec, bits)
 
@@ -81,44 +81,46 @@ def stored(sound: Samples, path: Path, codec: str = "pcm_s16le", bits: int | Non
 Store = Callable[[Samples, Path], Path]
 CLEAN, NOISY = "Clean", "White noise, 10 dB"
 CONDITIONS: dict[str, Store] = {
-    CLEAN: lambda sound, folder: stored(sound, folder / "clip.wav"),
-    NOISY: lambda sound, folder: stored(add_noise(sound, NOISE_DB), folder / "clip.wav"),
-    "Opus, 12 kbit/s": lambda sound, folder: stored(sound, folder / "clip.ogg", "libopus", 12_000),
-    "MP3, 24 kbit/s": lambda sound, folder: stored(sound, folder / "clip.mp3", "libmp3lame", 24_000),
+    CLEAN: lambda sound, folder: store_sound(sound, folder / "clip.wav"),
+    NOISY: lambda sound, folder: store_sound(add_noise(sound, NOISE_DB), folder / "clip.wav"),
+    "Opus, 12 kbit/s": lambda sound, folder: store_sound(sound, folder / "clip.ogg", "libopus", 12_000),
+    "MP3, 24 kbit/s": lambda sound, folder: store_sound(sound, folder / "clip.mp3", "libmp3lame", 24_000),
 }
 """How clips are stored before they are heard; each writes a file into a folder."""
 
 
-def read_again(sound: Samples, store: Store) -> Samples:
+def read_stored(sound: Samples, store: Store) -> Samples:
     """A recording as the front end reads the file that it was stored in; what a codec adds at the end is cut off."""
     with tempfile.TemporaryDirectory() as folder:
         return np.concatenate(list(read_speech(store(sound, Path(folder)))[1]))[: len(sound)]
 
 
-def listen(sound: Samples, ear: str, store: Store = CONDITIONS[CLEAN]) -> Speech:
+def predict_stored(sound: Samples, model: str, store: Store = CONDITIONS[CLEAN]) -> SpeechTrack:
     """Everything the stream says about a recording that was stored."""
-    stream = SpeechStream(ear)
-    return Speech.join([stream.push(read_again(sound, store)), stream.flush()])
+    stream = SpeechStream(model)
+    return SpeechTrack.join_runs([stream.push(read_stored(sound, store)), stream.flush()])
 
 
-def runs_of(flags: NDArray[np.bool_]) -> Runs:
+def find_ranges(flags: NDArray[np.bool_]) -> StepRanges:
     """[first, last) of every run of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
     return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
-def touches(one: tuple[int, int], many: Runs) -> bool:
+def is_near_any(one: tuple[int, int], many: StepRanges) -> bool:
     """Whether a run comes within TOLERANCE of one of the others."""
-    return any(one[0] < b + TOLERANCE and a - TOLERANCE < one[1] for a, b in many)
+    return any(one[0] < b + TOLERANCE_STEPS and a - TOLERANCE_STEPS < one[1] for a, b in many)
 
 
-def nearby(said: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+def match_nearby(predicted: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Steps whose viseme is that of a label within NEARBY."""
-    padded = np.pad(labels, NEARBY, mode="edge")
-    return np.asarray(np.any([padded[i : i + len(said)] == said for i in range(2 * NEARBY + 1)], axis=0))
+    padded = np.pad(labels, NEARBY_STEPS, mode="edge")
+    return np.asarray(
+        np.any([padded[i : i + len(predicted)] == predicted for i in range(2 * NEARBY_STEPS + 1)], axis=0)
+    )
 
 
-def measure(clip: Clip, speech: Speech, score: Score, offsets: list[float]) -> None:
+def measure(clip: Clip, speech: SpeechTrack, score: Score, offsets: list[float]) -> None:
     """Add one clip with its labels, of which the network heard `speech`."""
     targets = make_targets(clip)
     said = speech.visemes.argmax(axis=1)
@@ -127,31 +129,31 @@ def measure(clip: Clip, speech: Speech, score: Score, offsets: list[float]) -> N
     count_steps(said, targets.visemes, score)
     score.speech += int(talking.sum())
     score.right_speech += int(np.sum((said == targets.visemes) & talking))
-    wanted, claimed = closures(clip), runs_of(speech.controls[:, CLOSURE] >= CLOSED)
+    wanted, claimed = list_closures(clip), find_ranges(speech.controls[:, CLOSURE] >= CLOSURE_THRESHOLD)
     count_closures(wanted, claimed, score)
-    offsets += offsets_of(wanted, claimed)
+    offsets += measure_offsets(wanted, claimed)
     jaw = speech.controls[:, JAW]
     far = np.convolve(talking, np.ones(31), "same") == 0
     score.silent += int(far.sum())
-    score.shut += int(np.sum(far & (jaw < SHUT_JAW) & (speech.controls[:, CLOSURE] < CLOSED)))
+    score.shut += int(np.sum(far & (jaw < SHUT_JAW) & (speech.controls[:, CLOSURE] < CLOSURE_THRESHOLD)))
     wide = [i for i, name in enumerate(targets.visemes.tolist()) if VISEMES[name] == "aa"]
     score.vowels += len(wide)
     score.open_vowels += int(np.sum(jaw[wide] >= 0.35))
 
 
-def count_steps(said: NDArray[np.int64], labels: NDArray[np.int64], score: Score) -> None:
+def count_steps(predicted: NDArray[np.int64], labels: NDArray[np.int64], score: Score) -> None:
     """Add steps whose visemes were `said` to be what the labels say, or not."""
-    score.frames += len(said)
-    score.right += int(np.sum(said == labels))
-    score.nearly += int(np.sum(nearby(said, labels)))
+    score.frames += len(predicted)
+    score.right += int(np.sum(predicted == labels))
+    score.nearly += int(np.sum(match_nearby(predicted, labels)))
 
 
-def count_closures(wanted: Runs, claimed: Runs, score: Score) -> None:
+def count_closures(wanted: StepRanges, claimed: StepRanges, score: Score) -> None:
     """Add closures that should have been claimed, and those that were."""
     score.bilabials += len(wanted)
-    score.found += sum(touches(run, claimed) for run in wanted)
+    score.found += sum(is_near_any(run, claimed) for run in wanted)
     score.claimed += len(claimed)
-    score.justified += sum(touches(run, wanted) for run in claimed)
+    score.justified += sum(is_near_any(run, wanted) for run in claimed)
 
 
 def found_justified(score: Score) -> str:
@@ -161,11 +163,11 @@ def found_justified(score: Score) -> str:
     )
 
 
-def offsets_of(wanted: Runs, claimed: Runs) -> list[float]:
+def measure_offsets(wanted: StepRanges, claimed: StepRanges) -> list[float]:
     """Milliseconds from the middle of each closure that was found to the nearest middle of those that found it."""
     found = []
     for first, last in wanted:
-        near = [(a + b) / 2 for a, b in claimed if touches((first, last), [(a, b)])]
+        near = [(a + b) / 2 for a, b in claimed if is_near_any((first, last), [(a, b)])]
         if near:
             found.append(10.0 * min((at - (first + last) / 2 for at in near), key=abs))
     return found
@@ -193,53 +195,53 @@ HEADER = (
 )
 
 
-def groups_of(clip: Clip) -> list[str]:
+def list_groups(clip: Clip) -> list[str]:
     """Which lines of the table a clip belongs to."""
-    return [group_of(clip), *(["English, real, all"] if clip.speaker.startswith("real") else [])]
+    return [find_group(clip), *(["English, real, all"] if clip.speaker.startswith("real") else [])]
 
 
-def group_of(clip: Clip) -> str:
+def find_group(clip: Clip) -> str:
     """The line of its own voices."""
     source, name, *_ = clip.speaker.split(":")
     language = {"en": "English", "zh": "Mandarin"}[clip.language]
     return f"{language}, real, {name}" if source in ("real", "people") else f"{language}, synthetic"
 
 
-def rooms_without_speech() -> list[Clip]:
+def make_speechless_clips() -> list[Clip]:
     """Silence, hiss, hum and clicks that no network was trained on."""
     random, seconds = np.random.default_rng(20_000), 6.0
     nothing = [("", 0, round(seconds * SAMPLE_RATE))]
     return [
-        Clip(speaker="nobody", language="", samples=background(random, seconds), phones=nothing)
+        Clip(speaker="nobody", language="", samples=make_background(random, seconds), phones=nothing)
         for _ in range(30)
     ]
 
 
-def shut_without_speech(ear: str) -> str:
+def measure_speechless(model: str) -> str:
     """Share of steps with the mouth shut where nobody speaks."""
     score = Score()
-    for clip in rooms_without_speech():
-        measure(clip, listen(clip.samples, ear), score, [])
+    for clip in make_speechless_clips():
+        measure(clip, predict_stored(clip.samples, model), score, [])
     return f"{100 * score.shut / score.silent:.1f} %"
 
 
-def table(clips: list[Clip], ear: str, store: Store) -> list[str]:
+def table(clips: list[Clip], model: str, store: Store) -> list[str]:
     """The table's lines."""
     scores: dict[str, Score] = defaultdict(Score)
     offsets: dict[str, list[float]] = defaultdict(list)
     for clip in clips:
-        speech = listen(clip.samples, ear, store)
-        for name in groups_of(clip):
+        speech = predict_stored(clip.samples, model, store)
+        for name in list_groups(clip):
             measure(clip, speech, scores[name], offsets[name])
     return [row(name, scores[name], offsets[name]) for name in sorted(scores)]
 
 
-def speed(chunk: int, ear: str) -> float:
+def speed(chunk: int, model: str) -> float:
     """Times faster than real time in pieces of `chunk` samples, processor time, the best of five."""
     sound = np.random.default_rng(0).normal(0, 0.1, 10 * 16_000).astype(np.float32)
     taken = []
     for _ in range(5):
-        stream, began = SpeechStream(ear), time.process_time()
+        stream, began = SpeechStream(model), time.process_time()
         for at in range(0, len(sound), chunk):
             stream.push(sound[at : at + chunk])
         taken.append(time.process_time() - began)
@@ -255,27 +257,28 @@ def main() -> None:
     parser.add_argument(
         "-o", "--output", type=Path, help="the report: a file with a line `<!-- measured -->`"
     )
-    parser.add_argument("--speech", choices=list(EARS), default="small")
+    parser.add_argument("--speech", choices=list(ARTICULATION_MODELS), default="small")
     parser.add_argument("--languages", nargs="*", default=["en", "zh"])
     options = parser.parse_args()
     if options.output and not options.output.exists():
         parser.error(
             f"{options.output} does not exist: a report's text is written by hand, its tables are added"
         )
-    clips = [load(path) for path in sorted(options.corpus.glob("*.npz"))]
+    clips = [load_clip(path) for path in sorted(options.corpus.glob("*.npz"))]
     clips, ear = [clip for clip in clips if clip.language in options.languages], options.speech
     lines = []
     for name, store in CONDITIONS.items():
         lines += [f"### {name}", "", HEADER, *table(clips, ear, store), ""]
     lines += ["### Nobody speaks", ""]
     lines += [
-        f"Mouth shut in {shut_without_speech(ear)} of 180 s of digital silence, hiss, hum and clicks.",
+        f"Mouth shut in {measure_speechless(ear)} of 180 s of digital silence, hiss, hum and clicks.",
         "",
     ]
     lines += ["### Speed", ""]
     lines += [f"Processor time on one core of a {processor()}, times faster than real time:"]
     lines += [
-        ", ".join(f"{speed(chunk, ear):.{0 if ear == 'small' else 1}f} {how}" for chunk, how in PIECES) + ".",
+        ", ".join(f"{speed(chunk, ear):.{0 if ear == 'small' else 1}f} {how}" for chunk, how in PIECE_LENGTHS)
+        + ".",
         "",
     ]
     text = "\n".join(lines)

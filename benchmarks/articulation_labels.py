@@ -16,12 +16,12 @@ from itertools import cycle
 from pathlib import Path
 
 import numpy as np
-from benchmarks.articulation import Score, count_closures, count_steps, stored
+from benchmarks.articulation import Score, count_closures, count_steps, store_sound
 from benchmarks.machine import processor
 from training.articulation import real, synth_kokoro
 from training.articulation.corpus import Clip
 from training.articulation.kokoro import Kokoro
-from training.articulation.targets import closures, make_targets
+from training.articulation.targets import list_closures, make_targets
 
 GRID = 400
 """Samples at 16 kHz: Kokoro's durations are whole multiples."""
@@ -55,12 +55,12 @@ class LabelScore(Score):
         return f"| {' | '.join([name, str(self.clips), *shares, found, justified])} |"
 
 
-def texts() -> Iterator[tuple[str, str]]:
+def list_texts() -> Iterator[tuple[str, str]]:
     """What real voices say, as the labels have it."""
-    for name, source in (("librivox", real.librivox()), ("commands", real.commands())):
+    for name, source in (("librivox", real.list_librivox()), ("commands", real.list_commands())):
         yield from ((name, text) for _, text in source)
-    yield from (("words", text) for _, text in real.words())
-    yield from (("stamps", text.partition(" ")[2]) for _, text in real.stamps())
+    yield from (("words", text) for _, text in real.list_words())
+    yield from (("stamps", text.partition(" ")[2]) for _, text in real.list_stamps())
 
 
 def compare(known: Clip, aligned: Clip, score: LabelScore) -> None:
@@ -70,7 +70,7 @@ def compare(known: Clip, aligned: Clip, score: LabelScore) -> None:
     score.clips += 1
     score.grid += int(np.sum(make_targets(replace(aligned, phones=rounded)).visemes == said))
     count_steps(said, make_targets(known).visemes, score)
-    count_closures(closures(known), closures(aligned), score)
+    count_closures(list_closures(known), list_closures(aligned), score)
 
 
 def main() -> None:
@@ -84,9 +84,11 @@ def main() -> None:
     kokoro, scores = Kokoro(options.kokoro), defaultdict[str, LabelScore](LabelScore)
     voices = cycle(voice for voice, language in synth_kokoro.HELD_OUT.items() if language == "en")
     with tempfile.TemporaryDirectory() as folder:
-        for name, text in texts():
-            known = synth_kokoro.speak(kokoro, text, "en", next(voices), 1.0)
-            for aligned in real.align(stored(known.samples, Path(folder) / "clip.wav"), text, "real:kokoro"):
+        for name, text in list_texts():
+            known = synth_kokoro.make_clip(kokoro, text, "en", next(voices), 1.0)
+            for aligned in real.align_transcript(
+                store_sound(known.samples, Path(folder) / "clip.wav"), text, "real:kokoro"
+            ):
                 compare(known, aligned, scores[name])
     table = "\n".join(score.row(name) for name, score in scores.items())
     print(table)

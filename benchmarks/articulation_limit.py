@@ -15,42 +15,51 @@ from pathlib import Path
 import numpy as np
 from benchmarks.articulation import (
     CLEAN,
-    CLOSED,
     CLOSURE,
+    CLOSURE_THRESHOLD,
     CONDITIONS,
     NOISY,
     Score,
     count_closures,
+    find_ranges,
     found_justified,
-    groups_of,
-    read_again,
-    runs_of,
+    list_groups,
+    read_stored,
 )
-from training.articulation.corpus import load
+from training.articulation.corpus import load_clip
 from training.articulation.dataset import make_features
-from training.articulation.targets import closures
-from training.articulation.teacher import hear
+from training.articulation.targets import list_closures
+from training.articulation.teacher import compute_inputs
 
 from liveavatar.frames import Samples
-from liveavatar.speech.articulation import DELAY, PAIR, ArticulationStream, Lips, Rows, likely
-from liveavatar.speech.track import STEP
-from liveavatar.speech.whisper import read
+from liveavatar.speech.articulation import (
+    DELAY_STEPS,
+    PAIR_STEPS,
+    ClosureClassifier,
+    Rows,
+    SmallArticulationModel,
+    logits_to_probabilities,
+)
+from liveavatar.speech.track import STEP_SAMPLES
+from liveavatar.speech.whisper import compute_reader_logits
 
 GROUPS = ("English, real, all", "English, synthetic", "Mandarin, synthetic")
 
 
-def small_ear(samples: Samples) -> Rows:
+def predict_small(samples: Samples) -> Rows:
     """What the small network hears in a whole recording, [steps, 21], as streams make it hear, which begin with a step
     twice."""
-    steps = -(-len(samples) // STEP)
-    seen = make_features(np.pad(samples, (0, (DELAY + 1 + steps % PAIR) * STEP)))
-    return ArticulationStream().hear(np.concatenate([seen[:1], seen]))[DELAY + 1 :][:steps]
+    steps = -(-len(samples) // STEP_SAMPLES)
+    seen = make_features(np.pad(samples, (0, (DELAY_STEPS + 1 + steps % PAIR_STEPS) * STEP_SAMPLES)))
+    return SmallArticulationModel().predict_probabilities(np.concatenate([seen[:1], seen]))[
+        DELAY_STEPS + 1 :
+    ][:steps]
 
 
-def ears(samples: Samples) -> Iterator[tuple[str, Rows]]:
+def predict_all(samples: Samples) -> Iterator[tuple[str, Rows]]:
     """What each ear hears in a whole recording, [steps, 21]."""
-    small = small_ear(samples)
-    teacher = likely(read(hear(samples))[: len(small)])
+    small = predict_small(samples)
+    teacher = logits_to_probabilities(compute_reader_logits(compute_inputs(samples))[: len(small)])
     yield "small network", small
     yield "teacher, whole recordings", teacher
     yield "both", 0.5 * (small + teacher)
@@ -63,12 +72,14 @@ def main() -> None:
     )
     parser.add_argument("corpus", type=Path)
     scores: dict[tuple[str, str, str], Score] = defaultdict(Score)
-    for clip in map(load, sorted(parser.parse_args().corpus.glob("*.npz"))):
+    for clip in map(load_clip, sorted(parser.parse_args().corpus.glob("*.npz"))):
         for how in (CLEAN, NOISY):
-            for ear, heard in ears(read_again(clip.samples, CONDITIONS[how])):
-                claimed = runs_of(Lips().settle(heard)[1][:, CLOSURE] >= CLOSED)
-                for group in groups_of(clip):
-                    count_closures(closures(clip), claimed, scores[ear, group, how])
+            for ear, heard in predict_all(read_stored(clip.samples, CONDITIONS[how])):
+                claimed = find_ranges(
+                    ClosureClassifier().refine_controls(heard)[1][:, CLOSURE] >= CLOSURE_THRESHOLD
+                )
+                for group in list_groups(clip):
+                    count_closures(list_closures(clip), claimed, scores[ear, group, how])
     columns = [(group, how) for group in GROUPS for how in (CLEAN, NOISY)]
     print("| ear | " + " | ".join(f"{group}: {how}" for group, how in columns) + " |")
     print("|---" * (1 + len(columns)) + "|")

@@ -17,25 +17,25 @@ from pathlib import Path
 import numpy as np
 from benchmarks.articulation import (
     CLEAN,
-    CLOSED,
     CLOSURE,
+    CLOSURE_THRESHOLD,
     CONDITIONS,
     NOISY,
     Score,
     count_closures,
+    find_ranges,
     found_justified,
-    groups_of,
-    read_again,
-    runs_of,
+    list_groups,
+    read_stored,
 )
-from benchmarks.articulation_limit import small_ear
+from benchmarks.articulation_limit import predict_small
 from training.articulation.corpus import Clip
 from training.articulation.dataset import load_clips
-from training.articulation.lesson import MOVED, Floats
-from training.articulation.lips import DAMAGED, examples, fit
-from training.articulation.targets import closures, make_targets
+from training.articulation.lesson import CONTROL_COLUMNS, Floats
+from training.articulation.lips import DEGRADED_COPIES, fit_closure_classifier, make_closure_data
+from training.articulation.targets import list_closures, make_targets
 
-from liveavatar.speech.articulation import Lips, Rows
+from liveavatar.speech.articulation import ClosureClassifier, Rows
 from liveavatar.speech.track import VISEMES
 
 MEAN_THRESHOLD = 0.40
@@ -50,26 +50,28 @@ Reading = Callable[[Rows], Rows]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class ClipPrediction:
     """A clip, how it was stored, and what the network says of it, [steps, 21]."""
 
     clip: Clip
-    how: str
-    said: Rows
+    condition: str
+    predicted: Rows
 
 
-def by_mean(said: Rows) -> Rows:
+def average_closure(predicted: Rows) -> Rows:
     """The mean of the closure control and of the viseme PP."""
-    return np.asarray(0.5 * (said[:, MOVED][:, CLOSURE] + said[:, VISEMES.index("PP")]), np.float32)
+    return np.asarray(
+        0.5 * (predicted[:, CONTROL_COLUMNS][:, CLOSURE] + predicted[:, VISEMES.index("PP")]), np.float32
+    )
 
 
-def as_shipped(said: Rows) -> Rows:
+def classify_closure(predicted: Rows) -> Rows:
     """The closure control, which was fitted to the clips for choosing, and not in halves."""
-    return Lips().settle(said)[1][:, CLOSURE]
+    return ClosureClassifier().refine_controls(predicted)[1][:, CLOSURE]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Examples:
+class ClosureData:
     """What clips sound like, [steps, READ * 21], when their lips are `together`, and the `course` of them, [steps]."""
 
     rows: Floats
@@ -77,68 +79,80 @@ class Examples:
     course: Floats
 
     @classmethod
-    def of(cls, heard: list[Heard]) -> "Examples":
+    def from_predictions(cls, predictions: list[ClipPrediction]) -> "ClosureData":
         """As the recipe makes them."""
-        clips = [one.clip for one in heard]
-        rows, together = examples(clips, small_ear, np.random.default_rng(0))
-        lips = [make_targets(clip).controls[:, CLOSURE] for clip in clips for _ in range(1 + DAMAGED)]
+        clips = [one.clip for one in predictions]
+        rows, together = make_closure_data(clips, predict_small, np.random.default_rng(0))
+        lips = [make_targets(clip).controls[:, CLOSURE] for clip in clips for _ in range(1 + DEGRADED_COPIES)]
         return cls(rows=rows, together=together, course=np.concatenate(lips))
 
-    def regression(self, steps: int, target: str) -> Reading:
+    def fit_reading(self, steps: int, target: str) -> Reading:
         """Fitted to when lips are "together", or to their "course", which begins to close early."""
-        lately = slice(-steps * MOVED.stop, None)
-        learned = fit(self.rows[:, lately], getattr(self, target))
+        lately = slice(-steps * CONTROL_COLUMNS.stop, None)
+        learned = fit_closure_classifier(self.rows[:, lately], getattr(self, target))
         weight, bias = learned["lips.weight"].numpy()[:, 0], float(learned["lips.bias"])
-        return lambda said: np.asarray(Lips().lately(said)[:, lately] @ weight + bias, np.float32)
+        return lambda said: np.asarray(
+            ClosureClassifier().stack_recent_odds(said)[:, lately] @ weight + bias, np.float32
+        )
 
 
-def counted(heard: list[Heard], read: Reading, threshold: float, score: Score) -> Score:
+def count_reading(predictions: list[ClipPrediction], read: Reading, threshold: float, score: Score) -> Score:
     """Add what a reading claims of some clips."""
-    for one in heard:
-        count_closures(closures(one.clip), runs_of(read(one.said) >= threshold), score)
+    for one in predictions:
+        count_closures(list_closures(one.clip), find_ranges(read(one.predicted) >= threshold), score)
     return score
 
 
-def even(halves: list[tuple[list[Heard], Reading]]) -> tuple[float, Score]:
+def find_even_threshold(halves: list[tuple[list[ClipPrediction], Reading]]) -> tuple[float, Score]:
     """The threshold at which as many are found as justified, and what is counted there."""
 
-    def at(threshold: float) -> Score:
+    def count_at(threshold: float) -> Score:
         score = Score()
         for heard, read in halves:
-            counted(heard, read, threshold, score)
+            count_reading(heard, read, threshold, score)
         return score
 
-    def apart(score: Score) -> float:
+    def difference(score: Score) -> float:
         return abs(score.found / score.bilabials - score.justified / max(1, score.claimed))
 
-    best = min(np.linspace(-2.0, 1.0, 31).tolist(), key=lambda threshold: apart(at(threshold)))
-    return best, at(best)
+    best = min(np.linspace(-2.0, 1.0, 31).tolist(), key=lambda threshold: difference(count_at(threshold)))
+    return best, count_at(best)
 
 
-def readings(valid: list[Heard]) -> Iterator[tuple[str, Reading, float, Score]]:
+def list_readings(valid: list[ClipPrediction]) -> Iterator[tuple[str, Reading, float, Score]]:
     """All readings: name, itself, its threshold, and what it counts in the clips for choosing."""
     yield (
         "mean of control and viseme",
-        by_mean,
+        average_closure,
         MEAN_THRESHOLD,
-        counted(valid, by_mean, MEAN_THRESHOLD, Score()),
+        count_reading(valid, average_closure, MEAN_THRESHOLD, Score()),
     )
     halves = valid[0::2], valid[1::2]
-    first, second, whole = map(Examples.of, (*halves, valid))
+    first, second, whole = map(ClosureData.from_predictions, (*halves, valid))
     for steps, target in ((1, "together"), (3, "together"), (5, "together"), (5, "course")):
         crossed = [
-            (half, other.regression(steps, target))
+            (half, other.fit_reading(steps, target))
             for half, other in zip(halves, (second, first), strict=True)
         ]
-        threshold, score = even(crossed)
-        yield f"regression, {steps} steps, {target}", whole.regression(steps, target), threshold, score
-    yield "as shipped", as_shipped, CLOSED, counted(valid, as_shipped, CLOSED, Score())
+        threshold, score = find_even_threshold(crossed)
+        yield f"regression, {steps} steps, {target}", whole.fit_reading(steps, target), threshold, score
+    yield (
+        "as shipped",
+        classify_closure,
+        CLOSURE_THRESHOLD,
+        count_reading(valid, classify_closure, CLOSURE_THRESHOLD, Score()),
+    )
 
 
-def listened(clips: list[Clip], how: str) -> list[Heard]:
+def predict_clips(clips: list[Clip], condition: str) -> list[ClipPrediction]:
     """What the network says of clips that were stored."""
     return [
-        Heard(clip=clip, how=how, said=small_ear(read_again(clip.samples, CONDITIONS[how]))) for clip in clips
+        ClipPrediction(
+            clip=clip,
+            condition=condition,
+            predicted=predict_small(read_stored(clip.samples, CONDITIONS[condition])),
+        )
+        for clip in clips
     ]
 
 
@@ -150,16 +164,16 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     corpus = parser.parse_args().corpus
     clips = load_clips(corpus / "test")
-    heard = [one for how in (CLEAN, NOISY) for one in listened(clips, how)]
+    heard = [one for how in (CLEAN, NOISY) for one in predict_clips(clips, how)]
     print(
         "| read by | for choosing, in halves | " + " | ".join(": ".join(column) for column in COLUMNS) + " |"
     )
     print("|---" * (2 + len(COLUMNS)) + "|")
-    for name, read, threshold, chosen in readings(listened(load_clips(corpus / "valid"), CLEAN)):
+    for name, read, threshold, chosen in list_readings(predict_clips(load_clips(corpus / "valid"), CLEAN)):
         scores: dict[tuple[str, str], Score] = defaultdict(Score)
         for one in heard:
-            for group in groups_of(one.clip):
-                counted([one], read, threshold, scores[group, one.how])
+            for group in list_groups(one.clip):
+                count_reading([one], read, threshold, scores[group, one.condition])
         cells = [found_justified(chosen), *(found_justified(scores[column]) for column in COLUMNS)]
         print("| " + " | ".join([name, *cells]) + " |", flush=True)
 

@@ -21,7 +21,7 @@ import numpy as np
 import soxr  # type: ignore[import-untyped]
 
 from liveavatar.audio.front_end import StreamFrontEnd, read_speech
-from liveavatar.audio.quality import measure
+from liveavatar.audio.quality import analyse_recording
 from liveavatar.frames import Picture, Samples
 from liveavatar.video.writer import VideoWriter
 
@@ -84,7 +84,7 @@ def file_rows(folder: Path, seconds: int) -> dict[str, str]:
         ("m4a", "aac", 48_000),
     ):
         path = write_sound(folder / f"a.{suffix}", seconds, rate, codec)
-        clock, cpu = timed(lambda path=path: measure(path, mend=True))  # type: ignore[misc]
+        clock, cpu = timed(lambda path=path: analyse_recording(path, fix=True))  # type: ignore[misc]
         rows[f"measure {suffix}, {rate} Hz stereo"] = f"{seconds / clock:.0f}x real time, {cpu:.2f} s CPU"
         _, chunks = read_speech(path, "as-is")
         clock, cpu = timed(lambda chunks=chunks: sum(map(len, chunks)))  # type: ignore[misc]

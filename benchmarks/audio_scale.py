@@ -38,8 +38,8 @@ FORMATS = (
     ("opus", "libopus", 48_000),
     ("webm", "libopus", 48_000),
 )
-FEW = 100
-HERE = """
+SMALL_TREE_FILES = 100
+READ_SCRIPT = """
 import json, sys
 from liveavatar.audio.front_end import read_speech
 report, sound = read_speech(sys.argv[1])
@@ -54,10 +54,10 @@ class Cost:
 
     cpu: float
     memory: int
-    told: str
+    output: str
 
 
-def cost(command: list[str]) -> Cost:
+def measure_cost(command: list[str]) -> Cost:
     """Run a command, in a process that counts for it alone."""
     counter = (
         "import resource, subprocess, sys; "
@@ -75,7 +75,7 @@ def cost(command: list[str]) -> Cost:
     first, told = out.split("\n", 1)
     cpu, kilobytes, code = first.split()
     assert int(code) < 2, told
-    return Cost(cpu=float(cpu), memory=int(kilobytes) << 10, told=told)
+    return Cost(cpu=float(cpu), memory=int(kilobytes) << 10, output=told)
 
 
 def encode(path: Path, sound: Samples, rate: int, codec: str) -> Path:
@@ -92,7 +92,7 @@ def encode(path: Path, sound: Samples, rate: int, codec: str) -> Path:
     return path
 
 
-def tree(folder: Path, files: int, speech: Samples) -> Path:
+def make_tree(folder: Path, files: int, speech: Samples) -> Path:
     """That many recordings in folders of a hundred."""
     seeds = folder / "seeds"
     seeds.mkdir(parents=True)
@@ -112,13 +112,13 @@ def tree(folder: Path, files: int, speech: Samples) -> Path:
     return root
 
 
-def many(folder: Path, files: int, speech: Samples) -> dict[str, Cost]:
+def measure_tree(folder: Path, files: int, speech: Samples) -> dict[str, Cost]:
     """First and second run over a tree."""
-    source, target, report = tree(folder, files, speech), folder / "out", folder / "report.json"
+    source, target, report = make_tree(folder, files, speech), folder / "out", folder / "report.json"
     command = [*PROGRAM, "prepare", str(source), "-o", str(target), "--jobs", "1", "--report", str(report)]
     rows = {}
     for name, state in (("prepared", "done"), ("again, all unchanged", "unchanged")):
-        rows[f"{files} files {name}"] = cost(command)
+        rows[f"{files} files {name}"] = measure_cost(command)
         states = [entry["state"] for entry in json.loads(report.read_text())["files"]]
         assert states == [state] * files, f"{states.count(state)} of {files} {state}"
     return rows
@@ -149,15 +149,17 @@ def long_rows(folder: Path, seconds: int, speech: Samples) -> dict[str, Cost]:
     folder.mkdir()
     path, name = long_file(folder / "long.flac", seconds, speech), f"{seconds / 3600:g} h"
     rows = {
-        f"{name} checked": cost([*PROGRAM, "check", str(path), "--json"]),
-        f"{name} prepared": cost([*PROGRAM, "prepare", str(path), "-o", str(folder / "out"), "--jobs", "1"]),
-        f"{name} read for an engine": cost([sys.executable, "-c", HERE, str(path)]),
+        f"{name} checked": measure_cost([*PROGRAM, "check", str(path), "--json"]),
+        f"{name} prepared": measure_cost(
+            [*PROGRAM, "prepare", str(path), "-o", str(folder / "out"), "--jobs", "1"]
+        ),
+        f"{name} read for an engine": measure_cost([sys.executable, "-c", READ_SCRIPT, str(path)]),
     }
-    [told] = json.loads(rows[f"{name} checked"].told)["recordings"]
+    [told] = json.loads(rows[f"{name} checked"].output)["recordings"]
     assert told["samples"] == 8_000 * seconds
     with wave.open(str(folder / "out" / "long.wav")) as file:
         assert file.getnframes() == 16_000 * seconds
-    assert json.loads(rows[f"{name} read for an engine"].told) == [16_000 * seconds] * 2
+    assert json.loads(rows[f"{name} read for an engine"].output) == [16_000 * seconds] * 2
     return rows
 
 
@@ -173,8 +175,8 @@ def main() -> None:
     speech = np.concatenate(list(read_speech(ASSET)[1]))
     with tempfile.TemporaryDirectory() as name:
         rows: dict[str, Cost] = {}
-        for number, files in enumerate(sorted({FEW, options.files})):
-            rows |= many(Path(name) / f"tree{number}", files, speech)
+        for number, files in enumerate(sorted({SMALL_TREE_FILES, options.files})):
+            rows |= measure_tree(Path(name) / f"tree{number}", files, speech)
         for number, hours in enumerate((0.1, options.hours)):
             rows |= long_rows(Path(name) / f"long{number}", round(3600 * hours), speech)
     lines = [

@@ -20,23 +20,23 @@ from torch import Tensor
 
 from liveavatar.audio.front_end import read_speech
 from liveavatar.dit import audio_encoder
-from liveavatar.dit.audio_encoder import AudioEncoder, Level
-from liveavatar.dit.audio_stream import StreamingAudioEncoder, Window
-from liveavatar.dit.parts import Place, randomise
-from liveavatar.dit.presets import AudioConfig
+from liveavatar.dit.audio_encoder import AudioEncoder, SpeechLevel
+from liveavatar.dit.audio_stream import EncoderWindow, StreamingAudioEncoder
+from liveavatar.dit.parts import Placement, randomise_weights
+from liveavatar.dit.presets import AudioEncoderConfig
 from liveavatar.frames import Samples
 
 LEFT = (25, 50, 100, 250, 500)
 AHEAD = (0, 5, 10, 25, 50)
 HOP = 24  # steps: one block of the engine, 0.48 s
-RANDOM = AudioConfig(width=256, layers=12, heads=8, hidden=1024, convolution=128)
+RANDOM = AudioEncoderConfig(width=256, layers=12, heads=8, hidden=1024, convolution_width=128)
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
     """What one window came to: the distance with the whole file's level, with the running one, and seconds a hop."""
 
-    window: Window
+    window: EncoderWindow
     given_level: float
     running_level: float
     seconds: float
@@ -45,14 +45,14 @@ class Cell:
 def open_encoder(checkpoint: str, device: str) -> AudioEncoder:
     """The encoder in a folder, or one with random weights."""
     if checkpoint != "random":
-        return audio_encoder.open_checkpoint(Path(checkpoint), device=device)
+        return audio_encoder.open_audio_encoder(Path(checkpoint), device=device)
     with torch.device("meta"):
-        network = audio_encoder.build(RANDOM.wav2vec2())
-    randomise(network, seed=0, place=Place(device=device))
+        network = audio_encoder.build_audio_network(RANDOM.to_wav2vec2())
+    randomise_weights(network, seed=0, placement=Placement(device=device))
     return AudioEncoder(network)
 
 
-def stream(encoder: AudioEncoder, window: Window, wave: Samples) -> tuple[Tensor, float]:
+def stream(encoder: AudioEncoder, window: EncoderWindow, wave: Samples) -> tuple[Tensor, float]:
     """What a stream makes of a recording, and seconds a hop."""
     heard = StreamingAudioEncoder(encoder, window)
     started = time.perf_counter()
@@ -67,13 +67,13 @@ def distance(states: Tensor, whole: Tensor) -> float:
     return float((error / spread).sqrt().mean())
 
 
-def measure(encoder: AudioEncoder, window: Window, waves: list[Samples], wholes: list[Tensor]) -> Cell:
+def measure(encoder: AudioEncoder, window: EncoderWindow, waves: list[Samples], wholes: list[Tensor]) -> Cell:
     """One window over all recordings."""
-    plain = AudioEncoder(encoder.network, normalises=False)
+    plain = AudioEncoder(encoder.network, needs_normalisation=False)
     given, running, seconds = [], [], []
     for wave, whole in zip(waves, wholes, strict=True):
-        level = Level.of(wave) if encoder.normalises else Level(0.0, 1.0, 1)
-        states, _ = stream(plain, window, level.applied(wave))
+        level = SpeechLevel.from_samples(wave) if encoder.needs_normalisation else SpeechLevel(0.0, 1.0, 1)
+        states, _ = stream(plain, window, level.normalise_samples(wave))
         given.append(distance(states, whole))
         states, took = stream(encoder, window, wave)
         running.append(distance(states, whole))
@@ -96,7 +96,7 @@ def table(cells: list[Cell], column: str) -> Iterator[str]:
 
 def report(checkpoint: str, seconds: float, cells: list[Cell]) -> str:
     """The result as markdown."""
-    live = next(cell for cell in cells if cell.window == Window())
+    live = next(cell for cell in cells if cell.window == EncoderWindow())
     lines = [
         "# Speech through a sliding window, against the whole recording",
         f"`python -m benchmarks.audio_window {checkpoint if checkpoint == 'random' else 'CHECKPOINT'} SPEECH…`, "
@@ -135,7 +135,7 @@ def main() -> None:
     encoder = open_encoder(options.checkpoint, options.device)
     waves = [np.concatenate(list(read_speech(path)[1])) for path in options.speech]
     wholes = [encoder(wave) for wave in waves]
-    windows = [Window(left=left, hop=HOP, ahead=ahead) for left in LEFT for ahead in AHEAD]
+    windows = [EncoderWindow(left=left, hop=HOP, ahead=ahead) for left in LEFT for ahead in AHEAD]
     cells = [measure(encoder, window, waves, wholes) for window in windows]
     text = report(options.checkpoint, sum(map(len, waves)) / 16_000, cells)
     if options.output:

@@ -26,20 +26,20 @@ import torch
 from torch import Tensor
 
 from liveavatar.dit import cards
-from liveavatar.dit.memory import RUNGS, Job, Plan, Rung, fitted
-from liveavatar.dit.models import Models, find_device, make_plan, open_models
-from liveavatar.dit.options import DitOptions, Size
-from liveavatar.dit.pictures import Still, prepare_still
+from liveavatar.dit.memory import MEMORY_PROFILES, MemoryPlan, MemoryProfile, Workload, fit_memory_profile
+from liveavatar.dit.models import DitModels, find_device, open_models, plan_device_memory
+from liveavatar.dit.options import DitOptions, PresetName
+from liveavatar.dit.pictures import PreparedPortrait, encode_portrait
 from liveavatar.dit.session import DitActor, DitSession
-from liveavatar.dit.speed import EXACT, SPEEDS, Speed
+from liveavatar.dit.speed import EXACT_SPEED, SPEED_PRESETS, SpeedOptions
 from liveavatar.dit.stream import LatentStream
 from liveavatar.errors import LiveAvatarError
 
 FPS = Fraction(25)
 BLOCK = 12
 PICTURE = 640
-REFERENCE = Rung(name="reference", eight=False, host_rings=True, streams=40)
-SIZES: dict[Size, tuple[int, int]] = {"full": (704, 384), "tiny": (128, 64)}
+REFERENCE = MemoryProfile(name="reference", eight_bit_weights=False, host_cache=True, max_offloaded_blocks=40)
+SIZES: dict[PresetName, tuple[int, int]] = {"full": (704, 384), "tiny": (128, 64)}
 
 
 @dataclass(kw_only=True)
@@ -65,7 +65,7 @@ class Figures:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
+class BlockOutputs:
     """Latents and pictures of the same few blocks."""
 
     latents: Tensor
@@ -76,7 +76,7 @@ def main() -> None:
     """Measure and write."""
     asked = arguments()
     device = find_device(asked.device)
-    preset: Size = "tiny" if asked.tiny else "full"
+    preset: PresetName = "tiny" if asked.tiny else "full"
     base = DitOptions(
         preset=preset,
         random_weights=not asked.tiny,
@@ -84,7 +84,7 @@ def main() -> None:
         device=asked.device,
         live=False,
     )
-    reference, _ = drawn_on(base, reference_plan(base, device), EXACT, asked.blocks)
+    reference, _ = render_on_plan(base, reference_plan(base, device), EXACT_SPEED, asked.blocks)
     rows = []
     for rung in asked.rungs:
         for speed in asked.speeds:
@@ -93,8 +93,8 @@ def main() -> None:
             except LiveAvatarError as error:
                 print(f"{rung} {speed}: left out, {error}")
                 continue
-            print(line(rows[-1]), flush=True)
-    write(rows, asked.output, device)
+            print(format_row(rows[-1]), flush=True)
+    write_results(rows, asked.output, device)
 
 
 def arguments() -> argparse.Namespace:
@@ -104,52 +104,58 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--tiny", action="store_true", help="the tiny preset")
-    parser.add_argument("--rungs", nargs="*", default=[rung.name for rung in RUNGS])
-    parser.add_argument("--speeds", nargs="*", default=["eager", "auto"], choices=SPEEDS)
+    parser.add_argument("--rungs", nargs="*", default=[rung.name for rung in MEMORY_PROFILES])
+    parser.add_argument("--speeds", nargs="*", default=["eager", "auto"], choices=SPEED_PRESETS)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--blocks", type=int, default=8, help="blocks to draw for each figure")
     parser.add_argument("-o", "--output", type=Path, default=Path("out/dit"), help="without an ending")
     return parser.parse_args()
 
 
-def reference_plan(options: DitOptions, device: torch.device) -> Plan:
+def reference_plan(options: DitOptions, device: torch.device) -> MemoryPlan:
     """Bfloat16 on this card, with as much in host memory as it takes."""
-    job = Job(stream=options.stream())
+    job = Workload(stream=options.to_stream_config())
     if device.type != "cuda":
-        return Plan(rung=RUNGS[0], streamed=0, memory=job.memory(RUNGS[0], 0))
+        return MemoryPlan(
+            profile=MEMORY_PROFILES[0],
+            offloaded_blocks=0,
+            estimate=job.estimate_memory(MEMORY_PROFILES[0], 0),
+        )
     free, _ = torch.cuda.mem_get_info(device)
-    return fitted(REFERENCE, int(0.9 * free), job) or Plan(
-        rung=REFERENCE, streamed=REFERENCE.streams, memory=job.memory(REFERENCE, REFERENCE.streams)
+    return fit_memory_profile(REFERENCE, int(0.9 * free), job) or MemoryPlan(
+        profile=REFERENCE,
+        offloaded_blocks=REFERENCE.max_offloaded_blocks,
+        estimate=job.estimate_memory(REFERENCE, REFERENCE.max_offloaded_blocks),
     )
 
 
-def measure(options: DitOptions, speed: str, reference: Drawn, blocks: int) -> Figures:
+def measure(options: DitOptions, speed: str, reference: BlockOutputs, blocks: int) -> Figures:
     """All figures of one rung at one speed."""
-    device = find_device(options.place)
+    device = find_device(options.device_name)
     options = replace(options, speed=speed)
-    plan = make_plan(options, device)
-    with peak_of(device) as peak:
-        began = now(device)
+    plan = plan_device_memory(options, device)
+    with track_peak_memory(device) as peak:
+        began = synchronised_time(device)
         models = open_models(options, plan)
-        load = now(device) - began
-        began = now(device)
-        still = still_of(models, options)
-        prepared = now(device) - began
-        first_cold = prepared + first_frame(models, options, still)
-        first_warm = first_frame(models, options, still)
-        frames, latency = session_figures(models, options, still, blocks)
-        own, times = drawn_by(models, options, still, blocks)
+        load = synchronised_time(device) - began
+        began = synchronised_time(device)
+        still = prepare_noise_portrait(models, options)
+        prepared = synchronised_time(device) - began
+        first_cold = prepared + measure_first_frame(models, options, still)
+        first_warm = measure_first_frame(models, options, still)
+        frames, latency = measure_session(models, options, still, blocks)
+        own, times = render_blocks(models, options, still, blocks)
     step = statistics.median(times.blocks) / options.sample_steps
     figures = Figures(
-        rung=plan.rung.name, speed=speed, streamed=plan.streamed, load=load, first_cold=first_cold,
+        rung=plan.profile.name, speed=speed, streamed=plan.offloaded_blocks, load=load, first_cold=first_cold,
         first_warm=first_warm, step=step, block=statistics.median(times.blocks),
         decode=statistics.median(times.decodes), fps=frames, latency=latency, peak=peak(),
-        predicted=plan.memory.total, ideal_share=share_of_ideal(step, plan, options, device),
+        predicted=plan.estimate.gpu_total, ideal_share=compare_with_ideal(step, plan, options, device),
         latent_error=float((own.latents - reference.latents).norm() / reference.latents.norm()),
         psnr=psnr(own.pictures, reference.pictures),
     )  # fmt: skip
     del models, still
-    let_go(device)
+    release_memory(device)
     return figures
 
 
@@ -161,92 +167,114 @@ class Times:
     decodes: list[float]
 
 
-def drawn_on(options: DitOptions, plan: Plan, speed: Speed, blocks: int) -> tuple[Drawn, Times]:
+def render_on_plan(
+    options: DitOptions, plan: MemoryPlan, speed: SpeedOptions, blocks: int
+) -> tuple[BlockOutputs, Times]:
     """A few blocks on this plan."""
     models = open_models(replace(options, speed=speed), plan)
-    result = drawn_by(models, options, still_of(models, options), blocks)
+    result = render_blocks(models, options, prepare_noise_portrait(models, options), blocks)
     del models
-    let_go(find_device(options.place))
+    release_memory(find_device(options.device_name))
     return result
 
 
 @torch.no_grad()
-def still_of(models: Models, options: DitOptions) -> Still:
+def prepare_noise_portrait(models: DitModels, options: DitOptions) -> PreparedPortrait:
     """A portrait of noise, the same for all."""
     width, height = SIZES[options.preset]
     picture = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    return models.kept(prepare_still(models.dit, models.vae, picture.to(models.prompt.device), models.prompt))
+    return models.offload_portrait(
+        encode_portrait(
+            models.dit, models.vae, picture.to(models.prompt_embedding.device), models.prompt_embedding
+        )
+    )
 
 
 @torch.no_grad()
-def drawn_by(models: Models, options: DitOptions, still: Still, blocks: int) -> tuple[Drawn, Times]:
+def render_blocks(
+    models: DitModels, options: DitOptions, still: PreparedPortrait, blocks: int
+) -> tuple[BlockOutputs, Times]:
     """Blocks drawn and decoded one after another: what came of it, and how long it took."""
-    device = models.prompt.device
+    device = models.prompt_embedding.device
     graphs = bool(models.speed.graphs)
-    stream = LatentStream(models.dit, still.scene, options.stream(), 0, models.rings, graphs=graphs)
+    stream = LatentStream(
+        models.dit, still.conditioning, options.to_stream_config(), 0, models.make_cache, record_graphs=graphs
+    )
     decoder, latents, pictures, times = still.decoder.fork(), [], [], Times([], [])
     config = models.dit.config
     for block in range(blocks):
         generator = torch.Generator().manual_seed(block)
         heard = torch.randn(1, config.audio_layers, config.audio_dim, BLOCK, generator=generator).to(device)
-        began = now(device)
-        latent = list(stream.draw(block, heard))[-1]
-        drawn = now(device)
+        began = synchronised_time(device)
+        latent = list(stream.denoise_block(block, heard))[-1]
+        drawn = synchronised_time(device)
         video = decoder.push(latent)
         times.blocks.append(drawn - began)
-        times.decodes.append(now(device) - drawn)
+        times.decodes.append(synchronised_time(device) - drawn)
         latents.append(latent.float().cpu())
         pictures.append(video[:, :, ::4].half().cpu())
-    full = min(options.stream().clip_blocks, blocks - 1)
-    return Drawn(latents=torch.cat(latents, 2), pictures=torch.cat(pictures, 2)), Times(
+    full = min(options.to_stream_config().clip_blocks, blocks - 1)
+    return BlockOutputs(latents=torch.cat(latents, 2), pictures=torch.cat(pictures, 2)), Times(
         times.blocks[full:], times.decodes[full:]
     )
 
 
-def session_of(models: Models, options: DitOptions, still: Still) -> DitSession:
+def open_session(models: DitModels, options: DitOptions, still: PreparedPortrait) -> DitSession:
     """A conversation, or a recording where speed needs one."""
     size = SIZES[options.preset]
     heard = replace(options, live=not models.speed.wavefront)
-    return DitActor(models=models, options=heard, still=still, drawn=size, size=size).session(FPS, 0)
+    return DitActor(models=models, options=heard, prepared=still, drawn_size=size, size=size).session(FPS, 0)
 
 
-def first_frame(models: Models, options: DitOptions, still: Still) -> float:
+def measure_first_frame(models: DitModels, options: DitOptions, still: PreparedPortrait) -> float:
     """Seconds until the first frame is there, all sound being there."""
-    began = now(models.prompt.device)
-    session = session_of(models, options, still)
-    session.push(noise(BLOCK * (options.sample_steps + 1)))
+    began = synchronised_time(models.prompt_embedding.device)
+    session = open_session(models, options, still)
+    session.push(make_noise(BLOCK * (options.sample_steps + 1)))
     session.flush()
     next(session.frames())
-    return now(models.prompt.device) - began
+    return synchronised_time(models.prompt_embedding.device) - began
 
 
-def session_figures(models: Models, options: DitOptions, still: Still, blocks: int) -> tuple[float, float]:
+def measure_session(
+    models: DitModels, options: DitOptions, still: PreparedPortrait, blocks: int
+) -> tuple[float, float]:
     """Frames a second from sound to bytes, once the ring is full, and the seconds a block takes to appear."""
-    session = session_of(models, options, still)
-    session.push(noise(BLOCK * blocks))
+    session = open_session(models, options, still)
+    session.push(make_noise(BLOCK * blocks))
     session.flush()
-    marks = [now(models.prompt.device) for frame in session.frames() if frame.pts % BLOCK == 0]
-    skip = min(options.stream().clip_blocks, len(marks) - 2)
+    marks = [
+        synchronised_time(models.prompt_embedding.device)
+        for frame in session.frames()
+        if frame.pts % BLOCK == 0
+    ]
+    skip = min(options.to_stream_config().clip_blocks, len(marks) - 2)
     gaps = np.diff(marks[skip:])
     return BLOCK * len(gaps) / float(gaps.sum()), float(np.median(gaps))
 
 
-def noise(frames: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+def make_noise(frames: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     """As much sound."""
     return 0.1 * np.random.default_rng(0).standard_normal(frames * PICTURE, np.float32)
 
 
-def share_of_ideal(step: float, plan: Plan, options: DitOptions, device: torch.device) -> float | None:
+def compare_with_ideal(
+    step: float, plan: MemoryPlan, options: DitOptions, device: torch.device
+) -> float | None:
     """What the data sheet's rates would take, over what it took; None for an unknown card."""
     if device.type != "cuda":
         return None
     name = torch.cuda.get_device_name(device)
-    card = cards.known_card(name) or cards.measured_card(
+    card = cards.match_card(name) or cards.derive_card(
         name, torch.cuda.get_device_properties(device).total_memory
     )
     if card is None:
         return None
-    return cards.SHARE * cards.forecast(card, plan, options.stream(), SIZES["full"]).compute / step
+    return (
+        cards.COMPUTE_EFFICIENCY
+        * cards.forecast_speed(card, plan, options.to_stream_config(), SIZES["full"]).compute_seconds
+        / step
+    )
 
 
 def psnr(actual: Tensor, expected: Tensor) -> float | None:
@@ -255,7 +283,7 @@ def psnr(actual: Tensor, expected: Tensor) -> float | None:
     return 10 * float(np.log10(4 / error)) if error else None
 
 
-def now(device: torch.device) -> float:
+def synchronised_time(device: torch.device) -> float:
     """The time at which everything asked so far is done."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -263,7 +291,7 @@ def now(device: torch.device) -> float:
 
 
 @contextmanager
-def peak_of(device: torch.device) -> Iterator[Callable[[], int]]:
+def track_peak_memory(device: torch.device) -> Iterator[Callable[[], int]]:
     """The most memory that PyTorch took of the device within."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -272,7 +300,7 @@ def peak_of(device: torch.device) -> Iterator[Callable[[], int]]:
         yield lambda: 0
 
 
-def let_go(device: torch.device) -> None:
+def release_memory(device: torch.device) -> None:
     """Give memory back to the device."""
     gc.collect()
     if device.type == "cuda":
@@ -285,7 +313,7 @@ HEADER = (
 )
 
 
-def line(row: Figures) -> str:
+def format_row(row: Figures) -> str:
     """One row of the table."""
     cells = [
         row.rung, row.speed, str(row.streamed), f"{row.load:.1f}", f"{row.first_cold:.2f}", f"{row.first_warm:.2f}",
@@ -297,10 +325,10 @@ def line(row: Figures) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def write(rows: list[Figures], output: Path, device: torch.device) -> None:
+def write_results(rows: list[Figures], output: Path, device: torch.device) -> None:
     """The table, and the same as JSON."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "CPU"
-    table = "\n".join([f"{name}, PyTorch {torch.__version__}", "", HEADER, *map(line, rows), ""])
+    table = "\n".join([f"{name}, PyTorch {torch.__version__}", "", HEADER, *map(format_row, rows), ""])
     output.parent.mkdir(parents=True, exist_ok=True)
     output.with_suffix(".md").write_text(table, encoding="utf-8")
     output.with_suffix(".json").write_text(

@@ -19,23 +19,23 @@ import torch
 from benchmarks.dit import psnr
 from torch import Tensor, nn
 
-from liveavatar.dit.assembly import Layout, assemble
-from liveavatar.dit.cache import MakeMemory, Rings
-from liveavatar.dit.compiling import memory_for
+from liveavatar.dit.assembly import TransformerLayout, assemble_transformer
+from liveavatar.dit.cache import MakeKVCache, RingKVCache
+from liveavatar.dit.compiling import make_cache_factory
 from liveavatar.dit.config import DitConfig, StreamConfig
-from liveavatar.dit.kernels import fresh
-from liveavatar.dit.layers import Block, SelfAttention
+from liveavatar.dit.kernels import quantise_queries
+from liveavatar.dit.layers import SelfAttention, TransformerBlock
 from liveavatar.dit.model import DiT
-from liveavatar.dit.models import random_fill
-from liveavatar.dit.parts import Place, randomise
-from liveavatar.dit.pictures import STILL_PICTURES, WARM_LATENTS
-from liveavatar.dit.quantize import Kind
-from liveavatar.dit.scenery import Scene
-from liveavatar.dit.speed import EXACT, Speed
+from liveavatar.dit.models import make_random_filler
+from liveavatar.dit.parts import Placement, randomise_weights
+from liveavatar.dit.pictures import STILL_PAST_PICTURES, WARM_UP_LATENTS
+from liveavatar.dit.quantize import WeightFormat
+from liveavatar.dit.scenery import Conditioning
+from liveavatar.dit.speed import EXACT_SPEED, SpeedOptions
 from liveavatar.dit.stream import LatentStream
 from liveavatar.dit.vae import VAE, StreamingDecoder, VAEConfig
-from liveavatar.dit.wavefront import Wavefront
-from liveavatar.dit.ways import FP8, Ways, narrowed, widened
+from liveavatar.dit.wavefront import WavefrontStream
+from liveavatar.dit.ways import FP8_DTYPE, KVOps, fp8_to_values, values_to_fp8
 
 CONFIG = DitConfig(dim=512, heads=4, ffn_dim=1408, text_dim=64, text_len=64, audio_dim=64, audio_layers=5)
 """40 layers, heads of 128 channels, sound heard where the 14B hears it."""
@@ -48,45 +48,47 @@ class Saving:
     """One way to save, and what it is called."""
 
     name: str
-    kind: Kind = "bf16"  # whatever the model computes in
+    kind: WeightFormat = "bf16"  # whatever the model computes in
     dtype: torch.dtype = torch.float32
-    speed: Speed = EXACT
-    rings: MakeMemory | None = None
+    speed: SpeedOptions = EXACT_SPEED
+    rings: MakeKVCache | None = None
 
 
-def fp8_look(q_BNHD: Tensor, k: Tensor, v: Tensor, k_scale: Tensor, v_scale: Tensor) -> Tensor:
+def fp8_attention(q_BNHD: Tensor, k: Tensor, v: Tensor, k_scale: Tensor, v_scale: Tensor) -> Tensor:
     """What FlashAttention 3 computes in FP8: queries and the softmax's exponentials are rounded, sums are not."""
-    stored, scale = fresh(q_BNHD)
+    stored, scale = quantise_queries(q_BNHD)
     wide = (stored, scale), (k, k_scale), (v, v_scale)
-    q_BHND, k_BHSD, v_BHSD = (widened(part, by, torch.float32).transpose(1, 2) for part, by in wide)
+    q_BHND, k_BHSD, v_BHSD = (fp8_to_values(part, by, torch.float32).transpose(1, 2) for part, by in wide)
     logits = q_BHND @ k_BHSD.transpose(2, 3) * q_BHND.shape[-1] ** -0.5
     weights = (logits - logits.amax(-1, keepdim=True)).exp()
-    seen: Tensor = narrowed(weights, weights.new_ones(1)).float() @ v_BHSD / weights.sum(-1, keepdim=True)
+    seen: Tensor = (
+        values_to_fp8(weights, weights.new_ones(1)).float() @ v_BHSD / weights.sum(-1, keepdim=True)
+    )
     return seen.transpose(1, 2).to(q_BNHD.dtype)
 
 
-def fp8_rings(*given: object) -> Rings:
+def fp8_rings(*given: object) -> RingKVCache:
     """Rings in FP8, looked at in FP8."""
     shape, like = given
-    return Rings(shape, like, FP8, Ways(look_at_fp8=fp8_look))  # type: ignore[arg-type]
+    return RingKVCache(shape, like, FP8_DTYPE, KVOps(attend_fp8=fp8_attention))  # type: ignore[arg-type]
 
 
-EXACTLY = Saving(name="float32")
+EXACT_SAVING = Saving(name="float32")
 SAVINGS = (
     Saving(name="bfloat16 itself", dtype=torch.bfloat16),
     Saving(name="FP8 weights", kind="fp8"),
     Saving(name="int8 weights", kind="int8"),
-    Saving(name="FP8 rings", speed=replace(EXACT, kv="fp8")),
-    Saving(name="FP8 weights and rings", kind="fp8", speed=replace(EXACT, kv="fp8")),
-    Saving(name="int8 weights, FP8 rings", kind="int8", speed=replace(EXACT, kv="fp8")),
+    Saving(name="FP8 rings", speed=replace(EXACT_SPEED, kv="fp8")),
+    Saving(name="FP8 weights and rings", kind="fp8", speed=replace(EXACT_SPEED, kv="fp8")),
+    Saving(name="int8 weights, FP8 rings", kind="int8", speed=replace(EXACT_SPEED, kv="fp8")),
     Saving(name="FP8 attention", rings=fp8_rings),
     Saving(name="FP8 weights, rings, attention", kind="fp8", rings=fp8_rings),
-    Saving(name="wavefront", speed=replace(EXACT, wavefront=True)),
+    Saving(name="wavefront", speed=replace(EXACT_SPEED, wavefront=True)),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
+class BlockOutputs:
     """What came of it."""
 
     latents: Tensor
@@ -111,19 +113,19 @@ class Trial:
 
 def model(saving: Saving, trial: Trial) -> DiT:
     """The transformer with this saving; the same weights for all."""
-    fill = random_fill(Place(dtype=saving.dtype))
+    fill = make_random_filler(Placement(dtype=saving.dtype))
 
     def sharpen(name: str, part: nn.Module) -> None:
         fill(name, part)
-        if isinstance(part, Block):
-            lengthen(part.self_attn, trial.sharp**0.5)
+        if isinstance(part, TransformerBlock):
+            scale_norms(part.self_attn, trial.sharp**0.5)
 
     with torch.device("meta"):
         dit = DiT(trial.config)
-    return assemble(dit, sharpen, Layout(device=CPU, kind=saving.kind))
+    return assemble_transformer(dit, sharpen, TransformerLayout(device=CPU, kind=saving.kind))
 
 
-def lengthen(attention: SelfAttention, times: float) -> None:
+def scale_norms(attention: SelfAttention, times: float) -> None:
     """Make queries and keys longer."""
     for norm in (attention.norm_q, attention.norm_k):
         norm.weight.data.mul_(times)
@@ -135,51 +137,53 @@ def encoded(side: int) -> tuple[Tensor, StreamingDecoder]:
     """The still past of a portrait of noise, and a decoder that has seen it, both in float32; the same for all."""
     with torch.device("meta"):
         vae = VAE(VAEConfig(width=12))
-    randomise(vae, seed=1, place=Place())
+    randomise_weights(vae, seed=1, placement=Placement())
     portrait = torch.rand(1, 3, 1, side, side, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    past = vae.encode(portrait.expand(-1, -1, STILL_PICTURES, -1, -1))
+    past = vae.encode(portrait.expand(-1, -1, STILL_PAST_PICTURES, -1, -1))
     decoder = StreamingDecoder(vae)
-    decoder.push(past[:, :, :WARM_LATENTS])
+    decoder.push(past[:, :, :WARM_UP_LATENTS])
     return past, decoder
 
 
 @torch.no_grad()
-def draw(saving: Saving, trial: Trial) -> Drawn:
+def render_blocks(saving: Saving, trial: Trial) -> BlockOutputs:
     """The same blocks with this saving."""
     dit, (past, decoder) = model(saving, trial), encoded(trial.side)
     generator = torch.Generator().manual_seed(2)
-    text = dit.read(torch.randn(20, CONFIG.text_dim, generator=generator))
+    text = dit.project_text(torch.randn(20, CONFIG.text_dim, generator=generator))
     heard = torch.randn(trial.blocks, 1, CONFIG.audio_layers, CONFIG.audio_dim, 12, generator=generator)
-    sink = dit.sink(past[:, :, :1], past, text)
-    scene = Scene(text=text, sink=sink, height=past.shape[-2], width=past.shape[-1])
-    latents = list(drawing(saving)(dit, scene, saving.rings or memory_for(saving.speed), heard))
+    sink = dit.compute_sink(past[:, :, :1], past, text)
+    scene = Conditioning(text=text, sink=sink, height=past.shape[-2], width=past.shape[-1])
+    latents = list(
+        choose_renderer(saving)(dit, scene, saving.rings or make_cache_factory(saving.speed), heard)
+    )
     decoder = decoder.fork()
     pictures = [decoder.push(latent.float()) for latent in latents]
-    return Drawn(latents=torch.cat(latents, 2).float(), pictures=torch.cat(pictures, 2))
+    return BlockOutputs(latents=torch.cat(latents, 2).float(), pictures=torch.cat(pictures, 2))
 
 
-Drawing = Callable[[DiT, Scene, MakeMemory, Tensor], list[Tensor]]
+Drawing = Callable[[DiT, Conditioning, MakeKVCache, Tensor], list[Tensor]]
 
 
-def drawing(saving: Saving) -> Drawing:
+def choose_renderer(saving: Saving) -> Drawing:
     """How blocks are drawn with this saving."""
-    return in_waves if saving.speed.wavefront else one_by_one
+    return render_pipelined if saving.speed.wavefront else render_sequential
 
 
-def one_by_one(dit: DiT, scene: Scene, rings: MakeMemory, heard: Tensor) -> list[Tensor]:
+def render_sequential(dit: DiT, scene: Conditioning, rings: MakeKVCache, heard: Tensor) -> list[Tensor]:
     """Block after block."""
     stream = LatentStream(dit, scene, StreamConfig(), 0, rings)
-    return [list(stream.draw(block, features))[-1] for block, features in enumerate(heard)]
+    return [list(stream.denoise_block(block, features))[-1] for block, features in enumerate(heard)]
 
 
-def in_waves(dit: DiT, scene: Scene, rings: MakeMemory, heard: Tensor) -> list[Tensor]:
+def render_pipelined(dit: DiT, scene: Conditioning, rings: MakeKVCache, heard: Tensor) -> list[Tensor]:
     """Several blocks at once."""
-    wave = Wavefront(dit, scene, StreamConfig(), 0, rings)
+    wave = WavefrontStream(dit, scene, StreamConfig(), 0, rings)
     done = [wave.push(features) for features in heard]
     return [latent for latent in done if latent is not None] + list(wave.flush())
 
 
-def cell(saved: Drawn, exact: Drawn) -> str:
+def cell(saved: BlockOutputs, exact: BlockOutputs) -> str:
     """Both errors."""
     latents = float((saved.latents - exact.latents).norm() / exact.latents.norm())
     decibels = psnr(saved.pictures, exact.pictures)
@@ -199,14 +203,16 @@ def main() -> None:
     asked = parser.parse_args()
     shape = {"layers": asked.layers, "blocks": asked.blocks, "side": asked.side}
     trials = [Trial(sharp=sharp, **shape) for sharp in asked.sharp]
-    exact = [draw(EXACTLY, trial) for trial in trials]
+    exact = [render_blocks(EXACT_SAVING, trial) for trial in trials]
     lines = [
         "| saving |" + "".join(f" sharpness {sharp:g} |" for sharp in asked.sharp),
         "|" + " --- |" * (1 + len(asked.sharp)),
     ]
     print(*lines, sep="\n")
     for saving in SAVINGS:
-        cells = [cell(draw(saving, trial), drawn) for trial, drawn in zip(trials, exact, strict=True)]
+        cells = [
+            cell(render_blocks(saving, trial), drawn) for trial, drawn in zip(trials, exact, strict=True)
+        ]
         lines.append(f"| {saving.name} | {' | '.join(cells)} |")
         print(lines[-1], flush=True)
     asked.output.parent.mkdir(parents=True, exist_ok=True)

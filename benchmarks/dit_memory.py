@@ -24,16 +24,24 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from liveavatar.dit.assembly import Layout, assemble
-from liveavatar.dit.cache import Rings, RingShape
+from liveavatar.dit.assembly import TransformerLayout, assemble_transformer
+from liveavatar.dit.cache import RingKVCache, RingShape
 from liveavatar.dit.config import DitConfig, StreamConfig
 from liveavatar.dit.host_rings import HostSink
 from liveavatar.dit.layers import KeyValue
-from liveavatar.dit.memory import AUDIO, CONTEXT, RUNGS, Job, Plan, Rung, choose
-from liveavatar.dit.model import DiT, Given
-from liveavatar.dit.models import fit_decoder, memory_maker
+from liveavatar.dit.memory import (
+    AUDIO_ENCODER_BYTES,
+    CUDA_CONTEXT_BYTES,
+    MEMORY_PROFILES,
+    MemoryPlan,
+    MemoryProfile,
+    Workload,
+    choose_memory_plan,
+)
+from liveavatar.dit.model import BlockInputs, DiT
+from liveavatar.dit.models import choose_cache_factory, tile_decoder
 from liveavatar.dit.rope import block_positions, sink_positions
-from liveavatar.dit.sampler import TRAIN_STEPS, euler_step, sigmas
+from liveavatar.dit.sampler import TRAIN_STEPS, compute_sigmas, euler_step
 from liveavatar.dit.vae import VAE, StreamingDecoder, VAEConfig
 
 DEVICE = torch.device("meta")
@@ -62,19 +70,19 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         done = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(done):
             if isinstance(tensor, Tensor) and tensor.device == DEVICE:
-                self._note(tensor)
+                self._count_tensor(tensor)
         return done
 
-    def _note(self, tensor: Tensor) -> None:
+    def _count_tensor(self, tensor: Tensor) -> None:
         storage = tensor.untyped_storage()
         key = storage._cdata  # noqa: SLF001  (what tells one piece of memory from another)
         if key not in self._sizes:
             self._sizes[key] = storage.nbytes()
             self.live += storage.nbytes()
             self.peak = max(self.peak, self.live)
-            weakref.finalize(storage, self._gone, key)
+            weakref.finalize(storage, self._on_freed, key)
 
-    def _gone(self, key: int) -> None:
+    def _on_freed(self, key: int) -> None:
         self.live -= self._sizes.pop(key)
 
     @contextmanager
@@ -111,7 +119,7 @@ class Counted:
     decode_flops: int
 
 
-def weightless(part: nn.Module) -> None:
+def make_weightless(part: nn.Module) -> None:
     """Give a part tensors on the device, in bfloat16."""
     for module in part.modules():
         for name, weight in module.named_parameters(recurse=False):
@@ -119,29 +127,32 @@ def weightless(part: nn.Module) -> None:
             module.register_parameter(name, nn.Parameter(there, requires_grad=False))
 
 
-def layout_of(plan: Plan) -> Layout:
+def fp8_layout(plan: MemoryPlan) -> TransformerLayout:
     """The plan on a card that has FP8."""
-    rung = plan.rung
-    return Layout(
-        device=DEVICE, kind="fp8" if rung.eight else "bf16", scaled_mm=rung.eight, streamed=plan.streamed,
-        parks=rung.parks,
-    )  # fmt: skip
+    rung = plan.profile
+    return TransformerLayout(
+        device=DEVICE,
+        kind="fp8" if rung.eight_bit_weights else "bf16",
+        scaled_mm=rung.eight_bit_weights,
+        offloaded_blocks=plan.offloaded_blocks,
+        offloads_text=rung.offloads_text,
+    )
 
 
 @torch.no_grad()
-def count(plan: Plan, blocks: int = 1) -> Counted:
+def count(plan: MemoryPlan, blocks: int = 1) -> Counted:
     """Load, prepare and draw on this rung, without numbers."""
     stream = StreamConfig()
-    levels = sigmas(stream.steps)
+    levels = compute_sigmas(stream.steps)
     with torch.device("meta"):
         dit, vae = DiT(DitConfig()), VAE(VAEConfig())
     with FakeTensorMode(allow_non_fake_inputs=True), Tracker() as tracker, Flash():
         with tracker.span() as grown:
-            assemble(dit, lambda _name, part: weightless(part), layout_of(plan))
-            weightless(vae)
-            fit_decoder(vae, plan.rung)
+            assemble_transformer(dit, lambda _name, part: make_weightless(part), fp8_layout(plan))
+            make_weightless(vae)
+            tile_decoder(vae, plan.profile)
         weights, loading = tracker.live, grown()
-        session = Session(dit, vae, plan.rung, levels)
+        session = Session(dit, vae, plan.profile, levels)
         held = tracker.live - weights
         with tracker.span() as grown, FlopCounterMode(display=False) as step:
             for block in range(3, 3 + blocks):  # the whole ring is seen
@@ -166,47 +177,49 @@ def count(plan: Plan, blocks: int = 1) -> Counted:
 class Session:
     """A portrait and a stream, as far as they take memory."""
 
-    def __init__(self, dit: DiT, vae: VAE, rung: Rung, levels: list[float]) -> None:
+    def __init__(self, dit: DiT, vae: VAE, rung: MemoryProfile, levels: list[float]) -> None:
         self.dit, self.levels = dit, levels
         width, height = SIZE
         self.rows, self.columns = height // 16, width // 16
         past = torch.empty(1, 16, 19, height // 8, width // 8, device=DEVICE)
-        self.text = dit.read(torch.empty(40, 4096, dtype=torch.bfloat16, device=DEVICE))
-        sink: Sequence[KeyValue] = dit.sink(past[:, :, :1], past, self.text)
-        self.sink = HostSink(sink) if rung.frugal else sink
+        self.text = dit.project_text(torch.empty(40, 4096, dtype=torch.bfloat16, device=DEVICE))
+        sink: Sequence[KeyValue] = dit.compute_sink(past[:, :, :1], past, self.text)
+        self.sink = HostSink(sink) if rung.offloads_sink else sink
         del sink
         self.decoder = StreamingDecoder(vae)
         self.decoder.push(past[:, :, :7])
-        self.times = dit.time([TRAIN_STEPS * level for level in self.levels[:-1]])
-        self.rings = memory_maker(rung)(self.shape(), dit.like)
-        self.rings.set_sink(self.sink, dit.rope(sink_positions(30, self.rows, self.columns)))
-        if isinstance(self.rings, Rings):
-            self.rings.put_aside(0, 3)  # since the next block is begun while this one is decoded
+        self.times = dit.compute_modulations([TRAIN_STEPS * level for level in self.levels[:-1]])
+        self.rings = choose_cache_factory(rung)(self.shape(), dit.template_tensor)
+        self.rings.set_sink(self.sink, dit.compute_rope(sink_positions(30, self.rows, self.columns)))
+        if isinstance(self.rings, RingKVCache):
+            self.rings.snapshot(0, 3)  # since the next block is begun while this one is decoded
         self.latent = torch.empty(1, 16, 3, height // 8, width // 8, dtype=torch.bfloat16, device=DEVICE)
 
     def shape(self) -> RingShape:
         """Of the session's memory."""
         config, tokens = self.dit.config, self.rows * self.columns
         return RingShape(
-            layers=config.layers, steps=len(self.times), blocks=StreamConfig().clip_blocks, block=3 * tokens,
-            sink=self.sink[0].k.shape[1], portrait=tokens, heads=config.heads, head_dim=config.head_dim,
+            layers=config.layers, steps=len(self.times), blocks=StreamConfig().clip_blocks, block_tokens=3 * tokens,
+            sink_tokens=self.sink[0].k.shape[1], portrait_tokens=tokens, heads=config.heads, head_dim=config.head_dim,
         )  # fmt: skip
 
     def draw(self, block: int) -> None:
         """All steps of a block."""
-        hearing = self.dit.hear(torch.empty(1, 25, 1024, 12, device=DEVICE))
-        rope = self.dit.rope(block_positions(3 * block, 3, self.rows, self.columns))
-        given = Given(text=self.text, rope=rope, hearing=hearing)
+        hearing = self.dit.encode_audio_block(torch.empty(1, 25, 1024, 12, device=DEVICE))
+        rope = self.dit.compute_rope(block_positions(3 * block, 3, self.rows, self.columns))
+        given = BlockInputs(text=self.text, rope=rope, audio=hearing)
         for step, time in enumerate(self.times):
-            velocity = self.dit(self.latent, time, given, self.rings.step(step, block))
+            velocity = self.dit(self.latent, time, given, self.rings.prepare_layers(step, block))
             self.latent = euler_step(self.latent, velocity, self.levels[step], self.levels[step + 1])
 
 
-def plans() -> dict[str, Plan]:
+def list_plans() -> dict[str, MemoryPlan]:
     """The plan of the card that each rung is made for."""
     return {
-        rung.name: choose(int(CARDS[rung.name] * GIB) - CONTEXT, Job(size=SIZE), name=rung.name)
-        for rung in RUNGS
+        rung.name: choose_memory_plan(
+            int(CARDS[rung.name] * GIB) - CUDA_CONTEXT_BYTES, Workload(size=SIZE), name=rung.name
+        )
+        for rung in MEMORY_PROFILES
     }
 
 
@@ -216,16 +229,21 @@ HEADER = (
 )
 
 
-def row(name: str, plan: Plan) -> str:
+def row(name: str, plan: MemoryPlan) -> str:
     """One rung, in gigabytes: predicted beside counted. The audio encoder is added to both as arithmetic."""
     counted = count(plan)
-    audio = AUDIO * (1 if plan.rung.frugal else 2)
+    audio = AUDIO_ENCODER_BYTES * (1 if plan.profile.offloads_sink else 2)
     sizes = [
         counted.weights + audio, counted.session, counted.drawing, counted.decoding, counted.loading,
-        counted.peak + audio, plan.memory.total, plan.memory.host,
+        counted.peak + audio, plan.estimate.gpu_total, plan.estimate.host,
     ]  # fmt: skip
     flops = [counted.step_flops / 1e12, counted.decode_flops / 1e12]
-    cells = [name, str(plan.streamed), *(f"{size / 1e9:.1f}" for size in sizes), *(f"{f:.1f}" for f in flops)]
+    cells = [
+        name,
+        str(plan.offloaded_blocks),
+        *(f"{size / 1e9:.1f}" for size in sizes),
+        *(f"{f:.1f}" for f in flops),
+    ]
     return f"| {' | '.join(cells)} |"
 
 
@@ -234,9 +252,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rungs", nargs="*", default=[rung.name for rung in RUNGS])
+    parser.add_argument("--rungs", nargs="*", default=[rung.name for rung in MEMORY_PROFILES])
     asked = parser.parse_args()
-    chosen = plans()
+    chosen = list_plans()
     print(HEADER)
     for name in asked.rungs:
         print(row(name, chosen[name]), flush=True)

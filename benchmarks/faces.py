@@ -34,14 +34,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.audio.front_end import read_speech
-from liveavatar.cli.demo import portrait_path
-from liveavatar.face.crop import fit
-from liveavatar.face.landmarks import around, look
+from liveavatar.cli.demo import find_demo_portrait
+from liveavatar.face.crop import crop_portrait
+from liveavatar.face.landmarks import enclose_landmarks, predict_landmarks
 from liveavatar.face.portrait import Portrait, find_portrait, load_portrait
 from liveavatar.frames import Picture, Samples
-from liveavatar.mesh.anatomy import EYES, Eye, interocular
-from liveavatar.mesh.expression import SHUT, express
-from liveavatar.mesh.field import floats
+from liveavatar.mesh.anatomy import EYE_LANDMARKS, EyeLandmarks, interocular_distance
+from liveavatar.mesh.expression import RESTING_ARTICULATION, build_expression
+from liveavatar.mesh.field import as_float32
 from liveavatar.mesh.motion import HeadPose
 from liveavatar.mesh.session import MeshActor, MeshEngine
 from liveavatar.video.reader import VideoReader
@@ -58,33 +58,33 @@ FIVE = (263, 362, 33, 133, 2)
 """The corners of the eyes and the base of the nose, in dlib's order."""
 
 VISEMES = {
-    "sil": SHUT,
-    "PP": replace(SHUT, jaw=0.3, closure=1),
-    "FF": replace(SHUT, jaw=0.15, upper_lip=0.5, bite=1),
-    "TH": replace(SHUT, jaw=0.3, tongue=1),
-    "DD": replace(SHUT, jaw=0.25, tongue=0.8, spread=0.2),
-    "kk": replace(SHUT, jaw=0.3, spread=0.2),
-    "CH": replace(SHUT, jaw=0.25, rounding=0.6, upper_lip=0.4),
-    "SS": replace(SHUT, jaw=0.15, spread=0.5),
-    "nn": replace(SHUT, jaw=0.25, tongue=0.8),
-    "RR": replace(SHUT, jaw=0.3, rounding=0.5),
-    "aa": replace(SHUT, jaw=1.0),
-    "E": replace(SHUT, jaw=0.6, spread=0.6),
-    "ih": replace(SHUT, jaw=0.35, spread=0.8),
-    "oh": replace(SHUT, jaw=0.7, rounding=0.7),
-    "ou": replace(SHUT, jaw=0.35, rounding=1.0),
+    "sil": RESTING_ARTICULATION,
+    "PP": replace(RESTING_ARTICULATION, jaw=0.3, closure=1),
+    "FF": replace(RESTING_ARTICULATION, jaw=0.15, upper_lip=0.5, bite=1),
+    "TH": replace(RESTING_ARTICULATION, jaw=0.3, tongue=1),
+    "DD": replace(RESTING_ARTICULATION, jaw=0.25, tongue=0.8, spread=0.2),
+    "kk": replace(RESTING_ARTICULATION, jaw=0.3, spread=0.2),
+    "CH": replace(RESTING_ARTICULATION, jaw=0.25, rounding=0.6, upper_lip=0.4),
+    "SS": replace(RESTING_ARTICULATION, jaw=0.15, spread=0.5),
+    "nn": replace(RESTING_ARTICULATION, jaw=0.25, tongue=0.8),
+    "RR": replace(RESTING_ARTICULATION, jaw=0.3, rounding=0.5),
+    "aa": replace(RESTING_ARTICULATION, jaw=1.0),
+    "E": replace(RESTING_ARTICULATION, jaw=0.6, spread=0.6),
+    "ih": replace(RESTING_ARTICULATION, jaw=0.35, spread=0.8),
+    "oh": replace(RESTING_ARTICULATION, jaw=0.7, rounding=0.7),
+    "ou": replace(RESTING_ARTICULATION, jaw=0.35, rounding=1.0),
 }
-STILL = HeadPose(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+REST_POSE = HeadPose(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 POSES = {
-    "blink": replace(STILL, blink_left=1.0, blink_right=1.0),
-    "half": replace(STILL, blink_left=0.5, blink_right=0.5),
-    "look": replace(STILL, gaze_x=0.2, gaze_y=0.08),
-    "right": replace(STILL, yaw=0.08, gaze_x=-0.08),
-    "left": replace(STILL, yaw=-0.08, gaze_x=0.08),
-    "nod": replace(STILL, pitch=0.07),
-    "tilt": replace(STILL, roll=0.07),
-    "brow": replace(STILL, brow=1.0),
-    "breath": replace(STILL, breath=1.0),
+    "blink": replace(REST_POSE, blink_left=1.0, blink_right=1.0),
+    "half": replace(REST_POSE, blink_left=0.5, blink_right=0.5),
+    "look": replace(REST_POSE, gaze_x=0.2, gaze_y=0.08),
+    "right": replace(REST_POSE, yaw=0.08, gaze_x=-0.08),
+    "left": replace(REST_POSE, yaw=-0.08, gaze_x=0.08),
+    "nod": replace(REST_POSE, pitch=0.07),
+    "tilt": replace(REST_POSE, roll=0.07),
+    "brow": replace(REST_POSE, brow=1.0),
+    "breath": replace(REST_POSE, breath=1.0),
 }
 
 
@@ -107,7 +107,7 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class FaceMeasurement:
     """One frame: its place in dlib's space [128], and how far the eyes are open, height over width."""
 
     place: NDArray[np.float64]
@@ -128,14 +128,14 @@ class Identity:
 
         self._dlib: Any = dlib
         self._net = dlib.face_recognition_model_v1(models.face_recognition_model_location())
-        self._square = around(portrait.landmarks)
-        self._own = self.see(portrait.rgb)
+        self._square = enclose_landmarks(portrait.landmarks)
+        self._own = self.measure_frame(portrait.rgb)
 
-    def see(self, rgb: Picture) -> Look:
+    def measure_frame(self, rgb: Picture) -> FaceMeasurement:
         """Look at a frame."""
-        near = around(look(rgb, self._square)[0])
-        landmarks = look(rgb, near)[0][:, :2]
-        corner = floats([near.x, near.y]) - near.side / 2
+        near = enclose_landmarks(predict_landmarks(rgb, self._square)[0])
+        landmarks = predict_landmarks(rgb, near)[0][:, :2]
+        corner = as_float32([near.x, near.y]) - near.side / 2
         scale = LARGE / near.side
         matrix = np.array([[scale, 0, -scale * corner[0]], [0, scale, -scale * corner[1]]])
         large = _warped(rgb, matrix, (LARGE, LARGE))
@@ -143,28 +143,30 @@ class Identity:
         places = [self._dlib.point(*map(round, place)) for place in five]
         face = self._dlib.full_object_detection(self._dlib.rectangle(0, 0, LARGE, LARGE), places)
         place = np.array(self._net.compute_face_descriptor(large, face))
-        return Look(place=place, eyes=float(np.mean([_opening(landmarks, eye) for eye in EYES])))
+        return FaceMeasurement(
+            place=place, eyes=float(np.mean([_opening(landmarks, eye) for eye in EYE_LANDMARKS]))
+        )
 
     def distances(self, frames: Iterable[Picture]) -> tuple[float, float]:
         """The largest distance of frames with open eyes, and of all."""
-        looks = [self.see(rgb) for rgb in frames]
+        looks = [self.measure_frame(rgb) for rgb in frames]
         far = np.array([self._distance(look) for look in looks])
         opened = np.array([look.eyes > AWAKE * self._own.eyes for look in looks])
         return float(far[opened].max(initial=0)), float(far.max())
 
-    def _distance(self, look: Look) -> float:
+    def _distance(self, look: FaceMeasurement) -> float:
         return float(np.linalg.norm(look.place - self._own.place))
 
     def floor(self, portrait: Portrait) -> float:
         """The largest distance of the untouched portrait, moved and turned as far as a head moves: noise."""
-        unit, middle = interocular(portrait.landmarks), portrait.landmarks[:468, :2].mean(0).tolist()
+        unit, middle = interocular_distance(portrait.landmarks), portrait.landmarks[:468, :2].mean(0).tolist()
         moves = ((0, 0.05, 0), (0, -0.05, 0.05), (0, 0, -0.05), (3, 0, 0.02), (-3, 0, 0))
         return self.distances(_moved(portrait.rgb, middle, turn, unit * x, unit * y) for turn, x, y in moves)[
             1
         ]
 
 
-def _opening(landmarks: NDArray[np.float32], eye: Eye) -> float:
+def _opening(landmarks: NDArray[np.float32], eye: EyeLandmarks) -> float:
     """Height over width."""
     top, bottom, left, right = landmarks[[eye.upper[4], eye.lower[4], eye.upper[0], eye.upper[-1]]]
     return float(np.linalg.norm(bottom - top) / np.linalg.norm(right - left))
@@ -198,12 +200,12 @@ def frames(actor: MeshActor, sound: Samples) -> Iterator[Picture]:
 def poses(actor: MeshActor) -> Iterator[tuple[str, Picture]]:
     """Every viseme, then every pose, by name."""
     for name, mouth in VISEMES.items():
-        yield name, actor.stage.render(express(mouth, STILL))
+        yield name, actor.renderer.render(build_expression(mouth, REST_POSE))
     for name, pose in POSES.items():
-        yield name, actor.stage.render(express(SHUT, pose))
+        yield name, actor.renderer.render(build_expression(RESTING_ARTICULATION, pose))
 
 
-def sheet(portrait: Portrait, pictures: Iterable[tuple[str, Picture]]) -> Picture:
+def draw_sheet(portrait: Portrait, pictures: Iterable[tuple[str, Picture]]) -> Picture:
     """Faces side by side, the portrait first."""
     face = portrait.landmarks[:468, :2]
     centre, half = (face.min(0) + face.max(0)) / 2, 0.7 * float(np.ptp(face, axis=0).max())
@@ -245,10 +247,10 @@ def measure(portrait: Portrait, sound: Samples) -> Figures:
     )
 
 
-def film(path: Path) -> str:
+def measure_film(path: Path) -> str:
     """The row of a filmed person, against their first frame."""
     with VideoReader(path) as video:
-        shown = [frame.rgb for frame in video.between(None, None)]
+        shown = [frame.rgb for frame in video.read_between(None, None)]
     portrait = find_portrait(shown[0])
     identity = Identity(portrait)
     eyes_open, whole = identity.distances(shown)
@@ -258,7 +260,7 @@ def film(path: Path) -> str:
 
 def default_pictures() -> list[Path]:
     """Portraits inside installed packages."""
-    found = [portrait_path()]
+    found = [find_demo_portrait()]
     if find_spec("skimage"):
         found.append(Path(str(resources.files("skimage") / "data" / "astronaut.png")))
     return found
@@ -277,14 +279,14 @@ def main() -> None:
     SHEETS.mkdir(parents=True, exist_ok=True)
     rows = {}
     for path in options.pictures or default_pictures():
-        portrait = fit(load_portrait(path), None)
-        drawn = sheet(portrait, poses(MeshEngine().open(portrait, None)))
+        portrait = crop_portrait(load_portrait(path), None)
+        drawn = draw_sheet(portrait, poses(MeshEngine().open(portrait, None)))
         name = SHEETS / f"{path.stem}.png"
         name.write_bytes(cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1].tobytes())
         rows[path.name] = measure(portrait, speech()).row(path.name)
         print(rows[path.name], name, flush=True)
     if options.film:
-        rows[options.film.name] = film(options.film)
+        rows[options.film.name] = measure_film(options.film)
     write(rows, options.machine, keep=options.keep)
 
 

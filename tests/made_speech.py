@@ -5,7 +5,7 @@ from dataclasses import fields
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.speech import Speech
+from liveavatar.speech import SpeechTrack
 
 RATE = 16_000
 
@@ -20,8 +20,8 @@ def voice(seconds: float, seed: int = 0) -> NDArray[np.float32]:
     return np.asarray(0.1 * (buzz + hiss) * (np.sin(2 * np.pi * 0.4 * time) > -0.7), np.float32)
 
 
-def assert_same(one: Speech, other: Speech) -> None:
-    for field in fields(Speech):
+def assert_same(one: SpeechTrack, other: SpeechTrack) -> None:
+    for field in fields(SpeechTrack):
         np.testing.assert_array_equal(
             getattr(one, field.name), getattr(other, field.name), err_msg=field.name
         )

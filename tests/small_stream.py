@@ -3,25 +3,28 @@
 import torch
 from torch import Tensor
 
-from liveavatar.dit.cache import MakeMemory, Rings
+from liveavatar.dit.cache import MakeKVCache, RingKVCache
 from liveavatar.dit.config import StreamConfig
 from liveavatar.dit.model import DiT
-from liveavatar.dit.scenery import Scene
+from liveavatar.dit.scenery import Conditioning
 from liveavatar.dit.stream import LatentStream
 from small_dit import golden
 
-SMALL = StreamConfig(steps=3, clip_blocks=2, distance=(4, 8))
+SMALL = StreamConfig(steps=3, clip_blocks=2, sink_distance=(4, 8))
 BLOCKS = 6
 """Enough for the ring to roll over and the portrait to begin to move."""
 
 
-def small_scene(dit: DiT, height: int = 8, width: int = 8, seed: int = 4) -> Scene:
+def small_scene(dit: DiT, height: int = 8, width: int = 8, seed: int = 4) -> Conditioning:
     """A portrait and its past, drawn at random."""
-    kind = dit.like.dtype
+    kind = dit.template_tensor.dtype
     past = torch.randn(1, 16, 19, height, width, generator=torch.Generator().manual_seed(seed))
-    text = dit.read(golden("dit_kv")["context"])
-    return Scene(
-        text=text, sink=dit.sink(past[:, :, :1].to(kind), past.to(kind), text), height=height, width=width
+    text = dit.project_text(golden("dit_kv")["context"])
+    return Conditioning(
+        text=text,
+        sink=dit.compute_sink(past[:, :, :1].to(kind), past.to(kind), text),
+        height=height,
+        width=width,
     )
 
 
@@ -31,11 +34,11 @@ def heard(block: int) -> Tensor:
 
 
 def drawn(
-    dit: DiT, config: StreamConfig = SMALL, blocks: int = BLOCKS, rings: MakeMemory = Rings
+    dit: DiT, config: StreamConfig = SMALL, blocks: int = BLOCKS, rings: MakeKVCache = RingKVCache
 ) -> list[Tensor]:
     """The finished latents of a few blocks."""
     stream = LatentStream(dit, small_scene(dit), config, 0, rings)
-    return [list(stream.draw(block, heard(block)))[-1] for block in range(blocks)]
+    return [list(stream.denoise_block(block, heard(block)))[-1] for block in range(blocks)]
 
 
 def distance(actual: list[Tensor], expected: list[Tensor]) -> float:

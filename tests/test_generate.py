@@ -15,7 +15,7 @@ from liveavatar.audio.decode import open_audio
 from liveavatar.audio.resample import Resampler
 from liveavatar.errors import EngineError
 from liveavatar.frames import Samples, VideoFrame
-from liveavatar.generate import Result, render
+from liveavatar.generate import Result, render_video
 
 
 class GreySession:
@@ -59,7 +59,7 @@ def voice() -> Samples:
 
 
 def made(audio: Path) -> Result:
-    return render(GreyActor(), audio, audio.with_suffix(".mp4"), fps=Fraction(25), seed=0, policy="fix")
+    return render_video(GreyActor(), audio, audio.with_suffix(".mp4"), fps=Fraction(25), seed=0, policy="fix")
 
 
 def sound_seconds(video: Path) -> float:
@@ -82,7 +82,7 @@ def test_a_wrong_header_leaves_picture_and_sound_together(voice: Samples, tmp_pa
         made(write_wav(tmp_path / f"{rate}.wav", voice[:, None], rate)) for rate in (8_000, 16_000)
     )
     assert right.frames == wrong.frames == 150
-    assert "it is read at 8000 Hz, though it declares 16000 Hz" in wrong.audio.mended
+    assert "it is read at 8000 Hz, though it declares 16000 Hz" in wrong.audio.fixes
     assert sound_seconds(wrong.output) == pytest.approx(sound_seconds(right.output), abs=0.01)
 
 
@@ -110,7 +110,7 @@ class FailingSession(GreySession):
 
 def spoken(folder: Path, actor: GreyActor) -> Path:
     audio, video = write_wav(folder / "a.wav", np.zeros((64_000, 1), np.float32), 16_000), folder / "v.mp4"
-    render(actor, audio, video, fps=Fraction(25), seed=0, policy="as-is")
+    render_video(actor, audio, video, fps=Fraction(25), seed=0, policy="as-is")
     return video
 
 

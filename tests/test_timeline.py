@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liveavatar.errors import OptionError
-from liveavatar.timeline import SAMPLE_RATE, Timeline, parse_fps, rescale, round_half_up
+from liveavatar.timeline import SAMPLE_RATE, Timeline, parse_fps, rescale_count, round_half_up
 
 RATES = [Fraction(16), Fraction(24), Fraction(25), Fraction(30), Fraction(30_000, 1001)]
 HOURS = 10_000 * SAMPLE_RATE
@@ -68,7 +68,7 @@ def test_chunking_does_not_change_when_frames_are_due(fps: Fraction, chunks: lis
 
 @given(lengths, st.sampled_from([8000, 11_025, 22_050, 24_000, 44_100, 48_000, 192_000]))
 def test_rescaling_keeps_the_duration_to_half_a_sample(samples: int, rate: int) -> None:
-    there = rescale(samples, SAMPLE_RATE, rate)
+    there = rescale_count(samples, SAMPLE_RATE, rate)
     assert abs(Fraction(there, rate) - Fraction(samples, SAMPLE_RATE)) <= Fraction(1, 2 * rate)
 
 

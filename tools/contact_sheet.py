@@ -34,7 +34,7 @@ class Shot:
     rgb: Image
 
 
-def shots(video: Path, count: int, start: float, end: float | None) -> list[Shot]:
+def read_shots(video: Path, count: int, start: float, end: float | None) -> list[Shot]:
     """`count` frames evenly spread over [start, end)."""
     with av.open(str(video)) as file:
         stream = file.streams.video[0]
@@ -69,7 +69,7 @@ def face_box(rgb: Image) -> tuple[int, int, int, int]:
     return x0, y0, min(width, int(centre[0] + half)), min(height, int(centre[1] + half))
 
 
-def tile(shot: Shot, box: tuple[int, int, int, int]) -> Image:
+def draw_tile(shot: Shot, box: tuple[int, int, int, int]) -> Image:
     """One labelled picture."""
     x0, y0, x1, y1 = box
     cut = shot.rgb[y0:y1, x0:x1]
@@ -82,7 +82,7 @@ def tile(shot: Shot, box: tuple[int, int, int, int]) -> Image:
     return canvas
 
 
-def wave(video: Path, times: list[float], start: float, end: float, width: int) -> Image:
+def draw_waveform(video: Path, times: list[float], start: float, end: float, width: int) -> Image:
     """The sound between two times, with a mark where each frame was taken."""
     _, chunks = read_speech(video, "as-is")
     sound = np.concatenate(list(chunks))[int(start * 16000) : int(end * 16000)]
@@ -96,16 +96,16 @@ def wave(video: Path, times: list[float], start: float, end: float, width: int) 
     return strip
 
 
-def block(video: Path, count: int, start: float, end: float | None, *, whole: bool) -> Image:
+def draw_video(video: Path, count: int, start: float, end: float | None, *, whole: bool) -> Image:
     """One video's frames and sound."""
-    taken = shots(video, count, start, end)
+    taken = read_shots(video, count, start, end)
     height, width = taken[0].rgb.shape[:2]
     box = (0, 0, width, height) if whole else face_box(taken[0].rgb)
-    tiles = [tile(shot, box) for shot in taken]
+    tiles = [draw_tile(shot, box) for shot in taken]
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % COLUMNS)
     rows = [np.hstack(tiles[first : first + COLUMNS]) for first in range(0, len(tiles), COLUMNS)]
     last = end or taken[-1].time + (taken[-1].time - taken[0].time) / max(1, len(taken) - 1)
-    strip = wave(video, [shot.time for shot in taken], start, last, COLUMNS * TILE)
+    strip = draw_waveform(video, [shot.time for shot in taken], start, last, COLUMNS * TILE)
     return np.vstack([*rows, strip])
 
 
@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument("--whole", action="store_true", help="whole frames instead of faces")
     options = parser.parse_args()
     blocks = [
-        block(video, options.frames, options.start, options.end, whole=options.whole)
+        draw_video(video, options.frames, options.start, options.end, whole=options.whole)
         for video in options.videos
     ]
     options.output.parent.mkdir(parents=True, exist_ok=True)

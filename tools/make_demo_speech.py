@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pyloudnorm  # type: ignore[import-not-found, unused-ignore]
 from numpy.typing import NDArray
-from training.articulation.kokoro import RATE, Kokoro, letters
+from training.articulation.kokoro import RATE, Kokoro, text_to_letters
 
 ASSETS = Path(__file__).parents[1] / "src" / "liveavatar" / "assets"
 LOUDNESS = -20.0
@@ -60,8 +60,8 @@ def main() -> None:
     kokoro = Kokoro(parser.parse_args().cache)
     plans = {"en": ("en-us", ENGLISH, "af_heart", 0.95), "zh": ("zh", MANDARIN, "zf_xiaoxiao", 0.9)}
     for language, (spelling, text, voice, speed) in plans.items():
-        spelled = letters(text, spelling)
-        samples = tidy(kokoro.say(spelled, voice, speed).samples)
+        spelled = text_to_letters(text, spelling)
+        samples = tidy(kokoro.synthesise(spelled, voice, speed).samples)
         write_opus(ASSETS / f"demo_{language}.ogg", samples)
         peak = np.abs(samples).max()
         print(f"demo_{language}.ogg  {len(samples) / RATE:.1f} s  peak {peak:.2f}  {voice}  {spelled}")

@@ -16,18 +16,18 @@ import cv2
 import numpy as np
 from tools.heads import teeth
 from tools.heads.mesh import Bytes, Floats, Mesh, Wheel
-from tools.heads.paint import Looks
+from tools.heads.paint import Appearance
 from tools.heads.raster import Camera
 from tools.heads.scene import joined, scene
-from tools.heads.shade import Light, Picture, develop
+from tools.heads.shade import Light, Picture, tone_map
 
-from liveavatar.mesh.mouth import EXTENT, LAYERS, TEXELS
+from liveavatar.mesh.mouth import LAYER_HALF_SIZE, LAYER_NAMES, TEXELS_PER_UNIT
 
 UNIT = 0.9  # outer eye corners of this head are so far apart, decimetres
 FINE = 4  # drawn so many times as large and reduced
 SIDES = 0.7  # how much darker surfaces are that look aside: lips and cheeks stand in their light
 LIGHT = Light(key=(0.06, 0.3, 1.0), colour=(1.0, 1.0, 1.0), sky=(0.3, 0.3, 0.3))
-LOOKS = Looks(skin=(200, 150, 130), hair=(20, 20, 20))
+LOOKS = Appearance(skin=(200, 150, 130), hair=(20, 20, 20))
 
 
 def layer(parts: list[Mesh], top: Floats, pitch: float, deep: float) -> Bytes:
@@ -35,8 +35,13 @@ def layer(parts: list[Mesh], top: Floats, pitch: float, deep: float) -> Bytes:
     empty = Mesh(vertices=np.zeros((0, 3)), texture=np.zeros((0, 2)), quads=np.zeros((0, 4), int),
                  corners=np.zeros((0, 4), int), groups=np.zeros(0, "U1"))  # fmt: skip
     mesh, places = joined(empty, np.zeros((0, 3)), parts)
-    size = (2 * FINE * round(EXTENT[0] * TEXELS), 2 * FINE * round(EXTENT[1] * TEXELS))
-    camera = Camera(size=size, target=tuple(top.tolist()), yaw=0.0, pitch=pitch, height=2 * EXTENT[1] * UNIT)
+    size = (
+        2 * FINE * round(LAYER_HALF_SIZE[0] * TEXELS_PER_UNIT),
+        2 * FINE * round(LAYER_HALF_SIZE[1] * TEXELS_PER_UNIT),
+    )
+    camera = Camera(
+        size=size, target=tuple(top.tolist()), yaw=0.0, pitch=pitch, height=2 * LAYER_HALF_SIZE[1] * UNIT
+    )
     picture = Picture(scene(mesh, places, {"l": np.zeros(3), "r": np.zeros(3)}), camera)
     nowhere = np.zeros((8, 8), np.uint8)
     light = picture.lit(*picture.colours(LOOKS, nowhere, nowhere), LIGHT)
@@ -47,7 +52,7 @@ def layer(parts: list[Mesh], top: Floats, pitch: float, deep: float) -> Bytes:
     small = cv2.resize(
         np.dstack([light * share, share]), None, fx=1 / FINE, fy=1 / FINE, interpolation=cv2.INTER_AREA
     )
-    colour = develop(small[..., :3] / np.maximum(small[..., 3:], 1e-6))
+    colour = tone_map(small[..., :3] / np.maximum(small[..., 3:], 1e-6))
     return np.dstack([colour, np.rint(255 * small[..., 3]).astype(np.uint8)])
 
 
@@ -63,7 +68,7 @@ def mouth(wheel: Wheel) -> Bytes:
     tongue = teeth.tongue(mesh)
     points = tongue.vertices[np.unique(tongue.quads)]
     pictures["tongue"] = layer([tongue], points[points[:, 1].argmax()] * (0, 1, 1), 0.5, 0.6)
-    return np.vstack([pictures[name] for name in LAYERS])
+    return np.vstack([pictures[name] for name in LAYER_NAMES])
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Avatar", "AvatarSession", "LiveAvatarError", "Result", "VideoFrame", "open"]
 
-_HOMES = {
+_EXPORT_MODULES = {
     "Avatar": "avatar",
     "AvatarSession": "avatar",
     "LiveAvatarError": "errors",
@@ -32,8 +32,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for, and what it needs, only then: the command line starts without waiting for it."""
-    if name not in _HOMES:
+    if name not in _EXPORT_MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"liveavatar.{_HOMES[name]}"), name)
+    value = getattr(import_module(f"liveavatar.{_EXPORT_MODULES[name]}"), name)
     globals()[name] = value
     return value

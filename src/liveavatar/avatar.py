@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.audio.front_end import Policy, StreamFrontEnd
+from liveavatar.audio.front_end import RepairPolicy, StreamFrontEnd
 from liveavatar.engine import Actor, Session, open_engine
 from liveavatar.face.portrait import load_portrait
 from liveavatar.frames import VideoFrame
-from liveavatar.generate import Progress, Result, render
+from liveavatar.generate import ProgressCallback, Result, render_video
 from liveavatar.timeline import parse_fps
 
 Fps = str | int | float | Fraction
@@ -35,22 +35,22 @@ class Avatar:
         *,
         fps: Fps = 25,
         seed: int = 0,
-        audio_policy: Policy = "fix",
-        progress: Progress = lambda _done, _total: None,
+        audio_policy: RepairPolicy = "fix",
+        progress: ProgressCallback = lambda _done, _total: None,
     ) -> Result:
         """Speak a recording into an mp4.
 
         Raises:
             LiveAvatarError: one of its kinds; no file is left behind.
         """
-        return render(
+        return render_video(
             self._actor,
             Path(audio),
             Path(output),
             fps=parse_fps(fps),
             seed=seed,
             policy=audio_policy,
-            progress=progress,
+            on_progress=progress,
         )
 
     def session(self, *, fps: Fps = 25, seed: int = 0) -> "AvatarSession":

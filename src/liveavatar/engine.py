@@ -19,7 +19,7 @@ from liveavatar.errors import EngineError, OptionError
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Samples, VideoFrame
 
-ENGINES = ("mesh", "dit")
+ENGINE_NAMES = ("mesh", "dit")
 
 
 class Session(Protocol):
@@ -80,28 +80,28 @@ class Readiness:
     reason: str
 
 
-Options = Mapping[str, object]
+EngineOptions = Mapping[str, object]
 """What a user set, by name; every engine has options of its own."""
 
-DEFAULTS: Options = MappingProxyType({})
+NO_OPTIONS: EngineOptions = MappingProxyType({})
 
 
-def _open_mesh(options: Options) -> Engine:
+def _open_mesh(options: EngineOptions) -> Engine:
     from liveavatar.mesh.session import MeshEngine
 
     return MeshEngine(**options)  # type: ignore[arg-type]
 
 
-def _open_dit(options: Options) -> Engine:
+def _open_dit(options: EngineOptions) -> Engine:
     from liveavatar.dit.options import DitOptions
-    from liveavatar.dit.robust import DitWorkshop, RobustEngine
+    from liveavatar.dit.robust import DitSupervisor, RecoveringEngine
 
-    return RobustEngine(DitWorkshop(DitOptions(**options)))  # type: ignore[arg-type]
+    return RecoveringEngine(DitSupervisor(DitOptions(**options)))  # type: ignore[arg-type]
 
 
-_OPENERS: dict[str, Callable[[Options], Engine]] = {"mesh": _open_mesh, "dit": _open_dit}
+_ENGINE_OPENERS: dict[str, Callable[[EngineOptions], Engine]] = {"mesh": _open_mesh, "dit": _open_dit}
 
-OPTIONS = {
+ENGINE_OPTIONS = {
     "mesh": ["motion", "expression", "speech"],
     "dit": [
         "prompt",
@@ -121,34 +121,34 @@ OPTIONS = {
 """Names of the options each engine knows."""
 
 
-def readiness(name: str, options: Options = DEFAULTS) -> Readiness:
+def check_engine_readiness(name: str, options: EngineOptions = NO_OPTIONS) -> Readiness:
     """Whether engine `name` can run here with these options; nothing is loaded."""
     if name == "mesh":
         return Readiness(ready=True, reason="runs on any CPU")
     from liveavatar.dit.options import DitOptions
-    from liveavatar.dit.requirements import readiness as dit_readiness
+    from liveavatar.dit.requirements import check_dit_readiness as dit_readiness
 
     return dit_readiness(DitOptions(**options))  # type: ignore[arg-type]
 
 
-def open_engine(name: str, options: Options = DEFAULTS) -> Engine:
+def open_engine(name: str, options: EngineOptions = NO_OPTIONS) -> Engine:
     """Load an engine by name.
 
     Raises:
         EngineError: unknown, or it cannot run here.
         OptionError: an option that would have no effect with this engine.
     """
-    if name not in ENGINES:
-        raise EngineError(f"there is no engine {name!r}", f"use one of: {', '.join(ENGINES)}")
+    if name not in ENGINE_NAMES:
+        raise EngineError(f"there is no engine {name!r}", f"use one of: {', '.join(ENGINE_NAMES)}")
     for option in options:
-        if option not in OPTIONS[name]:
+        if option not in ENGINE_OPTIONS[name]:
             flag = f"--{option.replace('_', '-')}"
             raise OptionError(
                 f"{flag} has no effect with the {name} engine", "leave it out, or use another --engine"
             )
-    state = readiness(name, options)
+    state = check_engine_readiness(name, options)
     if not state.ready:
         raise EngineError(
             f"engine {name!r} cannot run here: {state.reason}", "use --engine mesh, which runs on any CPU"
         )
-    return _OPENERS[name](options)
+    return _ENGINE_OPENERS[name](options)

@@ -7,13 +7,13 @@ from pathlib import Path
 from liveavatar.errors import OutputError
 
 
-def part_of(path: Path) -> Path:
+def partial_path(path: Path) -> Path:
     """Where a file is written until it is whole: beside it, hidden."""
     return path.with_name(f".{path.name}.part")
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A name beside `path` to write under; it becomes `path` when all went well, and vanishes otherwise.
 
     A file that is there already is replaced at the end.
@@ -21,7 +21,7 @@ def whole(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: it cannot be written.
     """
-    part = part_of(path)
+    part = partial_path(path)
     try:
         try:
             yield part

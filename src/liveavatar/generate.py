@@ -13,21 +13,21 @@ from pathlib import Path
 
 import numpy as np
 
-from liveavatar.audio.front_end import Policy, read_speech
-from liveavatar.audio.prepare import write
+from liveavatar.audio.front_end import RepairPolicy, read_speech
+from liveavatar.audio.prepare import write_prepared_recording
 from liveavatar.audio.quality import AudioReport
-from liveavatar.audio.summary import tag
+from liveavatar.audio.summary import format_report_tag
 from liveavatar.engine import Actor, Session
 from liveavatar.errors import EngineError, OutputError
 from liveavatar.frames import Samples, VideoFrame
 from liveavatar.timeline import Timeline
 from liveavatar.video.writer import VideoWriter
 
-Progress = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 """Called with the frames done and the frames in all."""
 
 
-TAGS = {"comment": "Made with liveavatar: this person was animated by a program."}
+VIDEO_TAGS = {"comment": "Made with liveavatar: this person was animated by a program."}
 """Written into every video: a synthetic person should be known as one."""
 
 
@@ -54,16 +54,16 @@ class Result:
         return self.speed / float(self.fps)
 
 
-def render(
+def render_video(
     actor: Actor,
     audio: Path,
     output: Path,
     *,
     fps: Fraction,
     seed: int,
-    policy: Policy,
-    progress: Progress = lambda _done, _total: None,
-    heard: Callable[[AudioReport], None] = lambda _report: None,
+    policy: RepairPolicy,
+    on_progress: ProgressCallback = lambda _done, _total: None,
+    on_report: Callable[[AudioReport], None] = lambda _report: None,
 ) -> Result:
     """Make `actor` speak `audio` and write `output`, which appears whole or not at all.
 
@@ -77,58 +77,58 @@ def render(
     if output.exists() and output.samefile(audio):
         raise OutputError(f"{output} is the recording itself", "choose another name for the video")
     report, sound = read_speech(audio, policy)
-    heard(report)
-    total = Timeline(fps=fps, rate=report.info.rate).frame_count(report.samples)
+    on_report(report)
+    total = Timeline(fps=fps, rate=report.info.rate).frame_count(report.sample_count)
     # At 16 kHz the end may have been rounded down past the start of the last frame: a breath of silence brings it back.
-    missing = Timeline(fps=fps).frame_start(total - 1) + 1 - report.speech_samples
+    missing = Timeline(fps=fps).frame_start(total - 1) + 1 - report.speech_sample_count
     sound = chain(sound, [np.zeros(max(0, missing), np.float32)])
     started = time.perf_counter()
     first_frame = 0.0
-    tags = TAGS | {"audio_report": tag(report)}
-    with right_sound(report) as own:
-        writer = VideoWriter(output, fps, actor.size, sound=own, metadata=tags, salvage=(EngineError,))
-        with pointing_to_partial(writer), writer:
-            for frame in speak(actor.session(fps, seed), sound):
+    tags = VIDEO_TAGS | {"audio_report": format_report_tag(report)}
+    with open_playable_recording(report) as own:
+        writer = VideoWriter(output, fps, actor.size, sound=own, metadata=tags, salvage_on=(EngineError,))
+        with name_partial_video(writer), writer:
+            for frame in stream_frames(actor.session(fps, seed), sound):
                 if frame.pts == 0:
                     first_frame = time.perf_counter() - started
                 if frame.pts < total:
                     writer.write(frame.rgb)
-                    progress(frame.pts + 1, total)
+                    on_progress(frame.pts + 1, total)
     return Result(
         output=output,
         frames=total,
         fps=fps,
         seconds=time.perf_counter() - started,
         first_frame=first_frame,
-        peak_memory=peak_memory(),
+        peak_memory=measure_peak_memory(),
         audio=report,
     )
 
 
 @contextmanager
-def pointing_to_partial(writer: VideoWriter) -> Iterator[None]:
+def name_partial_video(writer: VideoWriter) -> Iterator[None]:
     """Let an error of the engine say where the frames so far are, if there are any."""
     try:
         yield
     except EngineError as error:
-        if not writer.salvaged:
+        if not writer.is_salvaged:
             raise
         raise EngineError(
-            f"{error.problem}; the frames so far are in {writer.partial}", error.remedy
+            f"{error.problem}; the frames so far are in {writer.partial_path}", error.remedy
         ) from error
 
 
 @contextmanager
-def right_sound(report: AudioReport) -> Iterator[Path]:
+def open_playable_recording(report: AudioReport) -> Iterator[Path]:
     """The recording for the video: itself, but where its header tells a wrong rate, one that plays on time."""
-    if report.info.rate == report.info.declared:
+    if report.info.rate == report.info.declared_rate:
         yield report.path
         return
     with tempfile.TemporaryDirectory(prefix="liveavatar-") as folder:
-        yield write(report, Path(folder) / "sound.wav").output
+        yield write_prepared_recording(report, Path(folder) / "sound.wav").output
 
 
-def speak(session: Session, sound: Iterable[Samples]) -> Iterator[VideoFrame]:
+def stream_frames(session: Session, sound: Iterable[Samples]) -> Iterator[VideoFrame]:
     """Every frame of a session that hears `sound` (16 kHz mono chunks) and then its end."""
     for samples in sound:
         session.push(samples)
@@ -137,7 +137,7 @@ def speak(session: Session, sound: Iterable[Samples]) -> Iterator[VideoFrame]:
     yield from session.frames()
 
 
-def peak_memory() -> int:
+def measure_peak_memory() -> int:
     """Largest resident set of this process so far, bytes."""
     status = Path("/proc/self/status")
     if status.exists():  # getrusage would count what the program that started this one had needed

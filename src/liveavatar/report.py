@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Level = Literal["ok", "warn", "bad"]
+FindingLevel = Literal["ok", "warn", "bad"]
 
-LEVELS: tuple[Level, ...] = ("ok", "warn", "bad")
+FINDING_LEVELS: tuple[FindingLevel, ...] = ("ok", "warn", "bad")
 """From the best to the worst."""
 
 
@@ -15,11 +15,11 @@ class Finding:
     """One thing looked at: `sentence` says what was found, `remedy` what to do (empty when all is well)."""
 
     name: str
-    level: Level
+    level: FindingLevel
     sentence: str
     remedy: str = ""
 
 
-def worst(findings: Iterable[Finding]) -> Level:
+def find_worst_level(findings: Iterable[Finding]) -> FindingLevel:
     """The gravest level among `findings`; `"ok"` when there are none."""
-    return max((finding.level for finding in findings), key=LEVELS.index, default="ok")
+    return max((finding.level for finding in findings), key=FINDING_LEVELS.index, default="ok")

@@ -14,7 +14,7 @@ SAMPLE_RATE = 16_000
 """Hz, mono: what every engine hears."""
 
 MAX_FPS = 120
-_NTSC = {
+_NTSC_FRACTIONS = {
     Fraction(2997, 100): Fraction(30_000, 1001),
     Fraction(5994, 100): Fraction(60_000, 1001),
     Fraction(23_976, 1000): Fraction(24_000, 1001),
@@ -32,7 +32,7 @@ def parse_fps(value: str | int | float | Fraction) -> Fraction:
         fps = Fraction(str(value))
     except (ValueError, ZeroDivisionError):
         raise OptionError(f"fps {value!r} is not a number", "use 16, 24, 25, 30 or 30000/1001") from None
-    fps = _NTSC.get(fps, fps).limit_denominator(1001)
+    fps = _NTSC_FRACTIONS.get(fps, fps).limit_denominator(1001)
     if not 1 <= fps <= MAX_FPS:
         raise OptionError(f"fps {value} is outside 1…{MAX_FPS}", "use 16, 24, 25, 30 or 30000/1001")
     return fps
@@ -43,7 +43,7 @@ def round_half_up(value: Fraction) -> int:
     return (2 * value.numerator + value.denominator) // (2 * value.denominator)
 
 
-def rescale(count: int, from_rate: int, to_rate: int) -> int:
+def rescale_count(count: int, from_rate: int, to_rate: int) -> int:
     """How many samples at `to_rate` last as long as `count` samples at `from_rate`, to the nearest one."""
     return round_half_up(Fraction(count * to_rate, from_rate))
 

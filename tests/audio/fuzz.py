@@ -23,7 +23,7 @@ import numpy as np
 
 from audio.sounds import babble, encode
 from liveavatar.audio.decode import open_audio
-from liveavatar.audio.front_end import check, speech_of
+from liveavatar.audio.front_end import check_recording, read_checked_speech
 from liveavatar.errors import AudioError
 
 SECONDS = 10
@@ -121,15 +121,15 @@ def read(path: Path, thorough: bool) -> str:
     """Read as the program does: `"read"`, or the sentence of its error without the name of the file."""
     try:
         if thorough:
-            report = check(path)
-            count = sum(map(len, speech_of(report, "fix")))
-            assert count == report.speech_samples
+            report = check_recording(path)
+            count = sum(map(len, read_checked_speech(report, "fix")))
+            assert count == report.speech_sample_count
             return "read"
-        with open_audio(path, mend=True) as stream:
+        with open_audio(path, silence_invalid=True) as stream:
             for chunk in stream:
                 assert np.isfinite(chunk.samples).all()
                 assert chunk.samples.shape[1] == stream.info.channels
-            assert stream.samples < LONGEST * stream.info.rate
+            assert stream.sample_count < LONGEST * stream.info.rate
     except AudioError as error:
         return error.problem.replace(path.name, "it")
     return "read"

@@ -31,23 +31,26 @@ def in_room(sound: Samples, seconds: float, seed: int = 0) -> Samples:
 def test_noise_is_measured(speech: Samples, snr: float) -> None:
     noise = 0.1 * 10 ** (-snr / 20) * np.random.default_rng(0).standard_normal(len(speech))
     found = background(speech + noise.astype(np.float32))
-    assert found.noise is not None
+    assert found.noise_level is not None
     assert found.snr is not None
-    assert abs(found.noise - (-20 - snr)) < 1.5
+    assert abs(found.noise_level - (-20 - snr)) < 1.5
     assert abs(found.snr - snr) < 6
 
 
 def test_clear_speech_has_little_noise_and_no_echo(speech: Samples) -> None:
     found = background(speech)
     assert found.snr is not None
-    assert found.echo is not None
+    assert found.reverberation_time is not None
     assert found.snr > 45
-    assert found.echo < 0.2
+    assert found.reverberation_time < 0.2
 
 
 @pytest.mark.parametrize("seconds", [0.3, 0.4, 0.6])
 def test_an_echo_is_heard(speech: Samples, seconds: float) -> None:
-    clear, found = background(speech).echo, background(in_room(speech, seconds)).echo
+    clear, found = (
+        background(speech).reverberation_time,
+        background(in_room(speech, seconds)).reverberation_time,
+    )
     assert clear is not None
     assert found is not None
     assert found > 1.5 * clear
@@ -56,19 +59,19 @@ def test_an_echo_is_heard(speech: Samples, seconds: float) -> None:
 @pytest.mark.parametrize("at", [0, 4, 9])
 def test_the_longest_silence_is_found(speech: Samples, at: int) -> None:
     sound = np.insert(speech, min(at * 16_000, len(speech)), np.zeros(48_000, np.float32))
-    assert 3 <= background(sound).silence <= 3.8
+    assert 3 <= background(sound).longest_silence <= 3.8
 
 
 def test_steady_sound_is_no_silence() -> None:
     noise = np.random.default_rng(0).standard_normal(160_000).astype(np.float32)
-    assert background(0.1 * noise).silence == 0
+    assert background(0.1 * noise).longest_silence == 0
 
 
 def test_nothing_is_told_of_nothing() -> None:
     assert background(np.zeros(16_000, np.float32)) == Background(
-        noise=None, speech=None, silence=1, echo=None
+        noise_level=None, speech_level=None, longest_silence=1, reverberation_time=None
     )
-    assert background(np.full(80_000, 0.5, np.float32)).noise is None, "an offset is no sound"
+    assert background(np.full(80_000, 0.5, np.float32)).noise_level is None, "an offset is no sound"
 
 
 @given(cuts=st.lists(st.integers(0, 40_000), max_size=8))

@@ -7,18 +7,18 @@ import pytest
 
 from audio.sounds import babble, encode, write_wav
 from liveavatar.audio import batch, manifest
-from liveavatar.audio.batch import Outcome, Spread, Task
-from liveavatar.audio.prepare import Options
-from liveavatar.audio.workers import Crash
+from liveavatar.audio.batch import PreparationOutcome, PreparationTask, TaskRunner
+from liveavatar.audio.prepare import PreparationOptions
+from liveavatar.audio.workers import WorkerCrash
 from liveavatar.errors import OutputError
-from liveavatar.files import part_of
+from liveavatar.files import partial_path
 
 
 def one_by_one(work, tasks):  # type: ignore[no-untyped-def]
     return ((task, work(task)) for task in tasks)
 
 
-SERIAL: Spread = one_by_one
+SERIAL: TaskRunner = one_by_one
 
 
 @pytest.fixture
@@ -34,11 +34,13 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def run(folder: Path, output: Path, options: Options | None = None, spread: Spread = SERIAL) -> list[Outcome]:
-    return list(batch.run([folder], output, options or Options(), spread))
+def run(
+    folder: Path, output: Path, options: PreparationOptions | None = None, spread: TaskRunner = SERIAL
+) -> list[PreparationOutcome]:
+    return list(batch.prepare_batch([folder], output, options or PreparationOptions(), spread))
 
 
-def states(outcomes: list[Outcome], output: Path) -> dict[str, str]:
+def states(outcomes: list[PreparationOutcome], output: Path) -> dict[str, str]:
     return {str(Path(outcome.output).relative_to(output)): outcome.state for outcome in outcomes}
 
 
@@ -52,7 +54,7 @@ def test_a_tree_is_kept_and_a_bad_file_stops_nothing(folder: Path, tmp_path: Pat
     assert "not a sound file" in failed.error
     assert failed.remedy
     made = {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
-    assert made == {"a.wav", "a.wav.wav", "deep/b.wav", "deep/er/声.wav", manifest.NAME}
+    assert made == {"a.wav", "a.wav.wav", "deep/b.wav", "deep/er/声.wav", manifest.MANIFEST_NAME}
 
 
 def test_what_is_done_and_unchanged_is_left(folder: Path, tmp_path: Path) -> None:
@@ -74,7 +76,7 @@ def test_a_change_of_the_recording_the_result_or_the_options_is_seen(folder: Pat
         "a.wav": "done", "a.wav.wav": "unchanged", "bad.wav": "failed", "deep/b.wav": "done",
         "deep/er/声.wav": "done",
     }  # fmt: skip
-    options = Options(true_rate=22_050)
+    options = PreparationOptions(true_rate=22_050)
     assert set(states(run(folder, output, options), output).values()) == {"done", "failed"}
 
 
@@ -95,7 +97,7 @@ def test_files_of_one_name_from_several_places_do_not_meet(tmp_path: Path) -> No
     for place in ("a", "b", "c"):
         (tmp_path / place).mkdir()
         sources.append(write_wav(tmp_path / place / "talk.wav", babble(16_000, 0.3), 16_000))
-    outcomes = list(batch.run(sources, tmp_path / "out", Options(), SERIAL))
+    outcomes = list(batch.prepare_batch(sources, tmp_path / "out", PreparationOptions(), SERIAL))
     assert [Path(outcome.output).name for outcome in outcomes] == ["talk.wav", "talk.wav.wav", "talk-2.wav"]
 
 
@@ -103,9 +105,9 @@ def test_a_crash_is_the_failure_of_one_file_and_leaves_no_part(folder: Path, tmp
     def crashing(work, tasks):  # type: ignore[no-untyped-def]
         for task in tasks:
             if task.source.name == "b.wav":
-                part_of(task.output).parent.mkdir(exist_ok=True)
-                part_of(task.output).write_text("half")
-                yield task, Crash(-11)
+                partial_path(task.output).parent.mkdir(exist_ok=True)
+                partial_path(task.output).write_text("half")
+                yield task, WorkerCrash(-11)
             else:
                 yield task, work(task)
 
@@ -118,7 +120,7 @@ def test_a_crash_is_the_failure_of_one_file_and_leaves_no_part(folder: Path, tmp
 
 def test_an_outcome_is_plain_values(folder: Path, tmp_path: Path) -> None:
     done = next(outcome for outcome in run(folder, tmp_path / "out") if outcome.state == "done")
-    values = done.as_object()
+    values = done.to_json()
     assert values["measured"]["rate"] in {16_000, 22_050}
     assert len(values["output_hash"]) == 64
     assert "error" not in values
@@ -129,14 +131,14 @@ def test_many_files_need_no_more_memory_than_few(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for number in range(300):
         (tmp_path / "in" / f"{number}.wav").touch()
-    open_tasks: list[Task] = []
+    open_tasks: list[PreparationTask] = []
 
     def peeking(work, tasks):  # type: ignore[no-untyped-def]
         for task in tasks:
             open_tasks.append(task)
             yield task, work(task)
 
-    outcomes = batch.run([tmp_path / "in"], tmp_path / "out", Options(), peeking)
+    outcomes = batch.prepare_batch([tmp_path / "in"], tmp_path / "out", PreparationOptions(), peeking)
     next(outcomes)
     assert len(open_tasks) == 1
     assert sum(outcome.state == "failed" for outcome in outcomes) == 299
@@ -144,6 +146,6 @@ def test_many_files_need_no_more_memory_than_few(tmp_path: Path) -> None:
 
 def test_a_damaged_manifest_is_told(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / manifest.NAME).write_bytes(np.random.default_rng(0).bytes(4_000))
+    (tmp_path / "out" / manifest.MANIFEST_NAME).write_bytes(np.random.default_rng(0).bytes(4_000))
     with pytest.raises(OutputError, match=r"cannot be used: .*; delete it"):
         run(folder, tmp_path / "out")

@@ -7,7 +7,7 @@ import pytest
 
 from audio.sounds import babble, write_wav
 from liveavatar.audio import batch, cluster
-from liveavatar.audio.prepare import Options
+from liveavatar.audio.prepare import PreparationOptions
 from liveavatar.errors import OptionError
 
 MISSING = find_spec("ray") is None
@@ -16,7 +16,7 @@ MISSING = find_spec("ray") is None
 @pytest.mark.skipif(not MISSING, reason="Ray is installed")
 def test_without_ray_it_says_what_to_install() -> None:
     with pytest.raises(OptionError, match=r"Ray is not installed; run: pip install 'liveavatar\[ray\]'"):
-        cluster.library()
+        cluster.import_ray_data()
 
 
 @pytest.mark.skipif(MISSING, reason="Ray is not installed")
@@ -26,6 +26,8 @@ def test_ray_does_what_processes_do(tmp_path: Path) -> None:
     for name in "abc":
         write_wav(tmp_path / "in" / f"{name}.wav", babble(44_100, 0.5), 44_100)
     (tmp_path / "in" / "bad.mp3").write_text("no sound")
-    outcomes = list(batch.run([tmp_path / "in"], tmp_path / "out", Options(), cluster.spread))
+    outcomes = list(
+        batch.prepare_batch([tmp_path / "in"], tmp_path / "out", PreparationOptions(), cluster.run_on_ray)
+    )
     assert sorted(outcome.state for outcome in outcomes) == ["done", "done", "done", "failed"]
     assert sorted(path.name for path in (tmp_path / "out").glob("*.wav")) == ["a.wav", "b.wav", "c.wav"]

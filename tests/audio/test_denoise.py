@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from audio.sounds import write_wav
-from liveavatar.audio.denoise import Denoiser, library
-from liveavatar.audio.prepare import Options, prepare
+from liveavatar.audio.denoise import Denoiser, load_rnnoise
+from liveavatar.audio.prepare import PreparationOptions, prepare_recording
 from liveavatar.errors import AudioError
 from liveavatar.frames import Samples
 
@@ -27,9 +27,9 @@ def test_without_rnnoise_it_says_what_to_install(tmp_path: Path) -> None:
     with pytest.raises(
         AudioError, match=r"RNNoise is not installed; run: pip install 'liveavatar\[denoise\]'"
     ):
-        library()
+        load_rnnoise()
     with pytest.raises(AudioError):
-        prepare(tmp_path / "a.wav", tmp_path / "out.wav", Options(denoise=True))
+        prepare_recording(tmp_path / "a.wav", tmp_path / "out.wav", PreparationOptions(denoise=True))
 
 
 @needs_rnnoise
@@ -38,8 +38,8 @@ def test_noise_sinks_and_the_voice_stays_at_its_time(speech: Samples) -> None:
     clean = np.concatenate(list(denoiser([noisy(speech)])))
     assert clean.shape == speech.shape
     assert clean.dtype == np.float32
-    assert denoiser.change is not None
-    assert denoiser.change > 10
+    assert denoiser.noise_reduction_db is not None
+    assert denoiser.noise_reduction_db > 10
     size = 1 << 19
     likeness = np.fft.irfft(np.fft.rfft(clean, size) * np.conj(np.fft.rfft(speech, size)))
     assert abs((int(likeness.argmax()) + size // 2) % size - size // 2) <= 1
@@ -58,5 +58,5 @@ def test_length_is_kept_and_chunks_make_no_difference(speech: Samples, count: in
 @needs_rnnoise
 def test_prepare_says_what_it_changed(tmp_path: Path, speech: Samples) -> None:
     path = write_wav(tmp_path / "a.wav", noisy(speech)[:, None], 16_000)
-    prepared = prepare(path, tmp_path / "out.wav", Options(denoise=True))
-    assert any(line.startswith("the noise is lowered by ") for line in prepared.mended)
+    prepared = prepare_recording(path, tmp_path / "out.wav", PreparationOptions(denoise=True))
+    assert any(line.startswith("the noise is lowered by ") for line in prepared.repairs)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from audio.sounds import babble, noise
-from liveavatar.audio.downmix import Downmix, default_layout
+from liveavatar.audio.downmix import Downmixer, default_layout
 
 RATE = 16_000
 STEREO = ("FL", "FR")
@@ -17,7 +17,7 @@ SURROUND = ("FL", "FR", "FC", "LFE", "BL", "BR")
 def mix(
     samples: NDArray[np.float32], layout: tuple[str, ...] = STEREO, rate: int = RATE
 ) -> NDArray[np.float32]:
-    downmix = Downmix(rate, layout)
+    downmix = Downmixer(rate, layout)
     return np.concatenate([downmix.push(samples), downmix.flush()])
 
 
@@ -53,9 +53,9 @@ def test_polarity_that_changes_on_the_way_is_followed() -> None:
 
 def test_the_share_of_turned_sound_is_told() -> None:
     voice = babble(RATE, 2)
-    downmix = Downmix(RATE, STEREO)
+    downmix = Downmixer(RATE, STEREO)
     downmix.push(np.concatenate([voice, -voice], axis=1))
-    assert downmix.turned == downmix.steps == 100
+    assert downmix.inverted_step_count == downmix.step_count == 100
 
 
 @given(
@@ -66,13 +66,13 @@ def test_the_share_of_turned_sound_is_told() -> None:
 def test_chunks_give_the_same_to_the_last_bit(cuts: list[int], rate: int, layout: tuple[str, ...]) -> None:
     sound = noise(rate, 12_000 / rate, len(layout))
     sound[6_000:, -1] = -sound[6_000:, 0]
-    downmix = Downmix(rate, layout)
+    downmix = Downmixer(rate, layout)
     pieces = [downmix.push(piece) for piece in np.split(sound, sorted(cuts))]
     assert np.array_equal(np.concatenate([*pieces, downmix.flush()]), mix(sound, layout, rate))
 
 
 def test_it_holds_back_less_than_20_ms() -> None:
-    downmix = Downmix(RATE, STEREO)
+    downmix = Downmixer(RATE, STEREO)
     given_back = sum(len(downmix.push(noise(RATE, 0.001, 2))) for _ in range(1000))
     assert RATE - given_back < 0.02 * RATE
 

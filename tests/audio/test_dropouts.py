@@ -6,16 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio.sounds import sine
-from liveavatar.audio.dropouts import Dropouts
+from liveavatar.audio.dropouts import DropoutCounter
 from liveavatar.frames import Samples
 
 RATE = 16_000
 
 
 def dropouts(sound: Samples, rate: int = RATE) -> tuple[int, int]:
-    meter = Dropouts(rate)
+    meter = DropoutCounter(rate)
     meter.push(sound)
-    return meter.count, meter.samples
+    return meter.count, meter.sample_count
 
 
 def broken(start: int, length: int) -> Samples:
@@ -66,7 +66,7 @@ def test_holes_in_speech_are_found(speech: Samples) -> None:
 def test_chunks_make_no_difference(cuts: list[int]) -> None:
     sound = broken(10_010, 320)
     sound[20_000:20_100] = sound[25_000:31_990] = 0
-    meter = Dropouts(RATE)
+    meter = DropoutCounter(RATE)
     for piece in np.split(sound, sorted(cuts)):
         meter.push(piece)
-    assert (meter.count, meter.samples) == dropouts(sound)
+    assert (meter.count, meter.sample_count) == dropouts(sound)

@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from audio.sounds import babble, burst_time, encode, noise, pulse, stamped, write_wav
-from liveavatar.audio.front_end import Policy, StreamFrontEnd, check, read_speech
-from liveavatar.audio.level import TARGET
-from liveavatar.audio.loudness import Loudness
-from liveavatar.audio.mix import SpeechMix
+from liveavatar.audio.front_end import RepairPolicy, StreamFrontEnd, check_recording, read_speech
+from liveavatar.audio.level import TARGET_LUFS
+from liveavatar.audio.loudness import LoudnessMeter
+from liveavatar.audio.mix import SpeechDownmixer
 from liveavatar.audio.quality import AudioReport
 from liveavatar.errors import AudioError
 from liveavatar.frames import Samples
-from liveavatar.timeline import rescale
+from liveavatar.timeline import rescale_count
 
 RATES = [8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000, 192_000]
 
 
-def read(path: Path, policy: Policy = "fix") -> tuple[AudioReport, Samples]:
+def read(path: Path, policy: RepairPolicy = "fix") -> tuple[AudioReport, Samples]:
     report, chunks = read_speech(path, policy)
     return report, np.concatenate(list(chunks))
 
@@ -34,7 +34,7 @@ def names(report: AudioReport) -> set[str]:
 
 
 def loudness(samples: Samples) -> float:
-    meter = Loudness(16_000, ("FC",))
+    meter = LoudnessMeter(16_000, ("FC",))
     meter.push(samples[None])
     return meter.finish()
 
@@ -51,9 +51,9 @@ def test_a_burst_stays_at_its_time(tmp_path: Path, rate: int) -> None:
 def test_the_length_is_exact(tmp_path_factory: pytest.TempPathFactory, rate: int, count: int) -> None:
     path = write_wav(tmp_path_factory.mktemp("length") / "a.wav", np.zeros((count, 1), np.float32), rate)
     report, speech = read(path)
-    assert report.samples == count
+    assert report.sample_count == count
     assert report.duration == Fraction(count, rate)
-    assert len(speech) == max(1, rescale(count, rate, 16_000))
+    assert len(speech) == max(1, rescale_count(count, rate, 16_000))
 
 
 @given(
@@ -64,7 +64,7 @@ def test_the_length_is_exact(tmp_path_factory: pytest.TempPathFactory, rate: int
 def test_mixing_and_resampling_do_not_depend_on_chunks(cuts: list[int], rate: int, channels: int) -> None:
     sound = noise(rate, 10_000 / rate, channels)
     layout = ("FL", "FR", "FC", "LFE", "BL", "BR")[:channels] if channels > 1 else ("FC",)
-    whole, stream = SpeechMix(rate, layout), SpeechMix(rate, layout)
+    whole, stream = SpeechDownmixer(rate, layout), SpeechDownmixer(rate, layout)
     expected = np.concatenate([whole.push(sound), whole.flush()])
     pieces = [stream.push(piece) for piece in np.split(sound, sorted(cuts))]
     assert np.array_equal(np.concatenate([*pieces, stream.flush()]), expected)
@@ -73,30 +73,30 @@ def test_mixing_and_resampling_do_not_depend_on_chunks(cuts: list[int], rate: in
 @pytest.mark.parametrize("level", [0.006, 0.02, 0.2])
 def test_fix_brings_speech_to_the_target(tmp_path: Path, level: float) -> None:
     report, speech = read(encode(tmp_path / "a.wav", babble(44_100, 4, level), 44_100, "pcm_f32le"))
-    assert abs(loudness(speech) - TARGET) < 0.1
-    assert any("the level is" in line for line in report.mended)
+    assert abs(loudness(speech) - TARGET_LUFS) < 0.1
+    assert any("the level is" in line for line in report.fixes)
 
 
 def test_fix_keeps_the_true_peak_under_the_ceiling(tmp_path: Path) -> None:
     sound = babble(16_000, 4, 0.01) + pulse(16_000, 4, 2)
     report, speech = read(encode(tmp_path / "a.wav", sound, 16_000, "pcm_f32le"))
-    assert loudness(speech) < TARGET
+    assert loudness(speech) < TARGET_LUFS
     assert 0.85 < np.abs(speech).max() <= 10 ** (-1 / 20)
-    assert report.mono.true_peak >= np.abs(sound).max()
+    assert report.mono_level.true_peak >= np.abs(sound).max()
 
 
 def test_as_is_leaves_the_level_alone(tmp_path: Path) -> None:
     sound = babble(16_000, 2, 0.003)
     report, speech = read(encode(tmp_path / "a.wav", sound, 16_000, "pcm_f32le"), "as-is")
     assert np.array_equal(speech, sound[:, 0])
-    assert report.mended == ()
+    assert report.fixes == ()
 
 
 def test_fix_removes_a_constant_offset(tmp_path: Path) -> None:
     path = encode(tmp_path / "a.wav", babble(16_000, 3, 0.1) + np.float32(0.1), 16_000, "pcm_f32le")
     report, speech = read(path)
     assert "offset" in names(report)
-    assert "a constant offset of +0.1" in "".join(report.mended)
+    assert "a constant offset of +0.1" in "".join(report.fixes)
     assert abs(float(speech.mean())) < 1e-3
 
 
@@ -138,7 +138,7 @@ def test_what_is_wrong_is_said(
     tmp_path: Path, name: str, level: str, sound: NDArray[np.float32], rate: int, sentence: str
 ) -> None:
     path = write_wav(tmp_path / "a.wav", sound, rate)
-    [finding] = [finding for finding in check(path).findings if finding.name == name]
+    [finding] = [finding for finding in check_recording(path).findings if finding.name == name]
     assert finding.level == level
     assert sentence in finding.sentence
     assert finding.remedy
@@ -148,7 +148,9 @@ def test_what_is_wrong_is_said(
 def test_a_truncated_file_is_told(tmp_path: Path) -> None:
     data = encode(tmp_path / "a.mp3", babble(44_100, 4), 44_100, "libmp3lame").read_bytes()
     (tmp_path / "half.mp3").write_bytes(data[: len(data) // 2])
-    [finding] = [finding for finding in check(tmp_path / "half.mp3").findings if finding.name == "length"]
+    [finding] = [
+        finding for finding in check_recording(tmp_path / "half.mp3").findings if finding.name == "length"
+    ]
     assert "s of the 4.0 s it announces" in finding.sentence
 
 
@@ -156,14 +158,14 @@ def test_a_truncated_file_is_told(tmp_path: Path) -> None:
 def test_a_whole_file_is_not_called_truncated(tmp_path: Path, suffix: str) -> None:
     codec = {"mp3": "libmp3lame", "ogg": "libopus", "webm": "libopus", "flac": "flac"}.get(suffix, "aac")
     path = encode(tmp_path / f"a.{suffix}", babble(48_000, 0.4), 48_000, codec)
-    assert "length" not in names(check(path))
+    assert "length" not in names(check_recording(path))
 
 
 def test_gaps_are_told_and_filled(tmp_path: Path) -> None:
     voice = babble(16_000, 1)[:, 0]
     report, speech = read(stamped(tmp_path / "a.mkv", [(0.0, voice), (1.5, voice)], 16_000))
     assert "gaps" in names(report)
-    assert "0.50 s missing between time stamps are filled with silence" in report.mended
+    assert "0.50 s missing between time stamps are filled with silence" in report.fixes
     assert len(speech) == 40_000
 
 
@@ -173,8 +175,8 @@ def test_damaged_samples_follow_the_policy(tmp_path: Path) -> None:
     path = encode(tmp_path / "a.wav", sound, 16_000, "pcm_f32le")
     report, speech = read(path)
     assert np.isfinite(speech).all()
-    assert "3 samples that were not numbers are silenced" in report.mended
-    policies: tuple[Policy, ...] = ("strict", "as-is")
+    assert "3 samples that were not numbers are silenced" in report.fixes
+    policies: tuple[RepairPolicy, ...] = ("strict", "as-is")
     for policy in policies:
         with pytest.raises(AudioError, match="not numbers; use --audio-policy fix"):
             read_speech(path, policy)
@@ -190,7 +192,7 @@ def test_strict_refuses_with_the_gravest_finding(tmp_path: Path) -> None:
 
 def test_silence_and_one_sample_are_sounds(tmp_path: Path) -> None:
     report, speech = read(write_wav(tmp_path / "a.wav", np.zeros((48_000, 2), np.float32), 48_000))
-    assert report.mono.loudness == -math.inf
+    assert report.mono_level.loudness == -math.inf
     assert np.array_equal(speech, np.zeros(16_000))
     report, speech = read(write_wav(tmp_path / "b.wav", np.full((1, 1), 0.5, np.float32), 48_000))
     assert len(speech) == 1
@@ -270,12 +272,12 @@ def test_changes_of_rate_do_not_add_up_to_drift(parts: list[tuple[int, int]]) ->
 
 
 def test_whole_numbers_are_full_scale_at_32768() -> None:
-    front_end = StreamFrontEnd(level=False)
+    front_end = StreamFrontEnd(adjust_gain=False)
     assert np.array_equal(front_end.push(np.array([16_384, -32_768], np.int16), 16_000), [0.5, -1.0])
 
 
 def test_live_damage_is_silenced() -> None:
-    front_end = StreamFrontEnd(level=False)
+    front_end = StreamFrontEnd(adjust_gain=False)
     assert np.array_equal(front_end.push(np.array([0.5, np.nan, np.inf], np.float32), 16_000), [0.5, 0, 0])
 
 

@@ -9,13 +9,21 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from audio.sounds import babble, noise
-from liveavatar.audio.level import BLOCK, CEILING, FALL, RISE, Level, LiveLevel, fixed_gain
+from liveavatar.audio.level import (
+    FALL_DB_PER_SECOND,
+    GAIN_BLOCK_SAMPLES,
+    PEAK_CEILING,
+    RISE_DB_PER_SECOND,
+    LiveGainControl,
+    SignalLevel,
+    compute_fixed_gain,
+)
 
 RATE = 16_000
 
 
 def live(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    leveller = LiveLevel()
+    leveller = LiveGainControl()
     return np.concatenate([leveller.push(samples), leveller.flush()])
 
 
@@ -25,7 +33,9 @@ def decibels(samples: NDArray[np.float32]) -> float:
 
 def gain(loudness: float, true_peak: float, dc: float = 0.0) -> float:
     """The fixed gain in dB."""
-    return 20 * math.log10(fixed_gain(Level(loudness=loudness, true_peak=true_peak, dc=dc)))
+    return 20 * math.log10(
+        compute_fixed_gain(SignalLevel(loudness=loudness, true_peak=true_peak, dc_offset=dc))
+    )
 
 
 def test_a_recording_is_brought_to_the_target() -> None:
@@ -34,8 +44,8 @@ def test_a_recording_is_brought_to_the_target() -> None:
 
 
 def test_the_ceiling_goes_before_the_target() -> None:
-    assert abs(gain(-40, 0.5) - 20 * math.log10(CEILING / 0.5)) < 1e-9
-    assert abs(gain(-40, 0.5, -0.1) - 20 * math.log10(CEILING / 0.6)) < 1e-9
+    assert abs(gain(-40, 0.5) - 20 * math.log10(PEAK_CEILING / 0.5)) < 1e-9
+    assert abs(gain(-40, 0.5, -0.1) - 20 * math.log10(PEAK_CEILING / 0.6)) < 1e-9
 
 
 def test_silence_and_mere_noise_are_not_raised_without_end() -> None:
@@ -53,7 +63,7 @@ def test_live_speech_of_any_level_ends_near_the_target(level: float) -> None:
 @given(st.lists(st.integers(0, 20_000), max_size=12))
 def test_chunks_give_the_same_to_the_last_bit(cuts: list[int]) -> None:
     sound = babble(RATE, 1.25)[:, 0]
-    leveller = LiveLevel()
+    leveller = LiveGainControl()
     pieces = [leveller.push(piece) for piece in np.split(sound, sorted(cuts))]
     assert np.array_equal(np.concatenate([*pieces, leveller.flush()]), live(sound))
 
@@ -62,18 +72,18 @@ def test_chunks_give_the_same_to_the_last_bit(cuts: list[int]) -> None:
 def test_no_sample_passes_the_ceiling(seed: int, level: float) -> None:
     generator = np.random.default_rng(seed)
     sound = level * generator.standard_normal(RATE) * (generator.random(RATE) < 0.01)
-    assert np.abs(live(sound.astype(np.float32))).max() <= CEILING + 1e-6
+    assert np.abs(live(sound.astype(np.float32))).max() <= PEAK_CEILING + 1e-6
 
 
 def test_the_length_stays() -> None:
-    for count in (0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 1_000):
+    for count in (0, 1, GAIN_BLOCK_SAMPLES - 1, GAIN_BLOCK_SAMPLES, GAIN_BLOCK_SAMPLES + 1, 1_000):
         assert len(live(noise(RATE, count / RATE)[:, 0])) == count
 
 
 def test_it_holds_back_less_than_20_ms() -> None:
-    leveller = LiveLevel()
+    leveller = LiveGainControl()
     given_back = sum(len(leveller.push(noise(RATE, 0.005)[:, 0])) for _ in range(100))
-    assert RATE // 2 - given_back < 2 * BLOCK
+    assert RATE // 2 - given_back < 2 * GAIN_BLOCK_SAMPLES
 
 
 def test_pauses_are_not_pumped_up() -> None:
@@ -96,8 +106,8 @@ def test_the_gain_moves_no_faster_than_it_says() -> None:
     whole = tone.reshape(-1, RATE // 4), levelled.reshape(-1, RATE // 4)
     gains = np.array([decibels(after) - decibels(before) for before, after in zip(*whole, strict=True)])
     change = np.diff(gains) * 4
-    assert change.min() >= -FALL - 0.5
-    assert change[8:].max() <= RISE + 0.5
+    assert change.min() >= -FALL_DB_PER_SECOND - 0.5
+    assert change[8:].max() <= RISE_DB_PER_SECOND + 0.5
     assert np.ptp(gains) > 6, "the tone must have made it move"
 
 
@@ -107,7 +117,7 @@ def test_a_constant_offset_goes_away() -> None:
 
 
 def test_a_second_stream_starts_afresh() -> None:
-    leveller = LiveLevel()
+    leveller = LiveGainControl()
     sound = babble(RATE, 1)[:, 0]
     first = np.concatenate([leveller.push(sound), leveller.flush()])
     assert np.array_equal(np.concatenate([leveller.push(sound), leveller.flush()]), first)

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audio.sounds import noise, sine
-from liveavatar.audio.live_resample import LiveResampler, live_resampler
+from liveavatar.audio.live_resample import LiveResampler, create_live_resampler
 from liveavatar.audio.resample import Resampler
-from liveavatar.timeline import rescale
+from liveavatar.timeline import rescale_count
 
 RATES = [3_000, 8_000, 11_025, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000]
 
@@ -29,7 +29,7 @@ def test_chunks_give_the_same_to_the_last_bit(rate: int, count: int, cuts: list[
     ]
     pieces.append(stream.resample_chunk(sound[:0], last=True))
     assert np.array_equal(np.concatenate(pieces), whole)
-    assert len(whole) == (max(1, rescale(count, rate, 16_000)) if count else 0)
+    assert len(whole) == (max(1, rescale_count(count, rate, 16_000)) if count else 0)
 
 
 @pytest.mark.parametrize("rate", RATES)
@@ -68,9 +68,9 @@ def test_it_agrees_with_soxr_on_speech_band_sound() -> None:
 
 
 def test_awkward_rates_are_left_to_soxr() -> None:
-    assert isinstance(live_resampler(44_100, 16_000, 1), LiveResampler)
-    assert isinstance(live_resampler(44_101, 16_000, 1), Resampler)
-    assert isinstance(live_resampler(16_000, 16_000, 1), Resampler)
+    assert isinstance(create_live_resampler(44_100, 16_000, 1), LiveResampler)
+    assert isinstance(create_live_resampler(44_101, 16_000, 1), Resampler)
+    assert isinstance(create_live_resampler(16_000, 16_000, 1), Resampler)
 
 
 def test_a_second_stream_starts_afresh() -> None:

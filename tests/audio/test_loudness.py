@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from audio.sounds import noise, sine
-from liveavatar.audio.loudness import Loudness
+from liveavatar.audio.loudness import LoudnessMeter
 
 STEREO = ("FL", "FR")
 
 
 def loudness(samples: NDArray[np.float32], rate: int = 48_000, layout: tuple[str, ...] = ("FC",)) -> float:
-    meter = Loudness(rate, layout)
+    meter = LoudnessMeter(rate, layout)
     meter.push(np.ascontiguousarray(samples.T))
     return meter.finish()
 
@@ -61,7 +61,7 @@ def test_every_rate_reads_alike(rate: int) -> None:
 @given(st.lists(st.integers(0, 32_000), max_size=8))
 def test_chunks_give_the_same_value(cuts: list[int]) -> None:
     sound = noise(16_000, 2, 2)
-    meter = Loudness(16_000, STEREO)
+    meter = LoudnessMeter(16_000, STEREO)
     for piece in np.split(sound, sorted(cuts)):
         meter.push(piece.T)
     assert meter.finish() == loudness(sound, 16_000, STEREO)

@@ -8,8 +8,8 @@ import pytest
 
 from audio.sounds import babble, burst_time, encode, pulse, stamped, write_wav
 from liveavatar.audio.decode import open_audio
-from liveavatar.audio.front_end import check, read_speech
-from liveavatar.audio.riff import header
+from liveavatar.audio.front_end import check_recording, read_speech
+from liveavatar.audio.riff import build_wave_header
 
 
 def test_ten_hours_are_counted_to_the_sample(tmp_path: Path) -> None:
@@ -17,20 +17,20 @@ def test_ten_hours_are_counted_to_the_sample(tmp_path: Path) -> None:
     path, rate = tmp_path / "long.wav", 1_000
     samples = 10 * 3600 * rate
     with path.open("wb") as file:
-        file.write(header(samples, rate))
+        file.write(build_wave_header(samples, rate))
         file.seek(2 * (samples - rate), 1)
         file.write(np.full(rate, 8_192, "<i2").tobytes())
     with open_audio(path) as stream:
-        assert stream.info.promised == 36_000
+        assert stream.info.container_duration == 36_000
         loud = [chunk.pts + int(np.flatnonzero(chunk.samples)[0]) for chunk in stream if chunk.samples.any()]
-    assert stream.samples == samples
+    assert stream.sample_count == samples
     assert loud[0] == samples - rate
-    assert stream.damage.repairs.silence == stream.damage.repairs.dropped == 0
+    assert stream.damage.repairs.inserted_silence == stream.damage.repairs.dropped_overlap == 0
 
 
 def test_ten_milliseconds_are_a_sound(tmp_path: Path) -> None:
     report, chunks = read_speech(write_wav(tmp_path / "a.wav", babble(44_100, 0.01), 44_100))
-    assert sum(map(len, chunks)) == report.speech_samples == 160
+    assert sum(map(len, chunks)) == report.speech_sample_count == 160
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(8_000, 64), (384_000, 2), (3_000, 1), (768_000, 1)])
@@ -74,6 +74,6 @@ def test_a_clock_that_runs_backwards_plays_on(tmp_path: Path) -> None:
 def test_a_stamp_that_jumps_ahead_is_no_hour_of_silence(tmp_path: Path) -> None:
     rate = 16_000
     sound = babble(rate, 1)[:, 0]
-    report = check(stamped(tmp_path / "a.mkv", [(0.0, sound), (40_000.0, sound)], rate))
+    report = check_recording(stamped(tmp_path / "a.mkv", [(0.0, sound), (40_000.0, sound)], rate))
     assert report.duration == Fraction(2)
     assert {"clock", "length"} <= {finding.name for finding in report.findings if finding.level != "ok"}

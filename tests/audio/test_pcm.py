@@ -21,7 +21,7 @@ def samples(path: Path) -> NDArray[np.float32]:
 
 def by_packets(path: Path, monkeypatch: pytest.MonkeyPatch) -> NDArray[np.float32]:
     with monkeypatch.context() as patch:
-        patch.setattr(riff, "data", lambda path: None)
+        patch.setattr(riff, "find_wave_data", lambda path: None)
         return samples(path)
 
 
@@ -60,22 +60,22 @@ def test_read_straight_or_by_packets(
 
 def test_a_file_longer_than_a_chunk_is_read_in_pieces(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav", noise(16_000, 1, 2), 16_000)
-    place = riff.data(path)
+    place = riff.find_wave_data(path)
     assert place == range(44, 44 + 64_000)
-    pieces = list(pcm.read(path, place, channels=2, count=5_000))
+    pieces = list(pcm.read_pcm16(path, place, channels=2, block_samples=5_000))
     assert [len(piece) for piece in pieces] == [5_000, 5_000, 5_000, 1_000]
     assert np.array_equal(np.concatenate(pieces), samples(path))
 
 
 def test_what_shrinks_or_goes_while_it_is_read_is_no_crash(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav", noise(16_000, 1), 16_000)
-    place = riff.data(path)
+    place = riff.find_wave_data(path)
     assert place is not None
     path.write_bytes(path.read_bytes()[:10_045])
-    assert sum(map(len, pcm.read(path, place, channels=1, count=4_000))) == 5_000
+    assert sum(map(len, pcm.read_pcm16(path, place, channels=1, block_samples=4_000))) == 5_000
     path.unlink()
     with pytest.raises(AudioError, match="cannot be read any more; start again"):
-        next(pcm.read(path, place, channels=1, count=4_000))
+        next(pcm.read_pcm16(path, place, channels=1, block_samples=4_000))
 
 
 @pytest.mark.parametrize("order", [(b"data", b"fmt "), (b"data",), (b"fmt ", b"fmt ", b"data"), (b"fmt ",)])
@@ -84,10 +84,10 @@ def test_samples_without_one_format_before_them_have_no_place(
 ) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(b"RIFF\0\0\0\0WAVE" + b"".join(chunk(name, bytes(16)) for name in order))
-    assert riff.data(path) is None
+    assert riff.find_wave_data(path) is None
 
 
 def test_rf64_is_left_to_packets(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
-    path.write_bytes(riff.header(3 << 30, 16_000) + bytes(64))
-    assert riff.data(path) is None
+    path.write_bytes(riff.build_wave_header(3 << 30, 16_000) + bytes(64))
+    assert riff.find_wave_data(path) is None

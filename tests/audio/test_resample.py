@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from audio.sounds import noise, sine
 from liveavatar.audio.resample import Resampler
-from liveavatar.timeline import rescale
+from liveavatar.timeline import rescale_count
 
 RATES = [3_000, 8_000, 11_025, 16_000, 16_001, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000, 192_000]
 
@@ -34,7 +34,7 @@ def test_chunks_give_the_same_to_the_last_bit(rate: int, count: int, cuts: list[
 )
 def test_the_length_is_exact(rate: int, count: int, to_rate: int) -> None:
     resampled = Resampler(rate, to_rate).resample_chunk(np.ones(count, np.float32), last=True)
-    assert len(resampled) == max(1, rescale(count, rate, to_rate))
+    assert len(resampled) == max(1, rescale_count(count, rate, to_rate))
 
 
 @pytest.mark.parametrize("rate", RATES)

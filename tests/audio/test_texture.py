@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio.sounds import noise
-from liveavatar.audio.texture import Kind, Texture, TextureMeter
+from liveavatar.audio.texture import SoundKind, SoundTexture, SoundTextureMeter
 from liveavatar.frames import Samples
 
 RATE = 16_000
 
 
-def texture(sound: Samples) -> Texture | None:
-    meter = TextureMeter()
+def texture(sound: Samples) -> SoundTexture | None:
+    meter = SoundTextureMeter()
     meter.push(sound.astype(np.float32))
     return meter.finish()
 
@@ -40,7 +40,7 @@ def applause(seconds: int) -> Samples:
 @pytest.mark.parametrize(
     ("sound", "kind"), [(chords(6), "music"), (applause(6), "noise"), (noise(RATE, 6)[:, 0], "noise")]
 )
-def test_sounds_are_told_apart(sound: Samples, kind: Kind) -> None:
+def test_sounds_are_told_apart(sound: Samples, kind: SoundKind) -> None:
     found = texture(sound)
     assert found is not None
     assert found.kind == kind
@@ -50,7 +50,7 @@ def test_speech_is_none_of_them(speech: Samples) -> None:
     found = texture(speech)
     assert found is not None
     assert found.kind == "other"
-    assert 0.5 < found.held < 0.7
+    assert 0.5 < found.spectral_similarity < 0.7
 
 
 def test_silence_has_none() -> None:
@@ -60,7 +60,7 @@ def test_silence_has_none() -> None:
 
 @given(cuts=st.lists(st.integers(0, 20_000), max_size=8))
 def test_chunks_make_no_difference(speech: Samples, cuts: list[int]) -> None:
-    meter = TextureMeter()
+    meter = SoundTextureMeter()
     for piece in np.split(speech[:20_000], sorted(cuts)):
         meter.push(piece)
     assert meter.finish() == texture(speech[:20_000])

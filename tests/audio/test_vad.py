@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from audio.sounds import babble, noise
-from liveavatar.audio.vad import WINDOW, VoiceActivity
+from liveavatar.audio.vad import VAD_WINDOW_SAMPLES, VoiceActivityDetector
 
 
 def listen(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    detector = VoiceActivity()
+    detector = VoiceActivityDetector()
     return np.concatenate([detector.push(samples), detector.flush()])
 
 
@@ -18,22 +18,22 @@ def listen(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 @given(st.lists(st.integers(0, 8_000), max_size=8))
 def test_chunks_give_the_same_to_the_last_bit(cuts: list[int]) -> None:
     sound = babble(16_000, 0.5)[:, 0]
-    detector = VoiceActivity()
+    detector = VoiceActivityDetector()
     pieces = [detector.push(piece) for piece in np.split(sound, sorted(cuts))]
     assert np.array_equal(np.concatenate([*pieces, detector.flush()]), listen(sound))
 
 
 def test_every_started_window_has_a_probability() -> None:
-    for count in (0, 1, WINDOW, WINDOW + 1):
+    for count in (0, 1, VAD_WINDOW_SAMPLES, VAD_WINDOW_SAMPLES + 1):
         probabilities = listen(noise(16_000, count / 16_000)[:, 0])
-        assert len(probabilities) == -(-count // WINDOW)
+        assert len(probabilities) == -(-count // VAD_WINDOW_SAMPLES)
         assert ((probabilities >= 0) & (probabilities <= 1)).all()
 
 
 def test_what_follows_changes_nothing_before() -> None:
     sound = noise(16_000, 1)[:, 0]
     other = sound.copy()
-    other[20 * WINDOW :] *= 3
+    other[20 * VAD_WINDOW_SAMPLES :] *= 3
     assert np.array_equal(listen(sound)[:20], listen(other)[:20])
 
 
@@ -43,7 +43,7 @@ def test_noise_and_silence_are_not_speech() -> None:
 
 
 def test_a_second_stream_starts_afresh() -> None:
-    detector = VoiceActivity()
+    detector = VoiceActivityDetector()
     sound = babble(16_000, 0.5)[:, 0]
     first = np.concatenate([detector.push(sound), detector.flush()])
     assert np.array_equal(np.concatenate([detector.push(sound), detector.flush()]), first)

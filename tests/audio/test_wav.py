@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audio.sounds import noise, sine
-from liveavatar.audio.wav import Dither, write_wav
+from liveavatar.audio.wav import Ditherer, write_wav
 from liveavatar.errors import AudioError, OutputError
 from liveavatar.frames import Samples
 
@@ -27,15 +27,15 @@ def test_a_file_holds_what_was_written(tmp_path: Path) -> None:
 
 @given(cuts=st.lists(st.integers(0, 5_000), max_size=6))
 def test_dither_is_the_same_every_time(cuts: list[int]) -> None:
-    sound, dither = noise(16_000, 5_000 / 16_000)[:, 0], Dither()
+    sound, dither = noise(16_000, 5_000 / 16_000)[:, 0], Ditherer()
     pieces = [dither(piece) for piece in np.split(sound, sorted(cuts))]
-    assert np.array_equal(np.concatenate(pieces), Dither()(sound))
+    assert np.array_equal(np.concatenate(pieces), Ditherer()(sound))
 
 
 def test_dither_turns_distortion_into_noise() -> None:
     """A tone smaller than one step is lost by rounding, and kept without overtones by dither."""
     tone = sine(16_000, 4, 500, 0.4 / 32768)[:, 0]
-    spectrum = np.abs(np.fft.rfft(Dither()(tone) / 32768)) / len(tone) * 2 * 32768
+    spectrum = np.abs(np.fft.rfft(Ditherer()(tone) / 32768)) / len(tone) * 2 * 32768
     assert not np.rint(tone * 32768).any()
     assert abs(spectrum[4 * 500] - 0.4) < 0.05
     assert spectrum[4 * 1_500] < 0.03
@@ -44,13 +44,13 @@ def test_dither_turns_distortion_into_noise() -> None:
 def test_the_error_of_dither_does_not_follow_the_sound() -> None:
     """Triangular density over two steps: error of mean 0 and variance 1/4 whatever the value between two steps."""
     for part in (0.0, 0.25, 0.5):
-        error = Dither()(np.full(200_000, part / 32768, np.float32)) - part
+        error = Ditherer()(np.full(200_000, part / 32768, np.float32)) - part
         assert abs(error.mean()) < 0.01
         assert abs(error.var() - 0.25) < 0.01
 
 
 def test_what_is_too_loud_is_cut_off_not_turned_over() -> None:
-    assert Dither()(np.array([2.0, -2.0], np.float32)).tolist() == [32767, -32768]
+    assert Ditherer()(np.array([2.0, -2.0], np.float32)).tolist() == [32767, -32768]
 
 
 def failing() -> Iterator[Samples]:

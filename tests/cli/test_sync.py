@@ -13,9 +13,9 @@ import liveavatar
 from audio.sounds import write_wav
 from liveavatar.cli.sync import sync
 from liveavatar.errors import LiveAvatarError
-from liveavatar.sync.hearing import sound_of
+from liveavatar.sync.hearing import stream_mono_audio
 from liveavatar.video.reader import open_video
-from liveavatar.video.remux import remux
+from liveavatar.video.remux import shift_sound
 
 ASSETS = Path(liveavatar.__file__).parent / "assets"
 APP = typer.Typer()
@@ -35,7 +35,7 @@ def run(*arguments: str | Path) -> tuple[int, str]:
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory, photograph: Path) -> Path:
     folder = tmp_path_factory.mktemp("clip")
-    path, sound = folder / "clip.mp4", np.concatenate(list(sound_of(ASSETS / "demo_zh.ogg")))
+    path, sound = folder / "clip.mp4", np.concatenate(list(stream_mono_audio(ASSETS / "demo_zh.ogg")))
     write_wav(folder / "a.wav", sound[: 6 * 16_000, None], 16_000)
     liveavatar.open(photograph, size=(160, 192)).render(folder / "a.wav", path)
     return path
@@ -44,7 +44,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory, photograph: Path) -> Path:
 @pytest.fixture(scope="module")
 def late(clip: Path) -> Path:
     path = clip.with_name("late.mp4")
-    remux(clip, path, 0.3)
+    shift_sound(clip, path, 0.3)
     return path
 
 

@@ -8,15 +8,15 @@ from typer.testing import CliRunner, Result
 
 from liveavatar.cli.weights import app
 from liveavatar.errors import WeightsError
-from liveavatar.weights import FILES, path_of
+from liveavatar.weights import WEIGHT_FILES, ensure_weight_file
 
-NAMES = [file.name for file in FILES]
+NAMES = [file.name for file in WEIGHT_FILES]
 
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache with copies of the real files."""
-    real = [path_of(name) for name in NAMES]
+    real = [ensure_weight_file(name) for name in NAMES]
     for path in real:
         shutil.copy(path, tmp_path)
     monkeypatch.setenv("LIVEAVATAR_CACHE", str(tmp_path))
@@ -32,7 +32,7 @@ def rows(result: Result) -> dict[str, dict[str, Any]]:
 
 
 def damage(cache: Path, name: str) -> None:
-    path = cache / next(file.filename for file in FILES if file.name == name)
+    path = cache / next(file.filename for file in WEIGHT_FILES if file.name == name)
     path.write_bytes(path.read_bytes()[:-1])
 
 

@@ -1,6 +1,6 @@
 import torch
 
-from liveavatar.dit.attention import attention
+from liveavatar.dit.attention import compute_attention
 
 
 def test_every_query_looks_at_every_key() -> None:
@@ -10,10 +10,10 @@ def test_every_query_looks_at_every_key() -> None:
     v = v[:, :7]
     scores = torch.einsum("bnhd,bshd->bhns", q, k) / 8**0.5
     expected = torch.einsum("bhns,bshd->bnhd", scores.softmax(dim=-1), v)
-    torch.testing.assert_close(attention(q, k, v), expected)
+    torch.testing.assert_close(compute_attention(q, k, v), expected)
 
 
 def test_keys_may_be_part_of_a_longer_memory() -> None:
     q, memory = torch.randn(1, 4, 2, 8), torch.randn(1, 20, 2, 8)
     part = memory[:, 3:11]
-    assert torch.equal(attention(q, part, part), attention(q, part.clone(), part.clone()))
+    assert torch.equal(compute_attention(q, part, part), compute_attention(q, part.clone(), part.clone()))

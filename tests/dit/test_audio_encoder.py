@@ -12,7 +12,7 @@ from transformers import HubertConfig, PreTrainedConfig, UMT5Config, Wav2Vec2Con
 
 from drawn import SEEDS, draw
 from liveavatar.dit import steps
-from liveavatar.dit.audio_encoder import AudioEncoder, build, module_key, open_checkpoint
+from liveavatar.dit.audio_encoder import AudioEncoder, build_audio_network, map_audio_key, open_audio_encoder
 from liveavatar.dit.loading import KeyMismatchError
 from liveavatar.errors import OptionError, WeightsError
 
@@ -45,7 +45,7 @@ def assert_golden(states: Tensor, encoder: AudioEncoder) -> None:
 
 
 def test_hears_as_the_reference_does(checkpoint: Path) -> None:
-    encoder = open_checkpoint(checkpoint)
+    encoder = open_audio_encoder(checkpoint)
     assert_golden(encoder(GOLDEN["audio"].numpy()), encoder)
 
 
@@ -56,18 +56,18 @@ def test_reads_older_checkpoints_too(checkpoint: Path) -> None:
         weights[f"{conv}.{old}"] = weights.pop(f"{conv}.parametrizations.weight.{new}")
     (checkpoint / "model.safetensors").unlink()
     torch.save(weights, checkpoint / "pytorch_model.bin")
-    encoder = open_checkpoint(checkpoint)
+    encoder = open_audio_encoder(checkpoint)
     assert_golden(encoder(GOLDEN["audio"].numpy()), encoder)
 
 
 def test_leaves_the_level_alone_where_the_checkpoint_says_so(checkpoint: Path) -> None:
     wave = GOLDEN["audio"].numpy()
-    loud = open_checkpoint(checkpoint)
+    loud = open_audio_encoder(checkpoint)
     (checkpoint / "preprocessor_config.json").write_text(json.dumps({"do_normalize": False}))
-    plain = open_checkpoint(checkpoint)
-    assert loud.normalises
-    assert not plain.normalises
-    assert torch.equal(plain(wave), plain.states(wave))
+    plain = open_audio_encoder(checkpoint)
+    assert loud.needs_normalisation
+    assert not plain.needs_normalisation
+    assert torch.equal(plain(wave), plain.encode_normalised(wave))
     assert not torch.allclose(loud(wave), plain(wave), atol=1e-2)
 
 
@@ -79,7 +79,7 @@ def family() -> list[PreTrainedConfig]:
 @pytest.mark.parametrize("config", family(), ids=lambda c: f"{c.model_type}-{c.feat_extract_norm}")
 def test_takes_every_member_of_the_family(config: PreTrainedConfig, tmp_path: Path) -> None:
     with torch.device("meta"):
-        network = build(config)
+        network = build_audio_network(config)
     weights = draw({name: tensor.shape for name, tensor in network.state_dict().items()}, seed=3)
     kind = config.model_type
     stored = {f"{kind}.{name}": tensor for name, tensor in weights.items()} | {
@@ -88,43 +88,47 @@ def test_takes_every_member_of_the_family(config: PreTrainedConfig, tmp_path: Pa
     save_file(stored, tmp_path / "model.safetensors")
     config.save_pretrained(tmp_path)
     wave = np.random.default_rng(0).standard_normal(4000, np.float32)
-    states = open_checkpoint(tmp_path)(wave)
-    assert states.shape == (4, steps.steps_within(4000), 32)
+    states = open_audio_encoder(tmp_path)(wave)
+    assert states.shape == (4, steps.count_steps_within(4000), 32)
     assert torch.isfinite(states).all()
     assert len({round(float(state.std()), 6) for state in states}) == 4
 
 
 @pytest.mark.parametrize("length", [400, 719, 720, 4001])
 def test_makes_as_many_steps_as_the_clock_says(checkpoint: Path, length: int) -> None:
-    encoder = open_checkpoint(checkpoint)
-    assert encoder(np.ones(length, np.float32)).shape[1] == steps.steps_within(length)
+    encoder = open_audio_encoder(checkpoint)
+    assert encoder(np.ones(length, np.float32)).shape[1] == steps.count_steps_within(length)
 
 
 def test_a_step_hears_its_own_samples_and_no_others(checkpoint: Path) -> None:
     """The convolutions alone: a click changes the steps whose field it lies in."""
-    extractor = open_checkpoint(checkpoint).network.feature_extractor
+    extractor = open_audio_encoder(checkpoint).network.feature_extractor
     wave = torch.zeros(1, 8000)
     click = wave.clone()
     click[0, 3210] = 1
     changed = (extractor(click) != extractor(wave)).any(dim=1)[0].nonzero().flatten().tolist()  # type: ignore[operator]
-    assert changed == [k for k in range(24) if k * steps.STRIDE <= 3210 < k * steps.STRIDE + steps.FIELD]
+    assert changed == [
+        k
+        for k in range(24)
+        if k * steps.STEP_SAMPLES <= 3210 < k * steps.STEP_SAMPLES + steps.RECEPTIVE_SAMPLES
+    ]
 
 
 def test_is_indifferent_to_gain_when_it_normalises(checkpoint: Path) -> None:
-    encoder, wave = open_checkpoint(checkpoint), GOLDEN["audio"].numpy()
+    encoder, wave = open_audio_encoder(checkpoint), GOLDEN["audio"].numpy()
     torch.testing.assert_close(
         encoder(np.float32(0.5) * wave + np.float32(0.1)), encoder(wave), rtol=0, atol=1e-4
     )
 
 
 def test_half_precision_stays_close(checkpoint: Path) -> None:
-    states = open_checkpoint(checkpoint, dtype=torch.bfloat16)(GOLDEN["audio"].numpy())
+    states = open_audio_encoder(checkpoint, dtype=torch.bfloat16)(GOLDEN["audio"].numpy())
     assert states.dtype == torch.float32
     assert (states[:-1] - GOLDEN["hidden"][:-1]).abs().mean() < 0.05
 
 
 def test_says_when_there_is_too_little_sound(checkpoint: Path) -> None:
-    encoder = open_checkpoint(checkpoint)
+    encoder = open_audio_encoder(checkpoint)
     for length in (0, 399):
         with pytest.raises(OptionError, match="25 ms"):
             encoder(np.zeros(length, np.float32))
@@ -132,9 +136,9 @@ def test_says_when_there_is_too_little_sound(checkpoint: Path) -> None:
 
 def test_says_when_the_model_is_of_another_kind() -> None:
     with pytest.raises(WeightsError, match="wav2vec2, hubert, wavlm"):
-        build(UMT5Config())
+        build_audio_network(UMT5Config())
     with pytest.raises(WeightsError, match="every 160 samples out of 240"):
-        build(
+        build_audio_network(
             Wav2Vec2Config(
                 **{**SIZES, "conv_kernel": [10, 3, 3, 3, 3, 2, 1], "conv_stride": [5, 2, 2, 2, 2, 2, 1]}
             )
@@ -143,10 +147,10 @@ def test_says_when_the_model_is_of_another_kind() -> None:
 
 def test_says_what_a_folder_lacks(tmp_path: Path, checkpoint: Path) -> None:
     with pytest.raises(WeightsError, match="holds no audio encoder"):
-        open_checkpoint(tmp_path / "nowhere")
+        open_audio_encoder(tmp_path / "nowhere")
     (checkpoint / "model.safetensors").unlink()
     with pytest.raises(WeightsError, match=r"pytorch_model\.bin is missing"):
-        open_checkpoint(checkpoint)
+        open_audio_encoder(checkpoint)
 
 
 def test_names_the_tensors_that_do_not_fit(checkpoint: Path) -> None:
@@ -154,11 +158,11 @@ def test_names_the_tensors_that_do_not_fit(checkpoint: Path) -> None:
     del weights["wav2vec2.encoder.layer_norm.bias"]
     save_file(weights, checkpoint / "model.safetensors")
     with pytest.raises(KeyMismatchError) as raised:
-        open_checkpoint(checkpoint)
+        open_audio_encoder(checkpoint)
     assert raised.value.missing == ["encoder.layer_norm.bias"]
     assert raised.value.unexpected == ["adapter.weight"]
 
 
 @pytest.mark.parametrize("key", ["lm_head.weight", "quantizer.codevectors", "hubert.masked_spec_embed"])
 def test_leaves_out_what_only_training_needs(key: str) -> None:
-    assert module_key(key) is None
+    assert map_audio_key(key) is None

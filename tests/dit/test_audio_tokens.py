@@ -25,7 +25,7 @@ def test_tokens_are_those_of_the_reference(encoder: CausalAudioEncoder) -> None:
 def test_a_short_lead_hears_what_the_long_one_of_the_reference_does(encoder: CausalAudioEncoder) -> None:
     block = GOLDEN["feats"][..., -12:]
     long = encoder(torch.cat([block[..., :1].expand(-1, -1, -1, 73), block], dim=-1))
-    short = encoder.block(block)
+    short = encoder.encode_block(block)
     for part, whole in zip(short, long, strict=True):
         assert part.shape[1] == 3
         assert worst(part, whole[:, 19:]) < 1e-5
@@ -33,9 +33,9 @@ def test_a_short_lead_hears_what_the_long_one_of_the_reference_does(encoder: Cau
 
 def test_later_sound_does_not_change_earlier_tokens(encoder: CausalAudioEncoder) -> None:
     block = GOLDEN["feats"][..., :12].clone()
-    before = encoder.block(block)
+    before = encoder.encode_block(block)
     block[..., 8:] += 1
-    after = encoder.block(block)
+    after = encoder.encode_block(block)
     for old, new in zip(before, after, strict=True):
         assert torch.equal(old[:, :2], new[:, :2])
         assert not torch.equal(old[:, 2], new[:, 2])

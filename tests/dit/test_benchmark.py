@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import torch
-from benchmarks.dit_errors import fp8_look
+from benchmarks.dit_errors import fp8_attention
 
 from liveavatar.dit.attention import torch_attention
-from liveavatar.dit.ways import head_scale, narrowed
+from liveavatar.dit.ways import compute_head_scale, values_to_fp8
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,8 +43,8 @@ def test_the_benchmark_runs_on_any_machine(tmp_path: Path) -> None:
 def test_attention_in_fp8_is_off_by_as_much_as_its_rounding() -> None:
     generator = torch.Generator().manual_seed(0)
     q, k, v = (torch.randn(1, length, 4, 128, generator=generator) for length in (60, 200, 200))
-    k_scale, v_scale = head_scale(k), head_scale(v)
-    seen = fp8_look(q, narrowed(k, k_scale), narrowed(v, v_scale), k_scale, v_scale)
+    k_scale, v_scale = compute_head_scale(k), compute_head_scale(v)
+    seen = fp8_attention(q, values_to_fp8(k, k_scale), values_to_fp8(v, v_scale), k_scale, v_scale)
     exact = torch_attention(q, k, v)
     assert 0.01 < (seen - exact).norm() / exact.norm() < 0.08
 

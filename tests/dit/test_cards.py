@@ -1,21 +1,34 @@
 import pytest
 
-from liveavatar.dit.cards import CARDS, copied, find_card, forecast, known_card, step_operations
+from liveavatar.dit.cards import (
+    CARDS,
+    count_copied_bytes,
+    count_step_operations,
+    find_card,
+    forecast_speed,
+    match_card,
+)
 from liveavatar.dit.config import DitConfig, StreamConfig
-from liveavatar.dit.memory import CONTEXT, RUNGS, Job, Plan, choose
+from liveavatar.dit.memory import (
+    CUDA_CONTEXT_BYTES,
+    MEMORY_PROFILES,
+    MemoryPlan,
+    Workload,
+    choose_memory_plan,
+)
 from liveavatar.errors import EngineError, OptionError
 
 SIZE = (704, 384)
-JOB = Job(size=SIZE)
+JOB = Workload(size=SIZE)
 
 
-def plan_on(name: str, rung: str = "auto", steps: int = 4) -> Plan:
-    job = Job(stream=StreamConfig(steps=steps), size=SIZE)
-    return choose(int(find_card(name).memory * 2**30) - CONTEXT, job, name=rung)
+def plan_on(name: str, rung: str = "auto", steps: int = 4) -> MemoryPlan:
+    job = Workload(stream=StreamConfig(steps=steps), size=SIZE)
+    return choose_memory_plan(int(find_card(name).memory_gib * 2**30) - CUDA_CONTEXT_BYTES, job, name=rung)
 
 
 def fps(name: str, rung: str = "auto", steps: int = 4) -> float:
-    return forecast(find_card(name), plan_on(name, rung, steps), StreamConfig(steps=steps), SIZE).fps
+    return forecast_speed(find_card(name), plan_on(name, rung, steps), StreamConfig(steps=steps), SIZE).fps
 
 
 @pytest.mark.parametrize(
@@ -33,8 +46,8 @@ def test_cards_are_found_as_people_and_drivers_call_them(asked: str, name: str) 
 
 
 def test_an_unknown_card_is_not_taken_for_another() -> None:
-    assert known_card("") is None
-    assert known_card("Quadro K620") is None
+    assert match_card("") is None
+    assert match_card("Quadro K620") is None
     with pytest.raises(OptionError, match="H100"):
         find_card("Voodoo 2")
 
@@ -45,7 +58,7 @@ def test_an_unknown_card_is_not_taken_for_another() -> None:
 )
 def test_operations_are_those_of_the_cost_model(tokens: int, linear: float, attention: float) -> None:
     """Which counts 2.2 for the text's keys and values, kept here, and 0.1 for what is small."""
-    ours = [count / 1e12 for count in step_operations(DitConfig(), StreamConfig(), tokens)]
+    ours = [count / 1e12 for count in count_step_operations(DitConfig(), StreamConfig(), tokens)]
     assert ours[0] == pytest.approx(linear - 2.2, abs=0.3)
     assert ours[1] == pytest.approx(attention, abs=0.1)
 
@@ -63,13 +76,16 @@ def test_faster_cards_fewer_steps_and_eight_bits_are_faster() -> None:
 
 
 def test_what_is_streamed_is_copied_every_step() -> None:
-    stream, rung = StreamConfig(), RUNGS[-1]
-    some, more = (Plan(rung=rung, streamed=count, memory=JOB.memory(rung, count)) for count in (2, 4))
+    stream, rung = StreamConfig(), MEMORY_PROFILES[-1]
+    some, more = (
+        MemoryPlan(profile=rung, offloaded_blocks=count, estimate=JOB.estimate_memory(rung, count))
+        for count in (2, 4)
+    )
     block = 6 * 5120**2 + 2 * 5120 * 13824
-    assert copied(more, stream, 1056) - copied(some, stream, 1056) == 2 * block
-    assert copied(plan_on("H100"), stream, 1056) == 0
+    assert count_copied_bytes(more, stream, 1056) - count_copied_bytes(some, stream, 1056) == 2 * block
+    assert count_copied_bytes(plan_on("H100"), stream, 1056) == 0
 
 
 def test_a_tiny_card_is_refused() -> None:
     with pytest.raises(EngineError):
-        choose(6 * 2**30, JOB)
+        choose_memory_plan(6 * 2**30, JOB)

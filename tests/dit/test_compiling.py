@@ -9,9 +9,9 @@ from torch import nn
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from drawn import SEEDS, draw_into
-from liveavatar.dit.compiling import compile_model, compile_vae, memory_for
-from liveavatar.dit.fuse import fuse
-from liveavatar.dit.speed import EXACT, Numbers
+from liveavatar.dit.compiling import compile_model, compile_vae, make_cache_factory
+from liveavatar.dit.fuse import fuse_qkv
+from liveavatar.dit.speed import EXACT_SPEED, KVFormat
 from liveavatar.dit.vae import VAE, StreamingDecoder, VAEConfig
 from small_dit import small_dit
 from small_stream import distance, drawn
@@ -25,8 +25,8 @@ def _forget() -> None:
 def test_all_layers_share_what_is_compiled_and_it_is_whole() -> None:
     counter = CompileCounterWithBackend("aot_eager")
     plain, dit = small_dit(), small_dit()
-    fuse(plain)
-    fuse(dit)
+    fuse_qkv(plain)
+    fuse_qkv(dit)
     compile_model(dit, counter)
     expected = drawn(plain)
     actual = drawn(dit)
@@ -35,17 +35,22 @@ def test_all_layers_share_what_is_compiled_and_it_is_whole() -> None:
     assert counter.frame_count == 3 * 2 + 2
 
 
-@pytest.mark.parametrize("kv", get_args(Numbers))
-def test_compiled_rings_remember_the_same(kv: Numbers) -> None:
+@pytest.mark.parametrize("kv", get_args(KVFormat))
+def test_compiled_rings_remember_the_same(kv: KVFormat) -> None:
     plain, fast = (
-        drawn(small_dit(), rings=memory_for(replace(EXACT, compile=on, kv=kv), backend="aot_eager"))
+        drawn(
+            small_dit(),
+            rings=make_cache_factory(replace(EXACT_SPEED, compile=on, kv=kv), backend="aot_eager"),
+        )
         for on in (False, True)
     )
     assert distance(fast, plain) < 1e-6
 
 
 def test_the_exact_plan_has_plain_rings() -> None:
-    assert torch.equal(torch.cat(drawn(small_dit())), torch.cat(drawn(small_dit(), rings=memory_for(EXACT))))
+    assert torch.equal(
+        torch.cat(drawn(small_dit())), torch.cat(drawn(small_dit(), rings=make_cache_factory(EXACT_SPEED)))
+    )
 
 
 def vae() -> VAE:

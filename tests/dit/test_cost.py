@@ -5,14 +5,14 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from liveavatar.dit.audio_tokens import Hearing
-from liveavatar.dit.cache import Rings
+from liveavatar.dit.audio_tokens import AudioConditioning
+from liveavatar.dit.cache import RingKVCache
 from liveavatar.dit.config import DitConfig, StreamConfig
 from liveavatar.dit.layers import KeyValue
-from liveavatar.dit.model import DiT, Given, Time
+from liveavatar.dit.model import BlockInputs, DiT, TimeModulation
 from liveavatar.dit.rope import Rope
-from liveavatar.dit.scenery import Scene, Scenery
-from liveavatar.dit.vae import VAE, Past, VAEConfig
+from liveavatar.dit.scenery import Conditioning, StreamContext
+from liveavatar.dit.vae import VAE, CausalPast, VAEConfig
 
 TERA = 1e12
 META = torch.device("meta")
@@ -22,15 +22,15 @@ def nothing(*shape: int) -> Tensor:
     return torch.empty(shape, device=META, dtype=torch.bfloat16)
 
 
-def given(config: DitConfig, tokens: int) -> Given:
+def given(config: DitConfig, tokens: int) -> BlockInputs:
     heads, width = config.heads, config.head_dim
     text = KeyValue(*(nothing(1, config.text_len, heads, width) for _ in "kv"))
     heard = KeyValue(
         nothing(3, config.audio_tokens + 1, heads, width), nothing(3, config.audio_tokens + 1, heads, width)
     )
-    hearing = Hearing(nothing(1, 3, 1, config.dim), nothing(1, 3, 1, config.dim), heard)
+    hearing = AudioConditioning(nothing(1, 3, 1, config.dim), nothing(1, 3, 1, config.dim), heard)
     turning = Rope(nothing(1, tokens, width // 2).float(), nothing(1, tokens, width // 2).float())
-    return Given(text=[text] * config.layers, rope=turning, hearing=[hearing] * len(config.inject))
+    return BlockInputs(text=[text] * config.layers, rope=turning, audio=[hearing] * len(config.inject))
 
 
 def step(height: int, width: int) -> tuple[float, float]:
@@ -41,13 +41,18 @@ def step(height: int, width: int) -> tuple[float, float]:
     sink = KeyValue(
         *(nothing(1, height // 16 * width // 16 * 5 // 2, config.heads, config.head_dim) for _ in "kv")
     )
-    scene = Scene(text=[], sink=[sink], height=height // 8, width=width // 8)
-    shape = Scenery(model, scene, StreamConfig(steps=1), 0).shape
-    rings = Rings(shape, model.like)
-    time = Time(nothing(config.layers, 6, 1, config.dim).float(), nothing(2, 1, config.dim).float())
+    scene = Conditioning(text=[], sink=[sink], height=height // 8, width=width // 8)
+    shape = StreamContext(model, scene, StreamConfig(steps=1), 0).ring_shape
+    rings = RingKVCache(shape, model.template_tensor)
+    time = TimeModulation(nothing(config.layers, 6, 1, config.dim).float(), nothing(2, 1, config.dim).float())
     counter = FlopCounterMode(display=False)
     with counter:
-        model(nothing(1, 16, 3, height // 8, width // 8), time, given(config, shape.block), rings.step(0, 3))
+        model(
+            nothing(1, 16, 3, height // 8, width // 8),
+            time,
+            given(config, shape.block_tokens),
+            rings.prepare_layers(0, 3),
+        )
     counts = counter.get_flop_counts()["Global"]
     attention = sum(count for kind, count in counts.items() if "bmm" in str(kind) or "attention" in str(kind))
     return (sum(counts.values()) - attention) / TERA, attention / TERA
@@ -63,7 +68,7 @@ def test_a_step_costs_what_the_model_says() -> None:
 def test_decoding_a_latent_costs_what_the_model_says() -> None:
     with META:
         vae = VAE(VAEConfig()).bfloat16()
-    latent, past = nothing(1, 16, 1, 48, 88), Past()
+    latent, past = nothing(1, 16, 1, 48, 88), CausalPast()
     for _ in range(2):
         vae.decoder(latent, past)
     counter = FlopCounterMode(display=False)

@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from liveavatar.dit.fuse import fuse
+from liveavatar.dit.fuse import fuse_qkv
 from liveavatar.dit.layers import SelfAttention
 from small_dit import golden, small_config, small_dit
 from small_stream import drawn
@@ -9,7 +9,7 @@ from small_stream import drawn
 
 def test_joined_layers_compute_the_same() -> None:
     apart, joined = small_dit(), small_dit()
-    fuse(joined)
+    fuse_qkv(joined)
     for expected, actual in zip(drawn(apart), drawn(joined), strict=True):
         torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)
 
@@ -17,8 +17,8 @@ def test_joined_layers_compute_the_same() -> None:
 def test_there_is_one_layer_instead_of_three_and_no_second_copy() -> None:
     dit = small_dit()
     before = sum(weight.nbytes for weight in dit.parameters())
-    fuse(dit)
-    fuse(dit)
+    fuse_qkv(dit)
+    fuse_qkv(dit)
     dim = dit.config.dim
     for attention in dit.modules():
         if isinstance(attention, SelfAttention):
@@ -31,6 +31,6 @@ def test_there_is_one_layer_instead_of_three_and_no_second_copy() -> None:
 
 def test_the_other_attention_keeps_its_layers() -> None:
     dit = small_dit()
-    fuse(dit)
-    assert len(dit.read(golden("dit_kv")["context"])) == small_config().layers
+    fuse_qkv(dit)
+    assert len(dit.project_text(golden("dit_kv")["context"])) == small_config().layers
     assert "audio_injector.injector.0.q.weight" in dit.state_dict()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liveavatar.dit.image import DIVISOR, frame_size, prepare, resize
+from liveavatar.dit.image import SIDE_DIVISOR, fit_frame_size, frame_portrait, resize_bilinear
 from liveavatar.errors import OptionError, PortraitError
 from liveavatar.frames import Picture
 
@@ -30,7 +30,7 @@ def pattern(width: int, height: int) -> Picture:
 
 
 def pixels(picture: Picture, size: tuple[int, int], bars: bool) -> Picture:
-    prepared = prepare(picture, size, bars=bars).permute(1, 2, 0).numpy()
+    prepared = frame_portrait(picture, size, black_bars=bars).permute(1, 2, 0).numpy()
     return np.round((prepared + 1) / 2 * 255).astype(np.uint8)
 
 
@@ -39,7 +39,7 @@ def test_frames_have_the_sizes_of_the_reference(
     area: str, height: int, width: int, down: int, across: int, tokens: int
 ) -> None:
     a, b = area.split("*")
-    assert frame_size((width, height), int(a) * int(b)) == (across, down)
+    assert fit_frame_size((width, height), int(a) * int(b)) == (across, down)
     assert across * down // 256 == tokens
 
 
@@ -47,17 +47,17 @@ def test_frames_have_the_sizes_of_the_reference(
 @settings(max_examples=300)
 def test_every_frame_is_of_whole_patches_within_the_area(width: int, height: int, area: int) -> None:
     try:
-        across, down = frame_size((width, height), area)
+        across, down = fit_frame_size((width, height), area)
     except OptionError:
         assert max(width, height) > 8 * min(width, height)  # slimmer than the area holds
         return
-    assert across % DIVISOR == down % DIVISOR == 0
+    assert across % SIDE_DIVISOR == down % SIDE_DIVISOR == 0
     assert 0 < across * down <= area
 
 
 def test_says_when_no_frame_fits() -> None:
     with pytest.raises(OptionError, match="larger --size"):
-        frame_size((5000, 10), 64 * 64)
+        fit_frame_size((5000, 10), 64 * 64)
 
 
 @pytest.mark.parametrize(("size", "frame", "digest", "rows", "columns"), PREPARED)
@@ -73,7 +73,7 @@ def test_with_bars_equals_the_reference(
 @given(st.integers(1, 200), st.integers(1, 200))
 @settings(max_examples=60, deadline=None)
 def test_a_covered_frame_has_no_bars(width: int, height: int) -> None:
-    made = prepare(np.full((height, width, 3), 255, np.uint8), (192, 64))
+    made = frame_portrait(np.full((height, width, 3), 255, np.uint8), (192, 64))
     assert made.shape == (3, 64, 192)
     assert made.min() == made.max() == 1
 
@@ -98,21 +98,21 @@ def test_a_picture_of_the_frames_size_stays_as_it_is() -> None:
 
 def test_resizing_keeps_a_flat_colour_and_the_ends_of_the_range() -> None:
     for value in (0, 1, 254, 255):
-        assert (resize(np.full((50, 70, 3), value, np.uint8), (33, 91)) == value).all()
+        assert (resize_bilinear(np.full((50, 70, 3), value, np.uint8), (33, 91)) == value).all()
 
 
 def test_reduction_averages() -> None:
     checks = np.indices((64, 64)).sum(axis=0) % 2 * 255
-    reduced = resize(np.repeat(checks[:, :, None], 3, axis=2).astype(np.uint8), (8, 8)).astype(int)
+    reduced = resize_bilinear(np.repeat(checks[:, :, None], 3, axis=2).astype(np.uint8), (8, 8)).astype(int)
     assert abs(reduced - 127).max() <= 2
 
 
 @pytest.mark.parametrize("size", [(0, 64), (100, 64), (64, -64)])
 def test_says_which_frames_cannot_be(size: tuple[int, int]) -> None:
     with pytest.raises(OptionError, match="multiples of 64"):
-        prepare(pattern(10, 10), size)
+        frame_portrait(pattern(10, 10), size)
 
 
 def test_says_when_the_portrait_is_empty() -> None:
     with pytest.raises(PortraitError, match="no pixels"):
-        prepare(np.zeros((0, 10, 3), np.uint8), (64, 64))
+        frame_portrait(np.zeros((0, 10, 3), np.uint8), (64, 64))

@@ -33,7 +33,7 @@ def test_loads_shards_named_by_an_index(tmp_path: Path, weights: dict[str, torch
     index = {"weight_map": files}
     (tmp_path / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(index))
     module = small()
-    loading.load(module, loading.shards(tmp_path))
+    loading.load_checkpoint(module, loading.find_shards(tmp_path))
     assert all(torch.equal(tensor, weights[name]) for name, tensor in module.state_dict().items())
     assert not module.training
     assert not any(parameter.requires_grad for parameter in module.parameters())
@@ -41,7 +41,7 @@ def test_loads_shards_named_by_an_index(tmp_path: Path, weights: dict[str, torch
 
 def test_a_checkpoint_of_one_file_needs_no_index(tmp_path: Path, weights: dict[str, torch.Tensor]) -> None:
     save_file(weights, tmp_path / "diffusion_pytorch_model.safetensors")
-    assert loading.shards(tmp_path) == [tmp_path / "diffusion_pytorch_model.safetensors"]
+    assert loading.find_shards(tmp_path) == [tmp_path / "diffusion_pytorch_model.safetensors"]
 
 
 @pytest.mark.parametrize("legacy", [False, True])
@@ -50,7 +50,7 @@ def test_loads_official_pth_files_strictly(tmp_path: Path, legacy: bool) -> None
         vae = VAE(VAEConfig(width=6))
     weights = draw({name: tensor.shape for name, tensor in vae.state_dict().items()}, seed=1)
     torch.save(weights, tmp_path / "vae.pth", _use_new_zipfile_serialization=not legacy)
-    loading.load(vae, [tmp_path / "vae.pth"])
+    loading.load_checkpoint(vae, [tmp_path / "vae.pth"])
     assert all(torch.equal(tensor, weights[name]) for name, tensor in vae.state_dict().items())
 
 
@@ -59,7 +59,7 @@ def test_converts_numbers_but_not_indices(tmp_path: Path) -> None:
         module = nn.BatchNorm1d(2)
     held = {name: torch.ones(tensor.shape).to(tensor.dtype) for name, tensor in module.state_dict().items()}
     save_file(held, tmp_path / "norm.safetensors")
-    loading.load(module, [tmp_path / "norm.safetensors"], dtype=torch.bfloat16)
+    loading.load_checkpoint(module, [tmp_path / "norm.safetensors"], dtype=torch.bfloat16)
     dtypes = {name: tensor.dtype for name, tensor in module.state_dict().items()}
     assert dtypes["weight"] == torch.bfloat16
     assert dtypes["num_batches_tracked"] == torch.int64
@@ -71,7 +71,7 @@ def test_names_every_key_that_does_not_fit(tmp_path: Path, weights: dict[str, to
     save_file(weights, tmp_path / "model.safetensors")
     module = small()
     with pytest.raises(loading.KeyMismatchError) as raised:
-        loading.load(module, [tmp_path / "model.safetensors"])
+        loading.load_checkpoint(module, [tmp_path / "model.safetensors"])
     assert raised.value.missing == ["0.bias", "1.bias"]
     assert raised.value.unexpected == ["head.weight", "tail.weight"]
     assert raised.value.misshapen == ["0.weight [4, 4] for [4, 3]"]
@@ -88,7 +88,7 @@ def test_renames_and_leaves_out(tmp_path: Path, weights: dict[str, torch.Tensor]
     def rename(key: str) -> str | None:
         return None if key.startswith("lm_head") else key.removeprefix("model.")
 
-    loading.load(module, [tmp_path / "model.safetensors"], rename=rename)
+    loading.load_checkpoint(module, [tmp_path / "model.safetensors"], rename=rename)
     assert torch.equal(module.state_dict()["0.weight"], weights["0.weight"])
 
 
@@ -99,7 +99,7 @@ def test_changing_a_loaded_weight_leaves_the_file_alone(
     path = tmp_path / name
     (save_file if path.suffix == ".safetensors" else torch.save)(weights, path)
     before, module = path.read_bytes(), small()
-    loading.load(module, [path])
+    loading.load_checkpoint(module, [path])
     with torch.no_grad():
         module.get_parameter("0.weight").add_(1)
     assert torch.equal(module.get_parameter("0.weight"), weights["0.weight"] + 1)
@@ -123,19 +123,19 @@ class Trap:
 def test_says_what_is_wrong_with_a_file(tmp_path: Path, name: str, content: bytes, said: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(WeightsError, match=said):
-        loading.load(small(), [tmp_path / name])
+        loading.load_checkpoint(small(), [tmp_path / name])
 
 
 def test_refuses_a_pth_file_that_holds_code(tmp_path: Path) -> None:
     torch.save({"0.weight": Trap()}, tmp_path / "a.pth")
     with pytest.raises(WeightsError, match="more than tensors"):
-        loading.load(small(), [tmp_path / "a.pth"])
+        loading.load_checkpoint(small(), [tmp_path / "a.pth"])
 
 
 def test_refuses_a_pth_file_that_is_no_table(tmp_path: Path) -> None:
     torch.save([torch.ones(1)], tmp_path / "a.pth")
     with pytest.raises(WeightsError, match="not a table"):
-        loading.load(small(), [tmp_path / "a.pth"])
+        loading.load_checkpoint(small(), [tmp_path / "a.pth"])
 
 
 def test_says_which_shard_is_missing(tmp_path: Path) -> None:
@@ -143,10 +143,10 @@ def test_says_which_shard_is_missing(tmp_path: Path) -> None:
     (tmp_path / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(index))
     (tmp_path / "one.safetensors").touch()
     with pytest.raises(WeightsError, match=r"two\.safetensors is missing"):
-        loading.shards(tmp_path)
+        loading.find_shards(tmp_path)
     (tmp_path / "diffusion_pytorch_model.safetensors.index.json").write_text("{")
     with pytest.raises(WeightsError, match="damaged"):
-        loading.shards(tmp_path)
+        loading.find_shards(tmp_path)
 
 
 MEASURE = """

@@ -5,10 +5,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from liveavatar.dit.assembly import parts_of
+from liveavatar.dit.assembly import iterate_parts
 from liveavatar.dit.config import DitConfig
 from liveavatar.dit.loading import KeyMismatchError
-from liveavatar.dit.lora import checked_pairs, merge_pairs, read_pairs, targets
+from liveavatar.dit.lora import check_lora_pairs, find_lora_layers, merge_lora_pairs, read_lora_pairs
 from liveavatar.dit.model import DiT
 from small_dit import golden, small_dit, worst
 
@@ -21,7 +21,7 @@ def adapters() -> dict[str, Tensor]:
 
 
 def merge(model: DiT, adapters: dict[str, Tensor]) -> None:
-    merge_pairs(model, "", checked_pairs(model, adapters, source="golden"), ALPHA)
+    merge_lora_pairs(model, "", check_lora_pairs(model, adapters, source="golden"), ALPHA)
 
 
 def test_merged_weights_are_those_of_the_reference(adapters: dict[str, Tensor]) -> None:
@@ -41,7 +41,7 @@ def test_reads_a_file_with_the_plain_names_of_the_release(
     save_file(plain, tmp_path / "lora.safetensors")
     whole, read = small_dit(), small_dit()
     merge(whole, adapters)
-    merge_pairs(read, "", read_pairs(read, tmp_path / "lora.safetensors"), ALPHA)
+    merge_lora_pairs(read, "", read_lora_pairs(read, tmp_path / "lora.safetensors"), ALPHA)
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), read.parameters(), strict=True))
 
 
@@ -72,13 +72,13 @@ def test_everything_that_does_not_fit_is_named_and_nothing_changed(adapters: dic
 def test_part_by_part_is_the_same_as_at_once(adapters: dict[str, Tensor]) -> None:
     whole, apart = small_dit(), small_dit()
     merge(whole, adapters)
-    pairs = checked_pairs(apart, adapters, source="golden")
-    for name, part in parts_of(apart):
-        merge_pairs(part, name, pairs, ALPHA)
+    pairs = check_lora_pairs(apart, adapters, source="golden")
+    for name, part in iterate_parts(apart):
+        merge_lora_pairs(part, name, pairs, ALPHA)
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), apart.parameters(), strict=True))
 
 
 def test_the_full_size_takes_the_448_adapters_of_the_release() -> None:
     with torch.device("meta"):
         model = DiT(DitConfig())
-    assert len(targets(model)) == 448
+    assert len(find_lora_layers(model)) == 448

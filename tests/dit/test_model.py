@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from liveavatar.dit.cache import Rings, RingShape
+from liveavatar.dit.cache import RingKVCache, RingShape
 from liveavatar.dit.config import DitConfig
 from liveavatar.dit.layers import KeyValue
-from liveavatar.dit.model import DiT, Given, wave
+from liveavatar.dit.model import BlockInputs, DiT, sinusoidal_embedding
 from liveavatar.dit.rope import block_positions, sink_positions
 from liveavatar.errors import OptionError, WeightsError
 from small_dit import COLUMNS, FOLDER, ROWS, golden, notes, small_config, small_dit, worst
@@ -16,13 +16,19 @@ TOKENS = 3 * ROWS * COLUMNS
 SINK = ROWS * COLUMNS * 5 // 2
 
 
-def rings_for(model: DiT, steps: int = 1) -> Rings:
+def rings_for(model: DiT, steps: int = 1) -> RingKVCache:
     config = model.config
     shape = RingShape(
-        layers=config.layers, steps=steps, blocks=4, block=TOKENS, sink=SINK, portrait=ROWS * COLUMNS,
-        heads=config.heads, head_dim=config.head_dim,
-    )  # fmt: skip
-    return Rings(shape, like=model.like)
+        layers=config.layers,
+        steps=steps,
+        blocks=4,
+        block_tokens=TOKENS,
+        sink_tokens=SINK,
+        portrait_tokens=ROWS * COLUMNS,
+        heads=config.heads,
+        head_dim=config.head_dim,
+    )
+    return RingKVCache(shape, like=model.template_tensor)
 
 
 class Run:
@@ -31,10 +37,10 @@ class Run:
     def __init__(self, model: DiT, data: dict[str, Tensor]) -> None:
         self.model = model
         self.data = data
-        self.text = model.read(data["context"])
-        self.sink = model.sink(data["ref"], data["motion"], self.text)
+        self.text = model.project_text(data["context"])
+        self.sink = model.compute_sink(data["ref"], data["motion"], self.text)
         self.rings = rings_for(model)
-        self.rings.set_sink(self.sink, model.rope(sink_positions(30, ROWS, COLUMNS)))
+        self.rings.set_sink(self.sink, model.compute_rope(sink_positions(30, ROWS, COLUMNS)))
 
     def block(self, number: int, timestep: float, distance: int, pose: Tensor | None = None) -> Tensor:
         audio = self.data[f"audio{number}"]
@@ -45,11 +51,13 @@ class Run:
         pose: Tensor | None = None, mask: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         frame = 30 + max(0, 3 * number - (30 - distance))
-        self.rings.turn_portrait(self.model.rope(block_positions(frame, 1, ROWS, COLUMNS)))
-        rope = self.model.rope(block_positions(3 * number, 3, ROWS, COLUMNS))
-        given = Given(text=self.text, rope=rope, hearing=self.model.hear(audio), mask=mask, pose=pose)
-        time = self.model.time([timestep])[0]
-        out: Tensor = self.model(x[None], time, given, self.rings.step(0, number))
+        self.rings.move_portrait(self.model.compute_rope(block_positions(frame, 1, ROWS, COLUMNS)))
+        rope = self.model.compute_rope(block_positions(3 * number, 3, ROWS, COLUMNS))
+        given = BlockInputs(
+            text=self.text, rope=rope, audio=self.model.encode_audio_block(audio), voice_mask=mask, pose=pose
+        )
+        time = self.model.compute_modulations([timestep])[0]
+        out: Tensor = self.model(x[None], time, given, self.rings.prepare_layers(0, number))
         return out[0]
 
 
@@ -82,8 +90,8 @@ def test_blocks_are_those_of_the_reference_while_the_ring_rolls_over(run: Run) -
         made = run.block(number, timestep, int(distances[number]), pose)
         assert worst(made, run.data[f"out{number}"]) < 1e-5
     ring = KeyValue(run.data["kv.k.2"], run.data["kv.v.2"])
-    assert worst(in_order(run.rings.step(0, 6)[2].slots.k), ring.k) < 1e-5
-    assert worst(in_order(run.rings.step(0, 6)[2].slots.v), ring.v) < 1e-5
+    assert worst(in_order(run.rings.prepare_layers(0, 6)[2].slots.k), ring.k) < 1e-5
+    assert worst(in_order(run.rings.prepare_layers(0, 6)[2].slots.v), ring.v) < 1e-5
 
 
 def in_order(slots: Tensor) -> Tensor:
@@ -121,14 +129,18 @@ def test_a_voice_alone_with_a_full_mask_is_as_without_one(model: DiT) -> None:
 
 def test_nothing_heard_is_nothing_injected(model: DiT) -> None:
     run = Run(model, golden("dit_kv"))
-    given = Given(text=run.text, rope=model.rope(block_positions(0, 3, ROWS, COLUMNS)), hearing=())
-    silent = model(run.data["x0"][None], model.time([1000.0])[0], given, run.rings.step(0, 0))
+    given = BlockInputs(
+        text=run.text, rope=model.compute_rope(block_positions(0, 3, ROWS, COLUMNS)), audio=()
+    )
+    silent = model(
+        run.data["x0"][None], model.compute_modulations([1000.0])[0], given, run.rings.prepare_layers(0, 0)
+    )
     assert worst(silent[0], run.data["out0"]) > 0.1
 
 
 def test_a_prompt_longer_than_the_model_reads_is_cut(model: DiT) -> None:
     words = torch.randn(40, 32, generator=torch.Generator().manual_seed(2))
-    long, short = model.read(words), model.read(words[: model.config.text_len])
+    long, short = model.project_text(words), model.project_text(words[: model.config.text_len])
     assert torch.equal(long[0].k, short[0].k)
 
 
@@ -145,7 +157,7 @@ def test_the_full_size_has_the_tensors_of_the_checkpoint() -> None:
 
 
 def test_the_waves_of_a_noise_level_start_with_cosines() -> None:
-    waves = wave(torch.tensor([0.0, 1000.0]), 256)
+    waves = sinusoidal_embedding(torch.tensor([0.0, 1000.0]), 256)
     assert waves[0].tolist() == [1.0] * 128 + [0.0] * 128
     assert waves[1, 0] == pytest.approx(torch.tensor(1000.0, dtype=torch.float64).cos().item())
 

@@ -8,23 +8,35 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from drawn import SEEDS, draw
-from liveavatar.dit.assembly import Layout, assemble, stream_blocks, streamed_blocks
+from liveavatar.dit.assembly import (
+    TransformerLayout,
+    assemble_transformer,
+    count_offloaded_blocks,
+    offload_blocks,
+)
 from liveavatar.dit.host_rings import HostSink
 from liveavatar.dit.layers import KeyValue
 from liveavatar.dit.loading import KeyMismatchError
-from liveavatar.dit.lora import targets
-from liveavatar.dit.memory import RUNGS, Job, Plan, Rung
+from liveavatar.dit.lora import find_lora_layers
+from liveavatar.dit.memory import MEMORY_PROFILES, MemoryPlan, MemoryProfile, Workload
 from liveavatar.dit.model import DiT
-from liveavatar.dit.models import find_device, lay_out, memory_maker, open_dit, open_models, random_fill
+from liveavatar.dit.models import (
+    choose_cache_factory,
+    choose_layout,
+    find_device,
+    make_random_filler,
+    open_models,
+    open_transformer,
+)
 from liveavatar.dit.options import DitOptions
-from liveavatar.dit.parts import Place
-from liveavatar.dit.presets import TINY
+from liveavatar.dit.parts import Placement
+from liveavatar.dit.presets import TINY_PRESET
 from liveavatar.errors import EngineError, WeightsError
 from small_dit import notes, small_config, small_dit
 from small_stream import distance, drawn
 
-CPU = Place(device="cpu", dtype=torch.float32)
-PLAIN = Layout(device=torch.device("cpu"), joined=False)
+CPU = Placement(device="cpu", dtype=torch.float32)
+PLAIN = TransformerLayout(device=torch.device("cpu"), fused_qkv=False)
 
 
 @pytest.fixture
@@ -43,7 +55,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 def adapters(rank: int = 2) -> dict[str, Tensor]:
     made = {}
-    for name, layer in targets(small_dit()).items():
+    for name, layer in find_lora_layers(small_dit()).items():
         made[f"{name}.lora_A.weight"] = torch.ones(rank, layer.in_features)
         made[f"{name}.lora_B.weight"] = torch.ones(layer.out_features, rank)
     return made
@@ -51,7 +63,7 @@ def adapters(rank: int = 2) -> dict[str, Tensor]:
 
 def test_a_checkpoint_is_loaded_and_its_adapters_merged(checkpoint: Path) -> None:
     save_file(adapters(), checkpoint / "lora.safetensors")
-    model = open_dit(checkpoint, checkpoint / "lora.safetensors", CPU, PLAIN)
+    model = open_transformer(checkpoint, checkpoint / "lora.safetensors", CPU, PLAIN)
     assert model.config == small_config()
     plain, merged = small_dit().bfloat16().float().state_dict(), model.state_dict()
     name = "blocks.1.self_attn.q.weight"
@@ -66,7 +78,7 @@ def test_a_missing_adapter_is_named(checkpoint: Path) -> None:
     del held["blocks.0.ffn.2.lora_A.weight"]
     save_file(held, checkpoint / "lora.safetensors")
     with pytest.raises(KeyMismatchError, match=r"blocks\.0\.ffn\.2\.lora_A"):
-        open_dit(checkpoint, checkpoint / "lora.safetensors", CPU, PLAIN)
+        open_transformer(checkpoint, checkpoint / "lora.safetensors", CPU, PLAIN)
 
 
 def test_missing_files_are_named_with_the_command_that_brings_them(tmp_path: Path) -> None:
@@ -76,8 +88,8 @@ def test_missing_files_are_named_with_the_command_that_brings_them(tmp_path: Pat
 
 def test_the_tiny_preset_opens_without_any_file() -> None:
     models = open_models(DitOptions(preset="tiny"))
-    assert models.dit.config == TINY.dit
-    assert models.prompt.shape[1] == TINY.dit.text_dim
+    assert models.dit.config == TINY_PRESET.dit
+    assert models.prompt_embedding.shape[1] == TINY_PRESET.dit.text_dim
     assert not any(weight.requires_grad for weight in models.dit.parameters())
 
 
@@ -86,19 +98,24 @@ def test_a_device_that_is_not_there_is_named() -> None:
         find_device("nonsense")
 
 
-def latents(rung: Rung) -> list[Tensor]:
+def latents(rung: MemoryProfile) -> list[Tensor]:
     """A few blocks of one model, laid out as on this rung."""
     with torch.device("meta"):
         dit = DiT(small_config())
-    layout = lay_out(
-        Plan(rung=rung, streamed=min(rung.streams, 2), memory=Job().memory(rung, 0)), PLAIN.device
+    layout = choose_layout(
+        MemoryPlan(
+            profile=rung,
+            offloaded_blocks=min(rung.max_offloaded_blocks, 2),
+            estimate=Workload().estimate_memory(rung, 0),
+        ),
+        PLAIN.device,
     )
-    return drawn(assemble(dit, random_fill(CPU), layout), rings=memory_maker(rung))
+    return drawn(assemble_transformer(dit, make_random_filler(CPU), layout), rings=choose_cache_factory(rung))
 
 
 def test_every_rung_draws_nearly_the_same() -> None:
-    exact, *others = (latents(rung) for rung in RUNGS)
-    for rung, actual in zip(RUNGS[1:], others, strict=True):
+    exact, *others = (latents(rung) for rung in MEMORY_PROFILES)
+    for rung, actual in zip(MEMORY_PROFILES[1:], others, strict=True):
         assert 0 < distance(actual, exact) < 0.1, rung.name
     assert all(
         torch.equal(a, b) for a, b in zip(others[1], others[2], strict=True)
@@ -114,17 +131,22 @@ def test_the_portrait_of_a_small_rung_lies_in_host_memory() -> None:
 
 def test_a_small_rung_keeps_half_the_blocks_off_the_device() -> None:
     models = open_models(DitOptions(preset="tiny", memory="16"))
-    assert streamed_blocks(models.dit) == TINY.dit.layers // 2
-    assert models.plan.rung.name == "16"
+    assert count_offloaded_blocks(models.dit) == TINY_PRESET.dit.layers // 2
+    assert models.plan.profile.name == "16"
 
 
 def test_streaming_more_blocks_changes_no_bit(checkpoint: Path) -> None:
     save_file(adapters(), checkpoint / "lora.safetensors")
     dits = [
-        open_dit(checkpoint, checkpoint / "lora.safetensors", CPU, replace(PLAIN, joined=True, streamed=1))
+        open_transformer(
+            checkpoint,
+            checkpoint / "lora.safetensors",
+            CPU,
+            replace(PLAIN, fused_qkv=True, offloaded_blocks=1),
+        )
         for _ in range(2)
     ]
-    stream_blocks(dits[1], 2, torch.device("cpu"))
-    assert [streamed_blocks(dit) for dit in dits] == [1, 3]
+    offload_blocks(dits[1], 2, torch.device("cpu"))
+    assert [count_offloaded_blocks(dit) for dit in dits] == [1, 3]
     few, many = (drawn(dit) for dit in dits)
     assert all(torch.equal(a, b) for a, b in zip(few, many, strict=True))

@@ -3,8 +3,8 @@ import torch
 from torch import Tensor, nn
 
 from liveavatar.dit.model import DiT
-from liveavatar.dit.presets import TINY
-from liveavatar.dit.quantize import EightBitLinear, product, quantize, round_rows
+from liveavatar.dit.presets import TINY_PRESET
+from liveavatar.dit.quantize import EightBitLinear, multiply_quantised, quantise_linears, quantise_rows
 from small_dit import golden
 
 FP8 = torch.float8_e4m3fn
@@ -30,7 +30,7 @@ def stored(name: str) -> Tensor:
 def test_products_of_eight_bit_numbers_are_those_of_the_reference() -> None:
     """It has one scale a tensor; ours may all be that one."""
     x_scale, w_scale = DATA["x_scale"].expand(48, 1), DATA["w_scale"].expand(1, 32)
-    y = product(stored("xq_u8"), stored("wq_u8"), x_scale, w_scale, DATA["b"].float()).bfloat16()
+    y = multiply_quantised(stored("xq_u8"), stored("wq_u8"), x_scale, w_scale, DATA["b"].float()).bfloat16()
     different = (y.float() - DATA["y"].float()).abs() / DATA["y"].float().abs().clamp_min(1e-3)
     assert float(different.max()) <= 2**-7  # one place of bfloat16
     assert float((y == DATA["y"]).float().mean()) > 0.99
@@ -38,7 +38,7 @@ def test_products_of_eight_bit_numbers_are_those_of_the_reference() -> None:
 
 def test_the_loudest_row_has_the_scale_of_the_reference() -> None:
     row = int(DATA["x"].float().abs().amax(dim=1).argmax())
-    rounded, scale = round_rows(DATA["x"], FP8)
+    rounded, scale = quantise_rows(DATA["x"], FP8)
     torch.testing.assert_close(scale[row, 0], DATA["x_scale"], rtol=4e-3, atol=0)  # a place of bfloat16
     assert set(rounded.float().abs().amax(dim=1).tolist()) == {448.0}
     assert distance(rounded.float() * scale, DATA["x"]) <= distance(
@@ -70,14 +70,14 @@ def test_an_eight_bit_layer_is_near_its_original(kind: str, shape: tuple[int, ..
 def test_a_loud_token_costs_the_others_nothing(kind: torch.dtype) -> None:
     x = torch.randn(4, 64, generator=torch.Generator().manual_seed(5))
     louder = torch.cat([x[:3], 1e4 * x[3:]])
-    quiet, loud = round_rows(x, kind), round_rows(louder, kind)
+    quiet, loud = quantise_rows(x, kind), quantise_rows(louder, kind)
     assert torch.equal(quiet[0][:3].float(), loud[0][:3].float())
     assert torch.equal(quiet[1][:3], loud[1][:3])
 
 
 @pytest.mark.parametrize("kind", [FP8, torch.int8])
 def test_silence_stays_silence(kind: torch.dtype) -> None:
-    rounded, scale = round_rows(torch.zeros(2, 16), kind)
+    rounded, scale = quantise_rows(torch.zeros(2, 16), kind)
     assert torch.equal(rounded.float() * scale, torch.zeros(2, 16))
 
 
@@ -86,26 +86,26 @@ def test_integer_products_are_exact() -> None:
     x, w = (
         torch.randint(-127, 128, size, generator=generator, dtype=torch.int8) for size in ((5, 64), (16, 64))
     )
-    y = product(x, w, torch.ones(5, 1), torch.ones(1, 16), torch.zeros(16))
+    y = multiply_quantised(x, w, torch.ones(5, 1), torch.ones(1, 16), torch.zeros(16))
     assert torch.equal(y, (x.long() @ w.long().t()).float())
 
 
 @pytest.mark.parametrize("kind", ["fp8", "int8"])
 def test_large_layers_are_replaced_and_the_rest_is_kept(kind: str) -> None:
-    model = quantize(DiT(TINY.dit).requires_grad_(False), kind)  # type: ignore[arg-type]
+    model = quantise_linears(DiT(TINY_PRESET.dit).requires_grad_(False), kind)  # type: ignore[arg-type]
     small = {name for name, layer in model.named_modules() if isinstance(layer, nn.Linear)}
     eight = [name for name, layer in model.named_modules() if isinstance(layer, EightBitLinear)]
     assert small == {
         "text_embedding.0", "text_embedding.2", "time_embedding.0", "time_embedding.2", "time_projection.1",
         "head.head", "casual_audio_encoder.encoder.final_linear",
     }  # fmt: skip
-    assert len(eight) == 10 * TINY.dit.layers + 5 * len(TINY.dit.inject)
+    assert len(eight) == 10 * TINY_PRESET.dit.layers + 5 * len(TINY_PRESET.dit.inject)
 
 
 def test_full_size_weights_shrink_as_predicted() -> None:
     """15.94 of 16.30 thousand million numbers become bytes."""
     with torch.device("meta"):
-        model = quantize(DiT(type(TINY.dit)()).bfloat16().requires_grad_(False), "fp8")
+        model = quantise_linears(DiT(type(TINY_PRESET.dit)()).bfloat16().requires_grad_(False), "fp8")
     tensors = [*model.parameters(), *model.buffers()]
     eight = sum(tensor.numel() for tensor in tensors if tensor.dtype is FP8)
     assert round(eight / 1e9, 2) == 15.94

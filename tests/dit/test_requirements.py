@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from liveavatar.dit.options import DitOptions
-from liveavatar.dit.requirements import free_host_memory, gpu_memory, host_memory, readiness
+from liveavatar.dit.requirements import check_dit_readiness, free_host_memory, host_memory, list_gpus
 
 
 def script(folder: Path, text: str) -> None:
@@ -23,7 +23,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_bare_machine_is_told_what_is_missing_and_how_to_get_it(machine: Path) -> None:
-    state = readiness()
+    state = check_dit_readiness()
     assert not state.ready
     assert "NVIDIA card with 16 GB" in state.reason
     assert "there is none here" in state.reason
@@ -34,20 +34,23 @@ def test_a_bare_machine_is_told_what_is_missing_and_how_to_get_it(machine: Path)
 
 def test_a_card_that_is_too_small_is_told_what_it_lacks(machine: Path) -> None:
     script(machine, "echo 'NVIDIA GeForce RTX 3060, 8192'")
-    assert gpu_memory() == [("NVIDIA GeForce RTX 3060", 8192 << 20)]
-    assert "too small: 8 GB of GPU memory are free" in readiness(DitOptions(random_weights=True)).reason
+    assert list_gpus() == [("NVIDIA GeForce RTX 3060", 8192 << 20)]
+    assert (
+        "too small: 8 GB of GPU memory are free"
+        in check_dit_readiness(DitOptions(random_weights=True)).reason
+    )
 
 
 def test_a_rung_that_was_asked_for_must_fit(machine: Path) -> None:
     script(machine, "echo 'NVIDIA GeForce RTX 4090, 24564'")
-    assert readiness(DitOptions(random_weights=True)).ready
-    assert not readiness(DitOptions(random_weights=True, memory="80")).ready
+    assert check_dit_readiness(DitOptions(random_weights=True)).ready
+    assert not check_dit_readiness(DitOptions(random_weights=True, memory="80")).ready
 
 
 def test_a_large_card_will_do(machine: Path) -> None:
     script(machine, "echo 'NVIDIA H100, 81559'; echo 'NVIDIA H200, 143771'")
-    assert "NVIDIA card" not in readiness().reason
-    state = readiness(DitOptions(random_weights=True))
+    assert "NVIDIA card" not in check_dit_readiness().reason
+    state = check_dit_readiness(DitOptions(random_weights=True))
     assert state.ready
     assert state.reason.startswith("memory 96: bfloat16")
 
@@ -55,11 +58,11 @@ def test_a_large_card_will_do(machine: Path) -> None:
 @pytest.mark.parametrize("text", ["exit 9", "echo 'No devices were found'"])
 def test_a_driver_without_a_card_is_no_card(machine: Path, text: str) -> None:
     script(machine, text)
-    assert gpu_memory() == []
+    assert list_gpus() == []
 
 
 def test_the_tiny_one_runs_anywhere(machine: Path) -> None:
-    assert readiness(DitOptions(preset="tiny")).ready
+    assert check_dit_readiness(DitOptions(preset="tiny")).ready
 
 
 def test_looking_loads_no_torch() -> None:

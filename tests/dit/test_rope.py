@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from liveavatar.dit.rope import (
-    Positions,
+    TokenPositions,
+    apply_rope,
     axis_widths,
     block_positions,
-    rope_for,
-    rotate,
+    compute_token_rope,
     sink_positions,
 )
 from small_dit import COLUMNS, ROWS, golden, worst
@@ -21,8 +21,8 @@ GOLDEN = golden("rope")
 CPU = torch.device("cpu")
 
 
-def turns(positions: Positions, width: int) -> Tensor:
-    rope = rope_for(positions, width, CPU)
+def turns(positions: TokenPositions, width: int) -> Tensor:
+    rope = compute_token_rope(positions, width, CPU)
     return torch.stack([rope.cos, rope.sin], dim=-1)
 
 
@@ -36,14 +36,14 @@ def turns(positions: Positions, width: int) -> Tensor:
         ("motion", sink_positions(30, ROWS, COLUMNS)[ROWS * COLUMNS :]),
     ],
 )
-def test_angles_are_those_of_the_reference(name: str, positions: Positions, width: int) -> None:
+def test_angles_are_those_of_the_reference(name: str, positions: TokenPositions, width: int) -> None:
     assert worst(turns(positions, width), GOLDEN[f"{name}_{width}"][0, :, 0]) < 1e-6
 
 
 @pytest.mark.parametrize("width", [16, 128])
 def test_heads_are_turned_as_in_the_reference(width: int) -> None:
-    rope = rope_for(block_positions(9, 3, ROWS, COLUMNS), width, CPU)
-    assert worst(rotate(GOLDEN[f"q_{width}"], rope), GOLDEN[f"q_roped_{width}"]) < 1e-5
+    rope = compute_token_rope(block_positions(9, 3, ROWS, COLUMNS), width, CPU)
+    assert worst(apply_rope(GOLDEN[f"q_{width}"], rope), GOLDEN[f"q_roped_{width}"]) < 1e-5
 
 
 def test_pairs_are_parted_among_frame_row_and_column() -> None:
@@ -64,7 +64,7 @@ def test_there_is_no_limit_and_only_distance_counts(frame: int, shift: int) -> N
     scores = []
     for start in (40, frame + 40):
         turned = [
-            rotate(x, rope_for(np.array([[start + at, 1, 2]] * 2), 128, CPU))
+            apply_rope(x, compute_token_rope(np.array([[start + at, 1, 2]] * 2), 128, CPU))
             for x, at in ((q, 0), (k, shift))
         ]
         scores.append((turned[0] * turned[1]).sum())
@@ -73,14 +73,14 @@ def test_there_is_no_limit_and_only_distance_counts(frame: int, shift: int) -> N
 
 
 def test_negative_positions_turn_the_other_way() -> None:
-    ahead, behind = (rope_for(np.array([[frame, 0, 0]]), 128, CPU) for frame in (19, -19))
+    ahead, behind = (compute_token_rope(np.array([[frame, 0, 0]]), 128, CPU) for frame in (19, -19))
     assert torch.equal(ahead.cos, behind.cos)
     assert torch.equal(ahead.sin, -behind.sin)
 
 
 def test_turning_keeps_lengths_and_type() -> None:
     x = torch.randn(1, 5, 2, 16, dtype=torch.bfloat16)
-    y = rotate(x, rope_for(block_positions(3, 1, 1, 5), 16, CPU))
+    y = apply_rope(x, compute_token_rope(block_positions(3, 1, 1, 5), 16, CPU))
     assert y.dtype is torch.bfloat16
     torch.testing.assert_close(x.float().norm(dim=-1), y.float().norm(dim=-1), rtol=0.02, atol=0)
 

@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from liveavatar.dit.sampler import clip_noise, euler_step, sigmas
+from liveavatar.dit.sampler import clip_noise, compute_sigmas, euler_step
 from small_dit import golden, worst
 
 GOLDEN = golden("scheduler")
@@ -11,21 +11,21 @@ GOLDEN = golden("scheduler")
 
 @pytest.mark.parametrize("steps", [2, 3, 4, 5, 8])
 def test_noise_levels_are_those_of_the_reference(steps: int) -> None:
-    levels = torch.tensor(sigmas(steps))
+    levels = torch.tensor(compute_sigmas(steps))
     assert worst(levels, GOLDEN[f"sigmas{steps}"]) < 1e-7
     assert worst(1000 * levels[:-1], GOLDEN[f"timesteps{steps}"]) < 1e-4
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 4, 7, 40, 1000])
 def test_any_number_of_steps_goes_from_noise_to_nothing(steps: int) -> None:
-    levels = sigmas(steps)
+    levels = compute_sigmas(steps)
     assert len(levels) == steps + 1
     assert (levels[0], levels[-1]) == (1.0, 0.0)
     assert all(a > b for a, b in pairwise(levels))
 
 
 def test_steps_are_those_of_the_reference() -> None:
-    levels = sigmas(4)
+    levels = compute_sigmas(4)
     for step in range(4):
         made = euler_step(GOLDEN[f"step_x{step}"], GOLDEN[f"step_v{step}"], levels[step], levels[step + 1])
         assert worst(made, GOLDEN[f"step_x{step + 1}"]) < 1e-6

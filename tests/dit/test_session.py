@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from liveavatar.dit.options import DitOptions
 from liveavatar.dit.session import DitActor, DitEngine, DitSession
-from liveavatar.dit.speed import Speed
+from liveavatar.dit.speed import SpeedOptions
 from liveavatar.errors import OptionError, SessionClosed
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Samples, VideoFrame
@@ -242,7 +242,7 @@ def test_the_reference_gives_its_frames_when_the_sound_is_over(portrait: Portrai
     assert not list(session.frames())
 
 
-Ways = Callable[[Speed, bool], DitActor]
+Ways = Callable[[SpeedOptions, bool], DitActor]
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +250,7 @@ def opened(portrait: Portrait) -> Ways:
     """The same portrait, opened at some speed, for a conversation or a recording."""
 
     @cache
-    def at(speed: Speed, live: bool) -> DitActor:
+    def at(speed: SpeedOptions, live: bool) -> DitActor:
         options = DitOptions(preset="tiny", sample_steps=2, infer_frames=24, live=live, speed=speed)
         actor = DitEngine(options).open(portrait, (64, 64))
         assert isinstance(actor, DitActor)
@@ -259,7 +259,7 @@ def opened(portrait: Portrait) -> Ways:
     return at
 
 
-PLAIN, AHEAD, WAVE = Speed(), Speed(vae_stream=True), Speed(wavefront=True)
+PLAIN, AHEAD, WAVE = SpeedOptions(), SpeedOptions(vae_stream=True), SpeedOptions(wavefront=True)
 
 
 def near(first: list[VideoFrame], second: list[VideoFrame]) -> bool:
@@ -270,7 +270,7 @@ def near(first: list[VideoFrame], second: list[VideoFrame]) -> bool:
 
 @pytest.mark.parametrize("speed", [AHEAD, WAVE], ids=["ahead", "wavefront"])
 @pytest.mark.parametrize("length", [3, 50])
-def test_other_ways_of_drawing_give_the_same_frames(opened: Ways, speed: Speed, length: int) -> None:
+def test_other_ways_of_drawing_give_the_same_frames(opened: Ways, speed: SpeedOptions, length: int) -> None:
     sound = speech(length * PICTURE)
     made = spoken(opened(speed, False).session(FPS, 0), sound)
     assert len(made) == length
@@ -304,4 +304,4 @@ def test_the_wavefront_says_how_far_it_must_hear_ahead(opened: Ways) -> None:
 @pytest.mark.parametrize("wrong", [{"live": True}, {"live": False, "infer_frames": 24}])
 def test_the_wavefront_is_for_recordings_and_whole_clips(wrong: dict[str, object]) -> None:
     with pytest.raises(OptionError, match="wavefront"):
-        DitOptions(speed=Speed(wavefront=True), **wrong)  # type: ignore[arg-type]
+        DitOptions(speed=SpeedOptions(wavefront=True), **wrong)  # type: ignore[arg-type]

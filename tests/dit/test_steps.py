@@ -12,33 +12,33 @@ RATES = st.sampled_from(
 
 @given(st.integers(0, 10**9))
 def test_steps_and_samples_are_each_others_inverse(count: int) -> None:
-    assert steps.steps_within(steps.samples_for(count)) == count
-    assert count == 0 or steps.steps_within(steps.samples_for(count) - 1) == count - 1
+    assert steps.count_steps_within(steps.count_samples_needed(count)) == count
+    assert count == 0 or steps.count_steps_within(steps.count_samples_needed(count) - 1) == count - 1
 
 
 def test_counts_as_the_networks_convolutions_do() -> None:
-    assert [steps.steps_within(n) for n in (0, 399, 400, 719, 720, 16_000)] == [0, 0, 1, 1, 2, 49]
+    assert [steps.count_steps_within(n) for n in (0, 399, 400, 719, 720, 16_000)] == [0, 0, 1, 1, 2, 49]
 
 
 def test_a_step_is_centred_on_what_it_hears() -> None:
-    assert steps.centre(0) == 200
-    assert steps.centre(50) - steps.centre(0) == 16_000
+    assert steps.step_centre(0) == 200
+    assert steps.step_centre(50) - steps.step_centre(0) == 16_000
 
 
 @given(st.integers(0, 10**8), RATES)
 def test_a_picture_is_drawn_from_what_sounds_12_ms_after_its_beginning(picture: int, fps: Fraction) -> None:
-    heard = steps.step_of(picture, fps) * steps.STRIDE + steps.FIELD // 2
+    heard = steps.picture_to_step(picture, fps) * steps.STEP_SAMPLES + steps.RECEPTIVE_SAMPLES // 2
     assert heard - Fraction(picture * 16_000) / fps == 200
 
 
 @given(st.integers(1, 10**7), RATES)
 def test_needed_steps_are_enough_and_no_more(pictures: int, fps: Fraction) -> None:
-    needed = steps.steps_for(pictures, fps)
-    assert steps.pictures_within(needed, fps) >= pictures
-    assert steps.pictures_within(needed - 1, fps) < pictures
+    needed = steps.count_steps_needed(pictures, fps)
+    assert steps.count_pictures_within(needed, fps) >= pictures
+    assert steps.count_pictures_within(needed - 1, fps) < pictures
 
 
 def test_at_25_a_second_every_other_step_is_a_picture() -> None:
-    assert [steps.step_of(i, Fraction(25)) for i in range(3)] == [0, 2, 4]
-    assert steps.steps_for(12, Fraction(25)) == 23
-    assert steps.steps_for(0, Fraction(25)) == steps.pictures_within(0, Fraction(25)) == 0
+    assert [steps.picture_to_step(i, Fraction(25)) for i in range(3)] == [0, 2, 4]
+    assert steps.count_steps_needed(12, Fraction(25)) == 23
+    assert steps.count_steps_needed(0, Fraction(25)) == steps.count_pictures_within(0, Fraction(25)) == 0

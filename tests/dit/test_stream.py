@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from liveavatar.dit.cache import Rings, RingShape
-from liveavatar.dit.config import StreamConfig, picture_shown
+from liveavatar.dit.cache import RingKVCache, RingShape
+from liveavatar.dit.config import StreamConfig, frame_to_picture
 from liveavatar.dit.layers import KeyValue
 from liveavatar.dit.model import DiT
 from liveavatar.dit.rope import Rope
-from liveavatar.dit.scenery import Scene
+from liveavatar.dit.scenery import Conditioning
 from liveavatar.dit.stream import LatentStream
 from small_dit import golden, small_dit
 
@@ -21,14 +21,16 @@ def dit() -> DiT:
     return small_dit()
 
 
-def scene(dit: DiT, height: int, width: int) -> Scene:
+def scene(dit: DiT, height: int, width: int) -> Conditioning:
     past = torch.randn(1, 16, 19, height, width, generator=torch.Generator().manual_seed(4))
-    text = dit.read(DATA["context"])
-    return Scene(text=text, sink=dit.sink(past[:, :, :1], past, text), height=height, width=width)
+    text = dit.project_text(DATA["context"])
+    return Conditioning(
+        text=text, sink=dit.compute_sink(past[:, :, :1], past, text), height=height, width=width
+    )
 
 
 def last(stream: LatentStream, block: int) -> Tensor:
-    *_, latent = stream.draw(block, DATA["audio0"])
+    *_, latent = stream.denoise_block(block, DATA["audio0"])
     return latent
 
 
@@ -57,7 +59,7 @@ def test_every_step_and_clip_has_its_own_memory(dit: DiT, steps: int, clip_block
 def test_the_distance_is_drawn_from_the_seed_once_the_stream_is_near(dit: DiT) -> None:
     where = scene(dit, 8, 8)
     runs = [
-        LatentStream(dit, where, StreamConfig(steps=1, clip_blocks=1, distance=distance), 0)
+        LatentStream(dit, where, StreamConfig(steps=1, clip_blocks=1, sink_distance=distance), 0)
         for distance in ((4, 4), (4, 30), (30, 30))
     ]
     at_start, later = ([last(run, block) for run in runs] for block in (0, 20))
@@ -66,16 +68,16 @@ def test_the_distance_is_drawn_from_the_seed_once_the_stream_is_near(dit: DiT) -
     assert not torch.equal(later[0], later[1]) or not torch.equal(later[1], later[2])
 
 
-def filled(shape: RingShape, blocks: int, shared: int) -> Rings:
+def filled(shape: RingShape, blocks: int, shared: int) -> RingKVCache:
     """Rings in which every key is the number of its step and block, and -1 in the sink."""
-    rings = Rings(shape, like=torch.zeros(0), shared=shared)
-    still = Rope(torch.ones(shape.sink, 1), torch.zeros(shape.sink, 1))
-    marker = torch.full((1, shape.sink, 1, 2), -1.0)
+    rings = RingKVCache(shape, like=torch.zeros(0), steps_per_sink=shared)
+    still = Rope(torch.ones(shape.sink_tokens, 1), torch.zeros(shape.sink_tokens, 1))
+    marker = torch.full((1, shape.sink_tokens, 1, 2), -1.0)
     rings.set_sink([KeyValue(marker, marker)] * shape.layers, still)
     for block in range(blocks):
         for step in range(shape.steps):
-            marks = torch.full((1, shape.block, 1, 2), 100.0 * step + block)
-            for layer in rings.step(step, block):
+            marks = torch.full((1, shape.block_tokens, 1, 2), 100.0 * step + block)
+            for layer in rings.prepare_layers(step, block):
                 layer.attend(marks, marks, marks)
     return rings
 
@@ -84,20 +86,24 @@ def filled(shape: RingShape, blocks: int, shared: int) -> Rings:
 @pytest.mark.parametrize("blocks", [1, 3, 4, 5, 9])
 @pytest.mark.parametrize("shared", [1, 2])
 def test_a_block_sees_the_sink_and_its_own_step_s_last_blocks(steps: int, blocks: int, shared: int) -> None:
-    shape = RingShape(layers=2, steps=steps, blocks=4, block=6, sink=5, portrait=2, heads=1, head_dim=2)
+    shape = RingShape(
+        layers=2, steps=steps, blocks=4, block_tokens=6, sink_tokens=5, portrait_tokens=2, heads=1, head_dim=2
+    )
     rings = filled(shape, blocks, shared)
     for step in range(steps):
-        for layer in rings.step(step, blocks - 1):
+        for layer in rings.prepare_layers(step, blocks - 1):
             expected = {-1.0} | {100.0 * step + block for block in range(max(0, blocks - 4), blocks)}
             for slots in layer.slots:
-                seen = slots[0, layer.read, 0, 0]
+                seen = slots[0, layer.visible_range, 0, 0]
                 assert set(seen.tolist()) == expected
-                assert len(seen) == shape.sink + shape.block * min(4, blocks)
+                assert len(seen) == shape.sink_tokens + shape.block_tokens * min(4, blocks)
 
 
 def test_memory_is_what_the_rings_and_the_sinks_between_them_take() -> None:
-    shape = RingShape(layers=3, steps=4, blocks=4, block=6, sink=5, portrait=2, heads=2, head_dim=4)
-    rings = Rings(shape, like=torch.zeros(0, dtype=torch.bfloat16))
+    shape = RingShape(
+        layers=3, steps=4, blocks=4, block_tokens=6, sink_tokens=5, portrait_tokens=2, heads=2, head_dim=4
+    )
+    rings = RingKVCache(shape, like=torch.zeros(0, dtype=torch.bfloat16))
     assert rings.bytes == 3 * (4 * 24 + 2 * 5) * 2 * 4 * 2 * 2
 
 
@@ -106,4 +112,4 @@ def test_memory_is_what_the_rings_and_the_sinks_between_them_take() -> None:
     [(25, [0, 1, 2, 3, 4]), (50, [0, 0, 1, 1, 2]), (5, [2, 7, 12, 17, 22]), (30, [0, 1, 2, 2, 3])],
 )
 def test_other_rates_show_the_picture_at_the_middle_of_a_frame(fps: int, shown: list[int]) -> None:
-    assert [picture_shown(frame, Fraction(fps)) for frame in range(5)] == shown
+    assert [frame_to_picture(frame, Fraction(fps)) for frame in range(5)] == shown

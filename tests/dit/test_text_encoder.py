@@ -11,12 +11,19 @@ from tokenizers.processors import TemplateProcessing
 
 from drawn import SEEDS, draw
 from liveavatar.dit import loading
-from liveavatar.dit.text_encoder import TextConfig, TextEncoder, build, clean, module_key, open_tokenizer
+from liveavatar.dit.text_encoder import (
+    TextEncoder,
+    TextEncoderConfig,
+    build_text_network,
+    clean_prompt,
+    map_text_key,
+    open_tokenizer,
+)
 from liveavatar.errors import WeightsError
 
 GOLDEN_FOLDER = Path(__file__).parents[1] / "golden"
 GOLDEN = load_file(GOLDEN_FOLDER / "t5.safetensors")
-TINY = TextConfig(vocabulary=100, width=32, head_width=8, heads=4, hidden=48, layers=2)
+TINY = TextEncoderConfig(vocabulary=100, width=32, head_width=8, heads=4, hidden=48, layers=2)
 
 BLOCK = {
     "norm1": [32],
@@ -38,8 +45,8 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> torch.nn.Module:
     path = tmp_path_factory.mktemp("t5") / "t5.safetensors"
     save_file(draw(OFFICIAL, SEEDS["t5"]), path)
     with torch.device("meta"):
-        module = build(TINY)
-    loading.load(module, [path], rename=module_key)
+        module = build_text_network(TINY)
+    loading.load_checkpoint(module, [path], rename=map_text_key)
     return module
 
 
@@ -72,22 +79,22 @@ def test_the_tokenizer_hears_the_cleaned_prompt(network: torch.nn.Module) -> Non
     ],
 )
 def test_cleans_text(text: str, cleaned: str) -> None:
-    assert clean(text) == cleaned
+    assert clean_prompt(text) == cleaned
 
 
 def test_every_name_of_the_full_size_is_known() -> None:
     with torch.device("meta"):
-        module = build(TextConfig())
+        module = build_text_network(TextEncoderConfig())
     official = dict(line.split("\t") for line in (GOLDEN_FOLDER / "t5_keys.txt").read_text().splitlines())
     assert len(official) == 242
-    assert {module_key(key): shape for key, shape in official.items()} == {
+    assert {map_text_key(key): shape for key, shape in official.items()} == {
         name: str(list(tensor.shape)) for name, tensor in module.state_dict().items()
     }
 
 
 def test_unknown_names_are_kept_to_be_reported() -> None:
-    assert module_key("blocks.0.attn.extra.weight") == "blocks.0.attn.extra.weight"
-    assert module_key("decoder.weight") == "decoder.weight"
+    assert map_text_key("blocks.0.attn.extra.weight") == "blocks.0.attn.extra.weight"
+    assert map_text_key("decoder.weight") == "decoder.weight"
 
 
 @pytest.fixture

@@ -3,15 +3,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveavatar.dit.parts import Place, randomise
+from liveavatar.dit.parts import Placement, randomise_weights
 from liveavatar.dit.vae import VAE, StreamingDecoder, VAEConfig
-from liveavatar.dit.vae_tiles import REACH, TiledDecoder, tiles_of
+from liveavatar.dit.vae_tiles import DECODER_REACH_LATENTS, TiledDecoder, split_tiles
 
 
 def made() -> VAE:
     with torch.device("meta"):
         vae = VAE(VAEConfig(width=4))
-    randomise(vae, seed=1, place=Place())
+    randomise_weights(vae, seed=1, placement=Placement())
     return vae
 
 
@@ -30,7 +30,7 @@ def test_tiles_that_reach_far_enough_give_the_frame_of_the_whole(size: tuple[int
     vae = made()
     whole = decoded(vae, latent)
     errors = []
-    for halo in (REACH, 3):
+    for halo in (DECODER_REACH_LATENTS, 3):
         tiled = made()
         tiled.decoder = TiledDecoder(tiled.decoder, 3, halo)  # type: ignore[assignment]
         errors.append(float((decoded(tiled, latent) - whole).abs().max()))
@@ -49,7 +49,7 @@ def test_a_fork_of_tiles_goes_its_own_way() -> None:
 
 @given(st.integers(1, 120), st.integers(1, 8), st.integers(0, 20))
 def test_tiles_cover_the_side_once(length: int, count: int, halo: int) -> None:
-    tiles = tiles_of(length, count, halo)
+    tiles = split_tiles(length, count, halo)
     kept = [place for tile in tiles for place in range(tile.keep_begin, tile.keep_end)]
     assert kept == list(range(length))
     assert all(0 <= t.begin <= t.keep_begin < t.keep_end <= t.end <= length for t in tiles)

@@ -5,18 +5,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from liveavatar.dit.cache import MakeMemory, Rings
+from liveavatar.dit.cache import MakeKVCache, RingKVCache
 from liveavatar.dit.config import StreamConfig
-from liveavatar.dit.host_rings import HostRings
+from liveavatar.dit.host_rings import HostKVCache
 from liveavatar.dit.model import DiT
 from liveavatar.dit.stream import LatentStream
-from liveavatar.dit.wavefront import Wavefront
-from liveavatar.dit.ways import FP8
+from liveavatar.dit.wavefront import WavefrontStream
+from liveavatar.dit.ways import FP8_DTYPE
 from liveavatar.errors import OptionError
 from small_dit import small_dit
 from small_stream import BLOCKS, SMALL, distance, heard, small_scene
 
-APART: MakeMemory = partial(Rings, shared=1)
+APART: MakeKVCache = partial(RingKVCache, steps_per_sink=1)
 RENEWED = 3
 """The block from which another sink is seen."""
 
@@ -32,12 +32,12 @@ def one_after_the_other(dit: DiT, config: StreamConfig, blocks: int = BLOCKS) ->
     for block in range(blocks):
         if block == RENEWED:
             stream.set_sink(small_scene(dit, seed=9).sink)
-        latents.append(list(stream.draw(block, heard(block)))[-1])
+        latents.append(list(stream.denoise_block(block, heard(block)))[-1])
     return latents
 
 
-def at_once(dit: DiT, config: StreamConfig, blocks: int = BLOCKS, rings: MakeMemory = APART) -> list[Tensor]:
-    wave = Wavefront(dit, small_scene(dit), config, 0, rings)
+def at_once(dit: DiT, config: StreamConfig, blocks: int = BLOCKS, rings: MakeKVCache = APART) -> list[Tensor]:
+    wave = WavefrontStream(dit, small_scene(dit), config, 0, rings)
     latents = []
     for block in range(blocks):
         if block == RENEWED:
@@ -69,16 +69,16 @@ def test_in_bfloat16_the_difference_is_less_than_its_own_rounding(dit: DiT) -> N
 
 
 def test_rings_may_be_in_fp8(dit: DiT) -> None:
-    made = at_once(dit, SMALL, rings=partial(Rings, store=FP8, shared=1))
+    made = at_once(dit, SMALL, rings=partial(RingKVCache, storage_dtype=FP8_DTYPE, steps_per_sink=1))
     assert 0 < distance(made, one_after_the_other(dit, SMALL)) < 0.02
 
 
 def test_a_wave_that_begins_anew_remembers_nothing(dit: DiT) -> None:
-    used, new = (Wavefront(dit, small_scene(dit), SMALL, 0, APART) for _ in range(2))
+    used, new = (WavefrontStream(dit, small_scene(dit), SMALL, 0, APART) for _ in range(2))
     for block in range(4):
         used.push(heard(block))
     for wave in (used, new):
-        wave.start(2)
+        wave.restart_at(2)
     for block in (2, 3):
         used.push(heard(block))
         new.push(heard(block))
@@ -87,4 +87,4 @@ def test_a_wave_that_begins_anew_remembers_nothing(dit: DiT) -> None:
 
 def test_rings_in_host_memory_are_refused(dit: DiT) -> None:
     with pytest.raises(OptionError, match="rings"):
-        Wavefront(dit, small_scene(dit), SMALL, 0, HostRings)
+        WavefrontStream(dit, small_scene(dit), SMALL, 0, HostKVCache)

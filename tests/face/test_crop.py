@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from liveavatar.errors import OptionError
-from liveavatar.face.crop import fit, parse_size
+from liveavatar.face.crop import crop_portrait, parse_size
 from liveavatar.face.portrait import Portrait
 
 even = st.integers(40, 150).map(lambda half: 2 * half)
@@ -17,7 +17,7 @@ even = st.integers(40, 150).map(lambda half: 2 * half)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(even, even)
 def test_any_frame_is_filled_and_holds_the_face(portrait: Portrait, width: int, height: int) -> None:
-    fitted = fit(portrait, (width, height))
+    fitted = crop_portrait(portrait, (width, height))
     assert fitted.rgb.shape == (height, width, 3)
     assert fitted.matte.shape == (height, width)
     middle = fitted.landmarks[:468, :2].mean(0)
@@ -27,25 +27,25 @@ def test_any_frame_is_filled_and_holds_the_face(portrait: Portrait, width: int, 
 
 def test_landmarks_are_scaled_as_the_pixels_are(portrait: Portrait) -> None:
     """A lone bright pixel put on a landmark must still lie on it when the picture is enlarged."""
-    small = fit(portrait, (160, 192))
+    small = crop_portrait(portrait, (160, 192))
     x, y = (int(value) for value in small.landmarks[1, :2])
     dark = np.zeros_like(small.rgb)
     dark[y, x] = 255
     landmarks = small.landmarks.copy()
     landmarks[1, :2] = x, y
-    large = fit(replace(small, rgb=dark, landmarks=landmarks), (480, 576))
+    large = crop_portrait(replace(small, rgb=dark, landmarks=landmarks), (480, 576))
     rows, columns = np.nonzero(large.rgb[..., 0] > 100)
     np.testing.assert_allclose(large.landmarks[1, :2], [columns.mean(), rows.mean()], atol=0.01)
 
 
 def test_auto_drops_an_odd_row_and_column(portrait: Portrait) -> None:
-    odd = fit(portrait, (150, 190))
-    cut = fit(
+    odd = crop_portrait(portrait, (150, 190))
+    cut = crop_portrait(
         Portrait(
             rgb=odd.rgb[:-1, :-1],
             landmarks=odd.landmarks,
             matte=odd.matte[:-1, :-1],
-            faces=1,
+            face_count=1,
             trust=odd.trust,
         ),
         None,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from face.scenes import canvas, paste, scaled
-from liveavatar.face.canonical import canonical_face
+from liveavatar.face.canonical import load_canonical_face
 from liveavatar.face.portrait import Landmarks
 from liveavatar.face.search import find_faces
 from liveavatar.frames import Picture
@@ -39,7 +39,9 @@ def test_the_nose_is_nearest_to_the_camera(landmarks: Landmarks) -> None:
 
 
 def test_the_mirror_image_has_the_mirrored_points(hopper: Picture, landmarks: Landmarks) -> None:
-    mirrored = find_faces(np.ascontiguousarray(hopper[:, ::-1]))[0].landmarks[canonical_face().mirror]
+    mirrored = find_faces(np.ascontiguousarray(hopper[:, ::-1]))[0].landmarks[
+        load_canonical_face().mirror_indices
+    ]
     mirrored[:, 0] = hopper.shape[1] - 1 - mirrored[:, 0]
     assert distance(mirrored, landmarks) < 0.5
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from face.scenes import canvas, paste, scaled
-from liveavatar.face.matte import person_matte
+from liveavatar.face.matte import compute_person_matte
 from liveavatar.face.portrait import Portrait, find_portrait
 from liveavatar.frames import Picture
 
@@ -55,5 +55,5 @@ def test_a_person_who_stands_apart_is_left_out(hopper: Picture) -> None:
 
 def test_the_face_counts_as_person_whatever_the_network_sees(hopper: Picture, portrait: Portrait) -> None:
     blank = np.full_like(hopper, 128)
-    matte = person_matte(blank, portrait.landmarks)
+    matte = compute_person_matte(blank, portrait.landmarks)
     assert matte[160:280, 210:320].min() > 200

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from liveavatar.errors import PortraitError
-from liveavatar.face.picture import _codec_messages, read_picture, reduced
+from liveavatar.face.picture import _capture_codec_messages, read_picture, reduce_picture
 from liveavatar.frames import Picture
 
 Save = Callable[..., Path]
@@ -172,11 +172,11 @@ def test_large_pictures_are_reduced(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("shape", [(1920, 1080), (1, 1), (1920, 1)])
 def test_smaller_pictures_are_kept(shape: tuple[int, int]) -> None:
     picture = np.zeros((*shape, 3), np.uint8)
-    assert reduced(picture) is picture
+    assert reduce_picture(picture) is picture
 
 
 def test_a_line_of_a_picture_keeps_a_pixel() -> None:
-    assert reduced(np.zeros((1, 5000, 3), np.uint8)).shape == (1, 1920, 3)
+    assert reduce_picture(np.zeros((1, 5000, 3), np.uint8)).shape == (1, 1920, 3)
 
 
 # What is refused
@@ -301,7 +301,7 @@ def test_what_others_write_to_standard_error_is_passed_on(
     scene: Picture, save: Save, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The decoders' messages are caught where they are written: on the process's own channel."""
-    with _codec_messages() as messages:
+    with _capture_codec_messages() as messages:
         os.write(
             2, b"libpng warning: a profile\nsomebody else\nCorrupt JPEG data: premature end of data segment\n"
         )

@@ -8,7 +8,7 @@ import pytest
 from face.scenes import canvas, paste, scaled
 from liveavatar.errors import PortraitError
 from liveavatar.face.portrait import Portrait, find_portrait, load_portrait
-from liveavatar.face.search import PLAIN
+from liveavatar.face.search import CLEAR_FACE_TRUST
 from liveavatar.frames import Picture
 
 
@@ -31,8 +31,8 @@ def test_a_portrait_is_complete(portrait: Portrait, hopper: Picture) -> None:
     assert (portrait.rgb == hopper).all()
     assert portrait.landmarks.shape == (478, 3)
     assert portrait.matte.shape == hopper.shape[:2]
-    assert portrait.faces == 1
-    assert portrait.trust > PLAIN
+    assert portrait.face_count == 1
+    assert portrait.trust > CLEAR_FACE_TRUST
 
 
 def test_the_same_file_gives_the_same_portrait(portrait: Portrait, hopper_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_threads_may_load_at_once(portrait: Portrait, hopper_path: Path) -> None
 @pytest.mark.parametrize(("face", "right"), [(None, True), (1, True), (2, False)])
 def test_faces_are_numbered_from_the_largest(couple: Picture, face: int | None, right: bool) -> None:
     chosen = find_portrait(couple, face)
-    assert chosen.faces == 2
+    assert chosen.face_count == 2
     assert (middle(chosen) > 600) == right
 
 

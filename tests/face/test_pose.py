@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from liveavatar.face.canonical import canonical_face
-from liveavatar.face.pose import head_pose
+from liveavatar.face.canonical import load_canonical_face
+from liveavatar.face.pose import estimate_head_angles
 
 angle = st.floats(-60, 60)
 
@@ -23,11 +23,11 @@ def about(axis: int, degrees: float) -> NDArray[np.float64]:
 
 
 def turned(turn: NDArray[np.float64], scale: float = 20) -> NDArray[np.float32]:
-    return (scale * canonical_face().vertices @ turn.T + (300, 200, 0)).astype(np.float32)
+    return (scale * load_canonical_face().vertices @ turn.T + (300, 200, 0)).astype(np.float32)
 
 
 def test_the_canonical_face_looks_straight_ahead() -> None:
-    pose = head_pose(turned(np.eye(3)))
+    pose = estimate_head_angles(turned(np.eye(3)))
     assert (pose.yaw, pose.pitch, pose.roll) == pytest.approx((0, 0, 0), abs=1e-3)
 
 
@@ -35,7 +35,7 @@ def test_the_canonical_face_looks_straight_ahead() -> None:
 @settings(deadline=None)
 def test_yaw_is_positive_to_the_right_of_the_picture(degrees: float) -> None:
     points = turned(about(1, -degrees))
-    pose = head_pose(points)
+    pose = estimate_head_angles(points)
     assert (pose.yaw, pose.pitch, pose.roll) == pytest.approx((degrees, 0, 0), abs=0.01)
     if degrees > 1:
         assert points[1, 0] > points[[234, 454], 0].mean()  # the nose, before the middle of the cheeks
@@ -45,7 +45,7 @@ def test_yaw_is_positive_to_the_right_of_the_picture(degrees: float) -> None:
 @settings(deadline=None)
 def test_pitch_is_positive_downwards(degrees: float) -> None:
     points = turned(about(0, degrees))
-    pose = head_pose(points)
+    pose = estimate_head_angles(points)
     assert (pose.yaw, pose.pitch, pose.roll) == pytest.approx((0, degrees, 0), abs=0.01)
     if degrees > 1:
         assert points[1, 1] > turned(np.eye(3))[1, 1]
@@ -55,7 +55,7 @@ def test_pitch_is_positive_downwards(degrees: float) -> None:
 @settings(deadline=None)
 def test_roll_is_positive_towards_the_right_of_the_picture(degrees: float) -> None:
     points = turned(about(2, degrees))
-    pose = head_pose(points)
+    pose = estimate_head_angles(points)
     assert (pose.yaw, pose.pitch, pose.roll) == pytest.approx((0, 0, degrees), abs=0.01)
     if 1 < degrees < 179:
         assert points[10, 0] > points[152, 0]  # the hairline, before the chin
@@ -65,11 +65,11 @@ def test_roll_is_positive_towards_the_right_of_the_picture(degrees: float) -> No
 @settings(deadline=None)
 def test_size_and_place_do_not_matter(yaw: float, pitch: float, scale: float) -> None:
     turn = about(1, yaw) @ about(0, pitch)
-    near, far = head_pose(turned(turn, scale)), head_pose(turned(turn, 20))
+    near, far = estimate_head_angles(turned(turn, scale)), estimate_head_angles(turned(turn, 20))
     assert (near.yaw, near.pitch, near.roll) == pytest.approx((far.yaw, far.pitch, far.roll), abs=0.05)
 
 
 def test_an_open_mouth_does_not_nod() -> None:
     points = turned(np.eye(3))
     points[[14, 17, 84, 314, 152, 148, 377]] += (0, 60, 0)
-    assert head_pose(points).pitch == pytest.approx(0, abs=0.01)
+    assert estimate_head_angles(points).pitch == pytest.approx(0, abs=0.01)

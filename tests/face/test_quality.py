@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from face.scenes import canvas, paste, scaled, turned
-from liveavatar.face.measure import measure
+from liveavatar.face.measure import measure_portrait
 from liveavatar.face.portrait import Landmarks, Portrait, find_portrait
 from liveavatar.face.quality import check_portrait
 from liveavatar.frames import Picture
-from liveavatar.report import Finding, worst
+from liveavatar.report import Finding, find_worst_level
 
 NAMES = ["face", "size", "sharpness", "pose", "eyes", "mouth", "exposure", "evenness", "room"]
 LOWER_FACE = (234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323,
@@ -40,7 +40,7 @@ def moved(portrait: Portrait, change: Callable[[Landmarks], None]) -> Portrait:
 def test_a_good_portrait_has_nothing_to_mend(portrait: Portrait) -> None:
     findings = check_portrait(portrait)
     assert [finding.name for finding in findings] == NAMES
-    assert worst(findings) == "ok"
+    assert find_worst_level(findings) == "ok"
     assert {finding.remedy for finding in findings} == {""}
 
 
@@ -72,7 +72,7 @@ def test_an_enlarged_picture_is_soft(hopper: Picture) -> None:
 
 
 def test_sharpness_is_not_brightness(portrait: Portrait) -> None:
-    blurs = [measure(repainted(portrait, lambda rgb, k=k: rgb // k)).blur for k in (1, 2, 4)]  # type: ignore[misc]
+    blurs = [measure_portrait(repainted(portrait, lambda rgb, k=k: rgb // k)).blur for k in (1, 2, 4)]  # type: ignore[misc]
     assert max(blurs) - min(blurs) < 0.05
 
 

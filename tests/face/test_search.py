@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from face.scenes import canvas, paste, scaled, turned
-from liveavatar.face.search import PLAIN, find_faces
+from liveavatar.face.search import CLEAR_FACE_TRUST, find_faces
 from liveavatar.frames import Picture
 
 
 def test_one_plain_face(hopper: Picture) -> None:
     (face,) = find_faces(hopper)
-    assert face.trust > PLAIN
+    assert face.trust > CLEAR_FACE_TRUST
     assert face.extent == pytest.approx((171, 132, 355, 334), abs=6)
     assert face.size == pytest.approx(202, abs=6)
 

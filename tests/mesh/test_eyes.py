@@ -8,51 +8,61 @@ from numpy.typing import NDArray
 
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Picture
-from liveavatar.mesh.anatomy import EYES, Frame2D
-from liveavatar.mesh.eyes import EyeLayers, EyeWarp
-from liveavatar.mesh.field import Array, floats
-from liveavatar.mesh.sheet import Sheet
+from liveavatar.mesh.anatomy import EYE_LANDMARKS, CoordinateFrame
+from liveavatar.mesh.eyes import EyeContours, EyeLayers
+from liveavatar.mesh.field import Array, as_float32
+from liveavatar.mesh.sheet import SupersampledTexture
 
 
-@pytest.fixture(scope="module", params=EYES, ids=["left", "right"])
+@pytest.fixture(scope="module", params=EYE_LANDMARKS, ids=["left", "right"])
 def layers(request: pytest.FixtureRequest, portrait: Portrait) -> EyeLayers:
-    sheet = Sheet.of(portrait.rgb, np.full_like(portrait.matte, 255))
-    return EyeLayers.of(EyeWarp.of(request.param, portrait.landmarks), sheet)
+    sheet = SupersampledTexture.from_person(portrait.rgb, np.full_like(portrait.matte, 255))
+    return EyeLayers.from_contours(EyeContours.from_landmarks(request.param, portrait.landmarks), sheet)
 
 
 def around(layers: EyeLayers) -> Array:
     """Texels of the pixels around the eye, at rest."""
-    low, high = np.floor(layers.eye.box.min(0)) - 4, np.ceil(layers.eye.box.max(0)) + 4
+    low, high = (
+        np.floor(layers.contours.moving_corners.min(0)) - 4,
+        np.ceil(layers.contours.moving_corners.max(0)) + 4,
+    )
     grid = np.meshgrid(np.arange(low[0], high[0]), np.arange(low[1], high[1]))
-    return floats(layers.sheet.scale * np.dstack(grid))
+    return as_float32(layers.texture.scale * np.dstack(grid))
 
 
 def drawn(layers: EyeLayers, blink: float, gaze: tuple[float, float] = (0, 0)) -> NDArray[np.int64]:
     at = around(layers)
-    figure = layers.sheet.sample(at)
-    layers.lay(figure, at, blink, gaze)
+    figure = layers.texture.sample(at)
+    layers.composite_eye(figure, at, blink, gaze)
     return figure.astype(int)
 
 
 def middle(layers: EyeLayers, blink: float) -> float:
     """Share of eyeball in the middle of the eye."""
-    eye = layers.eye
-    point = eye.frame.vectors(floats([0.0, (eye.upper[16] + eye.lower[16]) / 2])) + eye.frame.origin
-    x, y = (layers.window[:, :2] @ (layers.sheet.scale * point) + layers.window[:, 2]).round().astype(int)
-    return float(layers.table(blink)[y, x, 2])
+    eye = layers.contours
+    point = (
+        eye.frame.to_picture_vectors(as_float32([0.0, (eye.upper[16] + eye.lower[16]) / 2]))
+        + eye.frame.origin
+    )
+    x, y = (
+        (layers.to_window[:, :2] @ (layers.texture.scale * point) + layers.to_window[:, 2])
+        .round()
+        .astype(int)
+    )
+    return float(layers.blink_maps(blink)[y, x, 2])
 
 
 def test_open_and_looking_ahead_it_is_the_portrait(layers: EyeLayers) -> None:
-    assert np.abs(drawn(layers, 0.0) - layers.sheet.sample(around(layers))).max() <= 1
+    assert np.abs(drawn(layers, 0.0) - layers.texture.sample(around(layers))).max() <= 1
 
 
 def test_a_blink_hides_the_eyeball_and_no_blink_shows_it(layers: EyeLayers) -> None:
     assert middle(layers, 0.0) > 0.8
-    assert layers.table(1.0)[..., 2].max() < 0.02  # not even along the seam
+    assert layers.blink_maps(1.0)[..., 2].max() < 0.02  # not even along the seam
 
 
 def test_the_further_shut_the_less_eyeball(layers: EyeLayers) -> None:
-    seen = [float(layers.table(blink)[..., 2].sum()) for blink in np.linspace(0, 1, 6).tolist()]
+    seen = [float(layers.blink_maps(blink)[..., 2].sum()) for blink in np.linspace(0, 1, 6).tolist()]
     assert seen == sorted(seen, reverse=True)
     assert seen[-1] < 0.2 * seen[0]
 
@@ -61,13 +71,13 @@ def test_skin_moves_only_around_the_eye(layers: EyeLayers) -> None:
     skin = layers.rest[..., 1]
     rim = np.concatenate([skin[0], skin[-1], skin[:, 0], skin[:, -1]])
     assert rim.max() == 0
-    assert np.abs(skin * layers.table(1.0)[..., 0]).max() > 1
+    assert np.abs(skin * layers.blink_maps(1.0)[..., 0]).max() > 1
     changed = np.abs(drawn(layers, 1.0) - drawn(layers, 0.0)).max(2)
     assert changed[[0, 1, -2, -1]].max() <= 1
     assert changed.max() > 20
 
 
-def iris_column(picture: NDArray[np.int64], frame: Frame2D) -> float:
+def iris_column(picture: NDArray[np.int64], frame: CoordinateFrame) -> float:
     """How far right the dark of the eye lies, in pixels."""
     assert abs(frame.axis[1]) < 0.3, "nearly upright"
     dark = np.clip(110 - picture[..., :3].mean(2), 0, None) ** 2
@@ -77,9 +87,9 @@ def iris_column(picture: NDArray[np.int64], frame: Frame2D) -> float:
 def painted(rgb: Picture) -> EyeLayers:
     """An eye in the middle of a picture of 90x60, from 25 to 65 across and 18 high."""
     columns = np.linspace(-20, 20, 33, dtype=np.float32)
-    lid = floats(9 * (1 - (columns / 20) ** 2))
-    eye = EyeWarp(
-        frame=Frame2D.between(floats([25, 30]), floats([65, 30])),
+    lid = as_float32(9 * (1 - (columns / 20) ** 2))
+    eye = EyeContours(
+        frame=CoordinateFrame.from_endpoints(as_float32([25, 30]), as_float32([65, 30])),
         width=40,
         columns=columns,
         crease=-lid - 8,
@@ -88,7 +98,9 @@ def painted(rgb: Picture) -> EyeLayers:
         cheek=lid + 6,
         softness=0.6,
     )
-    return EyeLayers.of(eye, Sheet.of(rgb, np.full(rgb.shape[:2], 255, np.uint8)))
+    return EyeLayers.from_contours(
+        eye, SupersampledTexture.from_person(rgb, np.full(rgb.shape[:2], 255, np.uint8))
+    )
 
 
 def test_the_iris_follows_the_gaze() -> None:
@@ -97,7 +109,7 @@ def test_the_iris_follows_the_gaze() -> None:
     rgb = np.full((60, 90, 3), 200, np.uint8)
     rgb[np.hypot(x - 45, y - 30) < 6] = 20
     layers = painted(rgb)
-    frame = layers.eye.frame
+    frame = layers.contours.frame
     ahead, right, left = (iris_column(drawn(layers, 0.0, (turn, 0.0)), frame) for turn in (0.0, 0.15, -0.15))
     assert right - ahead == pytest.approx(ahead - left, abs=0.3)
     assert 1.0 < right - ahead < 3.5
@@ -130,19 +142,22 @@ def test_layers_follow_the_picture(layers: EyeLayers) -> None:
     """A head that has moved by whole pixels shows the same eye elsewhere."""
     at = around(layers)
     moved = replace(layers)
-    here, there = layers.sheet.sample(at), layers.sheet.sample(at + layers.sheet.scale * floats([3, 2]))
-    layers.lay(here, at, 0.7, (0.05, 0.0))
-    moved.lay(there, floats(at + layers.sheet.scale * floats([3, 2])), 0.7, (0.05, 0.0))
+    here, there = (
+        layers.texture.sample(at),
+        layers.texture.sample(at + layers.texture.scale * as_float32([3, 2])),
+    )
+    layers.composite_eye(here, at, 0.7, (0.05, 0.0))
+    moved.composite_eye(there, as_float32(at + layers.texture.scale * as_float32([3, 2])), 0.7, (0.05, 0.0))
     assert np.array_equal(here[2:, 3:], there[:-2, :-3])
 
 
 def test_a_transparent_figure_stays_transparent(portrait: Portrait) -> None:
-    sheet = Sheet.of(portrait.rgb, np.zeros_like(portrait.matte))
-    clear = EyeLayers.of(EyeWarp.of(EYES[0], portrait.landmarks), sheet)
+    sheet = SupersampledTexture.from_person(portrait.rgb, np.zeros_like(portrait.matte))
+    clear = EyeLayers.from_contours(EyeContours.from_landmarks(EYE_LANDMARKS[0], portrait.landmarks), sheet)
     assert drawn(clear, 0.5).max() == 0
 
 
 def test_pictures_are_untouched(layers: EyeLayers) -> None:
-    before: Picture = layers.sheet.rgba.copy()
+    before: Picture = layers.texture.rgba.copy()
     drawn(layers, 1.0, (0.1, 0.1))
-    assert np.array_equal(before, layers.sheet.rgba)
+    assert np.array_equal(before, layers.texture.rgba)

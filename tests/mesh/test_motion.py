@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from liveavatar.mesh.motion import FASTEST, HeadPose, Motion
-from liveavatar.mesh.posture import LARGEST
+from liveavatar.mesh.motion import MAX_ANGLE_STEP_RADIANS, HeadPose, HeadPoseGenerator
+from liveavatar.mesh.posture import MAX_ANGLE_RADIANS
 
 Track = NDArray[np.float64]
 Voice = Callable[[float], tuple[float, float, float, float]]
@@ -42,9 +42,9 @@ def shout(time: float) -> tuple[float, float, float, float]:
 
 
 def poses(voice: Voice, seconds: float, fps: Fraction, seed: int, amount: float = 1.0) -> Iterator[HeadPose]:
-    motion = Motion(fps, seed, amount)
+    motion = HeadPoseGenerator(fps, seed, amount)
     for index in range(round(seconds * fps)):
-        yield motion.step(*voice(float(index / fps)))
+        yield motion.next_pose(*voice(float(index / fps)))
 
 
 def numbers(motion: Iterable[HeadPose]) -> Track:
@@ -68,7 +68,7 @@ def blink_times(motion: Track, fps: int) -> Track:
 
 
 def test_a_pose_is_plain_and_frozen() -> None:
-    pose = Motion(Fraction(25), 0).step(0, 0, 0, 0)
+    pose = HeadPoseGenerator(Fraction(25), 0).next_pose(0, 0, 0, 0)
     with pytest.raises(FrozenInstanceError):
         pose.yaw = 1.0  # type: ignore[misc]
 
@@ -76,8 +76,8 @@ def test_a_pose_is_plain_and_frozen() -> None:
 @given(st.integers(0, 2**63), st.sampled_from([16, 24, 25, 30, Fraction(30_000, 1001)]))
 @settings(max_examples=30, deadline=None)
 def test_the_first_frame_is_the_portrait_and_the_second_nearly(seed: int, fps: Fraction) -> None:
-    motion = Motion(Fraction(fps), seed)
-    first, second = numbers(motion.step(*talk(0)) for _ in range(2))
+    motion = HeadPoseGenerator(Fraction(fps), seed)
+    first, second = numbers(motion.next_pose(*talk(0)) for _ in range(2))
     assert not first.any()
     assert np.abs(second[ANGLES]).max() < math.radians(0.02)
     assert np.abs(second).max() < 0.01
@@ -128,7 +128,7 @@ def test_changing_speech_gives_the_same_motion_at_any_frame_rate() -> None:
 @pytest.mark.parametrize("voice", [silence, talk, shout])
 def test_everything_stays_within_bounds(voice: Voice) -> None:
     motion = track(voice, 300)
-    assert np.abs(motion[:, ANGLES]).max() < LARGEST
+    assert np.abs(motion[:, ANGLES]).max() < MAX_ANGLE_RADIANS
     assert np.percentile(np.abs(motion[:, ANGLES]), 95) < math.radians(3.5)
     assert np.abs(motion[:, 3:5]).max() < 0.05
     for name in ("blink_left", "blink_right", "brow", "squint", "breath"):
@@ -142,7 +142,7 @@ def test_everything_stays_within_bounds(voice: Voice) -> None:
 @settings(max_examples=10, deadline=None)
 def test_no_amount_goes_beyond_the_limit(amount: float, seed: int) -> None:
     motion = track(shout, 20, seed=seed, amount=amount)
-    assert np.abs(motion[:, ANGLES]).max() <= LARGEST
+    assert np.abs(motion[:, ANGLES]).max() <= MAX_ANGLE_RADIANS
     assert motion[:, NAMES.index("brow") :].max() <= 1
 
 
@@ -156,7 +156,7 @@ def test_without_amount_the_head_only_blinks() -> None:
 @pytest.mark.parametrize("voice", [silence, talk, shout])
 def test_nothing_jumps(voice: Voice) -> None:
     steps = np.abs(np.diff(track(voice, 300), axis=0))
-    assert steps[:, ANGLES].max() < FASTEST
+    assert steps[:, ANGLES].max() < MAX_ANGLE_STEP_RADIANS
     assert steps[:, 3:5].max() < 0.005
     assert steps[:, NAMES.index("brow")].max() < 0.35
     assert steps[:, NAMES.index("breath")].max() < 0.12

@@ -13,14 +13,14 @@ from liveavatar.errors import PortraitError
 from liveavatar.face.picture import read_picture
 from liveavatar.face.portrait import Portrait, find_portrait
 from liveavatar.frames import Picture
-from liveavatar.mesh.anatomy import CHIN, EYES, interocular
-from liveavatar.mesh.compose import Stage
-from liveavatar.mesh.expression import SHUT, Articulation, express
+from liveavatar.mesh.anatomy import CHIN_LANDMARK, EYE_LANDMARKS, interocular_distance
+from liveavatar.mesh.compose import FaceRenderer
+from liveavatar.mesh.expression import RESTING_ARTICULATION, MouthArticulation, build_expression
 from liveavatar.mesh.motion import HeadPose
 from liveavatar.mesh.session import MeshActor, MeshEngine
 
 STILL = HeadPose(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-VOWEL = replace(SHUT, jaw=1.0)
+VOWEL = replace(RESTING_ARTICULATION, jaw=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,11 @@ def plain(photograph: Path) -> Portrait:
 
 def with_hand(plain: Portrait, over: float) -> Picture:
     """Four fingers before the throat, reaching `over` interocular units above the chin."""
-    unit, chin, rgb = interocular(plain.landmarks), plain.landmarks[CHIN, :2], plain.rgb.copy()
+    unit, chin, rgb = (
+        interocular_distance(plain.landmarks),
+        plain.landmarks[CHIN_LANDMARK, :2],
+        plain.rgb.copy(),
+    )
     for finger in range(4):
         tip = chin + unit * np.array([0.22 * finger - 0.33, 0.1 - over])
         root = tip + unit * np.array([0.05, 1.2])
@@ -51,7 +55,7 @@ def with_hand(plain: Portrait, over: float) -> Picture:
 
 def with_dark_glasses(plain: Portrait) -> Picture:
     rgb = plain.rgb.copy()
-    for eye in EYES:
+    for eye in EYE_LANDMARKS:
         x, y = plain.landmarks[[*eye.upper, *eye.lower], :2].mean(0).tolist()
         cv2.ellipse(rgb, (int(x), int(y)), (28, 22), 0, 0, 360, (18, 18, 22), -1, cv2.LINE_AA)
     return rgb
@@ -84,35 +88,42 @@ def odd(request: pytest.FixtureRequest, plain: Portrait) -> tuple[Portrait, Mesh
     return portrait, MeshEngine().open(portrait, None)
 
 
-def opening(stage: Stage, mouth: Articulation) -> float:
+def opening(stage: FaceRenderer, mouth: MouthArticulation) -> float:
     """Largest share of a pixel, summed over a column, that lies between the lips: pixels."""
-    maps = stage._maps(express(mouth, STILL))
-    upper, lower = stage.lips.layers(
-        maps.at_face(maps.upper, stage.mouth_box), maps.at_face(maps.lower, stage.mouth_box)
+    maps = stage._build_maps(build_expression(mouth, STILL))
+    upper, lower = stage.lips.side_opacities(
+        maps.face_positions(maps.upper, stage.mouth_box), maps.face_positions(maps.lower, stage.mouth_box)
     )
     return float(((1 - upper) * (1 - lower)).sum(0).max())
 
 
 def test_it_speaks(odd: tuple[Portrait, MeshActor]) -> None:
     portrait, actor = odd
-    assert opening(actor.stage, VOWEL) > 0.12 * interocular(portrait.landmarks)
-    assert opening(actor.stage, replace(VOWEL, closure=1.0)) < 1.5
-    assert opening(actor.stage, SHUT) < 0.5
+    assert opening(actor.renderer, VOWEL) > 0.12 * interocular_distance(portrait.landmarks)
+    assert opening(actor.renderer, replace(VOWEL, closure=1.0)) < 1.5
+    assert opening(actor.renderer, RESTING_ARTICULATION) < 0.5
 
 
 def test_at_rest_it_is_the_picture(odd: tuple[Portrait, MeshActor]) -> None:
     portrait, actor = odd
-    assert np.abs(actor.stage.render(express(SHUT, STILL)).astype(int) - portrait.rgb).max() <= 1
+    assert (
+        np.abs(
+            actor.renderer.render(build_expression(RESTING_ARTICULATION, STILL)).astype(int) - portrait.rgb
+        ).max()
+        <= 1
+    )
 
 
 def test_only_the_face_moves(odd: tuple[Portrait, MeshActor]) -> None:
     """A vowel leaves the brows, and all that is far below the chin, where they are."""
     portrait, actor = odd
-    unit, points = interocular(portrait.landmarks), portrait.landmarks
-    change: NDArray[np.int64] = np.abs(actor.stage.render(express(VOWEL, STILL)).astype(int) - portrait.rgb)
-    brows = int(points[list(EYES[0].brow + EYES[1].brow), 1].max())
+    unit, points = interocular_distance(portrait.landmarks), portrait.landmarks
+    change: NDArray[np.int64] = np.abs(
+        actor.renderer.render(build_expression(VOWEL, STILL)).astype(int) - portrait.rgb
+    )
+    brows = int(points[list(EYE_LANDMARKS[0].brow + EYE_LANDMARKS[1].brow), 1].max())
     assert np.quantile(change[:brows], 0.99) <= 2
-    assert change[int(points[CHIN, 1] + 1.1 * unit) :].max(initial=0) <= 2
+    assert change[int(points[CHIN_LANDMARK, 1] + 1.1 * unit) :].max(initial=0) <= 2
     assert change.max() > 60
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from liveavatar.frames import Picture
-from liveavatar.mesh.prepare import separate
+from liveavatar.mesh.prepare import separate_person
 
 WALL, SKIN = (95, 130, 160), (70, 45, 35)
 
@@ -27,7 +27,7 @@ def person(wide: float) -> tuple[Picture, NDArray[np.uint8], NDArray[np.bool_]]:
 def test_a_matte_that_is_too_wide_leaves_no_halo(wide: float) -> None:
     """Where only the wall is seen, the background is the wall: neither brighter nor darker."""
     rgb, matte, alone = person(wide)
-    _, background, _ = separate(rgb, matte)
+    _, background, _ = separate_person(rgb, matte)
     assert np.abs(background.astype(int) - WALL)[alone].max() <= 2
 
 
@@ -35,6 +35,6 @@ def test_a_matte_that_is_too_wide_leaves_no_halo(wide: float) -> None:
 def test_laid_over_each_other_they_are_the_picture(seed: int, wide: float) -> None:
     rgb, matte, _ = person(wide)
     noisy = np.clip(rgb + np.random.default_rng(seed).integers(-40, 41, rgb.shape), 0, 255).astype(np.uint8)
-    figure, background, share = separate(noisy, matte)
+    figure, background, share = separate_person(noisy, matte)
     part = share[..., None] / 255
     assert np.abs(part * figure + (1 - part) * background - noisy).max() <= 1.01

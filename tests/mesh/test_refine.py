@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from liveavatar.frames import Picture
-from liveavatar.mesh.anatomy import EYE_CORNERS, INNER_LOWER, INNER_UPPER, LOWER_LIP, UPPER_LIP
-from liveavatar.mesh.field import Array, floats
-from liveavatar.mesh.lips import Lips
-from liveavatar.mesh.refine import settle, widen_open_mouth
+from liveavatar.mesh.anatomy import INNER_LOWER_LIP, INNER_UPPER_LIP, LOWER_LIP, OUTER_EYE_CORNERS, UPPER_LIP
+from liveavatar.mesh.field import Array, as_float32
+from liveavatar.mesh.lips import LipEdges
+from liveavatar.mesh.refine import snap_lip_landmarks, widen_open_mouth
 
 UNIT = 120.0
 SKIN, LIP, DARK, TONGUE, TOOTH = (215, 175, 60), (205, 110, 95), (25, 15, 15), (120, 35, 45), (235, 220, 190)
@@ -16,9 +16,9 @@ SKIN, LIP, DARK, TONGUE, TOOTH = (215, 175, 60), (205, 110, 95), (25, 15, 15), (
 def landmarks(half: float, gap: float) -> Array:
     """A mouth in the middle of 240x240 pixels, `half` its width, its inner edges `gap` apart."""
     points = np.zeros((478, 3), np.float32)
-    points[list(EYE_CORNERS), :2] = np.array([[60, 40], [60 + UNIT, 40]])
+    points[list(OUTER_EYE_CORNERS), :2] = np.array([[60, 40], [60 + UNIT, 40]])
     x = np.linspace(-1, 1, 11)
-    for row, side in ((INNER_UPPER, -1), (INNER_LOWER, 1)):
+    for row, side in ((INNER_UPPER_LIP, -1), (INNER_LOWER_LIP, 1)):
         points[list(row), :2] = np.stack([120 + half * x, 120 + side * gap / 2 * (1 - x**2)], -1)
     for lip, side in ((UPPER_LIP, -1), (LOWER_LIP, 1)):
         along = np.linspace(-0.9, 0.9, 9)
@@ -43,8 +43,8 @@ def laughing(half: float, gap: float) -> Picture:
     return np.asarray(np.clip(rgb + noise, 0, 255), np.uint8)
 
 
-def measured(points: Array, rgb: Picture) -> Lips:
-    return Lips.of(widen_open_mouth(points, rgb), UNIT, rgb)
+def measured(points: Array, rgb: Picture) -> LipEdges:
+    return LipEdges.from_portrait(widen_open_mouth(points, rgb), UNIT, rgb)
 
 
 @pytest.mark.parametrize(("half", "gap"), [(40.0, 36.0), (46.0, 44.0), (50.0, 50.0)])
@@ -80,17 +80,17 @@ def test_the_same_picture_gives_the_same_lips() -> None:
 def test_settled_lips_that_are_shut_meet_exactly(gap: float) -> None:
     points = landmarks(46, gap)
     rgb = np.full((240, 240, 3), LIP, np.uint8)
-    settled = settle(points, Lips.of(points, UNIT, rgb))
-    assert settled[list(INNER_UPPER)] == pytest.approx(settled[list(INNER_LOWER)], abs=1e-3)
+    settled = snap_lip_landmarks(points, LipEdges.from_portrait(points, UNIT, rgb))
+    assert settled[list(INNER_UPPER_LIP)] == pytest.approx(settled[list(INNER_LOWER_LIP)], abs=1e-3)
 
 
 def test_settled_lips_lie_on_the_measured_edges_and_keep_their_height() -> None:
     points, rgb = landmarks(44, 40), laughing(46, 44)
-    lips = Lips.of(points, UNIT, rgb)
-    settled = settle(points, lips)
-    local = lips.frame.local(settled[list(INNER_LOWER), :2])
+    lips = LipEdges.from_portrait(points, UNIT, rgb)
+    settled = snap_lip_landmarks(points, lips)
+    local = lips.frame.to_local(settled[list(INNER_LOWER_LIP), :2])
     assert local[:, 1] == pytest.approx(np.interp(local[:, 0], lips.columns, lips.lower), abs=0.1)
     rim, line = settled[17, 1] - settled[14, 1], points[17, 1] - points[14, 1]
     assert float(rim) == pytest.approx(float(line), abs=0.5)
-    assert np.abs(settled - points)[list(EYE_CORNERS)].max() == 0
-    assert floats(settled).dtype == np.float32
+    assert np.abs(settled - points)[list(OUTER_EYE_CORNERS)].max() == 0
+    assert as_float32(settled).dtype == np.float32

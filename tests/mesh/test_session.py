@@ -14,12 +14,24 @@ from hypothesis import strategies as st
 from liveavatar.errors import OptionError, SessionClosed
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Picture, Samples
-from liveavatar.mesh.compose import Expression, Stage, window
-from liveavatar.mesh.expression import SHAPES, SHUT, Articulation, express
-from liveavatar.mesh.field import floats
-from liveavatar.mesh.motion import HeadPose, Motion
-from liveavatar.mesh.session import LAG, PARTING, MeshActor, MeshEngine, MeshSession, read
-from liveavatar.speech.track import CONTROLS, STEP, VISEMES, Speech
+from liveavatar.mesh.compose import FaceRenderer, FrameExpression, slice_box
+from liveavatar.mesh.expression import (
+    RESTING_ARTICULATION,
+    SHAPE_TO_ARKIT,
+    MouthArticulation,
+    build_expression,
+)
+from liveavatar.mesh.field import as_float32
+from liveavatar.mesh.motion import HeadPose, HeadPoseGenerator
+from liveavatar.mesh.session import (
+    LIP_LAG_SAMPLES,
+    LIP_PARTING_SECONDS,
+    MeshActor,
+    MeshEngine,
+    MeshSession,
+    resample_speech,
+)
+from liveavatar.speech.track import CONTROLS, STEP_SAMPLES, VISEMES, SpeechTrack
 from liveavatar.timeline import Timeline
 
 FPS = Fraction(25)
@@ -41,25 +53,27 @@ def speak(actor: MeshActor, chunks: Iterable[Samples], fps: Fraction = FPS, seed
     return pictures + [frame.rgb for frame in session.frames()]
 
 
-def as_it_was(weight: float = 0.0) -> Expression:
-    nothing = floats(np.zeros(len(SHAPES) + 1))
-    return Expression(
-        shapes=nothing, head=floats([weight] * 6), blink=(0, 0), gaze=(0.0, 0.0), jaw=0, tongue=0
+def as_it_was(weight: float = 0.0) -> FrameExpression:
+    nothing = as_float32(np.zeros(len(SHAPE_TO_ARKIT) + 1))
+    return FrameExpression(
+        shapes=nothing, head=as_float32([weight] * 6), blink=(0, 0), gaze=(0.0, 0.0), jaw=0, tongue=0
     )
 
 
-def opening(stage: Stage, mouth: Articulation) -> float:
+def opening(stage: FaceRenderer, mouth: MouthArticulation) -> float:
     """Share of the mouth's surroundings that lies between the lips."""
-    maps = stage._maps(express(mouth, STILL))
-    upper, lower = stage.lips.layers(
-        maps.at_face(maps.upper, stage.mouth_box), maps.at_face(maps.lower, stage.mouth_box)
+    maps = stage._build_maps(build_expression(mouth, STILL))
+    upper, lower = stage.lips.side_opacities(
+        maps.face_positions(maps.upper, stage.mouth_box), maps.face_positions(maps.lower, stage.mouth_box)
     )
     return float(((1 - upper) * (1 - lower)).mean())
 
 
 def test_a_wide_mouth_keeps_a_blink_from_shutting_the_eyes() -> None:
     asleep = replace(STILL, blink_left=0.75, blink_right=0.7)
-    lids = [express(replace(SHUT, jaw=jaw), asleep).blink for jaw in (0.0, 0.4, 0.7, 1.0)]
+    lids = [
+        build_expression(replace(RESTING_ARTICULATION, jaw=jaw), asleep).blink for jaw in (0.0, 0.4, 0.7, 1.0)
+    ]
     assert lids[0] == lids[1] == (0.7, 0.75)
     assert lids[1] > lids[2] > lids[3] > (0.4, 0.4)
 
@@ -88,9 +102,9 @@ def test_no_sound_no_frames(actor: MeshActor) -> None:
 
 def test_a_frame_waits_for_the_declared_lookahead_and_a_step_at_most(actor: MeshActor) -> None:
     session = actor.session(FPS, 0)
-    session.push(np.zeros(640 + session.lookahead - STEP, np.float32))
+    session.push(np.zeros(640 + session.lookahead - STEP_SAMPLES, np.float32))
     assert list(session.frames()) == []
-    session.push(np.zeros(2 * STEP, np.float32))
+    session.push(np.zeros(2 * STEP_SAMPLES, np.float32))
     assert [frame.pts for frame in session.frames()] == [0]
 
 
@@ -142,9 +156,9 @@ def test_one_can_interrupt_within_a_frame_and_within_a_block(
     session.flush()
     origin = Timeline(fps=FPS).frame_start(shown)
     jaws = []
-    while (speech := session._take()) is not None:
-        session._next += 1
-        jaws.append(Articulation.during(speech).jaw)
+    while (speech := session._take_frame_speech()) is not None:
+        session._next_frame += 1
+        jaws.append(MouthArticulation.from_speech(speech).jaw)
     assert shown + len(jaws) == Timeline(fps=FPS).frame_count(origin + len(after))
     assert jaws == jaw_track(actor, after, FPS)[1]
 
@@ -162,49 +176,49 @@ def test_pieces_of_any_usual_size_give_the_same_frames(
 
 def held(session: MeshSession) -> int:
     """Bytes of all arrays that a session keeps."""
-    (run,) = session._runs
+    (run,) = session._pending_runs
     rows = sum(getattr(run, field.name).nbytes for field in fields(run) if field.name != "start")
-    return int(rows + session._speech._sound.nbytes + session._speech._levels.nbytes)
+    return int(rows + session._speech_stream._sound.nbytes + session._speech_stream._levels.nbytes)
 
 
 def test_memory_does_not_grow_with_time(actor: MeshActor, babble: Samples) -> None:
     session, sizes = actor.session(FPS, 0), []
     for second in range(12):
         session.push(babble[:16_000] if second % 2 else np.zeros(16_000, np.float32))
-        while session._take() is not None:
-            session._next += 1
+        while session._take_frame_speech() is not None:
+            session._next_frame += 1
         sizes.append(held(session))
     assert max(sizes[6:]) <= max(sizes[:6])
-    assert len(session._runs[0]) < 10
+    assert len(session._pending_runs[0]) < 10
 
 
-def blinking(motion: Motion, frames: int) -> list[float]:
-    return [motion.step(0, 0, 0, 0).blink_left for _ in range(frames)]
+def blinking(motion: HeadPoseGenerator, frames: int) -> list[float]:
+    return [motion.next_pose(0, 0, 0, 0).blink_left for _ in range(frames)]
 
 
 @pytest.mark.parametrize("fps", [Fraction(25), Fraction(60)])
 def test_no_file_begins_or_ends_in_a_blink(actor: MeshActor, fps: Fraction) -> None:
     """Ended at any frame of a blink, the eyes are open in the last frame, and closed nowhere but in the blink."""
-    blinks = blinking(Motion(fps, 3), 30 * fps.numerator)
+    blinks = blinking(HeadPoseGenerator(fps, 3), 30 * fps.numerator)
     shut = int(np.argmax(blinks))
     assert blinks[shut] > 0.7
     for last in range(shut - 3, shut + 5):
         session = actor.session(fps, 3)
-        session._end = Timeline(fps=fps).frame_start(last) + 1
+        session._flushed_at = Timeline(fps=fps).frame_start(last) + 1
         poses = [replace(STILL, blink_left=blink, blink_right=blink) for blink in blinks[: last + 1]]
-        opened = [session._opened(pose, number).blink_left for number, pose in enumerate(poses)]
+        opened = [session._open_eyes_at_end(pose, number).blink_left for number, pose in enumerate(poses)]
         assert opened[0] == opened[-1] == 0
         assert all(after <= before for after, before in zip(opened, blinks, strict=False))
         assert opened[: last - 7] == blinks[: last - 7]
 
 
 def test_at_rest_the_frame_is_the_portrait(portrait: Portrait, actor: MeshActor) -> None:
-    frame = actor.stage.render(as_it_was())
+    frame = actor.renderer.render(as_it_was())
     assert np.abs(frame.astype(int) - portrait.rgb).max() <= 1
 
 
 def test_the_background_does_not_swim(portrait: Portrait, actor: MeshActor) -> None:
-    frame = actor.stage.render(as_it_was(0.03))
+    frame = actor.renderer.render(as_it_was(0.03))
     far = portrait.matte < 3
     far &= ~(np.asarray(_dilated(portrait.matte > 30)))
     assert far.mean() > 0.2
@@ -220,26 +234,28 @@ def _dilated(
 
 
 def test_vowels_open_the_mouth_and_closures_shut_it(actor: MeshActor) -> None:
-    stage = actor.stage
-    vowel = replace(SHUT, jaw=1.0)
-    assert opening(stage, SHUT) < 0.001
+    stage = actor.renderer
+    vowel = replace(RESTING_ARTICULATION, jaw=1.0)
+    assert opening(stage, RESTING_ARTICULATION) < 0.001
     assert opening(stage, vowel) > 0.03
     assert opening(stage, replace(vowel, closure=1.0)) < 0.1 * opening(stage, vowel)
 
 
 def test_the_harder_the_vowel_the_wider_the_mouth(actor: MeshActor) -> None:
-    widths = [opening(actor.stage, replace(SHUT, jaw=jaw)) for jaw in (0.2, 0.4, 0.6, 0.8, 1.0)]
+    widths = [
+        opening(actor.renderer, replace(RESTING_ARTICULATION, jaw=jaw)) for jaw in (0.2, 0.4, 0.6, 0.8, 1.0)
+    ]
     assert widths == sorted(widths)
 
 
-def run_of(closure: Sequence[float], start: int = 0) -> Speech:
+def run_of(closure: Sequence[float], start: int = 0) -> SpeechTrack:
     """Steps that say an open vowel, but for the lips' closure."""
     count = len(closure)
     controls = np.zeros((count, len(CONTROLS)), np.float32)
     controls[:, CONTROLS.index("jaw")] = 0.6
     controls[:, CONTROLS.index("closure")] = closure
     flat = np.zeros(count, np.float32)
-    return Speech(
+    return SpeechTrack(
         start=start, visemes=np.zeros((count, len(VISEMES)), np.float32), controls=controls,
         energy=flat, pitch=flat, emphasis=flat, speaking=flat,
     )  # fmt: skip
@@ -253,7 +269,9 @@ def test_a_bilabial_of_60_ms_shuts_the_lips_at_every_frame_rate(fps: int, phase:
     spans = (
         Timeline(fps=Fraction(fps)).frame_span(index) for index in range(round(0.15 * fps), round(0.5 * fps))
     )
-    closures = [Articulation.during(read(speech, a + phase, b + phase)).closure for a, b in spans]
+    closures = [
+        MouthArticulation.from_speech(resample_speech(speech, a + phase, b + phase)).closure for a, b in spans
+    ]
     assert max(closures) > 0.99
     assert closures[0] == closures[-1] == 0
 
@@ -263,22 +281,24 @@ def test_speech_is_read_at_the_middle_of_a_frame(start: int, fps: int) -> None:
     """A control that rises evenly shows what it is at the frame's middle, at any frame rate and phase."""
     rise = run_of(list(np.arange(80) / 100))
     end = start + 16_000 // fps
-    middle = (start + end) / 2 / STEP - 0.5
-    first, last = start // STEP, -(-end // STEP)
-    found = read(rise.slice(max(0, first - 1), last + 1), start, end)
+    middle = (start + end) / 2 / STEP_SAMPLES - 0.5
+    first, last = start // STEP_SAMPLES, -(-end // STEP_SAMPLES)
+    found = resample_speech(rise.slice_steps(max(0, first - 1), last + 1), start, end)
     assert found.controls[:, CONTROLS.index("closure")].mean() == pytest.approx(middle / 100, abs=2e-3)
 
 
 def test_lips_follow_the_sound_by_the_lag(actor: MeshActor) -> None:
     """What frame i says is what was heard around its middle, LAG earlier."""
     session = actor.session(FPS, 0)
-    session._runs = [run_of(list(np.arange(60) / 100))]
-    session._heard = 60 * STEP
+    session._pending_runs = [run_of(list(np.arange(60) / 100))]
+    session._received_until = 60 * STEP_SAMPLES
     taken = []
-    while (speech := session._take()) is not None:
-        session._next += 1
+    while (speech := session._take_frame_speech()) is not None:
+        session._next_frame += 1
         taken.append(float(speech.controls[:, CONTROLS.index("closure")].mean()))
-    expected = [((640 * index + 320 - LAG) / STEP - 0.5) / 100 for index in range(len(taken))]
+    expected = [
+        ((640 * index + 320 - LIP_LAG_SAMPLES) / STEP_SAMPLES - 0.5) / 100 for index in range(len(taken))
+    ]
     assert len(taken) >= 14
     assert taken[1:] == pytest.approx(expected[1:], abs=2e-3)
 
@@ -287,11 +307,14 @@ def test_lips_follow_the_sound_by_the_lag(actor: MeshActor) -> None:
 def test_lips_shut_at_once_and_part_within_100_ms(actor: MeshActor, fps: int) -> None:
     session = actor.session(Fraction(fps), 0)
     closures = [0.0] * fps + [1.0] + [0.0] * fps
-    shown = [session._eased(replace(SHUT, closure=closure)).closure for closure in closures]
+    shown = [
+        session._ease_articulation(replace(RESTING_ARTICULATION, closure=closure)).closure
+        for closure in closures
+    ]
     assert shown[: fps + 1] == closures[: fps + 1]
     after = shown[fps + 1 :]
     assert after == sorted(after, reverse=True)
-    expected = [max(0.0, 1 - (index + 1) / (PARTING * fps)) for index in range(fps)]
+    expected = [max(0.0, 1 - (index + 1) / (LIP_PARTING_SECONDS * fps)) for index in range(fps)]
     assert after == pytest.approx(expected, abs=1e-9)
     assert after[0] > 0
 
@@ -299,9 +322,11 @@ def test_lips_shut_at_once_and_part_within_100_ms(actor: MeshActor, fps: int) ->
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=30), st.sampled_from([25, 60]))
 def test_lips_go_to_the_teeth_no_faster_than_lips_can(actor: MeshActor, bites: list[float], fps: int) -> None:
     session = actor.session(Fraction(fps), 0)
-    shown = [session._eased(replace(SHUT, bite=bite)).bite for bite in bites]
-    assert np.abs(np.diff(shown, prepend=0)).max() <= 1 / (PARTING * fps) + 1e-9
-    held = [session._eased(replace(SHUT, bite=bites[-1])).bite for _ in range(fps)]
+    shown = [session._ease_articulation(replace(RESTING_ARTICULATION, bite=bite)).bite for bite in bites]
+    assert np.abs(np.diff(shown, prepend=0)).max() <= 1 / (LIP_PARTING_SECONDS * fps) + 1e-9
+    held = [
+        session._ease_articulation(replace(RESTING_ARTICULATION, bite=bites[-1])).bite for _ in range(fps)
+    ]
     assert held[-1] == pytest.approx(bites[-1])
 
 
@@ -311,9 +336,9 @@ def jaw_track(actor: MeshActor, sound: Samples, fps: Fraction) -> tuple[list[flo
     session.push(sound)
     session.flush()
     jaws = []
-    while (speech := session._take()) is not None:
-        session._next += 1
-        jaws.append(Articulation.during(speech).jaw)
+    while (speech := session._take_frame_speech()) is not None:
+        session._next_frame += 1
+        jaws.append(MouthArticulation.from_speech(speech).jaw)
     return [(index + 0.5) / float(fps) for index in range(len(jaws))], jaws
 
 
@@ -332,9 +357,9 @@ def test_silence_keeps_the_mouth_shut(actor: MeshActor) -> None:
     session = actor.session(FPS, 0)
     session.push(np.zeros(16_000, np.float32))
     session.flush()
-    while (speech := session._take()) is not None:
-        session._next += 1
-        assert opening(actor.stage, Articulation.during(speech)) < 0.001
+    while (speech := session._take_frame_speech()) is not None:
+        session._next_frame += 1
+        assert opening(actor.renderer, MouthArticulation.from_speech(speech)) < 0.001
 
 
 def test_no_motion_keeps_the_head_still_and_no_expression_the_mouth(
@@ -345,12 +370,14 @@ def test_no_motion_keeps_the_head_still_and_no_expression_the_mouth(
     for picture in speak(quiet, [swelling])[:8]:  # abrupt beginnings, as later on, may be heard as /b/
         still = np.abs(picture.astype(int) - portrait.rgb)
         assert np.quantile(still, 0.99) <= 1
-    assert opening(quiet.stage, replace(SHUT, jaw=1.0).softened(0)) < 0.001
+    assert opening(quiet.renderer, replace(RESTING_ARTICULATION, jaw=1.0).scale_except_closure(0)) < 0.001
 
 
 def test_the_more_expression_the_wider_the_mouth(actor: MeshActor) -> None:
-    vowel = replace(SHUT, jaw=1.0, spread=0.3)
-    widths = [opening(actor.stage, vowel.softened(amount)) for amount in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    vowel = replace(RESTING_ARTICULATION, jaw=1.0, spread=0.3)
+    widths = [
+        opening(actor.renderer, vowel.scale_except_closure(amount)) for amount in (0.0, 0.25, 0.5, 0.75, 1.0)
+    ]
     assert widths == sorted(widths)
     assert widths[0] < 0.1 * widths[-1]
 
@@ -359,8 +386,8 @@ def test_the_more_motion_the_further_the_head(portrait: Portrait, babble: Sample
     """Same seed, same turns, each in proportion."""
     turns = []
     for amount in (0.0, 0.3, 0.6, 1.0):
-        motion = Motion(FPS, 5, amount)
-        poses = [motion.step(0.6, 1.0, 0.2, 1.0) for _ in range(400)]
+        motion = HeadPoseGenerator(FPS, 5, amount)
+        poses = [motion.next_pose(0.6, 1.0, 0.2, 1.0) for _ in range(400)]
         turns.append(float(np.abs([[pose.yaw, pose.pitch, pose.roll, pose.gaze_x] for pose in poses]).sum()))
     assert turns == sorted(turns)
     assert turns[0] == 0
@@ -376,17 +403,22 @@ def test_amounts_outside_their_range_are_refused(options: dict[str, Any]) -> Non
 @pytest.mark.parametrize("grey", [False, True])
 def test_a_picture_without_colours_has_a_mouth_without_colours(portrait: Portrait, grey: bool) -> None:
     rgb = np.repeat(portrait.rgb.mean(2, keepdims=True).astype(np.uint8), 3, axis=2) if grey else portrait.rgb
-    stage = MeshEngine().open(replace(portrait, rgb=rgb), None).stage
-    wide = express(replace(SHUT, jaw=1.0, tongue=1.0), STILL)
-    colour = np.ptp(window(stage.render(wide), stage.mouth_box).astype(int), axis=2)
+    stage = MeshEngine().open(replace(portrait, rgb=rgb), None).renderer
+    wide = build_expression(replace(RESTING_ARTICULATION, jaw=1.0, tongue=1.0), STILL)
+    colour = np.ptp(slice_box(stage.render(wide), stage.mouth_box).astype(int), axis=2)
     assert (colour.max() <= 1) == grey
 
 
 def test_only_an_open_vowel_gives_a_smile_its_parting_back() -> None:
     """At rest and in closures the portrait's own mouth is shut; lips on the teeth shut it too."""
-    vowel = replace(SHUT, jaw=0.8)
-    for shut in (SHUT, replace(vowel, closure=1.0), replace(vowel, bite=1.0), vowel.softened(0)):
-        assert shut.weights()["shut"] == 1
-    opened = [replace(SHUT, jaw=jaw).weights()["shut"] for jaw in (0.0, 0.1, 0.3, 0.8)]
+    vowel = replace(RESTING_ARTICULATION, jaw=0.8)
+    for shut in (
+        RESTING_ARTICULATION,
+        replace(vowel, closure=1.0),
+        replace(vowel, bite=1.0),
+        vowel.scale_except_closure(0),
+    ):
+        assert shut.shape_weights()["shut"] == 1
+    opened = [replace(RESTING_ARTICULATION, jaw=jaw).shape_weights()["shut"] for jaw in (0.0, 0.1, 0.3, 0.8)]
     assert opened == sorted(opened, reverse=True)
     assert 0.3 < opened[-1] < 0.7

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Picture
-from liveavatar.mesh.field import Array, floats
-from liveavatar.mesh.sheet import Sheet
+from liveavatar.mesh.field import Array, as_float32
+from liveavatar.mesh.sheet import SupersampledTexture
 
 SIDE = 48
 
 
 def places(shift: tuple[float, float] = (0, 0), side: int = SIDE) -> Array:
-    return floats(np.dstack(np.meshgrid(np.arange(side), np.arange(side))) + np.array(shift))
+    return as_float32(np.dstack(np.meshgrid(np.arange(side), np.arange(side))) + np.array(shift))
 
 
 def texture(at: Array) -> Picture:
@@ -32,15 +32,18 @@ def solid(share: int = 255) -> NDArray[np.uint8]:
 
 def test_whole_pixels_are_themselves(portrait: Portrait) -> None:
     height, width = portrait.matte.shape
-    sheet = Sheet.of(portrait.rgb, np.full_like(portrait.matte, 255))
-    at = floats(np.dstack(np.meshgrid(np.arange(width), np.arange(height))))
+    sheet = SupersampledTexture.from_person(portrait.rgb, np.full_like(portrait.matte, 255))
+    at = as_float32(np.dstack(np.meshgrid(np.arange(width), np.arange(height))))
     assert np.array_equal(sheet.sample(sheet.scale * at)[..., :3], portrait.rgb)
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_between_pixels_it_is_no_worse_than_a_bicubic(across: float, down: float) -> None:
     at, inner = places((across, down)), (slice(5, -5), slice(5, -5))
-    sheet, truth = Sheet.of(texture(places()), solid()), texture(at)[inner].astype(float)
+    sheet, truth = (
+        SupersampledTexture.from_person(texture(places()), solid()),
+        texture(at)[inner].astype(float),
+    )
     cubic = cv2.remap(texture(places()), at, None, cv2.INTER_CUBIC)[inner]  # type: ignore[call-overload]
     missed = np.square(sheet.sample(sheet.scale * at)[..., :3][inner] - truth).mean()
     assert missed < np.square(cubic - truth).mean() + 6
@@ -48,7 +51,7 @@ def test_between_pixels_it_is_no_worse_than_a_bicubic(across: float, down: float
 
 @pytest.mark.parametrize("share", [0, 100, 255])
 def test_colour_is_weighed_with_the_share_of_person(share: int) -> None:
-    sheet = Sheet.of(texture(places()), solid(share))
+    sheet = SupersampledTexture.from_person(texture(places()), solid(share))
     rgba = sheet.sample(sheet.scale * places())
     assert (rgba[..., 3] == share).all()
     assert np.abs(rgba[..., :3] - texture(places()) * (share / 255)).max() <= 1
@@ -57,13 +60,13 @@ def test_colour_is_weighed_with_the_share_of_person(share: int) -> None:
 def test_a_silhouette_does_not_ring() -> None:
     matte = solid(0)
     matte[:, 20:] = 255
-    sheet = Sheet.of(np.full((SIDE, SIDE, 3), 200, np.uint8), matte)
+    sheet = SupersampledTexture.from_person(np.full((SIDE, SIDE, 3), 200, np.uint8), matte)
     edge = sheet.rgba[SIDE]
     assert (np.diff(edge[:, 3].astype(int)) >= 0).all()
     assert edge[:, :3].max() == 200
 
 
 def test_beyond_the_edges_they_are_repeated() -> None:
-    sheet = Sheet.of(texture(places()), solid())
-    far = sheet.sample(floats([[[-50.0, 20.0], [4 * SIDE, 20.0]]]))[0, :, 0]
+    sheet = SupersampledTexture.from_person(texture(places()), solid())
+    far = sheet.sample(as_float32([[[-50.0, 20.0], [4 * SIDE, 20.0]]]))[0, :, 0]
     assert far.tolist() == sheet.rgba[20, [0, -1], 0].tolist()

@@ -10,7 +10,7 @@ import pytest
 import soxr  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from liveavatar.speech import CONTROLS, VISEMES, Speech, SpeechStream
+from liveavatar.speech import CONTROLS, VISEMES, SpeechStream, SpeechTrack
 
 EARS = ["small", "whisper"] if importlib.util.find_spec("ctranslate2") else ["small"]
 BILABIALS = {"en": (1.67, 2.66, 4.19, 5.46, 6.37), "zh": (3.40, 8.40)}
@@ -28,9 +28,9 @@ def sound(language: str) -> NDArray[np.float32]:
 
 
 @cache
-def heard(language: str, ear: str = "small") -> Speech:
+def heard(language: str, ear: str = "small") -> SpeechTrack:
     stream = SpeechStream(ear)
-    return Speech.join([stream.push(sound(language)), stream.flush()])
+    return SpeechTrack.join_runs([stream.push(sound(language)), stream.flush()])
 
 
 def around(language: str, control: str, seconds: float, ear: str) -> NDArray[np.float32]:
@@ -69,10 +69,10 @@ def test_the_jaw_drops_on_open_vowels(language: str, seconds: float, ear: str) -
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_mouth_rests_before_and_after(language: str, ear: str) -> None:
     speech = heard(language, ear)
-    for rest in (speech.slice(0, 20), speech.slice(len(speech) - 12, len(speech))):
+    for rest in (speech.slice_steps(0, 20), speech.slice_steps(len(speech) - 12, len(speech))):
         assert rest.controls.max() < 0.1
         assert rest.visemes[:, VISEMES.index("sil")].min() > 0.8
 
 
 def test_the_mouth_rests_between_sentences() -> None:
-    assert heard("en").slice(230, 245).controls.max() < 0.1
+    assert heard("en").slice_steps(230, 245).controls.max() < 0.1

@@ -14,28 +14,34 @@ def noise(seconds: float, seed: int = 0) -> NDArray[np.float32]:
 
 
 def seen(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    mel = features.log_mel(features.windows(samples))
-    return features.relative(mel, features.LevelReference().follow(features.loudness(mel)))
+    mel = features.compute_log_mel(features.extract_windows(samples))
+    return features.to_relative_mel(
+        mel, features.LevelReference().track_levels(features.mel_to_loudness(mel))
+    )
 
 
 @pytest.mark.parametrize("step", [0, 1, 7, 49])
 def test_an_impulse_is_loudest_at_its_own_step(step: int) -> None:
     samples = np.zeros(8000, np.float32)
     samples[160 * step + 80] = 1.0
-    assert features.loudness(features.log_mel(features.windows(samples))).argmax() == step
+    assert (
+        features.mel_to_loudness(features.compute_log_mel(features.extract_windows(samples))).argmax() == step
+    )
 
 
 @pytest.mark.parametrize(("samples", "steps"), [(0, 0), (1, 1), (160, 1), (161, 2), (1600, 10)])
 def test_every_started_step_has_a_window(samples: int, steps: int) -> None:
-    assert features.windows(noise(1.0)[:samples]).shape == (steps, features.WINDOW)
+    assert features.extract_windows(noise(1.0)[:samples]).shape == (steps, features.WINDOW_SAMPLES)
 
 
 @pytest.mark.parametrize("hertz", [150, 440, 1000, 3000, 6000])
 def test_a_tone_shows_in_its_band(hertz: int) -> None:
     tone = np.sin(2 * np.pi * hertz * np.arange(16_000) / 16_000).astype(np.float32)
-    mel = features.log_mel(features.windows(tone))[50]
-    edges = features.hertz_to_mel(np.array([features.LOWEST, features.HIGHEST, hertz], np.float64))
-    place = (edges[2] - edges[0]) / (edges[1] - edges[0]) * (features.BANDS + 1) - 1
+    mel = features.compute_log_mel(features.extract_windows(tone))[50]
+    edges = features.hertz_to_mel(
+        np.array([features.MEL_LOW_HERTZ, features.MEL_HIGH_HERTZ, hertz], np.float64)
+    )
+    place = (edges[2] - edges[0]) / (edges[1] - edges[0]) * (features.MEL_BANDS + 1) - 1
     assert abs(int(mel.argmax()) - place) <= 1.0
 
 
@@ -54,37 +60,40 @@ def test_a_rooms_noise_before_the_first_word_is_far_below_a_voice() -> None:
 
 def test_the_reference_rises_within_a_tenth_of_a_second_and_forgets_slowly() -> None:
     reference = features.LevelReference()
-    reference.follow(np.full(100, -80, np.float32))
-    risen = reference.follow(np.full(10, -20, np.float32))
-    fallen = reference.follow(np.full(100, -80, np.float32))
+    reference.track_levels(np.full(100, -80, np.float32))
+    risen = reference.track_levels(np.full(10, -20, np.float32))
+    fallen = reference.track_levels(np.full(100, -80, np.float32))
     assert risen[-1] > -24
-    assert fallen[-1] == pytest.approx(risen[-1] - 100 * features.FORGET, abs=1e-4)
+    assert fallen[-1] == pytest.approx(risen[-1] - 100 * features.RELEASE_DB_PER_STEP, abs=1e-4)
 
 
 def test_the_reference_never_falls_to_the_level_of_hiss() -> None:
-    assert features.LevelReference().follow(np.full(100_000, -90, np.float32)).min() == features.QUIETEST
+    assert (
+        features.LevelReference().track_levels(np.full(100_000, -90, np.float32)).min()
+        == features.MIN_REFERENCE_DB
+    )
 
 
 @given(st.lists(st.integers(0, 40), max_size=5))
 def test_surroundings_do_not_depend_on_pieces(cuts: list[int]) -> None:
-    rows, tracker = seen(noise(0.4)), features.Surroundings()
+    rows, tracker = seen(noise(0.4)), features.NoiseFloorTracker()
     edges = [0, *sorted(cuts), len(rows)]
-    pieces = [tracker.follow(rows[a:b]) for a, b in pairwise(edges)]
-    np.testing.assert_array_equal(np.concatenate(pieces), features.Surroundings().follow(rows))
+    pieces = [tracker.track_bands(rows[a:b]) for a, b in pairwise(edges)]
+    np.testing.assert_array_equal(np.concatenate(pieces), features.NoiseFloorTracker().track_bands(rows))
 
 
 def test_the_floor_is_the_noise_between_words_and_the_mean_the_words() -> None:
     words = np.repeat(np.tile([1.0, 0.0], 10), 3200)
     rows = seen(np.asarray(noise(4.0) * (0.01 + words), np.float32))
-    around = features.Surroundings().follow(rows)
+    around = features.NoiseFloorTracker().track_bands(rows)
     pauses = np.median(rows[np.repeat(np.tile([False, True], 10), 20)], axis=0)
     spoken = np.median(rows[np.repeat(np.tile([True, False], 10), 20)], axis=0)
-    assert float(np.abs(around[-1, : features.BANDS] - pauses).mean()) < 0.15
-    assert float(np.abs(around[-1, features.BANDS :] - spoken).mean()) < 0.15
+    assert float(np.abs(around[-1, : features.MEL_BANDS] - pauses).mean()) < 0.15
+    assert float(np.abs(around[-1, features.MEL_BANDS :] - spoken).mean()) < 0.15
 
 
 def test_a_pause_does_not_wash_out_the_mean() -> None:
-    rows, tracker = seen(noise(2.0)), features.Surroundings()
-    before = tracker.follow(rows)[-1, features.BANDS :]
-    quiet = np.full((3000, features.BANDS), -1.5, np.float32)
-    np.testing.assert_allclose(tracker.follow(quiet)[-1, features.BANDS :], before, atol=1e-6)
+    rows, tracker = seen(noise(2.0)), features.NoiseFloorTracker()
+    before = tracker.track_bands(rows)[-1, features.MEL_BANDS :]
+    quiet = np.full((3000, features.MEL_BANDS), -1.5, np.float32)
+    np.testing.assert_allclose(tracker.track_bands(quiet)[-1, features.MEL_BANDS :], before, atol=1e-6)

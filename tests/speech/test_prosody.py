@@ -13,7 +13,7 @@ def voice(hertz: float, seconds: float = 0.5) -> NDArray[np.float32]:
 
 
 def windows(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    return sliding_window_view(samples, prosody.WINDOW)[::160]
+    return sliding_window_view(samples, prosody.PITCH_WINDOW_SAMPLES)[::160]
 
 
 def steady(value: float, count: int) -> NDArray[np.float32]:
@@ -41,15 +41,15 @@ def test_noise_and_silence_have_no_pitch() -> None:
 
 def test_a_steady_voice_is_at_its_own_median() -> None:
     tracker = prosody.ProsodyTracker()
-    said = tracker.follow(steady(150, 300), steady(-20, 300), steady(-20, 300))
+    said = tracker.track_prosody(steady(150, 300), steady(-20, 300), steady(-20, 300))
     assert float(np.abs(said.pitch).max()) < 0.6
     assert said.energy.min() == 1.0
 
 
 def test_a_leap_upwards_is_positive_and_stressed() -> None:
     tracker = prosody.ProsodyTracker()
-    tracker.follow(steady(120, 400), steady(-26, 400), steady(-20, 400))
-    leap = tracker.follow(steady(180, 30), steady(-20, 30), steady(-20, 30))
+    tracker.track_prosody(steady(120, 400), steady(-26, 400), steady(-20, 400))
+    leap = tracker.track_prosody(steady(180, 30), steady(-20, 30), steady(-20, 30))
     assert leap.pitch[-1] == pytest.approx(7.0, abs=0.6)
     assert leap.emphasis[-1] > 0.6
     assert np.all(np.diff(leap.emphasis[:20]) > 0)
@@ -57,9 +57,9 @@ def test_a_leap_upwards_is_positive_and_stressed() -> None:
 
 def test_stress_fades_in_a_pause() -> None:
     tracker = prosody.ProsodyTracker()
-    tracker.follow(steady(120, 300), steady(-26, 300), steady(-20, 300))
-    tracker.follow(steady(200, 30), steady(-20, 30), steady(-20, 30))
-    pause = tracker.follow(steady(0, 150), steady(-80, 150), steady(-20, 150))
+    tracker.track_prosody(steady(120, 300), steady(-26, 300), steady(-20, 300))
+    tracker.track_prosody(steady(200, 30), steady(-20, 30), steady(-20, 30))
+    pause = tracker.track_prosody(steady(0, 150), steady(-80, 150), steady(-20, 150))
     assert pause.emphasis[-1] < 0.05
     assert not pause.pitch.any()
     assert not pause.energy.any()

@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from liveavatar.errors import SessionClosed
-from liveavatar.speech import CONTROLS, VISEMES, Speech, SpeechStream
+from liveavatar.speech import CONTROLS, VISEMES, SpeechStream, SpeechTrack
 from made_speech import RATE, assert_same, voice
 
 
-def listen(samples: NDArray[np.float32], cuts: list[int]) -> Speech:
+def listen(samples: NDArray[np.float32], cuts: list[int]) -> SpeechTrack:
     stream = SpeechStream()
     edges = [0, *sorted(cuts), len(samples)]
     runs = [stream.push(samples[a:b]) for a, b in itertools.pairwise(edges)]
-    return Speech.join([*runs, stream.flush()])
+    return SpeechTrack.join_runs([*runs, stream.flush()])
 
 
 @given(st.integers(0, 20_000), st.lists(st.integers(0, 20_000), max_size=30))
@@ -36,7 +36,7 @@ def test_new_sound_never_changes_steps_further_back_than_the_look_ahead(at: int)
     one, other = voice(1.0), voice(1.0)
     other[at:] = np.random.default_rng(5).normal(0, 0.3, len(other) - at)
     certain = max(0, (at - SpeechStream().lookahead) // 160)
-    assert_same(listen(one, []).slice(0, certain), listen(other, []).slice(0, certain))
+    assert_same(listen(one, []).slice_steps(0, certain), listen(other, []).slice_steps(0, certain))
 
 
 def test_steps_come_as_soon_as_the_look_ahead_allows() -> None:
@@ -77,7 +77,7 @@ def test_reset_starts_afresh_and_streams_share_no_state() -> None:
     used.flush()
     other.push(voice(0.4, seed=4))
     used.reset()
-    assert_same(Speech.join([used.push(samples), used.flush()]), listen(samples, []))
+    assert_same(SpeechTrack.join_runs([used.push(samples), used.flush()]), listen(samples, []))
 
 
 def test_a_stream_that_ended_hears_no_more() -> None:

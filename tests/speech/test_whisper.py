@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 from liveavatar.errors import EngineError, OptionError
 from liveavatar.frames import Samples
 from liveavatar.mesh.session import MeshEngine
-from liveavatar.speech import Speech, SpeechStream
-from liveavatar.speech.whisper import library, log_mel
+from liveavatar.speech import SpeechStream, SpeechTrack
+from liveavatar.speech.whisper import compute_whisper_mel, import_ctranslate2
 from made_speech import assert_same, voice
 
 needs_library = pytest.mark.skipif(find_spec("ctranslate2") is None, reason="needs the extra whisper")
 
 
-def listen(samples: Samples, cuts: list[int]) -> Speech:
+def listen(samples: Samples, cuts: list[int]) -> SpeechTrack:
     stream = SpeechStream("whisper")
     pieces = np.split(samples, sorted(cuts))
-    return Speech.join([*(stream.push(piece) for piece in pieces), stream.flush()])
+    return SpeechTrack.join_runs([*(stream.push(piece) for piece in pieces), stream.flush()])
 
 
 @needs_library
@@ -36,7 +36,7 @@ def test_new_sound_never_changes_steps_further_back_than_the_look_ahead(at: int)
     one, other = voice(1.5), voice(1.5)
     other[at:] = np.random.default_rng(5).normal(0, 0.3, len(other) - at)
     certain = (at - SpeechStream("whisper").lookahead) // 160
-    assert_same(listen(one, []).slice(0, certain), listen(other, []).slice(0, certain))
+    assert_same(listen(one, []).slice_steps(0, certain), listen(other, []).slice_steps(0, certain))
 
 
 @needs_library
@@ -55,7 +55,7 @@ def test_the_look_ahead_is_a_fifth_of_a_second() -> None:
 
 def test_a_tone_lies_in_its_band_and_the_range_is_eighty_decibels() -> None:
     time = np.arange(16_000) / 16_000
-    seen = log_mel(np.asarray(0.5 * np.sin(2 * np.pi * 1000 * time), np.float32))
+    seen = compute_whisper_mel(np.asarray(0.5 * np.sin(2 * np.pi * 1000 * time), np.float32))
     assert seen.shape == (100, 80)
     assert np.all(seen[2:-2].argmax(axis=1) == 26)  # 1 kHz is 15 of 45.2 Slaney mels; bands are 0.559 apart
     assert seen.max() - seen.min() == pytest.approx(2.0)
@@ -71,4 +71,4 @@ def test_an_ear_that_is_not_there_is_refused() -> None:
 def test_a_missing_library_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ctranslate2", None)
     with pytest.raises(EngineError, match=r"pip install 'liveavatar\[whisper\]'"):
-        library()
+        import_ctranslate2()

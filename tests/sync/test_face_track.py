@@ -6,8 +6,8 @@ import pytest
 
 from liveavatar.face.picture import read_picture
 from liveavatar.frames import Picture
-from liveavatar.sync.face_track import FaceTrack
-from liveavatar.sync.mouth import mouth_opening
+from liveavatar.sync.face_track import FaceTracker
+from liveavatar.sync.mouth import measure_mouth_opening
 
 SIZE = (240, 280)
 
@@ -23,28 +23,28 @@ def moved(rgb: Picture, x: float, y: float) -> Picture:
 
 
 def test_follows_a_face_that_moves(still: Picture) -> None:
-    track = FaceTrack()
-    first = track.see(still)
+    track = FaceTracker()
+    first = track.track_landmarks(still)
     assert first is not None
     for step in range(1, 9):
-        landmarks = track.see(moved(still, 3 * step, -2 * step))
+        landmarks = track.track_landmarks(moved(still, 3 * step, -2 * step))
         assert landmarks is not None
         off = (landmarks - first)[:468, :2].mean(axis=0)
         np.testing.assert_allclose(off, (3 * step, -2 * step), atol=1.5)
 
 
 def test_a_moving_head_does_not_open_the_mouth(still: Picture) -> None:
-    track = FaceTrack()
+    track = FaceTracker()
     openings = []
     for step in range(10):
-        landmarks = track.see(moved(still, 2 * step, step))
+        landmarks = track.track_landmarks(moved(still, 2 * step, step))
         assert landmarks is not None
-        openings.append(mouth_opening(landmarks))
+        openings.append(measure_mouth_opening(landmarks))
     assert np.ptp(openings) < 0.08
 
 
 def test_loses_a_face_and_finds_it_again(still: Picture) -> None:
-    track = FaceTrack()
-    assert track.see(still) is not None
-    assert all(track.see(np.zeros_like(still)) is None for _ in range(14))
-    assert any(track.see(still) is not None for _ in range(13))
+    track = FaceTracker()
+    assert track.track_landmarks(still) is not None
+    assert all(track.track_landmarks(np.zeros_like(still)) is None for _ in range(14))
+    assert any(track.track_landmarks(still) is not None for _ in range(13))

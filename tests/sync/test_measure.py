@@ -10,13 +10,13 @@ import pytest
 from audio.sounds import write_wav
 from liveavatar.errors import VideoError
 from liveavatar.face.picture import read_picture
-from liveavatar.sync.hearing import listen, sound_of
-from liveavatar.sync.looking import Seen, look
-from liveavatar.sync.measure import measure, relate
-from liveavatar.sync.mend import mend
-from liveavatar.sync.report import SyncReport, report
+from liveavatar.sync.hearing import extract_audio_track, stream_mono_audio
+from liveavatar.sync.looking import LipTrack, extract_lip_track
+from liveavatar.sync.measure import compare_tracks, measure_sync
+from liveavatar.sync.mend import fix_sync
+from liveavatar.sync.report import SyncReport, build_sync_report
 from liveavatar.video.reader import open_video
-from liveavatar.video.remux import remux
+from liveavatar.video.remux import shift_sound
 from liveavatar.video.writer import VideoWriter
 from sync.conftest import ASSETS
 
@@ -26,21 +26,21 @@ class Subject:
     """A video whose lips were looked at once: they are the same whatever is heard."""
 
     path: Path
-    seen: Seen
+    seen: LipTrack
 
     def with_sound(self, path: Path) -> SyncReport:
-        return report(relate(path, self.seen, listen(path), 0.0))
+        return build_sync_report(compare_tracks(path, self.seen, extract_audio_track(path), 0.0))
 
     def moved(self, folder: Path, late: float) -> SyncReport:
         """Its sound earlier by so many milliseconds, so that the lips are late."""
         output = folder / "moved.mp4"
-        remux(self.path, output, late / 1000)
+        shift_sound(self.path, output, late / 1000)
         return self.with_sound(output)
 
 
 def subject(path: Path) -> Subject:
     with open_video(path) as video:
-        return Subject(path=path, seen=look(video))
+        return Subject(path=path, seen=extract_lip_track(video))
 
 
 @pytest.fixture(scope="module")
@@ -92,27 +92,29 @@ def test_finds_how_our_own_was_moved(ours: Subject, tmp_path: Path, late: int) -
 @pytest.mark.parametrize("stretch", [-0.05, 0.02])
 def test_finds_a_drift(ours: Subject, tmp_path: Path, stretch: float) -> None:
     """The clip three times in a row, half a minute, with its sound too slow or too fast."""
-    sound = np.concatenate([*sound_of(ours.path)] * 3)
+    sound = np.concatenate([*stream_mono_audio(ours.path)] * 3)
     length = len(sound) / 3 / 16_000
     starts = np.repeat(np.arange(3) * length, len(ours.seen.times))
-    seen = Seen(
-        times=np.tile(ours.seen.times, 3) + starts, openings=np.tile(ours.seen.openings, 3), frame=0.04
+    seen = LipTrack(
+        times=np.tile(ours.seen.times, 3) + starts,
+        openings=np.tile(ours.seen.openings, 3),
+        frame_seconds=0.04,
     )
     long = write_wav(tmp_path / "long.wav", sound[:, None], 16_000)
     drifting = np.interp(np.arange(0, len(sound), 1 + stretch), np.arange(len(sound)), sound)
     short = write_wav(tmp_path / "short.wav", drifting[:, None].astype(np.float32), 16_000)
-    assert report(relate(long, seen, listen(long), 0.0)).verdict == "in step"
-    found = report(relate(short, seen, listen(short), 0.0))
+    assert build_sync_report(compare_tracks(long, seen, extract_audio_track(long), 0.0)).verdict == "in step"
+    found = build_sync_report(compare_tracks(short, seen, extract_audio_track(short), 0.0))
     assert found.verdict == "drifting"
     assert found.drift == pytest.approx(60_000 * stretch / (1 + stretch), rel=0.1)
 
 
 def test_mends_a_video(ours: Subject, tmp_path: Path) -> None:
     late, output = tmp_path / "late.mp4", tmp_path / "mended.mp4"
-    remux(ours.path, late, 0.25)
-    measured = measure(late)
-    mend(measured, report(measured), output)
-    assert abs(report(measure(output)).offset) < 10
+    shift_sound(ours.path, late, 0.25)
+    measured = measure_sync(late)
+    fix_sync(measured, build_sync_report(measured), output)
+    assert abs(build_sync_report(measure_sync(output)).offset) < 10
 
 
 def test_knows_another_speech(ours: Subject, real: Subject, tmp_path: Path) -> None:
@@ -128,19 +130,19 @@ def test_a_photograph_does_not_speak(photograph: Path, tmp_path: Path) -> None:
     with VideoWriter(path, Fraction(10), (510, 600), ASSETS / "demo_en.ogg") as writer:
         for _ in range(50):
             writer.write(rgb)
-    measured = measure(path)
-    found = report(measured)
+    measured = measure_sync(path)
+    found = build_sync_report(measured)
     assert found.verdict == "not the same speech"
     with pytest.raises(VideoError, match="cannot be mended"):
-        mend(measured, found, output)
+        fix_sync(measured, found, output)
     assert not output.exists()
 
 
 def test_refuses_to_mend_what_is_unsure(ours: Subject, tmp_path: Path) -> None:
-    measured = relate(ours.path, ours.seen, listen(ours.path), 0.0)
-    unsure = replace(report(measured), confident=False)
+    measured = compare_tracks(ours.path, ours.seen, extract_audio_track(ours.path), 0.0)
+    unsure = replace(build_sync_report(measured), confident=False)
     with pytest.raises(VideoError, match="lies anywhere"):
-        mend(measured, unsure, tmp_path / "out.mp4")
+        fix_sync(measured, unsure, tmp_path / "out.mp4")
     assert not list(tmp_path.iterdir())
 
 
@@ -151,6 +153,6 @@ def test_needs_a_face_and_a_sound(tmp_path: Path) -> None:
             for _ in range(15):
                 writer.write(np.full((64, 64, 3), 120, np.uint8))
     with pytest.raises(VideoError, match="shows a face for only"):
-        measure(faceless)
+        measure_sync(faceless)
     with pytest.raises(VideoError, match="no sound"):
-        measure(silent)
+        measure_sync(silent)

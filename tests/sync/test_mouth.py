@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liveavatar.face.canonical import canonical_face
-from liveavatar.sync.mouth import mouth_opening
+from liveavatar.face.canonical import load_canonical_face
+from liveavatar.sync.mouth import measure_mouth_opening
 
 LOWER = [14, 87, 317]
 
@@ -12,7 +12,7 @@ LOWER = [14, 87, 317]
 def face(opening: float) -> np.ndarray:
     """The canonical face with its lower lip so many centimetres further down, irises at zero."""
     points = np.zeros((478, 3), np.float32)
-    points[:468] = canonical_face().vertices
+    points[:468] = load_canonical_face().vertices
     points[LOWER, 1] += opening
     return points
 
@@ -34,4 +34,4 @@ def test_only_the_lips_count(
     opening: float, angles: tuple[float, float, float], size: float, place: tuple[float, float]
 ) -> None:
     seen = (size * face(opening) @ turn(*angles).T + np.array([*place, 0])).astype(np.float32)
-    assert mouth_opening(seen) - mouth_opening(face(0)) == pytest.approx(opening, abs=0.01)
+    assert measure_mouth_opening(seen) - measure_mouth_opening(face(0)) == pytest.approx(opening, abs=0.01)

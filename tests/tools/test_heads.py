@@ -11,17 +11,20 @@ from numpy.typing import NDArray
 from tools.heads import paint, teeth
 from tools.heads.__main__ import draw
 from tools.heads.mesh import OBJ, TARGETS, TEXTURE, Mesh, Wheel, read_obj, subdivide
-from tools.heads.paint import Looks
-from tools.heads.people import Person, cast
+from tools.heads.paint import Appearance
+from tools.heads.people import Person, build_scene
 from tools.heads.raster import Camera, barycentric, normals, rasterise
 from tools.heads.scene import joined, sheet, triangulated
-from tools.heads.shade import Light, Picture, develop
+from tools.heads.shade import Light, Picture, tone_map
 
 Floats = NDArray[np.float64]
 SIZE = (48, 48)
 HEAD, EYE = ((0.0, 7.1, 0.5), (0.75, 1.1, 0.85)), ((0.32, 7.25, 1.2), (0.12, 0.12, 0.12))
 ADA = Person(
-    origin="caucasian", sex="female", looks=Looks(skin=(220, 170, 150), hair=(40, 30, 25)), light=Light()
+    origin="caucasian",
+    sex="female",
+    appearance=Appearance(skin=(220, 170, 150), hair=(40, 30, 25)),
+    light=Light(),
 )
 
 
@@ -168,7 +171,7 @@ def test_a_turn_takes_what_is_in_front_to_the_right() -> None:
 
 
 def test_more_light_is_never_darker_and_white_is_not_exceeded() -> None:
-    tones = develop(np.linspace(0, 4, 200)[:, None])[:, 0].astype(int)
+    tones = tone_map(np.linspace(0, 4, 200)[:, None])[:, 0].astype(int)
     assert (np.diff(tones) >= 0).all()
     assert (tones[0], tones[-1]) == (0, 255)
 
@@ -185,7 +188,7 @@ def test_a_person_is_drawn_the_same_every_time(wheel: Wheel, plain: NDArray[np.i
 
 
 def test_skin_light_and_wall_have_their_colours(wheel: Wheel, plain: NDArray[np.int64]) -> None:
-    fair, dark = plain, drawn(wheel, looks=replace(ADA.looks, skin=(90, 60, 45)))
+    fair, dark = plain, drawn(wheel, looks=replace(ADA.appearance, skin=(90, 60, 45)))
     cheek = (slice(26, 30), slice(18, 30))
     red, green, blue = fair[cheek].mean((0, 1))
     assert red > green > blue
@@ -207,7 +210,7 @@ def test_glasses_and_hair_are_put_on(wheel: Wheel, plain: NDArray[np.int64], wha
 
 
 def test_a_turned_head_looks_aside(wheel: Wheel) -> None:
-    scene = cast(wheel, ADA)
+    scene = build_scene(wheel, ADA)
     columns = []
     for yaw in (-0.35, 0.0, 0.35):
         camera = Camera(size=SIZE, target=(0.0, 7.0, 0.7), yaw=yaw, pitch=0.0, height=3.5)

@@ -4,18 +4,30 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from liveavatar.speech import Speech, SpeechStream, articulation
-from liveavatar.speech.articulation import PAIR, PAST, READ, Lips
-from liveavatar.speech.features import BANDS, before, log_mel, windows
-from liveavatar.speech.packed import pack, unpack
+from liveavatar.speech import SpeechStream, SpeechTrack, articulation
+from liveavatar.speech.articulation import (
+    CLOSURE_CONTEXT_STEPS,
+    PAIR_STEPS,
+    RECEPTIVE_FIELD_PAIRS,
+    ClosureClassifier,
+)
+from liveavatar.speech.features import MEL_BANDS, compute_log_mel, extract_windows, make_initial_context
+from liveavatar.speech.packed import pack_weights, unpack_weights
 
 torch = pytest.importorskip("torch")
 from training.articulation import dataset, kokoro, lips, network, train  # noqa: E402  (needs torch)
-from training.articulation.augment import Augmenter, room_tone  # noqa: E402
+from training.articulation.augment import Augmenter, make_room_tone  # noqa: E402
 from training.articulation.corpus import Clip  # noqa: E402
-from training.articulation.dataset import damaged  # noqa: E402
-from training.articulation.lesson import COLUMNS, LIPS, SAID, Lesson, closed_as_written, shut  # noqa: E402
-from training.articulation.phones import gestures  # noqa: E402
+from training.articulation.dataset import augment_example  # noqa: E402
+from training.articulation.lesson import (  # noqa: E402
+    BILABIAL_COLUMN,
+    COLUMN_COUNT,
+    VISEME_COLUMNS,
+    Example,
+    align_closures,
+    make_silence_targets,
+)
+from training.articulation.phones import phone_to_gestures  # noqa: E402
 from training.articulation.targets import CLOSURE, make_targets  # noqa: E402
 
 
@@ -28,8 +40,8 @@ def sound(length: int) -> NDArray[np.float32]:
 @pytest.fixture(scope="module")
 def weights() -> network.Weights:
     """Fresh weights as they come back from 8 bits."""
-    fresh = {name: tensor.detach().numpy() for name, tensor in network.fresh_weights(0).items()}
-    return {name: torch.from_numpy(rows) for name, rows in unpack(pack(fresh)).items()}
+    fresh = {name: tensor.detach().numpy() for name, tensor in network.init_weights(0).items()}
+    return {name: torch.from_numpy(rows) for name, rows in unpack_weights(pack_weights(fresh)).items()}
 
 
 @pytest.mark.parametrize("length", [1, 159, 1600, 16_123, 32_000])
@@ -38,14 +50,14 @@ def test_a_stream_says_what_was_trained(
 ) -> None:
     rows = {name: tensor.numpy() for name, tensor in weights.items()}
     rows |= {
-        "lips.weight": np.linspace(-1, 1, READ * 21, dtype=np.float32)[:, None],
+        "lips.weight": np.linspace(-1, 1, CLOSURE_CONTEXT_STEPS * 21, dtype=np.float32)[:, None],
         "lips.bias": np.zeros(1),
     }
-    monkeypatch.setattr(articulation, "load_weights", lambda: rows)
+    monkeypatch.setattr(articulation, "load_articulation_weights", lambda: rows)
     stream = SpeechStream()
-    speech = Speech.join([stream.push(sound(length)), stream.flush()])
+    speech = SpeechTrack.join_runs([stream.push(sound(length)), stream.flush()])
     expected = network.predict(weights, sound(length))
-    visemes, controls = Lips().settle(expected[:, :21])
+    visemes, controls = ClosureClassifier().refine_controls(expected[:, :21])
     np.testing.assert_allclose(speech.visemes, visemes, atol=1e-4)
     np.testing.assert_allclose(speech.controls, controls, atol=1e-3)
 
@@ -54,7 +66,7 @@ def test_lips_are_read_from_what_is_said_a_few_steps_before() -> None:
     random = np.random.default_rng(0)
     rows = random.normal(3.0, 2.0, (4000, 2)).astype(np.float32)
     together = (random.random(4000) < 1 / (1 + np.exp(6 - 2 * rows[:, 0]))).astype(np.float32)
-    learned = lips.fit(rows, together)
+    learned = lips.fit_closure_classifier(rows, together)
     said = torch.from_numpy(rows) @ learned["lips.weight"][:, 0] + learned["lips.bias"]
     assert abs(float(learned["lips.weight"][1, 0])) < 0.1 < 1.0 < float(learned["lips.weight"][0, 0])
     assert float(((said > 0) == (torch.from_numpy(rows)[:, 0] > 3)).float().mean()) > 0.85
@@ -64,20 +76,22 @@ def test_examples_of_lips_are_as_long_as_what_is_heard() -> None:
     clip = Clip(
         speaker="nobody", language="en", samples=sound(16_100), phones=[("p", 4800, 6400), ("", 6400, 16_100)]
     )
-    rows, together = lips.examples(
+    rows, together = lips.make_closure_data(
         [clip],
-        lambda samples: np.full((-(-len(samples) // 160), COLUMNS), 0.5, np.float32),
+        lambda samples: np.full((-(-len(samples) // 160), COLUMN_COUNT), 0.5, np.float32),
         np.random.default_rng(0),
     )
-    assert rows.shape == (len(together), 21 * READ)
+    assert rows.shape == (len(together), 21 * CLOSURE_CONTEXT_STEPS)
     shut_steps = np.flatnonzero(together[:101])
     assert (shut_steps[0], shut_steps[-1]) == (29, 36)
-    np.testing.assert_array_equal(together.reshape(-1, 101), np.tile(together[:101], (1 + lips.DAMAGED, 1)))
+    np.testing.assert_array_equal(
+        together.reshape(-1, 101), np.tile(together[:101], (1 + lips.DEGRADED_COPIES, 1))
+    )
 
 
 def test_bands_of_features_and_surroundings_move_together() -> None:
     ramp = np.tile(np.arange(48, dtype=np.float32), 3)
-    moved = train.stretched(np.tile(ramp, (2, 5, 1)), np.random.default_rng(1))
+    moved = train.stretch_bands(np.tile(ramp, (2, 5, 1)), np.random.default_rng(1))
     for window in moved:
         share = window[0, 10] / 10
         assert 0.9 <= share <= 1.1
@@ -90,28 +104,30 @@ def test_bands_of_features_and_surroundings_move_together() -> None:
 def test_a_source_with_a_share_of_its_own_is_not_drawn_as_its_family() -> None:
     nothing = np.zeros(0, np.float32)
     lessons = [
-        Lesson(speaker=speaker, samples=nothing, wanted=np.zeros((0, 0), np.float16), lead=0)
+        Example(speaker=speaker, samples=nothing, targets=np.zeros((0, 0), np.float16), lead_samples=0)
         for speaker in ("people:syllables-5", "people:stamps-fr", "kokoro:af_sky")
     ]
-    expected = [train.HEARD[source] for source in ("people:syllables", "people", "kokoro")]
-    assert train.shares_of(lessons).tolist() == expected
+    expected = [train.SOURCE_WEIGHTS[source] for source in ("people:syllables", "people", "kokoro")]
+    assert train.weigh_examples(lessons).tolist() == expected
 
 
 def test_the_mean_of_courses_lies_between_their_ends() -> None:
     ends = [{"x": torch.full((2, 2), value)} for value in (1.0, 4.0, 4.0)]
-    np.testing.assert_array_equal(train.mean_of(*ends)["x"], np.full((2, 2), 3.0, np.float32))
+    np.testing.assert_array_equal(train.average_weights(*ends)["x"], np.full((2, 2), 3.0, np.float32))
 
 
 def test_lessons_begin_as_streams_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "FIRST", 1.0)
-    monkeypatch.setattr(dataset, "EMPTY", 0.0)
-    lesson = Lesson(speaker="x", samples=sound(16_000), wanted=np.ones((100, COLUMNS), np.float16), lead=0)
-    run = dataset.draw([lesson], np.ones(1), 1, np.random.default_rng(0))
-    past = PAIR * PAST
-    first = run.seen[past : past + 1, :BANDS].astype(np.float32)
-    np.testing.assert_array_equal(run.seen[:past], before(first, past).astype(np.float16))
-    np.testing.assert_array_equal(run.wanted[:past], shut(past))
-    assert (run.wanted[past:] == 1).all()
+    monkeypatch.setattr(dataset, "STREAM_START_SHARE", 1.0)
+    monkeypatch.setattr(dataset, "SPEECHLESS_SHARE", 0.0)
+    lesson = Example(
+        speaker="x", samples=sound(16_000), targets=np.ones((100, COLUMN_COUNT), np.float16), lead_samples=0
+    )
+    run = dataset.draw_sequence([lesson], np.ones(1), 1, np.random.default_rng(0))
+    past = PAIR_STEPS * RECEPTIVE_FIELD_PAIRS
+    first = run.features[past : past + 1, :MEL_BANDS].astype(np.float32)
+    np.testing.assert_array_equal(run.features[:past], make_initial_context(first, past).astype(np.float16))
+    np.testing.assert_array_equal(run.targets[:past], make_silence_targets(past))
+    assert (run.targets[past:] == 1).all()
 
 
 @pytest.mark.parametrize(
@@ -124,7 +140,7 @@ def test_lessons_begin_as_streams_do(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_kokoro_reads_long_vowels_as_americans_and_britons_do(accent: str, ipa: str, expected: str) -> None:
-    assert kokoro.to_letters(ipa, accent) == expected
+    assert kokoro.ipa_to_letters(ipa, accent) == expected
 
 
 @pytest.mark.parametrize(("before", "expected"), [("", 44), ("ɑ", 50)])
@@ -137,44 +153,44 @@ def test_lips_close_early_for_a_stop_after_a_pause(before: str, expected: int) -
 
 def said(*lips: tuple[int, int, float]) -> NDArray[np.float32]:
     """A hundred steps of silence but for lips that are so likely to be together between two of them."""
-    steps = shut(100).astype(np.float32)
+    steps = make_silence_targets(100).astype(np.float32)
     for first, last, likely in lips:
-        steps[first:last, 0], steps[first:last, LIPS] = 1 - likely, likely
+        steps[first:last, 0], steps[first:last, BILABIAL_COLUMN] = 1 - likely, likely
     return steps
 
 
 def test_whether_lips_close_is_read_and_when_is_heard() -> None:
     labels = said((20, 26, 1.0), (70, 76, 1.0)).astype(np.float16)
-    told = closed_as_written(said((23, 29, 0.9), (45, 50, 0.3), (55, 60, 0.8), (70, 76, 0.2)), labels)
-    lips = told[:, LIPS]
+    told = align_closures(said((23, 29, 0.9), (45, 50, 0.3), (55, 60, 0.8), (70, 76, 0.2)), labels)
+    lips = told[:, BILABIAL_COLUMN]
     np.testing.assert_allclose(lips[23:29], 0.9, rtol=1e-6)  # where it was heard, a little late
     assert not lips[20:23].any()
     assert not lips[40:65].any()  # nobody wrote that
     np.testing.assert_array_equal(lips[70:76], 1.0)  # it was written, though hardly heard
-    np.testing.assert_allclose(told[:, SAID].sum(axis=1), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(told[:, VISEME_COLUMNS].sum(axis=1), 1.0, rtol=1e-5)
 
 
 def test_the_rhyme_of_dong_ends_in_one_nasal() -> None:
-    assert [gesture.viseme for gesture in gestures("onɡ5")] == ["oh", "nn"]
+    assert [gesture.viseme for gesture in phone_to_gestures("onɡ5")] == ["oh", "nn"]
 
 
 def test_a_room_sounds_before_its_speaker_as_it_does_between_words() -> None:
     random = np.random.default_rng(0)
     room = 0.01 * np.convolve(random.normal(0, 1, 32_000), [0.5, 0.5], "same").astype(np.float32)
     spoken = np.where(np.arange(32_000) % 16_000 < 8_000, sound(32_000), 0).astype(np.float32)
-    led = room_tone(room + spoken, 8_000, random)
-    lead, pause = (log_mel(windows(part)).mean(axis=0) for part in (led, room[8_000:16_000]))
+    led = make_room_tone(room + spoken, 8_000, random)
+    lead, pause = (compute_log_mel(extract_windows(part)).mean(axis=0) for part in (led, room[8_000:16_000]))
     np.testing.assert_allclose(lead[2:], pause[2:], atol=4.0)
 
 
 def test_before_a_lesson_only_the_room_is_heard_and_the_mouth_is_shut() -> None:
-    wanted = np.concatenate([shut(20), np.full((80, COLUMNS), 0.5, np.float16)])
-    lesson = Lesson(speaker="x", samples=sound(16_000), wanted=wanted, lead=0)
+    wanted = np.concatenate([make_silence_targets(20), np.full((80, COLUMN_COUNT), 0.5, np.float16)])
+    lesson = Example(speaker="x", samples=sound(16_000), targets=wanted, lead_samples=0)
     pauses = []
     for seed in range(12):
-        run = damaged(lesson, Augmenter(random=np.random.default_rng(seed), others=[sound(9_000)]))
-        pauses.append(int(np.argmax(run.wanted[:, 0] == 0.5)))
-        np.testing.assert_array_equal(run.wanted[: pauses[-1]], shut(pauses[-1]))
-        assert (run.wanted[pauses[-1] :] == 0.5).all()
+        run = augment_example(lesson, Augmenter(random=np.random.default_rng(seed), others=[sound(9_000)]))
+        pauses.append(int(np.argmax(run.targets[:, 0] == 0.5)))
+        np.testing.assert_array_equal(run.targets[: pauses[-1]], make_silence_targets(pauses[-1]))
+        assert (run.targets[pauses[-1] :] == 0.5).all()
     assert min(pauses) < 24
     assert max(pauses) > 40

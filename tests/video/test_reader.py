@@ -9,7 +9,7 @@ import pytest
 
 from audio.sounds import pulse, write_wav
 from liveavatar.errors import VideoError
-from liveavatar.video.reader import open_video, sound_start
+from liveavatar.video.reader import find_sound_start, open_video
 from liveavatar.video.writer import VideoWriter
 
 SIZE = (64, 48)
@@ -60,7 +60,7 @@ def test_a_part_has_the_pictures_of_the_whole(tmp_path: Path) -> None:
     with open_video(path) as video:
         whole = {picture.time: picture.rgb for picture in video}
     with open_video(path) as video:
-        part = {picture.time: picture.rgb for picture in video.between(Fraction(1), Fraction(3, 2))}
+        part = {picture.time: picture.rgb for picture in video.read_between(Fraction(1), Fraction(3, 2))}
     assert list(part) == [time for time in whole if 1 <= time < Fraction(3, 2)]
     assert all(np.array_equal(part[time], whole[time]) for time in part)
 
@@ -68,14 +68,14 @@ def test_a_part_has_the_pictures_of_the_whole(tmp_path: Path) -> None:
 def test_parts_follow_each_other_in_one_reader(tmp_path: Path) -> None:
     with open_video(write(tmp_path / "a.mp4")) as video:
         for start in (Fraction(0), Fraction(36, 25), Fraction(12, 25), Fraction(40, 25)):
-            times = [shown.time for shown in video.between(start, start + Fraction(2, 5))]
+            times = [shown.time for shown in video.read_between(start, start + Fraction(2, 5))]
             assert times == [start + Fraction(k, 25) for k in range(10)]
 
 
 def test_knows_when_the_sound_begins(tmp_path: Path) -> None:
     wav = write_wav(tmp_path / "a.wav", pulse(48_000, 2.0), 48_000)
-    assert sound_start(write(tmp_path / "a.mp4", sound=wav)) == 0
-    assert sound_start(write(tmp_path / "silent.mp4")) is None
+    assert find_sound_start(write(tmp_path / "a.mp4", sound=wav)) == 0
+    assert find_sound_start(write(tmp_path / "silent.mp4")) is None
 
 
 @pytest.mark.parametrize("what", ["missing", "folder", "text", "sound"])

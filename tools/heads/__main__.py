@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 from tools.heads import paint
 from tools.heads.mesh import Bytes, Floats, Wheel
-from tools.heads.people import Person, cast
+from tools.heads.people import Person, build_scene
 from tools.heads.raster import Camera
 from tools.heads.recipes import PEOPLE
 from tools.heads.scene import Scene
-from tools.heads.shade import Picture, develop
+from tools.heads.shade import Picture, tone_map
 
 _FINE = 2
 """Pictures are drawn so many times as large and reduced."""
@@ -26,7 +26,7 @@ _FINE = 2
 
 def draw(wheel: Wheel, person: Person, size: tuple[int, int]) -> Bytes:
     """The portrait, RGB [height, width, 3]."""
-    scene = cast(wheel, person)
+    scene = build_scene(wheel, person)
     large = (_FINE * size[0], _FINE * size[1])
     camera = Camera(
         size=large,
@@ -36,12 +36,12 @@ def draw(wheel: Wheel, person: Person, size: tuple[int, int]) -> Bytes:
         height=3.5,
     )
     picture = Picture(scene, camera)
-    colour, bumps = picture.colours(person.looks, wheel.region("lips"), wheel.region("inside-mouth"))
+    colour, bumps = picture.colours(person.appearance, wheel.region("lips"), wheel.region("inside-mouth"))
     light = picture.lit(colour, bumps, person.light)
     light = np.where(picture.seen[..., None], light, _wall(large, person.wall))
     small = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_AREA))
     grain = np.random.default_rng(1).normal(0, 0.008, small.shape)
-    return develop(small * (1 + grain))
+    return tone_map(small * (1 + grain))
 
 
 def _target(scene: Scene) -> tuple[float, float, float]:

@@ -15,7 +15,7 @@ _NOISE_SIDE = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looks:
+class Appearance:
     """Colours are those of a screen, 0…255. `age` is 0 for the young, 1 for the old; the rest are shares."""
 
     skin: Rgb
@@ -67,7 +67,7 @@ def region(mask: Bytes, texture: Floats) -> Floats:
     return np.asarray(cv2.remap(mask, x, y, cv2.INTER_LINEAR), np.float64) / 255
 
 
-def around(place: Floats) -> tuple[Floats, Floats]:
+def unroll_surface(place: Floats) -> tuple[Floats, Floats]:
     """The surface of the head unrolled: along the equator and upwards, decimetres."""
     x, y, z = np.moveaxis(place, -1, 0)
     return np.asarray(np.arctan2(x, z - 0.3) * 1.1), np.asarray(y)
@@ -115,9 +115,9 @@ def brows(place: Floats) -> Floats:
     return np.asarray(shape * ends * hairs * (z > 0.9))
 
 
-def skin(place: Floats, looks: Looks, lips: Floats) -> Floats:
+def skin(place: Floats, looks: Appearance, lips: Floats) -> Floats:
     """Colour of skin [h, w, 3], linear, with blotches, pores, lips, brows, beard and hair."""
-    u, v = around(place)
+    u, v = unroll_surface(place)
     base = linear(looks.skin)
     blush = (
         0.5 * _spot(place, 0.4, 6.95, 0.22)
@@ -154,9 +154,9 @@ def skin(place: Floats, looks: Looks, lips: Floats) -> Floats:
     return np.asarray(np.clip(colour, 0.001, 1))
 
 
-def skin_bumps(place: Floats, looks: Looks, lips: Floats) -> Floats:
+def skin_bumps(place: Floats, looks: Appearance, lips: Floats) -> Floats:
     """Height of pores, creases and whiskers [h, w], decimetres."""
-    u, v = around(place)
+    u, v = unroll_surface(place)
     pores = 0.0006 * noise(190 * u, 190 * v) + 0.0006 * noise(70 * u, 70 * v)
     forehead = smooth(v, 7.5, 7.62) * smooth(v, 7.95, 7.8)
     folds = forehead * np.sin(62 * v + 1.5 * noise(6 * u, 3 * v)) + 0.6 * _spot(
@@ -184,7 +184,7 @@ def strands(place: Floats) -> Floats:
     return np.asarray(np.clip(0.5 * fine + 0.5 * coarse, -1.5, 1.5))
 
 
-def eyes(place: Floats, centre: Floats, looks: Looks) -> Floats:
+def eyes(place: Floats, centre: Floats, looks: Appearance) -> Floats:
     """Colour of an eyeball: white, iris with its fibres and dark ring, pupil."""
     x, y = place[..., 0] - centre[..., 0], place[..., 1] - centre[..., 1]
     radius, angle = np.hypot(x, y) / 0.062, np.arctan2(y, x)

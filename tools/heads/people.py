@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from tools.heads import paint
 from tools.heads.mesh import Floats, Mesh, Wheel, subdivide
-from tools.heads.paint import Looks
+from tools.heads.paint import Appearance
 from tools.heads.raster import normals
 from tools.heads.scene import KINDS, Scene, joined, scene, sheet, triangulated
 from tools.heads.shade import Light
@@ -22,7 +22,7 @@ class Person:
     origin: str
     sex: str
     age: str = "young"
-    looks: Looks
+    appearance: Appearance
     light: Light
     targets: dict[str, float] = field(default_factory=dict)
     shapes: dict[str, float] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class Person:
     wall: tuple[int, int, int] = (120, 130, 140)
 
 
-def cast(wheel: Wheel, person: Person) -> Scene:
+def build_scene(wheel: Wheel, person: Person) -> Scene:
     """The scene of one person."""
     base = wheel.base
     resting = base.vertices
@@ -51,11 +51,11 @@ def cast(wheel: Wheel, person: Person) -> Scene:
     centres = {name: vertices[base.part(f"helper-{name}-eye")].mean(0) for name in "lr"}
     resting_centres = {name: resting[base.part(f"helper-{name}-eye")].mean(0) for name in "lr"}
     fine, places = subdivide(mesh, resting)
-    fine = _dressed(fine, places, person.looks)
+    fine = _raise_clothes(fine, places, person.appearance)
     if person.glasses:
         fine, places = joined(fine, places, _glasses(centres))
     if person.long_hair:
-        fine, places = joined(fine, places, _curtain(fine.vertices[places[:, 1] > 7.3]))
+        fine, places = joined(fine, places, _long_hair(fine.vertices[places[:, 1] > 7.3]))
     return scene(fine, places, resting_centres)
 
 
@@ -65,7 +65,7 @@ def _targets(person: Person) -> dict[str, float]:
     return macro | person.targets
 
 
-def _dressed(mesh: Mesh, places: Floats, looks: Looks) -> Mesh:
+def _raise_clothes(mesh: Mesh, places: Floats, looks: Appearance) -> Mesh:
     """The scalp raised by its hair, the cheeks by a beard, the body by a shirt."""
     triangles = triangulated(mesh.quads)
     outward = normals(mesh.vertices, triangles)
@@ -114,7 +114,7 @@ def _glasses(eyes: dict[str, Floats]) -> list[Mesh]:
     return [*parts, _tube(arch, 0.02)]
 
 
-def _curtain(head: Floats) -> list[Mesh]:
+def _long_hair(head: Floats) -> list[Mesh]:
     """Long hair: a sheet around the back and the sides of the head, open at the face, down to the shoulders."""
     top, half, back = head[:, 1].max(), np.abs(head[:, 0]).max(), head[:, 2].min()
     turn = np.linspace(np.radians(40), np.radians(320), 81)

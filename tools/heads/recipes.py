@@ -1,6 +1,6 @@
 """The people we draw."""
 
-from tools.heads.paint import Looks
+from tools.heads.paint import Appearance
 from tools.heads.people import Person
 from tools.heads.shade import Light
 
@@ -15,7 +15,7 @@ PEOPLE = {
     "ada": Person(
         origin="caucasian",
         sex="female",
-        looks=Looks(skin=(226, 180, 160), hair=(92, 58, 34), iris=(70, 105, 120), makeup=0.6),
+        appearance=Appearance(skin=(226, 180, 160), hair=(92, 58, 34), iris=(70, 105, 120), makeup=0.6),
         targets={"head/head-oval": 0.5, "nose/nose-scale-horiz-decr": 0.4},
         shapes=_SMILE,
         light=_WINDOW,
@@ -25,7 +25,9 @@ PEOPLE = {
     "kofi": Person(
         origin="african",
         sex="male",
-        looks=Looks(skin=(112, 72, 52), hair=(20, 16, 15), iris=(50, 32, 22), cloth=(190, 188, 180)),
+        appearance=Appearance(
+            skin=(112, 72, 52), hair=(20, 16, 15), iris=(50, 32, 22), cloth=(190, 188, 180)
+        ),
         targets={"head/head-square": 0.4},
         light=_CLOUDS,
         wall=(90, 120, 140),
@@ -34,7 +36,7 @@ PEOPLE = {
     "mei": Person(
         origin="asian",
         sex="female",
-        looks=Looks(
+        appearance=Appearance(
             skin=(232, 192, 164), hair=(24, 20, 22), iris=(52, 34, 26), makeup=0.3, cloth=(150, 60, 62)
         ),
         targets={"head/head-round": 0.5},
@@ -47,7 +49,7 @@ PEOPLE = {
     "omar": Person(
         origin="caucasian",
         sex="male",
-        looks=Looks(skin=(188, 138, 106), hair=(34, 26, 22), beard=1.0, cloth=(58, 66, 58)),
+        appearance=Appearance(skin=(188, 138, 106), hair=(34, 26, 22), beard=1.0, cloth=(58, 66, 58)),
         targets={"nose/nose-hump-incr": 0.5, "chin/chin-width-incr": 0.4},
         light=_WINDOW,
         wall=(110, 100, 90),
@@ -57,7 +59,7 @@ PEOPLE = {
         origin="caucasian",
         sex="female",
         age="old",
-        looks=Looks(
+        appearance=Appearance(
             skin=(218, 168, 146), hair=(186, 182, 178), age=1.0, iris=(86, 96, 96), cloth=(96, 80, 116)
         ),
         targets={"head/head-fat-incr": 0.3},
@@ -69,7 +71,9 @@ PEOPLE = {
         origin="asian",
         sex="male",
         age="old",
-        looks=Looks(skin=(206, 160, 128), hair=(120, 116, 112), age=0.8, bald=True, cloth=(40, 46, 60)),
+        appearance=Appearance(
+            skin=(206, 160, 128), hair=(120, 116, 112), age=0.8, bald=True, cloth=(40, 46, 60)
+        ),
         light=_CLOUDS,
         wall=(140, 150, 130),
         yaw=-30,
@@ -78,7 +82,7 @@ PEOPLE = {
     "nia": Person(
         origin="african",
         sex="female",
-        looks=Looks(
+        appearance=Appearance(
             skin=(150, 100, 74), hair=(26, 18, 16), makeup=0.8, iris=(60, 40, 26), cloth=(214, 170, 60)
         ),
         targets={"head/head-invertedtriangular": 0.4},
@@ -92,7 +96,9 @@ PEOPLE = {
         origin="caucasian",
         sex="male",
         age="child",
-        looks=Looks(skin=(238, 196, 176), hair=(168, 120, 70), iris=(86, 120, 150), cloth=(70, 110, 160)),
+        appearance=Appearance(
+            skin=(238, 196, 176), hair=(168, 120, 70), iris=(86, 120, 150), cloth=(70, 110, 160)
+        ),
         light=_FLASH,
         wall=(160, 190, 210),
         pitch=6,

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tools.heads import paint
 from tools.heads.mesh import Bytes, Floats
-from tools.heads.paint import Looks
+from tools.heads.paint import Appearance
 from tools.heads.raster import Camera, barycentric, normals, occlusion, pixel_grid, rasterise, shadow
 from tools.heads.scene import Scene
 
-_SEEP = (0.035, 0.014, 0.008)
+_SCATTER_RADII = (0.035, 0.014, 0.008)
 """How far red, green and blue travel under the skin, decimetres (after d'Eon and Luebke, GPU Gems 3, 2007)."""
 
 
@@ -52,7 +52,7 @@ class Picture:
     def _mix(self, values: Floats) -> Floats:
         return np.asarray(np.einsum("yxk,yxkc->yxc", self._weights, values))
 
-    def colours(self, looks: Looks, lips: Bytes, inside: Bytes) -> tuple[Floats, Floats]:
+    def colours(self, looks: Appearance, lips: Bytes, inside: Bytes) -> tuple[Floats, Floats]:
         """Colour [h, w, 3] and height of bumps [h, w] of what is seen; painted regions of lips and inner mouth."""
         lip = paint.region(lips, self.texture) * (self.kind == paint.SKIN)
         colour = paint.skin(self.place, looks, lip)
@@ -107,7 +107,7 @@ class Picture:
         fill = np.array(light.sky) * (0.75 + 0.35 * normal[..., 1:2] + 0.25 * normal[..., 2:])
         ambient = fill * open_sky[..., None] ** (0.8, 1.1, 1.2)
         lamp_colour = np.array(light.colour)
-        diffuse = self._seeped(1.25 * direct * lamp_colour + ambient)
+        diffuse = self._scatter_light(1.25 * direct * lamp_colour + ambient)
         glints = self._glints(normal, lamp, reached * open_sky)
         return np.asarray(colour * diffuse + glints[..., None] * lamp_colour)
 
@@ -121,10 +121,10 @@ class Picture:
         tilt = np.dstack([-slope[..., 0], slope[..., 1], np.zeros_like(bumps)])
         return _unit(self.normal + np.clip(tilt, -0.8, 0.8))
 
-    def _seeped(self, diffuse: Floats) -> Floats:
+    def _scatter_light(self, diffuse: Floats) -> Floats:
         skin = self._soft().astype(np.float32)
         result = diffuse.copy()
-        for channel, reach in enumerate(_SEEP):
+        for channel, reach in enumerate(_SCATTER_RADII):
             sigma = max(0.5, reach / self.pixel)
             spread = cv2.GaussianBlur(np.float32(diffuse[..., channel]) * skin, (0, 0), sigma)
             share = np.maximum(cv2.GaussianBlur(skin, (0, 0), sigma), 1e-3)
@@ -143,7 +143,7 @@ class Picture:
         return np.asarray(shining * reached * self.seen * self.dull)
 
 
-def develop(light: Floats) -> Bytes:
+def tone_map(light: Floats) -> Bytes:
     """Linear light as a picture for a screen, highlights rolled off."""
     rolled = np.where(light > 0.7, 0.7 + 0.3 * np.tanh((light - 0.7) / 0.3), light)
     return np.asarray(np.rint(255 * np.clip(rolled, 0, 1) ** (1 / 2.2)), np.uint8)

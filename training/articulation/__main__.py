@@ -12,28 +12,28 @@ from pathlib import Path
 import torch  # type: ignore[import-not-found, unused-ignore]
 from training.articulation import games, make_corpus, synth_kokoro, teacher
 from training.articulation.dataset import load_clips
-from training.articulation.lesson import SAID, Floats, Lesson, labelled, overheard
-from training.articulation.lips import with_lips
+from training.articulation.lesson import VISEME_COLUMNS, Example, Floats, label_example, pseudo_label
+from training.articulation.lips import add_closure_classifier
 from training.articulation.network import Weights, predict
-from training.articulation.realign import Ear, realign_folder
-from training.articulation.train import mean_of, train, write
+from training.articulation.realign import Predictor, realign_folder
+from training.articulation.train import average_weights, train_network, write_weights
 
-FIRST = (30, 2e-3)
+FIRST_SCHEDULE = (30, 2e-3)
 """Pieces and highest learning rate of a first network, which knows no people but one."""
 
-SECOND = (60, 2e-3)
+SECOND_SCHEDULE = (60, 2e-3)
 """Of a second one, which learns from labels alone, of people too, to mend their times."""
 
-TAUGHT = (300, 2e-3)
+DISTILLATION_SCHEDULE = (300, 2e-3)
 """Of a third one, which the teacher teaches."""
 
-AGAIN = (200, 1.3e-3)
+CONTINUATION_SCHEDULE = (200, 1.3e-3)
 """Of the same, going on; what is shipped is the mean of both ends."""
 
-EPOCHS = (3, 4)
+TEACHER_EPOCHS = (3, 4)
 """Of the teacher, before and after its labels are mended."""
 
-SURE = 0.65
+MIN_CONFIDENCE = 0.65
 """How likely the teacher's guesses of visemes are on average, where it is believed."""
 
 
@@ -49,55 +49,60 @@ def main() -> None:
     torch.set_num_threads(1)
     folder = options.corpus / "train"
     if not folder.exists():
-        make_corpus.gather(options.corpus, espeak_minutes=15.0, flite_minutes=10.0, piper_minutes=15.0)
-        synth_kokoro.speak_all(options.corpus, minutes=150.0, cache=options.corpus / "kokoro")
+        make_corpus.gather_corpus(options.corpus, espeak_minutes=15.0, flite_minutes=10.0, piper_minutes=15.0)
+        synth_kokoro.write_clips(options.corpus, minutes=150.0, cache=options.corpus / "kokoro")
     if not any(folder.glob("people_*")):
-        first = train(label(folder), *FIRST, seed=0)
+        first = train_network(label_examples(folder), *FIRST_SCHEDULE, seed=0)
         realign_folder(folder, partial(predict, first))
-        make_corpus.gather_people(options.corpus, partial(predict, first))
-    second = train(label(folder), *SECOND, seed=1)
+        make_corpus.gather_multilingual(options.corpus, partial(predict, first))
+    second = train_network(label_examples(folder), *SECOND_SCHEDULE, seed=1)
     realign_folder(folder, partial(predict, second))
     taught = train_teacher(folder)
     teacher.write_reader(options.reader, taught)
-    third = train(be_taught(folder, partial(teacher.teach, taught)), *TAUGHT, seed=2)
-    again = be_taught(folder, partial(together, taught, third))
-    learned = mean_of(third, train(again, *AGAIN, seed=3, start=third))
-    write(options.output, with_lips(learned, options.corpus / "valid"))
+    third = train_network(
+        make_distillation_examples(folder, partial(teacher.predict, taught)), *DISTILLATION_SCHEDULE, seed=2
+    )
+    again = make_distillation_examples(folder, partial(average_predictions, taught, third))
+    learned = average_weights(third, train_network(again, *CONTINUATION_SCHEDULE, seed=3, start=third))
+    write_weights(options.output, add_closure_classifier(learned, options.corpus / "valid"))
 
 
-def label(folder: Path) -> list[Lesson]:
+def label_examples(folder: Path) -> list[Example]:
     """Lessons of labels alone."""
-    return [labelled(clip) for clip in load_clips(folder)]
+    return [label_example(clip) for clip in load_clips(folder)]
 
 
 def train_teacher(folder: Path) -> Weights:
     """A teacher that first learns from the labels, then mends them, then goes on learning, also from what it heard in
     the games' lines itself: their actors are the most real English there is."""
-    before, after = EPOCHS
-    pages = [teacher.page(lesson) for lesson in label(folder)]
-    weights = teacher.train(pages, before, start=None, seed=0)
-    realign_folder(folder, partial(teacher.teach, weights))
-    pages = [teacher.page(lesson) for lesson in (*label(folder), *overhear(partial(teacher.teach, weights)))]
-    return teacher.train(pages, after, start=weights, seed=1)
+    before, after = TEACHER_EPOCHS
+    pages = [teacher.make_teacher_example(lesson) for lesson in label_examples(folder)]
+    weights = teacher.train_teacher(pages, before, start=None, seed=0)
+    realign_folder(folder, partial(teacher.predict, weights))
+    pages = [
+        teacher.make_teacher_example(lesson)
+        for lesson in (*label_examples(folder), *pseudo_label_recordings(partial(teacher.predict, weights)))
+    ]
+    return teacher.train_teacher(pages, after, start=weights, seed=1)
 
 
-def overhear(ear: Ear) -> Iterator[Lesson]:
+def pseudo_label_recordings(predictor: Predictor) -> Iterator[Example]:
     """Lessons of the games' lines, of which only what an `ear` hears tells what they are."""
-    for speaker, samples in games.lines():
-        heard = ear(samples)
-        if heard[:, SAID].max(axis=1).mean() > SURE:
-            yield overheard(speaker, samples, heard)
+    for speaker, samples in games.read_recordings():
+        heard = predictor(samples)
+        if heard[:, VISEME_COLUMNS].max(axis=1).mean() > MIN_CONFIDENCE:
+            yield pseudo_label(speaker, samples, heard)
 
 
-def be_taught(folder: Path, ear: Ear) -> list[Lesson]:
+def make_distillation_examples(folder: Path, predictor: Predictor) -> list[Example]:
     """Lessons of labels and of what an `ear` hears, and of the games' lines."""
-    said = [labelled(clip, ear(clip.samples)) for clip in load_clips(folder)]
-    return [*said, *overhear(ear)]
+    said = [label_example(clip, predictor(clip.samples)) for clip in load_clips(folder)]
+    return [*said, *pseudo_label_recordings(predictor)]
 
 
-def together(taught: Weights, learned: Weights, samples: Floats) -> Floats:
+def average_predictions(teacher_weights: Weights, student_weights: Weights, samples: Floats) -> Floats:
     """What the teacher and its pupil hear on average: they mistake different things."""
-    return 0.5 * (teacher.teach(taught, samples) + predict(learned, samples))
+    return 0.5 * (teacher.predict(teacher_weights, samples) + predict(student_weights, samples))
 
 
 if __name__ == "__main__":

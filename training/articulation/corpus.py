@@ -42,7 +42,7 @@ def clip_at_16k(
     )
 
 
-def save(path: Path, clip: Clip) -> None:
+def save_clip(path: Path, clip: Clip) -> None:
     """Write one clip as a compressed .npz, sound as 16-bit integers."""
     path.parent.mkdir(parents=True, exist_ok=True)
     names, firsts, lasts = zip(*clip.phones, strict=True)
@@ -57,7 +57,7 @@ def save(path: Path, clip: Clip) -> None:
     )
 
 
-def load(path: Path) -> Clip:
+def load_clip(path: Path) -> Clip:
     """Read what `save` wrote."""
     with np.load(path, allow_pickle=False) as data:
         spans = zip(data["phones"].tolist(), data["firsts"].tolist(), data["lasts"].tolist(), strict=True)

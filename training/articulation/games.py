@@ -16,60 +16,60 @@ import numpy as np
 import soxr  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
 from training.articulation import rnc
-from training.articulation.real import decoded
+from training.articulation.real import decode_audio
 
 from liveavatar.timeline import SAMPLE_RATE
 
 Sound = NDArray[np.float32]
-GAMES = Path("/usr/share/scummvm")
-SKY = GAMES / "beneath-a-steel-sky"
-QUEEN = GAMES / "flight-of-the-amazon-queen" / "queen.1c"
-DRASCULA = GAMES / "drascula"
-RATE = 11_025
+SCUMMVM = Path("/usr/share/scummvm")
+SKY = SCUMMVM / "beneath-a-steel-sky"
+QUEEN = SCUMMVM / "flight-of-the-amazon-queen" / "queen.1c"
+DRASCULA = SCUMMVM / "drascula"
+EIGHT_BIT_RATE = 11_025
 """Samples a second in the two that keep 8-bit samples."""
 
-HEDGEHOGS = Path("/usr/share/games/hedgewars/Data/Sounds/voices")
-HEDGEHOGS_AT_HOME = ("British", "Classic", "Default", "HillBilly", "Mobster", "Pirate", "Surfer")
-HEDGEHOGS_ABROAD = ("Default_es", "Default_pl", "Default_ru", "Default_uk", "Russian", "Russian_pl")
+HEDGEWARS = Path("/usr/share/games/hedgewars/Data/Sounds/voices")
+HEDGEWARS_ENGLISH = ("British", "Classic", "Default", "HillBilly", "Mobster", "Pirate", "Surfer")
+HEDGEWARS_OTHER = ("Default_es", "Default_pl", "Default_ru", "Default_uk", "Russian", "Russian_pl")
 WARZONE = Path("/usr/share/games/warzone2100/base.wz")
-WARZONE_SPOKEN = ("tutorial", "extra", "memressp", "vtoltalk", "taunts", "nexus", "coltive")
+WARZONE_FOLDERS = ("tutorial", "extra", "memressp", "vtoltalk", "taunts", "nexus", "coltive")
 
-LETTERS = Path("/usr/share/klettres")
-UNREADABLE = "cs"
+KLETTRES = Path("/usr/share/klettres")
+KLETTRES_UNREADABLE = "cs"
 """KLettres' Czech files are of a kind of Vorbis that FFmpeg does not know."""
 
-PARTS = Path("/usr/share/ktuberling/sounds")
-TESTED, TWICE = "en", "sr@"
+KTUBERLING = Path("/usr/share/ktuberling/sounds")
+KTUBERLING_TEST_LANGUAGE, KTUBERLING_DUPLICATES = "en", "sr@"
 """ktuberling's English speaker is for testing, and its Serbian one there under several names."""
 
-SHORTEST, LONGEST = 0.3, 20.0
+MIN_SECONDS, MAX_SECONDS = 0.3, 20.0
 """Seconds of a line."""
 
-LOUD = 0.02
+MIN_PEAK = 0.02
 """The highest sample of a line is at least that."""
 
 
-def lines() -> Iterator[tuple[str, Sound]]:
+def read_recordings() -> Iterator[tuple[str, Sound]]:
     """(speaker, sound at 16 kHz) of every line that is neither very short nor very long."""
     sources: dict[str, Callable[[], Iterator[Sound]]] = {
-        "sky": sky,
-        "queen": queen,
-        "drascula": partial(drascula, "en"),
-        "drascula-es": partial(drascula, "es"),
-        "drascula-it": partial(drascula, "it"),
-        "hedgewars": partial(hedgewars, HEDGEHOGS_AT_HOME),
-        "hedgewars-abroad": partial(hedgewars, HEDGEHOGS_ABROAD),
-        "warzone": warzone,
-        "klettres": klettres,
-        "ktuberling": ktuberling,
+        "sky": read_sky,
+        "queen": read_queen,
+        "drascula": partial(read_drascula, "en"),
+        "drascula-es": partial(read_drascula, "es"),
+        "drascula-it": partial(read_drascula, "it"),
+        "hedgewars": partial(read_hedgewars, HEDGEWARS_ENGLISH),
+        "hedgewars-abroad": partial(read_hedgewars, HEDGEWARS_OTHER),
+        "warzone": read_warzone,
+        "klettres": read_klettres,
+        "ktuberling": read_ktuberling,
     }
     for name, spoken in sources.items():
         for line in spoken():
-            if SHORTEST < len(line) / SAMPLE_RATE < LONGEST and float(np.abs(line).max()) > LOUD:
+            if MIN_SECONDS < len(line) / SAMPLE_RATE < MAX_SECONDS and float(np.abs(line).max()) > MIN_PEAK:
                 yield f"game:{name}", line
 
 
-def sky() -> Iterator[Sound]:
+def read_sky() -> Iterator[Sound]:
     """Files 50,000 to 59,999 of Beneath a Steel Sky: 22 bytes of header, then 8-bit samples, mostly packed."""
     table, disk = (SKY / "sky.dnr").read_bytes(), (SKY / "sky.dsk").read_bytes()
     for at in range(4, len(table) - 7, 8):
@@ -78,58 +78,62 @@ def sky() -> Iterator[Sound]:
         start = (start & 0x7FFFFF) << 4 if start >> 23 else start
         if 50_000 <= number < 60_000:
             packed = disk[start + 22 : start + (size & 0x3FFFFF)]
-            plain = rnc.unpack(packed) if packed.startswith(rnc.MARK) else packed
-            yield _samples(plain)
+            plain = rnc.unpack_rnc(packed) if packed.startswith(rnc.MARK) else packed
+            yield _resample_eight_bits(plain)
 
 
-def queen() -> Iterator[Sound]:
+def read_queen() -> Iterator[Sound]:
     """The .SB files of Flight of the Amazon Queen: MP3."""
     data = QUEEN.read_bytes()
     (count,) = struct.unpack(">H", data[13:15])
     for at in range(15, 15 + 21 * count, 21):
         name, _, start, size = struct.unpack(">12sBII", data[at : at + 21])
         if name.rstrip(b"\0").endswith(b".SB"):
-            yield decoded(io.BytesIO(data[start : start + size]), "mp3")
+            yield decode_audio(io.BytesIO(data[start : start + size]), "mp3")
 
 
-def drascula(language: str) -> Iterator[Sound]:
+def read_drascula(language: str) -> Iterator[Sound]:
     """The .ALS files of Drascula: 8-bit samples and nothing else; what is not spoken anew is a link to English."""
     for path in sorted((DRASCULA / language).glob("*.ALS")):
         if not path.is_symlink():
-            yield _samples(path.read_bytes())
+            yield _resample_eight_bits(path.read_bytes())
 
 
-def hedgewars(voices: tuple[str, ...]) -> Iterator[Sound]:
+def read_hedgewars(voices: tuple[str, ...]) -> Iterator[Sound]:
     """What hedgehogs shout."""
     for voice in voices:
-        for path in sorted((HEDGEHOGS / voice).glob("*.ogg")):
-            yield decoded(path)
+        for path in sorted((HEDGEWARS / voice).glob("*.ogg")):
+            yield decode_audio(path)
 
 
-def warzone() -> Iterator[Sound]:
+def read_warzone() -> Iterator[Sound]:
     """What officers report."""
     with zipfile.ZipFile(WARZONE) as archive:
         for name in sorted(archive.namelist()):
             audio, _, rest = name.partition("/")
-            if audio == "audio" and rest.split("/")[0] in WARZONE_SPOKEN and name.endswith(".ogg"):
-                yield decoded(io.BytesIO(archive.read(name)))
+            if audio == "audio" and rest.split("/")[0] in WARZONE_FOLDERS and name.endswith(".ogg"):
+                yield decode_audio(io.BytesIO(archive.read(name)))
 
 
-def klettres() -> Iterator[Sound]:
+def read_klettres() -> Iterator[Sound]:
     """Letters and syllables of nineteen languages."""
-    for path in sorted(LETTERS.rglob("*.ogg")):
-        if path.relative_to(LETTERS).parts[0] != UNREADABLE:
-            yield decoded(path)
+    for path in sorted(KLETTRES.rglob("*.ogg")):
+        if path.relative_to(KLETTRES).parts[0] != KLETTRES_UNREADABLE:
+            yield decode_audio(path)
 
 
-def ktuberling() -> Iterator[Sound]:
+def read_ktuberling() -> Iterator[Sound]:
     """Names of what pictures show, in twenty-one languages."""
-    for path in sorted(PARTS.glob("*/*")):
+    for path in sorted(KTUBERLING.glob("*/*")):
         language = path.parent.name
-        if path.suffix in (".ogg", ".wav") and language != TESTED and not language.startswith(TWICE):
-            yield decoded(path)
+        if (
+            path.suffix in (".ogg", ".wav")
+            and language != KTUBERLING_TEST_LANGUAGE
+            and not language.startswith(KTUBERLING_DUPLICATES)
+        ):
+            yield decode_audio(path)
 
 
-def _samples(eight_bits: bytes) -> Sound:
+def _resample_eight_bits(eight_bits: bytes) -> Sound:
     sound = (np.frombuffer(eight_bits, np.uint8).astype(np.float32) - 128) / 128
-    return np.asarray(soxr.resample(sound, RATE, SAMPLE_RATE, "VHQ"), np.float32)
+    return np.asarray(soxr.resample(sound, EIGHT_BIT_RATE, SAMPLE_RATE, "VHQ"), np.float32)

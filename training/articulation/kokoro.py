@@ -23,8 +23,8 @@ DURATION_UNIT = 600
 """Samples at 24 kHz that one unit of the graph's durations lasts."""
 
 VOICES_PACKAGE = "kokoro-js@1.2.1"
-MOST_LETTERS = 510
-DURATIONS = "/encoder/Clip_output_0"
+MAX_LETTERS = 510
+DURATIONS_OUTPUT = "/encoder/Clip_output_0"
 PUNCTUATION = ",.!?;:—…"
 
 # espeak-ng's IPA, with ties, to the letters Kokoro was trained on, in this order.
@@ -38,7 +38,7 @@ _AMERICAN = (("ɚ", "əɹ"), ("ɜːɹ", "ɜɹ"), ("ɜː", "ɜɹ"), ("ɪə", "iə
 _BRITISH = (("e^ə", "ɛː"), ("i^ə", "ɪə"))
 """Long vowels stay long: without the mark Kokoro's Britons read "star" with the vowel of "stock"."""
 
-_OWN = {"en-us": (*_ENGLISH, *_AMERICAN), "en-gb": (*_ENGLISH, *_BRITISH)}
+_LANGUAGE_RULES = {"en-us": (*_ENGLISH, *_AMERICAN), "en-gb": (*_ENGLISH, *_BRITISH)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,28 +49,28 @@ class Utterance:
     phones: list[tuple[str, int, int]]
 
 
-def letters(text: str, language: str) -> str:
+def text_to_letters(text: str, language: str) -> str:
     """Kokoro's letters for a text in an espeak-ng `language` or in Mandarin (`zh`); punctuation is kept."""
     if language == "zh":
-        return mandarin(text)
+        return mandarin_to_letters(text)
     pieces = [piece for piece in re.split(f"([{PUNCTUATION}])", text) if piece]
-    return "".join(p if p in PUNCTUATION else " " + _clause(p, language) for p in pieces).strip()
+    return "".join(p if p in PUNCTUATION else " " + _clause_to_letters(p, language) for p in pieces).strip()
 
 
-def _clause(text: str, language: str) -> str:
+def _clause_to_letters(text: str, language: str) -> str:
     command = ["espeak-ng", "-q", "--ipa", "--tie=^", "-v", language, text]
     ipa = " ".join(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
-    return to_letters(re.sub(r"\([a-z-]+\)", "", ipa), language)  # without marks of a change of language
+    return ipa_to_letters(re.sub(r"\([a-z-]+\)", "", ipa), language)  # without marks of a change of language
 
 
-def to_letters(ipa: str, language: str) -> str:
+def ipa_to_letters(ipa: str, language: str) -> str:
     """Kokoro's letters for espeak-ng's IPA with ties."""
-    for old, new in (*_DIPHTHONGS, *_AFFRICATES, *_OWN.get(language, ()), ("^", "")):
+    for old, new in (*_DIPHTHONGS, *_AFFRICATES, *_LANGUAGE_RULES.get(language, ()), ("^", "")):
         ipa = ipa.replace(old, new)
     return ipa
 
 
-def mandarin(text: str) -> str:
+def mandarin_to_letters(text: str) -> str:
     """Kokoro's letters, tones as arrows, for a Chinese text."""
     from misaki import zh  # type: ignore[import-not-found, unused-ignore]
 
@@ -88,25 +88,25 @@ class Kokoro:
         )
         self._tokens: dict[str, int] = json.loads(vocabulary)["vocab"]
 
-    def say(self, spelled: str, voice: str, speed: float = 1.0) -> Utterance:
+    def synthesise(self, letters: str, voice: str, speed: float = 1.0) -> Utterance:
         """Speak what `letters()` spelled; letters the model does not know are dropped.
 
         `voice` is a name, or several with weights, `af_sky*0.3+zm_yunxi*0.7`, for a voice in between.
         """
-        known = [letter for letter in spelled if letter in self._tokens]
+        known = [letter for letter in letters if letter in self._tokens]
         tokens = np.array([[0, *(self._tokens[letter] for letter in known), 0]], dtype=np.int64)
-        style = self._voice(voice)[min(len(known), MOST_LETTERS) - 1][None]
+        style = self._load_style(voice)[min(len(known), MAX_LETTERS) - 1][None]
         inputs = {"tokens": tokens, "style": style, "speed": np.array([speed], np.float32)}
-        samples, durations = self._graph.run(["audio", DURATIONS], inputs)
+        samples, durations = self._graph.run(["audio", DURATIONS_OUTPUT], inputs)
         edges = np.concatenate([[0], np.cumsum(durations.ravel())]).astype(int) * DURATION_UNIT
         spans = zip(["", *known, ""], edges[:-1].tolist(), edges[1:].tolist(), strict=True)
         return Utterance(samples=samples.ravel(), phones=list(spans))
 
-    def voices(self) -> list[str]:
+    def list_voices(self) -> list[str]:
         """Names of all voices: language letter, sex letter, name."""
         return sorted(path.stem for path in self._voice_folder.glob("*.bin"))
 
-    def _voice(self, recipe: str) -> NDArray[np.float32]:
+    def _load_style(self, recipe: str) -> NDArray[np.float32]:
         parts = [part.partition("*") for part in recipe.split("+")]
         folder = self._voice_folder
         files = [np.fromfile(folder / f"{name}.bin", np.float32) * float(w or 1.0) for name, _, w in parts]
@@ -130,7 +130,7 @@ class Kokoro:
         import onnxruntime  # type: ignore[import-not-found, unused-ignore]
 
         model = onnx.load_from_string(self._model_bytes())
-        model.graph.output.append(onnx.helper.make_empty_tensor_value_info(DURATIONS))
+        model.graph.output.append(onnx.helper.make_empty_tensor_value_info(DURATIONS_OUTPUT))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         return onnxruntime.InferenceSession(model.SerializeToString(), options)

@@ -15,48 +15,52 @@ from torch.nn import functional  # type: ignore[import-not-found, unused-ignore]
 from training.articulation.augment import Augmenter
 from training.articulation.corpus import Clip
 from training.articulation.dataset import load_clips
-from training.articulation.lesson import MOVED, Floats
+from training.articulation.lesson import CONTROL_COLUMNS, Floats
 from training.articulation.network import Weights, predict
-from training.articulation.realign import Ear
-from training.articulation.targets import closures
+from training.articulation.realign import Predictor
+from training.articulation.targets import list_closures
 
-from liveavatar.speech.articulation import Lips
-from liveavatar.speech.track import STEP
+from liveavatar.speech.articulation import ClosureClassifier
+from liveavatar.speech.track import STEP_SAMPLES
 
-DAMAGED = 3
+DEGRADED_COPIES = 3
 """Times that every clip is heard through some other microphone, beside as it is."""
 
-EARLY = 1
+EARLY_STEPS = 1
 """Steps by which lips are together before their label begins: a regression that looks back would close them late."""
 
 CLOSED_WEIGHT = 2.0
 """Of steps with closed lips, which are rare, in the regression's entropy."""
 
-RIDGE = 0.005
+RIDGE_PENALTY = 0.005
 """Of the squares of its weights, for inputs of unit variance."""
 
 
-def with_lips(weights: Weights, folder: Path) -> Weights:
+def add_closure_classifier(weights: Weights, folder: Path) -> Weights:
     """A network's weights, and beside them those that read lips, from clips that it did not learn from."""
-    rows, together = examples(load_clips(folder), partial(predict, weights), np.random.default_rng(0))
-    return {**weights, **fit(rows, together)}
+    rows, together = make_closure_data(
+        load_clips(folder), partial(predict, weights), np.random.default_rng(0)
+    )
+    return {**weights, **fit_closure_classifier(rows, together)}
 
 
-def examples(clips: list[Clip], ear: Ear, random: np.random.Generator) -> tuple[Floats, Floats]:
+def make_closure_data(
+    clips: list[Clip], predictor: Predictor, random: np.random.Generator
+) -> tuple[Floats, Floats]:
     """What an `ear` hears of clips, as `Lips` sees it, [steps, READ * 21], and whether lips are together, [steps]."""
     augmenter = Augmenter(random=random, others=[clip.samples for clip in clips])
     rows, together = [], []
     for clip in clips:
-        shut = np.zeros(-(-len(clip.samples) // STEP), np.float32)
-        for first, last in closures(clip):
-            shut[max(first - EARLY, 0) : last] = 1.0
-        for sound in (clip.samples, *(augmenter.damage(clip.samples) for _ in range(DAMAGED))):
-            rows.append(Lips().lately(ear(sound)[:, : MOVED.stop]))
+        shut = np.zeros(-(-len(clip.samples) // STEP_SAMPLES), np.float32)
+        for first, last in list_closures(clip):
+            shut[max(first - EARLY_STEPS, 0) : last] = 1.0
+        for sound in (clip.samples, *(augmenter.degrade(clip.samples) for _ in range(DEGRADED_COPIES))):
+            rows.append(ClosureClassifier().stack_recent_odds(predictor(sound)[:, : CONTROL_COLUMNS.stop]))
             together.append(shut)
     return np.concatenate(rows), np.concatenate(together)
 
 
-def fit(rows: Floats, together: Floats) -> Weights:
+def fit_closure_classifier(rows: Floats, together: Floats) -> Weights:
     """The regression's weights by name, from what is heard [steps, inputs] and whether lips are together [steps]."""
     heard, closed = torch.from_numpy(rows), torch.from_numpy(together)
     mean, spread = heard.mean(0), heard.std(0) + 1e-2
@@ -64,16 +68,16 @@ def fit(rows: Floats, together: Floats) -> Weights:
     weight, bias = torch.zeros(seen.shape[1], requires_grad=True), torch.zeros(1, requires_grad=True)
     optimizer: Any = torch.optim.LBFGS([weight, bias], max_iter=100, line_search_fn="strong_wolfe")
 
-    def loss() -> Any:
+    def compute_loss() -> Any:
         optimizer.zero_grad()
         said = seen @ weight + bias
         entropy = functional.binary_cross_entropy_with_logits(
             said, closed, pos_weight=torch.tensor(CLOSED_WEIGHT)
         )
-        total: Any = entropy + RIDGE * (weight**2).sum()
+        total: Any = entropy + RIDGE_PENALTY * (weight**2).sum()
         total.backward()
         return total
 
-    optimizer.step(loss)
+    optimizer.step(compute_loss)
     weight, bias = weight.detach() / spread, bias.detach()
     return {"lips.weight": weight[:, None], "lips.bias": bias - (mean * weight).sum()}

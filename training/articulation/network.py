@@ -5,41 +5,49 @@ from typing import Any
 import numpy as np
 import torch  # type: ignore[import-not-found, unused-ignore]
 from torch.nn import functional  # type: ignore[import-not-found, unused-ignore]
-from training.articulation.dataset import make_features, with_surroundings
-from training.articulation.lesson import MOVED, SAID, SOUNDED, Floats
-from training.articulation.phones import SIGNS
+from training.articulation.dataset import append_noise_floor, make_features
+from training.articulation.lesson import CONTROL_COLUMNS, SOUND_COLUMNS, VISEME_COLUMNS, Floats
+from training.articulation.phones import IPA_SIGNS
 
-from liveavatar.speech.articulation import BELL, DELAY, DILATIONS, HEARD, PAIR, PAST, TAPS
-from liveavatar.speech.features import BANDS, before
-from liveavatar.speech.track import CONTROLS, STEP, VISEMES
+from liveavatar.speech.articulation import (
+    DELAY_STEPS,
+    DILATIONS,
+    INPUT_TAPS,
+    PAIR_STEPS,
+    RECEPTIVE_FIELD_PAIRS,
+    SMOOTHING_KERNEL,
+    TAPS,
+)
+from liveavatar.speech.features import MEL_BANDS, make_initial_context
+from liveavatar.speech.track import CONTROLS, STEP_SAMPLES, VISEMES
 
-WIDTH, WIDE = 256, 512
+WIDTH, INNER_WIDTH = 256, 512
 """Channels between layers, and inside each."""
 
 Weights = dict[str, Any]
 """Tensors by name."""
 
-TEACHING = "sounds"
+AUXILIARY_LAYER = "sounds"
 """The layer that is only there to learn with; it is not shipped."""
 
-SMALL = 0.3
+RESIDUAL_SCALE = 0.3
 """How much of a usual layer's scale the residual branches begin with."""
 
 
-def fresh_weights(seed: int) -> Weights:
+def init_weights(seed: int) -> Weights:
     """Random weights; a channel's own course begins as mostly its present."""
     generator = torch.Generator().manual_seed(seed)
     shapes = {
-        "first": (HEARD * PAIR * BANDS, WIDTH),
-        "around": (2 * BANDS, WIDTH),
-        "last": (WIDTH, PAIR * (len(VISEMES) + len(CONTROLS))),
-        TEACHING: (WIDTH, PAIR * len(SIGNS)),
+        "first": (INPUT_TAPS * PAIR_STEPS * MEL_BANDS, WIDTH),
+        "around": (2 * MEL_BANDS, WIDTH),
+        "last": (WIDTH, PAIR_STEPS * (len(VISEMES) + len(CONTROLS))),
+        AUXILIARY_LAYER: (WIDTH, PAIR_STEPS * len(IPA_SIGNS)),
     }
     for i in range(len(DILATIONS)):
-        shapes |= {f"wide{i}": (WIDTH, WIDE), f"mix{i}": (WIDE, WIDTH)}
+        shapes |= {f"wide{i}": (WIDTH, INNER_WIDTH), f"mix{i}": (INNER_WIDTH, WIDTH)}
     weights: Weights = {}
     for name, (inputs, outputs) in shapes.items():
-        scale = (SMALL if name.startswith("mix") else 1.0) * (2.0 / inputs) ** 0.5
+        scale = (RESIDUAL_SCALE if name.startswith("mix") else 1.0) * (2.0 / inputs) ** 0.5
         weights[f"{name}.weight"] = scale * torch.randn(inputs, outputs, generator=generator)
         if name != "around":
             weights[f"{name}.bias"] = torch.zeros(outputs)
@@ -49,56 +57,67 @@ def fresh_weights(seed: int) -> Weights:
     return {name: tensor.requires_grad_() for name, tensor in weights.items()}
 
 
-def understand(weights: Weights, seen_BTD: Any) -> Any:  # noqa: N803  (shape suffix)
+def encode_features(weights: Weights, features_BTD: Any) -> Any:  # noqa: N803  (shape suffix)
     """Features and surroundings [batch, time, 144] to what the last layers read, [batch, time / 2, WIDTH]."""
-    pairs = seen_BTD[..., :BANDS].unflatten(1, (-1, PAIR)).flatten(2)
-    padded = functional.pad(pairs, (0, 0, HEARD - 1, 0))
-    heard = torch.cat([padded[:, i : i + pairs.shape[1]] for i in range(HEARD)], dim=-1)
-    around = seen_BTD[:, PAIR - 1 :: PAIR, BANDS:]
+    pairs = features_BTD[..., :MEL_BANDS].unflatten(1, (-1, PAIR_STEPS)).flatten(2)
+    padded = functional.pad(pairs, (0, 0, INPUT_TAPS - 1, 0))
+    heard = torch.cat([padded[:, i : i + pairs.shape[1]] for i in range(INPUT_TAPS)], dim=-1)
+    around = features_BTD[:, PAIR_STEPS - 1 :: PAIR_STEPS, MEL_BANDS:]
     x = torch.relu(
         heard @ weights["first.weight"] + around @ weights["around.weight"] + weights["first.bias"]
     )
     for i, dilation in enumerate(DILATIONS):
-        y = _affine(weights, f"wide{i}", _course(x, weights[f"taps{i}"], dilation))
-        x = x + _affine(weights, f"mix{i}", torch.relu(y))
+        y = _apply_affine(weights, f"wide{i}", _convolve_channels(x, weights[f"taps{i}"], dilation))
+        x = x + _apply_affine(weights, f"mix{i}", torch.relu(y))
     return torch.relu(x)
 
 
-def _affine(weights: Weights, name: str, x: Any) -> Any:
+def _apply_affine(weights: Weights, name: str, x: Any) -> Any:
     out = torch.addmm(weights[f"{name}.bias"], x.flatten(0, 1), weights[f"{name}.weight"])
     return out.reshape(*x.shape[:2], -1)
 
 
-def _course(x_BTD: Any, taps: Any, dilation: int) -> Any:  # noqa: N803
+def _convolve_channels(x_BTD: Any, taps: Any, dilation: int) -> Any:  # noqa: N803
     """Each channel's own course over this row and earlier ones, `dilation` apart, oldest first."""
     padded = functional.pad(x_BTD.transpose(1, 2), ((TAPS - 1) * dilation, 0))
     return functional.conv1d(padded, taps.T[:, None], groups=taps.shape[1], dilation=dilation).transpose(1, 2)
 
 
-def say(weights: Weights, name: str, understood: Any) -> Any:
+def compute_logits(weights: Weights, name: str, encoded: Any) -> Any:
     """The layer `name` at every step, smoothed, [batch, time, …]."""
-    out = understood @ weights[f"{name}.weight"] + weights[f"{name}.bias"]
-    steps = out.unflatten(2, (PAIR, -1)).flatten(1, 2).float()
-    padded = functional.pad(steps, (0, 0, len(BELL) - 1, 0))
-    return sum(share * padded[:, i : i + steps.shape[1]] for i, share in enumerate(BELL))
+    out = encoded @ weights[f"{name}.weight"] + weights[f"{name}.bias"]
+    steps = out.unflatten(2, (PAIR_STEPS, -1)).flatten(1, 2).float()
+    padded = functional.pad(steps, (0, 0, len(SMOOTHING_KERNEL) - 1, 0))
+    return sum(share * padded[:, i : i + steps.shape[1]] for i, share in enumerate(SMOOTHING_KERNEL))
 
 
 def predict(weights: Weights, samples: Floats) -> Floats:
     """Probabilities of visemes, controls, and probabilities of sounds, [steps, COLUMNS], of a whole recording, as a
     stream would say them."""
-    steps = -(-len(samples) // STEP)
-    seen = make_features(np.pad(samples, (0, (DELAY + 1 + steps % PAIR) * STEP)))
-    past = before(seen[:1], PAIR * PAST)
-    padded = np.concatenate([past, with_surroundings(np.concatenate([seen[:1], seen]))])
-    kept = slice(PAIR * PAST + 1 + DELAY, PAIR * PAST + 1 + DELAY + steps)
+    steps = -(-len(samples) // STEP_SAMPLES)
+    seen = make_features(np.pad(samples, (0, (DELAY_STEPS + 1 + steps % PAIR_STEPS) * STEP_SAMPLES)))
+    past = make_initial_context(seen[:1], PAIR_STEPS * RECEPTIVE_FIELD_PAIRS)
+    padded = np.concatenate([past, append_noise_floor(np.concatenate([seen[:1], seen]))])
+    kept = slice(
+        PAIR_STEPS * RECEPTIVE_FIELD_PAIRS + 1 + DELAY_STEPS,
+        PAIR_STEPS * RECEPTIVE_FIELD_PAIRS + 1 + DELAY_STEPS + steps,
+    )
     with torch.no_grad():
-        understood = understand(weights, torch.from_numpy(padded)[None])
-        return likely(torch.cat([say(weights, name, understood)[0, kept] for name in ("last", TEACHING)], -1))
+        understood = encode_features(weights, torch.from_numpy(padded)[None])
+        return to_probabilities(
+            torch.cat(
+                [compute_logits(weights, name, understood)[0, kept] for name in ("last", AUXILIARY_LAYER)], -1
+            )
+        )
 
 
-def likely(said: Any) -> Floats:
+def to_probabilities(logits: Any) -> Floats:
     """Logits [steps, COLUMNS] to probabilities and controls."""
-    visemes, controls, sounds = said[:, SAID], said[:, MOVED], said[:, SOUNDED]
+    visemes, controls, sounds = (
+        logits[:, VISEME_COLUMNS],
+        logits[:, CONTROL_COLUMNS],
+        logits[:, SOUND_COLUMNS],
+    )
     return np.asarray(
         torch.cat(
             [torch.softmax(visemes, -1), torch.sigmoid(controls), torch.softmax(sounds, -1)], -1

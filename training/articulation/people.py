@@ -17,8 +17,8 @@ from pypinyin.constants import PINYIN_DICT  # type: ignore[import-not-found, unu
 from pypinyin.contrib.tone_convert import to_tone3  # type: ignore[import-not-found, unused-ignore]
 from pypinyin.style.bopomofo import BopomofoConverter  # type: ignore[import-not-found, unused-ignore]
 from training.articulation.corpus import Clip
-from training.articulation.real import read
-from training.articulation.realign import LEAST_LIKELY, Ear, realign
+from training.articulation.real import read_recording
+from training.articulation.realign import MIN_LOG_LIKELIHOOD, Predictor, realign_clip
 from training.articulation.synth_espeak import Espeak
 
 from liveavatar.timeline import SAMPLE_RATE
@@ -35,22 +35,22 @@ SPEAKERS = {
 STAMP_LANGUAGES = {
     "fr": "fr", "ru": "ru", "ro": "ro", "ca": "ca", "bg": "bg", "es": "es", "be": "be", "el": "el", "da": "da",
 }  # fmt: skip
-FISHES = Path("/usr/share/games/fillets-ng")
-FISH_LANGUAGES = ("cs", "nl")
+FILLETS = Path("/usr/share/games/fillets-ng")
+FILLETS_LANGUAGES = ("cs", "nl")
 SYLLABLES = Path("/usr/share/gcin-voice/ogg")
 SYLLABLE_SPEAKERS = {"3": 24, "5": 116}
 """Clips of each."""
 
-TOGETHER, BETWEEN = 10, 0.25
+CLIP_SYLLABLES, PAUSE_SECONDS = 10, 0.25
 """Syllables of a clip, and seconds of silence between them."""
 
 HELD_OUT = {"people:stamps-el": "valid", "people:syllables-3": "test"}
 """Never trained on, but used to choose thresholds, or to test."""
 
-SHORTEST, LONGEST = 0.5, 20.0
+MIN_SECONDS, MAX_SECONDS = 0.5, 20.0
 """Seconds of a clip."""
 
-FEWEST = 3
+MIN_PHONES = 3
 """Phones of a clip."""
 
 
@@ -64,7 +64,7 @@ class Recording:
     speaker: str
 
 
-def prompts() -> Iterator[Recording]:
+def list_prompts() -> Iterator[Recording]:
     """The prompts of all SPEAKERS; tones and the like are left out."""
     for folder, language in SPEAKERS.items():
         name = f"core-sounds-{folder[:2]}"
@@ -76,7 +76,7 @@ def prompts() -> Iterator[Recording]:
                     yield Recording(paths=(path,), text=text, language=language, speaker=f"people:{folder}")
 
 
-def stamps() -> Iterator[Recording]:
+def list_stamps() -> Iterator[Recording]:
     """The descriptions of Tux Paint's stamps."""
     for path in sorted(STAMPS.rglob("*_desc_??.ogg")):
         stem, _, short = path.stem.rpartition("_desc_")
@@ -93,20 +93,20 @@ def stamps() -> Iterator[Recording]:
                 )
 
 
-def fishes() -> Iterator[Recording]:
+def list_fillets() -> Iterator[Recording]:
     """What two fishes say, in Czech and Dutch."""
-    for language in FISH_LANGUAGES:
-        for script in sorted(FISHES.glob(f"script/*/dialogs_{language}.lua")):
+    for language in FILLETS_LANGUAGES:
+        for script in sorted(FILLETS.glob(f"script/*/dialogs_{language}.lua")):
             said = r'dialogId\("([^"]+)".*?dialogStr\("(.*?)"\)'
             for name, text in re.findall(said, script.read_text(encoding="utf-8"), re.DOTALL):
-                path = FISHES / "sound" / script.parent.name / language / f"{name}.ogg"
+                path = FILLETS / "sound" / script.parent.name / language / f"{name}.ogg"
                 if path.exists():
                     yield Recording(
                         paths=(path,), text=text, language=language, speaker=f"people:fishes-{language}"
                     )
 
 
-def syllables() -> Iterator[Recording]:
+def list_syllables() -> Iterator[Recording]:
     """All syllables of Mandarin, some at a time; their folders are named in Zhuyin, the neutral tone as 1."""
     zhuyin, known = BopomofoConverter(), {}
     for syllable in {one for several in PINYIN_DICT.values() for one in several.split(",")}:
@@ -114,30 +114,30 @@ def syllables() -> Iterator[Recording]:
         known[plain] = to_tone3(syllable, neutral_tone_with_five=True)
     for speaker, most in SYLLABLE_SPEAKERS.items():
         paths = sorted(path for path in SYLLABLES.glob(f"*/{speaker}.ogg") if path.parent.name in known)
-        apart = len(paths) // TOGETHER
+        apart = len(paths) // CLIP_SYLLABLES
         for i in range(min(most, apart)):
-            some = tuple(paths[i::apart][:TOGETHER])
+            some = tuple(paths[i::apart][:CLIP_SYLLABLES])
             text = " ".join(known[path.parent.name] for path in some)
             yield Recording(
                 paths=some, text=text, language="cmn-latn-pinyin", speaker=f"people:syllables-{speaker}"
             )
 
 
-def spelled(espeak: Espeak, recording: Recording) -> list[str]:
+def spell_phones(espeak: Espeak, recording: Recording) -> list[str]:
     """Its phones in IPA, with "" wherever there may be a pause: around words."""
     plain = re.sub(r"[^\w'’]+", " ", recording.text)
     phones = [""]
-    for word in espeak.spell(plain, recording.language).split():
+    for word in espeak.text_to_ipa(plain, recording.language).split():
         phones += [phone for phone in (part.strip("ˈˌː ") for part in word.split("_")) if phone]
         phones.append("")
     return phones
 
 
-def unaligned(espeak: Espeak, recording: Recording) -> Clip:
+def make_unaligned_clip(espeak: Espeak, recording: Recording) -> Clip:
     """The clip with its phones spread evenly."""
-    pause = np.zeros(round(BETWEEN * SAMPLE_RATE), np.float32)
-    parts = [part for path in recording.paths for part in (pause, read(path))]
-    samples, phones = np.concatenate(parts[1:]), spelled(espeak, recording)
+    pause = np.zeros(round(PAUSE_SECONDS * SAMPLE_RATE), np.float32)
+    parts = [part for path in recording.paths for part in (pause, read_recording(path))]
+    samples, phones = np.concatenate(parts[1:]), spell_phones(espeak, recording)
     even = np.linspace(0, len(samples), len(phones) + 1).astype(int).tolist()
     return Clip(
         speaker=recording.speaker, language=recording.language[:2].replace("cm", "zh"), samples=samples,
@@ -145,7 +145,7 @@ def unaligned(espeak: Espeak, recording: Recording) -> Clip:
     )  # fmt: skip
 
 
-def readings(recording: Recording) -> Iterator[Recording]:
+def list_readings(recording: Recording) -> Iterator[Recording]:
     """What may have been said: some readers of Tux Paint's stamps leave out the article."""
     yield recording
     _, _, rest = recording.text.partition(" ")
@@ -153,19 +153,19 @@ def readings(recording: Recording) -> Iterator[Recording]:
         yield replace(recording, text=rest)
 
 
-def best_aligned(clips: list[Clip], ear: Ear) -> tuple[Clip, float]:
+def align_best_reading(clips: list[Clip], predictor: Predictor) -> tuple[Clip, float]:
     """Of several readings of the same sound the likeliest, with phone times, and how likely it is."""
-    heard = ear(clips[0].samples)
-    return max((realign(clip, lambda _: heard, None) for clip in clips), key=lambda found: found[1])
+    heard = predictor(clips[0].samples)
+    return max((realign_clip(clip, lambda _: heard, None) for clip in clips), key=lambda found: found[1])
 
 
-def clips(ear: Ear) -> Iterator[Clip]:
+def make_clips(predictor: Predictor) -> Iterator[Clip]:
     """All clips that are long enough and whose words fit their sound."""
     espeak = Espeak()
-    for recording in (*prompts(), *stamps(), *fishes(), *syllables()):
-        several = [unaligned(espeak, one) for one in readings(recording)]
+    for recording in (*list_prompts(), *list_stamps(), *list_fillets(), *list_syllables()):
+        several = [make_unaligned_clip(espeak, one) for one in list_readings(recording)]
         spoken = sum(bool(phone) for phone, _, _ in several[0].phones)
-        if spoken >= FEWEST and SHORTEST < len(several[0].samples) / SAMPLE_RATE < LONGEST:
-            aligned, likely = best_aligned(several, ear)
-            if likely > LEAST_LIKELY:
+        if spoken >= MIN_PHONES and MIN_SECONDS < len(several[0].samples) / SAMPLE_RATE < MAX_SECONDS:
+            aligned, likely = align_best_reading(several, predictor)
+            if likely > MIN_LOG_LIKELIHOOD:
                 yield aligned

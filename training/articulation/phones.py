@@ -81,14 +81,14 @@ _GESTURES = {
     for signs, gesture in (*CONSONANTS.items(), *VOWELS.items())
     for sign in signs
 }
-SIGNS = ("", *_GESTURES)
+IPA_SIGNS = ("", *_GESTURES)
 """Silence and all sounds: what the network learns to tell apart besides visemes."""
 
-_FIRST_SHARE = 0.6
+_FIRST_PART_SHARE = 0.6
 
 
 @cache
-def gestures(phone: str) -> tuple[Gesture, ...]:
+def phone_to_gestures(phone: str) -> tuple[Gesture, ...]:
     """The parts of one phone in order; stress, length and tone marks are ignored, unknown signs too. "" is silence."""
     # espeak-ng writes the rhyme of Mandarin's "dong" as one sound, "onɡ"
     spelled = phone.replace("ᵻ", "ɪ").replace("ᵊ", "ə").replace("nɡ", "ŋ")
@@ -103,6 +103,6 @@ def gestures(phone: str) -> tuple[Gesture, ...]:
     shares = (
         [1.0]
         if len(parts) == 1
-        else [_FIRST_SHARE] + [(1 - _FIRST_SHARE) / (len(parts) - 1)] * (len(parts) - 1)
+        else [_FIRST_PART_SHARE] + [(1 - _FIRST_PART_SHARE) / (len(parts) - 1)] * (len(parts) - 1)
     )
     return tuple(replace(part, share=share) for part, share in zip(parts, shares, strict=True))

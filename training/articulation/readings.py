@@ -15,7 +15,7 @@ LANGUAGE = "en"
 _MARKS = "ˈˌː "
 
 
-def american(word: str, phones: list[str]) -> list[str]:
+def read_american(word: str, phones: list[str]) -> list[str]:
     """IPA of the `phones` of a word, of which those without stress may be schwas."""
     for stressed in _dictionary().get(word, ()):
         if [name.rstrip("012") for name in stressed] == phones:
@@ -24,9 +24,9 @@ def american(word: str, phones: list[str]) -> list[str]:
 
 
 @cache
-def british(word: str) -> list[tuple[str, str]] | None:
+def read_british(word: str) -> list[tuple[str, str]] | None:
     """(phone of the dictionary, IPA) of a word as it is read without /r/ after vowels; None if that cannot be said."""
-    spelled = _espeak().spell(word, LANGUAGE).replace("əl", "ə_l").replace("ɐ", "ə")
+    spelled = _espeak().text_to_ipa(word, LANGUAGE).replace("əl", "ə_l").replace("ɐ", "ə")
     plain = ["".join(sign for sign in part if sign not in _MARKS) for part in spelled.split("_")]
     read = [(from_ipa(phone), phone) for phone in plain if phone]
     known = [(name, phone) for name, phone in read if name]

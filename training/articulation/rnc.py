@@ -20,15 +20,15 @@ class _Bits:
     word: int = 0
     left: int = 0
 
-    def _next(self) -> int:
+    def _next_word(self) -> int:
         return (self.data[self.at] | self.data[self.at + 1] << 8) << self.left
 
     def peek(self) -> int:
-        return self.word | self._next()
+        return self.word | self._next_word()
 
     def take(self, count: int) -> int:
         if count > self.left:
-            self.word |= self._next()
+            self.word |= self._next_word()
             self.at += 2
             self.left += 16
         taken = self.word & ((1 << count) - 1)
@@ -36,12 +36,12 @@ class _Bits:
         self.left -= count
         return taken
 
-    def plain(self, count: int) -> bytes:
+    def copy_bytes(self, count: int) -> bytes:
         self.at += count
         return self.data[self.at - count : self.at]
 
 
-def _codes(bits: _Bits) -> Codes:
+def _read_codes(bits: _Bits) -> Codes:
     """The next canonical Huffman code: how many bits each symbol takes is all that is kept of it."""
     lengths = [bits.take(4) for _ in range(bits.take(5))]
     longest = max(lengths, default=0)
@@ -56,30 +56,30 @@ def _codes(bits: _Bits) -> Codes:
     return out
 
 
-def _number(bits: _Bits, codes: Codes) -> int:
+def _read_number(bits: _Bits, codes: Codes) -> int:
     length, symbol = codes[bits.peek() & (len(codes) - 1)]
     bits.take(length)
     return symbol if symbol < 2 else 1 << (symbol - 1) | bits.take(symbol - 1)
 
 
-def _copy(out: bytearray, back: int, count: int) -> None:
+def _append_copy(out: bytearray, back: int, count: int) -> None:
     """Append `count` bytes from `back` bytes ago, which may be among those just appended."""
     seen = bytes(out[-back:])
     out += (seen * (count // back + 1))[:count]
 
 
-def unpack(packed: bytes) -> bytes:
+def unpack_rnc(packed: bytes) -> bytes:
     """The file that begins with MARK, unpacked."""
     size, length = struct.unpack(">II", packed[4:12])
     bits, out = _Bits(packed[_HEADER : _HEADER + length] + bytes(4)), bytearray()
     bits.take(2)
     for _ in range(packed[17]):
-        runs, ways, lengths = _codes(bits), _codes(bits), _codes(bits)
+        runs, ways, lengths = _read_codes(bits), _read_codes(bits), _read_codes(bits)
         for left in range(bits.take(16), 0, -1):
-            out += bits.plain(_number(bits, runs))
+            out += bits.copy_bytes(_read_number(bits, runs))
             if left > 1:
-                back = _number(bits, ways) + 1
-                _copy(out, back, _number(bits, lengths) + 2)
+                back = _read_number(bits, ways) + 1
+                _append_copy(out, back, _read_number(bits, lengths) + 2)
     if len(out) != size:
         raise ValueError(f"{len(out)} bytes came out instead of {size}")
     return bytes(out)

@@ -12,12 +12,12 @@ BEFORE_MARKS, AFTER_MARKS = "ˈˌ", "ː→↗↓↘ʲ\u0303"
 """Letters without a sound of their own: their time belongs to the letter after or before them."""
 
 
-def phones(spoken: list[Span], late: int) -> list[Span]:
+def letters_to_phones(spoken: list[Span], delay: int) -> list[Span]:
     """IPA with times, of letters whose times run `late` by so many samples. Spaces between words take no time of their
     own; at punctuation there is silence."""
     spans: list[Span] = []
     owed = None
-    for letter, first, last in ((letter, max(0, a - late), max(0, b - late)) for letter, a, b in spoken):
+    for letter, first, last in ((letter, max(0, a - delay), max(0, b - delay)) for letter, a, b in spoken):
         if letter and letter in AFTER_MARKS and spans:
             spans[-1] = (spans[-1][0], spans[-1][1], last)
         elif letter == " " and spans and spans[-1][0]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 from training.articulation.corpus import Clip, Span, clip_at_16k
-from training.articulation.texts import pinyin, sentences
+from training.articulation.texts import make_pinyin, make_sentences
 
 LANGUAGES = {
     "en-us": 0.3,
@@ -60,12 +60,12 @@ class Espeak:
             _SYNCHRONOUS, 0, None, _PHONEME_EVENTS | _IPA | _DONT_EXIT
         )
         self._library.espeak_TextToPhonemes.restype = ctypes.c_char_p
-        self._hear = _Callback(self._on_sound)  # must outlive the library's use of it
-        self._library.espeak_SetSynthCallback(self._hear)
+        self._on_sound_callback = _Callback(self._on_sound)  # must outlive the library's use of it
+        self._library.espeak_SetSynthCallback(self._on_sound_callback)
         self._sound: list[NDArray[np.int16]] = []
         self._starts: list[tuple[str, int]] = []
 
-    def say(
+    def synthesise(
         self, text: str, voice: str, *, speed: int, pitch: int, range_: int
     ) -> tuple[NDArray[np.float32], list[Span]]:
         """Sound and phones. `voice` is LANGUAGE+VARIANT, `speed` words a minute, `pitch` and `range_` 0…100."""
@@ -79,7 +79,7 @@ class Espeak:
         ends = [at for _, at in self._starts[1:]] + [len(sound)]
         return sound, [(name, at, end) for (name, at), end in zip(self._starts, ends, strict=True)]
 
-    def spell(self, text: str, language: str) -> str:
+    def text_to_ipa(self, text: str, language: str) -> str:
         """IPA of a text, phones parted by "_" and words by spaces."""
         self._library.espeak_SetVoiceByName(language.encode())
         held = ctypes.create_string_buffer(text.encode())
@@ -104,15 +104,18 @@ class Espeak:
         return 0
 
 
-def clips(seed: int = 2) -> Iterator[Clip]:
+def make_clips(seed: int = 2) -> Iterator[Clip]:
     """Endless clips."""
     espeak, random = Espeak(), np.random.default_rng(seed)
     texts = {
-        name: pinyin(seed) if name.startswith("cmn") else sentences(name[:2], seed) for name in LANGUAGES
+        name: make_pinyin(seed) if name.startswith("cmn") else make_sentences(name[:2], seed)
+        for name in LANGUAGES
     }
     while True:
         language = str(random.choice(list(LANGUAGES), p=list(LANGUAGES.values())))
         voice = f"{language}+{random.choice(VARIANTS)}"
         speed, pitch, spread = (int(random.integers(*bounds)) for bounds in ((110, 220), (15, 85), (25, 90)))
-        sound, phones = espeak.say(next(texts[language]), voice, speed=speed, pitch=pitch, range_=spread)
+        sound, phones = espeak.synthesise(
+            next(texts[language]), voice, speed=speed, pitch=pitch, range_=spread
+        )
         yield clip_at_16k(f"espeak:{voice}", language[:2].replace("cm", "zh"), sound, espeak.rate, phones)

@@ -9,19 +9,19 @@ from pathlib import Path
 import numpy as np
 from training.articulation.arpabet import to_ipa
 from training.articulation.corpus import Clip, Span, clip_at_16k
-from training.articulation.texts import sentences
+from training.articulation.texts import make_sentences
 
 VOICES = ("slt", "rms", "awb", "kal16")
 
 
-def clips(seed: int = 3) -> Iterator[Clip]:
+def make_clips(seed: int = 3) -> Iterator[Clip]:
     """Endless clips."""
     random = np.random.default_rng(seed)
-    for text in sentences("en", seed):
-        yield _speak(text, str(random.choice(VOICES)), float(random.uniform(0.85, 1.3)))
+    for text in make_sentences("en", seed):
+        yield _make_clip(text, str(random.choice(VOICES)), float(random.uniform(0.85, 1.3)))
 
 
-def _speak(text: str, voice: str, stretch: float) -> Clip:
+def _make_clip(text: str, voice: str, stretch: float) -> Clip:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
         command = [
@@ -40,10 +40,10 @@ def _speak(text: str, voice: str, stretch: float) -> Clip:
             rate = file.getframerate()
             pcm = np.frombuffer(file.readframes(file.getnframes()), np.int16)
             sound = np.asarray(pcm / 32768, np.float32)
-    return clip_at_16k(f"flite:{voice}", "en", sound, rate, _phones(printed, rate))
+    return clip_at_16k(f"flite:{voice}", "en", sound, rate, _parse_phones(printed, rate))
 
 
-def _phones(printed: str, rate: int) -> list[Span]:
+def _parse_phones(printed: str, rate: int) -> list[Span]:
     spans: list[Span] = []
     start = 0
     for item in printed.split():

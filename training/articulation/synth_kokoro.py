@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from training.articulation.corpus import Clip, clip_at_16k, save
-from training.articulation.kokoro import RATE, Kokoro, letters
-from training.articulation.spelling import phones
-from training.articulation.texts import alone, lips, sentences
+from training.articulation.corpus import Clip, clip_at_16k, save_clip
+from training.articulation.kokoro import RATE, Kokoro, text_to_letters
+from training.articulation.spelling import letters_to_phones
+from training.articulation.texts import make_bilabial_words, make_sentences, make_single_words
 
 HELD_OUT = {"af_heart": "en", "am_michael": "en", "bf_emma": "en", "zf_xiaoxiao": "zh", "zm_yunxi": "zh"}
 """Voices for testing, never heard in training, not even as part of a mixture."""
@@ -17,15 +17,15 @@ LANGUAGES = {"en": 0.45, "zh": 0.33, "es": 0.07, "fr": 0.07, "it": 0.04, "pt": 0
 NATIVE = {"en": "ab", "zh": "z", "es": "e", "fr": "f", "it": "i", "pt": "p"}
 """First letters of the voices of each language, of English Americans and Britons, as often."""
 
-TEXTS = {sentences: 0.5, alone: 0.3, lips: 0.2}
+TEXTS = {make_sentences: 0.5, make_single_words: 0.3, make_bilabial_words: 0.2}
 """What clips say, and their shares; those of a word or two are short, so they are a quarter of the time."""
 
 SPELLINGS = {"en": "en-us", "fr": "fr-fr", "pt": "pt-br"}
-LATE = 1200
+DURATION_DELAY = 1200
 """Samples at 24 kHz by which the durations run late: hisses correlate best with labels 50 ms earlier, in all voices."""
 
 
-def _mixture(random: np.random.Generator, voices: list[str], native: str) -> str:
+def _mix_voices(random: np.random.Generator, voices: list[str], native: str) -> str:
     accent = random.choice(list(native))
     own = [voice for voice in voices if voice[0] == accent]
     first, second = random.choice(own), random.choice(voices)
@@ -38,43 +38,43 @@ def _mixture(random: np.random.Generator, voices: list[str], native: str) -> str
 def training_clips(kokoro: Kokoro, seed: int = 1) -> Iterator[Clip]:
     """Endless clips of voices that are not held out."""
     random = np.random.default_rng(seed)
-    voices = [voice for voice in kokoro.voices() if voice not in HELD_OUT]
+    voices = [voice for voice in kokoro.list_voices() if voice not in HELD_OUT]
     texts = {language: [kind(language, seed) for kind in TEXTS] for language in LANGUAGES}
     while True:
         language = str(random.choice(list(LANGUAGES), p=list(LANGUAGES.values())))
-        voice = _mixture(random, voices, NATIVE[language])
+        voice = _mix_voices(random, voices, NATIVE[language])
         text = next(texts[language][random.choice(len(TEXTS), p=list(TEXTS.values()))])
-        yield speak(kokoro, text, language, voice, float(random.uniform(0.8, 1.25)))
+        yield make_clip(kokoro, text, language, voice, float(random.uniform(0.8, 1.25)))
 
 
 def held_out_clips(kokoro: Kokoro, each: int = 7) -> Iterator[Clip]:
     """`each` clips of every held-out voice."""
     for voice, language in HELD_OUT.items():
-        for text in itertools.islice(sentences(language, hash_of(voice)), each):
-            yield speak(kokoro, text, language, voice, 1.0)
+        for text in itertools.islice(make_sentences(language, hash_name(voice)), each):
+            yield make_clip(kokoro, text, language, voice, 1.0)
 
 
-def hash_of(name: str) -> int:
+def hash_name(name: str) -> int:
     """A seed that is the same in every run."""
     return int(sum(ord(letter) * 31**i for i, letter in enumerate(name)) % 2**31)
 
 
-def speak(kokoro: Kokoro, text: str, language: str, voice: str, speed: float) -> Clip:
+def make_clip(kokoro: Kokoro, text: str, language: str, voice: str, speed: float) -> Clip:
     """One clip."""
     spelling = "en-gb" if voice.startswith("b") else SPELLINGS.get(language, language)
-    utterance = kokoro.say(letters(text, spelling), voice, speed)
-    spans = phones(utterance.phones, late=LATE)
+    utterance = kokoro.synthesise(text_to_letters(text, spelling), voice, speed)
+    spans = letters_to_phones(utterance.phones, delay=DURATION_DELAY)
     return clip_at_16k(f"kokoro:{voice}", language, utterance.samples, RATE, spans)
 
 
-def speak_all(out: Path, minutes: float, cache: Path) -> None:
+def write_clips(out: Path, minutes: float, cache: Path) -> None:
     """Fill out/train with `minutes` of speech, and out/test."""
     kokoro = Kokoro(cache)
     for i, clip in enumerate(held_out_clips(kokoro)):
-        save(out / "test" / f"kokoro_{i:04}.npz", clip)
+        save_clip(out / "test" / f"kokoro_{i:04}.npz", clip)
     left = minutes * 60 * 16_000
     for i, clip in enumerate(training_clips(kokoro)):
-        save(out / "train" / f"kokoro_{i:04}.npz", clip)
+        save_clip(out / "train" / f"kokoro_{i:04}.npz", clip)
         left -= len(clip.samples)
         if left < 0:
             break

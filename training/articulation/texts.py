@@ -21,7 +21,7 @@ def _marks(language: str) -> tuple[str, str, str]:
     return ("", "，", "。") if language == "zh" else (" ", ", ", ".")
 
 
-def sentences(language: str, seed: int) -> Iterator[str]:
+def make_sentences(language: str, seed: int) -> Iterator[str]:
     """Endless sentences of two or three phrases in a two-letter `language`."""
     random = np.random.default_rng([seed, *language.encode()])
     words, weights = _vocabulary(language)
@@ -34,7 +34,7 @@ def sentences(language: str, seed: int) -> Iterator[str]:
         yield comma.join(space.join(phrase) for phrase in phrases) + stop
 
 
-def alone(language: str, seed: int) -> Iterator[str]:
+def make_single_words(language: str, seed: int) -> Iterator[str]:
     """Endless words on their own, one in three times two of them."""
     random = np.random.default_rng([seed + 1, *language.encode()])
     words, weights = _vocabulary(language)
@@ -43,17 +43,17 @@ def alone(language: str, seed: int) -> Iterator[str]:
         yield space.join(random.choice(words, 1 + int(random.random() < 1 / 3), p=weights)) + stop
 
 
-def lips(language: str, seed: int) -> Iterator[str]:
+def make_bilabial_words(language: str, seed: int) -> Iterator[str]:
     """Of the same those in which lips close: of a word spoken alone there is little to hear of that."""
-    return (text for text in alone(language, seed) if set(_spelled(text, language)) & set("bpm"))
+    return (text for text in make_single_words(language, seed) if set(_romanise(text, language)) & set("bpm"))
 
 
-def _spelled(text: str, language: str) -> str:
+def _romanise(text: str, language: str) -> str:
     return "".join(lazy_pinyin(text)) if language == "zh" else text
 
 
-def pinyin(seed: int) -> Iterator[str]:
+def make_pinyin(seed: int) -> Iterator[str]:
     """Mandarin sentences in pinyin with tone numbers, the neutral tone as 5."""
-    for text in sentences("zh", seed):
+    for text in make_sentences("zh", seed):
         syllables = lazy_pinyin(text, style=Style.TONE3, neutral_tone_with_five=True)
         yield " ".join(syllables).replace("，", ",").replace("。", ".")

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from training.rate.train import read
+from training.rate.train import read_data
 
-from liveavatar.audio.rate import embed, log_odds, weigh_speeds
+from liveavatar.audio.rate import embed_rate_features, predict_speed_probabilities, wrong_rate_log_odds
 
-SHARES = (0.05, 0.01, 0.002)
+FALSE_ALARM_SHARES = (0.05, 0.01, 0.002)
 """Of right rates that are doubted."""
 
 
-def odds(looks: NDArray[np.float16]) -> float:
+def compute_log_odds(looks: NDArray[np.float16]) -> float:
     """Logarithm of the odds that a recording is wrong, as if it were declared at 16 kHz, where most rates compete."""
-    said = [embed(steps.astype(np.float32)) for steps in looks if not np.isnan(steps[0, 0])]
-    return log_odds(weigh_speeds(np.mean(said, axis=0), len(said)), 16_000)
+    said = [embed_rate_features(steps.astype(np.float32)) for steps in looks if not np.isnan(steps[0, 0])]
+    return wrong_rate_log_odds(predict_speed_probabilities(np.mean(said, axis=0), len(said)), 16_000)
 
 
 def main() -> None:
@@ -28,11 +28,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path, nargs="+", help="made with --right, or what else of it is right")
-    looks, speeds = read(parser.parse_args().data)
+    looks, speeds = read_data(parser.parse_args().data)
     right = looks[np.abs(speeds) < 1e-6]
     for count in (1, 2, 4):
-        found = [odds(recording[:count]) for recording in right]
-        above = ", ".join(f"{share:.1%} above {np.quantile(found, 1 - share):.2f}" for share in SHARES)
+        found = [compute_log_odds(recording[:count]) for recording in right]
+        above = ", ".join(
+            f"{share:.1%} above {np.quantile(found, 1 - share):.2f}" for share in FALSE_ALARM_SHARES
+        )
         print(f"{count} looks at {len(found)} recordings: {above}")
 
 

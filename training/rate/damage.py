@@ -14,27 +14,27 @@ Sound = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Studio:
+class RecordingSimulator:
     """Makes every recording different. `voices` supply babble; a `clean` studio does nothing to the sound."""
 
     random: np.random.Generator
     voices: list[Voice]
     clean: bool = False
 
-    def record(self, voice: Voice, seconds: float, speed: float) -> Sound:
+    def simulate(self, voice: Voice, seconds: float, speed: float) -> Sound:
         """`seconds` at 16 kHz of the voice, `speed` times as fast as it spoke."""
-        sound = self.play(self.passage(voice, seconds * speed), voice.rate, speed)
+        sound = self.resample_filtered(self.join_clips(voice, seconds * speed), voice.rate, speed)
         if self.clean:
             return sound[: round(seconds * SAMPLE_RATE)]
-        sound = self._quantize(self._noise(self._music(sound, speed), speed))
+        sound = self._distort(self._add_noise(self._add_music(sound, speed), speed))
         return np.asarray(
             sound[: round(seconds * SAMPLE_RATE)] * 10 ** self.random.uniform(-1.2, 0), np.float32
         )
 
-    def _happens(self, chance: float) -> bool:
+    def _draw_chance(self, chance: float) -> bool:
         return not self.clean and bool(self.random.random() < chance)
 
-    def passage(self, voice: Voice, seconds: float) -> Sound:
+    def join_clips(self, voice: Voice, seconds: float) -> Sound:
         """Clips of one speaker, in random order, with or without pauses."""
         need, got, pieces = int(seconds * voice.rate), 0, []
         pause = self.random.choice([0.0, 0.1, 0.4])
@@ -42,7 +42,9 @@ class Studio:
         start = int(self.random.integers(max(1, len(voice.clips[order[0]]) // 2)))
         while got < need:
             for index in order:
-                piece = trim(voice.clips[index][start:], voice.rate, float(self.random.uniform(0.02, 0.2)))
+                piece = trim_silence(
+                    voice.clips[index][start:], voice.rate, float(self.random.uniform(0.02, 0.2))
+                )
                 gap = np.zeros(int(self.random.uniform(0, 2 * pause) * voice.rate), np.float32)
                 pieces += [piece, gap]
                 got += len(piece) + len(gap)
@@ -52,15 +54,15 @@ class Studio:
         joined = np.concatenate(pieces)[:need]
         return np.asarray(joined / (np.abs(joined).max() + 1e-6), np.float32)
 
-    def play(self, sound: Sound, rate: int, speed: float) -> Sound:
+    def resample_filtered(self, sound: Sound, rate: int, speed: float) -> Sound:
         """At 16 kHz and `speed`, coloured, in a room, band-limited at random places."""
         size = fast_length(len(sound))
         spectrum = np.fft.rfft(sound, size)
         hertz = np.fft.rfftfreq(size, 1 / rate).astype(np.float32)
         if not self.clean:
-            spectrum = spectrum * 10 ** (self._colour(hertz, speed) / 20)
-        if self._happens(0.35):
-            spectrum = spectrum * np.fft.rfft(self._room(rate), size)
+            spectrum = spectrum * 10 ** (self._draw_response(hertz, speed) / 20)
+        if self._draw_chance(0.35):
+            spectrum = spectrum * np.fft.rfft(self._make_reverb(rate), size)
         out = round(size * SAMPLE_RATE / rate / speed / 512) * 512  # 0.4 % off at most, and quick
         kept = np.zeros(out // 2 + 1, np.complex64)
         common = min(len(kept), len(spectrum))
@@ -68,23 +70,23 @@ class Studio:
         played = np.fft.irfft(kept, out)[: round(len(sound) * SAMPLE_RATE / rate / speed)]
         return np.asarray(played / (np.abs(played).max() + 1e-6), np.float32)
 
-    def _colour(self, hertz: Sound, speed: float) -> Sound:
+    def _draw_response(self, hertz: Sound, speed: float) -> Sound:
         octaves = np.log2(np.maximum(hertz, 40.0) / 1000.0)
         waves = self.random.uniform((-4, 0.3, 0), (4, 1.5, 6.28), (3, 3))
         gain = np.sum([a * np.cos(octaves * b + c) for a, b, c in waves], axis=0)
         gain = gain + octaves * self.random.uniform(-3, 3)
-        if self._happens(0.5):  # as heard before or after the change of speed, so that it tells nothing
+        if self._draw_chance(0.5):  # as heard before or after the change of speed, so that it tells nothing
             edge = float(np.exp(self.random.uniform(np.log(1500), np.log(9000))))
-            edge = max(1500.0, edge / speed) if self._happens(0.5) else edge
+            edge = max(1500.0, edge / speed) if self._draw_chance(0.5) else edge
             steep = self.random.choice([40.0, 200.0])
             gain = gain - np.maximum(0.0, np.log2(np.maximum(hertz, 1.0) / edge)) * steep
-        if self._happens(0.3):
+        if self._draw_chance(0.3):
             gain = (
                 gain - np.maximum(0.0, np.log2(self.random.uniform(80, 350) / np.maximum(hertz, 1.0))) * 24.0
             )
         return np.asarray(np.maximum(gain, -90.0), np.float32)
 
-    def _room(self, rate: int) -> Sound:
+    def _make_reverb(self, rate: int) -> Sound:
         time = np.arange(int(0.5 * rate)) / rate
         tail = self.random.normal(0, 1, len(time)) * 10 ** (-3 * time / self.random.uniform(0.12, 0.8))
         tail[: int(self.random.integers(20, 120))] = 0.0
@@ -92,39 +94,41 @@ class Studio:
         tail[0] = 1.0
         return np.asarray(tail, np.float32)
 
-    def _noise(self, sound: Sound, speed: float) -> Sound:
-        if not self._happens(0.75):
+    def _add_noise(self, sound: Sound, speed: float) -> Sound:
+        if not self._draw_chance(0.75):
             return sound + self.random.normal(0, 2e-5, len(sound)).astype(np.float32)
-        babble = self._happens(0.2)
-        noise = self._babble(len(sound), speed) if babble else hiss(self.random, len(sound), speed)
-        return mix(sound, noise, float(self.random.uniform(8 if babble else 2, 45)))
+        babble = self._draw_chance(0.2)
+        noise = self._make_babble(len(sound), speed) if babble else make_hiss(self.random, len(sound), speed)
+        return mix_noise(sound, noise, float(self.random.uniform(8 if babble else 2, 45)))
 
-    def _babble(self, length: int, speed: float) -> Sound:
+    def _make_babble(self, length: int, speed: float) -> Sound:
         """Three others, at the same wrong speed."""
         out = np.zeros(length, np.float32)
         for _ in range(3):
             other = self.voices[int(self.random.integers(len(self.voices)))]
             seconds = length / SAMPLE_RATE * speed
-            piece = self.play(self.passage(other, min(seconds, 20.0)), other.rate, speed)
+            piece = self.resample_filtered(self.join_clips(other, min(seconds, 20.0)), other.rate, speed)
             out += np.resize(piece, length)
         return out
 
-    def _music(self, sound: Sound, speed: float) -> Sound:
-        if not self._happens(0.12):
+    def _add_music(self, sound: Sound, speed: float) -> Sound:
+        if not self._draw_chance(0.12):
             return sound
-        return mix(sound, chords(self.random, len(sound), speed), float(self.random.uniform(5, 25)))
+        return mix_noise(
+            sound, make_chords(self.random, len(sound), speed), float(self.random.uniform(5, 25))
+        )
 
-    def _quantize(self, sound: Sound) -> Sound:
+    def _distort(self, sound: Sound) -> Sound:
         """G.711's steps, or clipping."""
-        if self._happens(0.1):
+        if self._draw_chance(0.1):
             bent = np.sign(sound) * np.log1p(255 * np.minimum(np.abs(sound), 1.0)) / np.log(256)
             bent = np.rint(bent * 127) / 127
             return np.asarray(np.sign(bent) * np.expm1(np.abs(bent) * np.log(256)) / 255, np.float32)
-        top = np.abs(sound).max() * (self.random.uniform(0.2, 0.7) if self._happens(0.06) else 1.0)
+        top = np.abs(sound).max() * (self.random.uniform(0.2, 0.7) if self._draw_chance(0.06) else 1.0)
         return np.asarray(np.clip(sound, -top, top), np.float32)
 
 
-def trim(clip: Sound, rate: int, margin: float) -> Sound:
+def trim_silence(clip: Sound, rate: int, margin: float) -> Sound:
     """Without the silence around it, but for `margin` seconds."""
     loud = np.flatnonzero(np.abs(clip) > 0.03 * (np.abs(clip).max() + 1e-6))
     if not len(loud):
@@ -133,7 +137,7 @@ def trim(clip: Sound, rate: int, margin: float) -> Sound:
     return clip[max(0, loud[0] - keep) : loud[-1] + keep]
 
 
-def mix(sound: Sound, noise: Sound, decibels: float) -> Sound:
+def mix_noise(sound: Sound, noise: Sound, decibels: float) -> Sound:
     """Both, the noise that much quieter than the loud half of the sound."""
     loud = np.sqrt(np.mean(np.sort(sound**2)[-len(sound) // 2 :]) + 1e-12)
     level = loud * 10 ** (-decibels / 20) / (np.sqrt(np.mean(noise**2)) + 1e-9)
@@ -141,7 +145,7 @@ def mix(sound: Sound, noise: Sound, decibels: float) -> Sound:
     return np.asarray(both / max(1.0, float(np.abs(both).max())), np.float32)
 
 
-def hiss(random: np.random.Generator, length: int, speed: float) -> Sound:
+def make_hiss(random: np.random.Generator, length: int, speed: float) -> Sound:
     """Steady noise of a random slope, sometimes with the hum of the mains at its place."""
     size = fast_length(length)
     hertz = np.maximum(np.fft.rfftfreq(size, 1 / SAMPLE_RATE).astype(np.float32), 30.0)
@@ -160,7 +164,7 @@ def hiss(random: np.random.Generator, length: int, speed: float) -> Sound:
     return np.asarray(noise, np.float32)
 
 
-def chords(random: np.random.Generator, length: int, speed: float = 1.0) -> Sound:
+def make_chords(random: np.random.Generator, length: int, speed: float = 1.0) -> Sound:
     """Music of a kind: decaying notes of a scale, and a beat."""
     out = np.zeros(length, np.float32)
     beat = int(SAMPLE_RATE * random.uniform(0.2, 0.7) / speed)

@@ -9,21 +9,21 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from training.rate.damage import Studio, chords, hiss
+from training.rate.damage import RecordingSimulator, make_chords, make_hiss
 from training.rate.sources import Voice, load_voices
 
-from liveavatar.audio.rate import RATES
-from liveavatar.audio.rate_features import LOOK, STEPS, WIDTH, look
+from liveavatar.audio.rate import RATE_PRIORS
+from liveavatar.audio.rate_features import FEATURE_COUNT, SEGMENT_SAMPLES, STEP_COUNT, extract_rate_features
 from liveavatar.timeline import SAMPLE_RATE
 
-KINDS = {"real": 0.37, "varied": 0.2, "words": 0.13, "neural": 0.2, "diphone": 0.07, "formant": 0.03}
+KIND_SHARES = {"real": 0.37, "varied": 0.2, "words": 0.13, "neural": 0.2, "diphone": 0.07, "formant": 0.03}
 """How often each kind of voice is heard in training."""
 
-LOOKS = 4
-NOBODY = 0.06
+SEGMENT_COUNT = 4
+SPEECHLESS_SHARE = 0.06
 """Share of recordings without speech, whose speed cannot be told: NaN."""
 
-Looks = NDArray[np.float16]
+Segments = NDArray[np.float16]
 
 
 def draw_speed(random: np.random.Generator) -> float:
@@ -32,7 +32,7 @@ def draw_speed(random: np.random.Generator) -> float:
     if chance < 0.35:
         return 1.0
     if chance < 0.8:
-        declared, true = random.choice(list(RATES)[:-1], 2)
+        declared, true = random.choice(list(RATE_PRIORS)[:-1], 2)
         return float(declared / true)
     most = 1.95 if chance < 0.9 else 0.6
     return float(np.exp(random.uniform(-most, most)))
@@ -40,12 +40,12 @@ def draw_speed(random: np.random.Generator) -> float:
 
 def draw_voice(random: np.random.Generator, by_kind: dict[str, list[Voice]]) -> Voice:
     """A kind by KINDS, then any voice of it."""
-    shares = np.array([KINDS[kind] for kind in by_kind])
+    shares = np.array([KIND_SHARES[kind] for kind in by_kind])
     kind = str(random.choice(list(by_kind), p=shares / shares.sum()))
     return by_kind[kind][int(random.integers(len(by_kind[kind])))]
 
 
-def group(voices: list[Voice]) -> dict[str, list[Voice]]:
+def group_by_kind(voices: list[Voice]) -> dict[str, list[Voice]]:
     """Voices by kind."""
     groups: dict[str, list[Voice]] = defaultdict(list)
     for voice in voices:
@@ -53,35 +53,44 @@ def group(voices: list[Voice]) -> dict[str, list[Voice]]:
     return dict(groups)
 
 
-def silence_or_music(random: np.random.Generator, length: int) -> NDArray[np.float32]:
+def make_speechless_sound(random: np.random.Generator, length: int) -> NDArray[np.float32]:
     """No speech."""
-    make = chords if random.random() < 0.6 else hiss
+    make = make_chords if random.random() < 0.6 else make_hiss
     sound = make(random, length, float(np.exp(random.uniform(-1, 1))))
     return np.asarray(sound / np.abs(sound).max() * random.uniform(0.05, 1), np.float32)
 
 
-def looks_at(sound: NDArray[np.float32]) -> Looks:
+def extract_segments(sound: NDArray[np.float32]) -> Segments:
     """All looks of one recording, [n, STEPS, WIDTH]; the last may be short."""
-    pieces = [look(sound[at : at + LOOK]) for at in range(0, len(sound) - SAMPLE_RATE + 1, LOOK)]
-    return np.array([piece for piece in pieces if piece is not None], np.float16).reshape(-1, STEPS, WIDTH)
+    pieces = [
+        extract_rate_features(sound[at : at + SEGMENT_SAMPLES])
+        for at in range(0, len(sound) - SAMPLE_RATE + 1, SEGMENT_SAMPLES)
+    ]
+    return np.array([piece for piece in pieces if piece is not None], np.float16).reshape(
+        -1, STEP_COUNT, FEATURE_COUNT
+    )
 
 
-def make(
+def make_dataset(
     voices: list[Voice], count: int, seed: int, only_right: bool = False
-) -> tuple[Looks, NDArray[np.float32]]:
+) -> tuple[Segments, NDArray[np.float32]]:
     """Looks [count, LOOKS, STEPS, WIDTH], those missing all NaN, and logarithms of speed [count]."""
     random = np.random.default_rng(seed)
-    studio, by_kind = Studio(random=random, voices=voices), group(voices)
-    looks = np.full((count, LOOKS, STEPS, WIDTH), np.nan, np.float16)
+    studio, by_kind = RecordingSimulator(random=random, voices=voices), group_by_kind(voices)
+    looks = np.full((count, SEGMENT_COUNT, STEP_COUNT, FEATURE_COUNT), np.nan, np.float16)
     speeds = np.empty(count, np.float32)
     for index in range(count):
-        seconds = LOOK / SAMPLE_RATE * LOOKS if random.random() < 0.85 else float(random.uniform(1.5, 4.0))
-        if not only_right and random.random() < NOBODY:
-            sound, speeds[index] = silence_or_music(random, int(seconds * SAMPLE_RATE)), np.nan
+        seconds = (
+            SEGMENT_SAMPLES / SAMPLE_RATE * SEGMENT_COUNT
+            if random.random() < 0.85
+            else float(random.uniform(1.5, 4.0))
+        )
+        if not only_right and random.random() < SPEECHLESS_SHARE:
+            sound, speeds[index] = make_speechless_sound(random, int(seconds * SAMPLE_RATE)), np.nan
         else:
             speed = 1.0 if only_right else draw_speed(random)
-            sound, speeds[index] = studio.record(draw_voice(random, by_kind), seconds, speed), np.log(speed)
-        found = looks_at(sound)[:LOOKS]
+            sound, speeds[index] = studio.simulate(draw_voice(random, by_kind), seconds, speed), np.log(speed)
+        found = extract_segments(sound)[:SEGMENT_COUNT]
         looks[index, : len(found)] = found
     return looks, speeds
 
@@ -98,7 +107,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--right", action="store_true", help="nothing but right rates, for the threshold")
     options = parser.parse_args()
-    looks, speeds = make(
+    looks, speeds = make_dataset(
         load_voices(options.voices, options.split), options.recordings, options.seed, options.right
     )
     np.savez(options.out, looks=looks, speeds=speeds)

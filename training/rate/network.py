@@ -7,11 +7,11 @@ import torch  # type: ignore[import-not-found, unused-ignore]
 from numpy.typing import NDArray
 from torch import Tensor, nn  # type: ignore[import-not-found, unused-ignore]
 
-from liveavatar.audio.rate import SPEEDS
-from liveavatar.audio.rate_features import WIDTH
+from liveavatar.audio.rate import LOG_SPEEDS
+from liveavatar.audio.rate_features import FEATURE_COUNT
 
-FIRST, SECOND, WIDE, SAID, HIDDEN = 64, 72, 88, 128, 96
-SMEAR = 0.05
+FIRST, SECOND, WIDE, EMBEDDING_WIDTH, HIDDEN = 64, 72, 88, 128, 96
+TARGET_WIDTH = 0.05
 """Width in log-speed of a target, so that neighbouring answers are nearly right."""
 
 
@@ -20,19 +20,19 @@ class RateNet(nn.Module):  # type: ignore[misc, unused-ignore]
 
     def __init__(self) -> None:
         super().__init__()
-        self.first = nn.Linear(WIDTH, FIRST)
+        self.first = nn.Linear(FEATURE_COUNT, FIRST)
         self.second = nn.Conv1d(FIRST, SECOND, 5, stride=2)
         self.third = nn.Conv1d(SECOND, WIDE, 5, stride=2)
         self.near = nn.Conv1d(WIDE, WIDE, 3)
         self.far = nn.Conv1d(WIDE, WIDE, 3, dilation=4)
-        self.look = nn.Linear(2 * WIDE, SAID)
-        self.hidden = nn.Linear(SAID + 1, HIDDEN)
-        self.speeds = nn.Linear(HIDDEN, len(SPEEDS))
+        self.look = nn.Linear(2 * WIDE, EMBEDDING_WIDTH)
+        self.hidden = nn.Linear(EMBEDDING_WIDTH + 1, HIDDEN)
+        self.speeds = nn.Linear(HIDDEN, len(LOG_SPEEDS))
         self.forget = nn.Dropout(0.15)
 
-    def embed(self, looks: Tensor) -> Tensor:
+    def embed(self, segments: Tensor) -> Tensor:
         """[n, STEPS, WIDTH] to [n, SAID]."""
-        x = torch.relu(self.first(looks)).transpose(1, 2)
+        x = torch.relu(self.first(segments)).transpose(1, 2)
         x = torch.relu(self.second(x))
         x = torch.relu(self.third(x))
         x = x[..., 1:-1] + torch.relu(self.near(x))
@@ -40,24 +40,24 @@ class RateNet(nn.Module):  # type: ignore[misc, unused-ignore]
         pooled = torch.cat([x.mean(-1), x.std(-1, unbiased=False)], -1)
         return torch.relu(self.look(self.forget(pooled)))
 
-    def weigh(self, said: Tensor, heard: Tensor) -> Tensor:
+    def classify(self, embeddings: Tensor, is_present: Tensor) -> Tensor:
         """[recordings, looks, SAID] and which looks there are [recordings, looks] to logits [recordings, 81]."""
-        count = heard.sum(1, keepdim=True)
-        mean = (said * heard[..., None]).sum(1) / count
+        count = is_present.sum(1, keepdim=True)
+        mean = (embeddings * is_present[..., None]).sum(1) / count
         joined = torch.cat([self.forget(mean), torch.log2(count) / 5.0], -1)
         logits: Tensor = self.speeds(torch.relu(self.hidden(joined)))
         return logits
 
 
-def targets(log_speeds: Tensor) -> Tensor:
+def make_soft_targets(log_speeds: Tensor) -> Tensor:
     """Probabilities of SPEEDS [n, 81] around the true one; all alike where it cannot be told (NaN)."""
-    bins = torch.from_numpy(SPEEDS.astype(np.float32))
-    distance = (bins - torch.nan_to_num(log_speeds)[:, None]) / SMEAR
+    bins = torch.from_numpy(LOG_SPEEDS.astype(np.float32))
+    distance = (bins - torch.nan_to_num(log_speeds)[:, None]) / TARGET_WIDTH
     near = torch.softmax(-0.5 * distance**2, 1)
-    return torch.where(torch.isnan(log_speeds)[:, None], torch.full_like(near, 1 / len(SPEEDS)), near)
+    return torch.where(torch.isnan(log_speeds)[:, None], torch.full_like(near, 1 / len(LOG_SPEEDS)), near)
 
 
-def weights(net: RateNet) -> dict[str, NDArray[np.float16]]:
+def export_weights(net: RateNet) -> dict[str, NDArray[np.float16]]:
     """As `liveavatar.audio.rate` reads them: right-multiplied, taps oldest first, in half precision."""
     found = {}
     for name, value in net.state_dict().items():
@@ -68,7 +68,7 @@ def weights(net: RateNet) -> dict[str, NDArray[np.float16]]:
     return found
 
 
-def restore(net: RateNet, path: Path) -> None:
+def load_weights(net: RateNet, path: Path) -> None:
     """Put back what `weights` gave."""
     state = net.state_dict()
     with np.load(path, allow_pickle=False) as data:

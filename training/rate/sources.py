@@ -18,15 +18,15 @@ from pathlib import Path
 import av
 import numpy as np
 from numpy.typing import NDArray
-from training.articulation.corpus import load
-from training.articulation.texts import sentences
+from training.articulation.corpus import load_clip
+from training.articulation.texts import make_sentences
 
 Clips = list[NDArray[np.float32]]
 
 SHARE = Path("/usr/share")
 ASTERISK = SHARE / "asterisk" / "sounds"
 SPHINX = SHARE / "pocketsphinx" / "test" / "data"
-MOST_SECONDS = 150.0
+MAX_SECONDS = 150.0
 """Of one speaker."""
 
 DOUBTFUL = {SHARE / "klettres" / "da"}
@@ -63,16 +63,16 @@ class Voice:
     clips: Clips
 
 
-def read(path: Path) -> tuple[NDArray[np.float32], int]:
+def read_recording(path: Path) -> tuple[NDArray[np.float32], int]:
     """A recording as mono at its own rate."""
     if path.suffix == ".raw":
         return np.asarray(np.fromfile(path, np.int16) / 32768, np.float32), 16_000
     forced = {".g722": "g722", ".gsm": "gsm"}.get(path.suffix)
     with av.open(str(path), format=forced, metadata_errors="ignore") as container:
-        return decode(container)
+        return decode_container(container)
 
 
-def decode(container: av.container.InputContainer) -> tuple[NDArray[np.float32], int]:
+def decode_container(container: av.container.InputContainer) -> tuple[NDArray[np.float32], int]:
     """A whole open file as mono, and its rate."""
     stream = container.streams.audio[0]
     mono = av.AudioResampler("flt", "mono")
@@ -80,15 +80,15 @@ def decode(container: av.container.InputContainer) -> tuple[NDArray[np.float32],
     return np.concatenate([frame.to_ndarray().ravel() for frame in frames]), stream.rate
 
 
-def voice(name: str, kind: str, split: str, files: list[Path]) -> Voice:
+def read_voice(name: str, kind: str, split: str, files: list[Path]) -> Voice:
     """A speaker's recordings, up to MOST_SECONDS, those at the commonest rate."""
     heard: dict[int, Clips] = defaultdict(list)
     spent = 0.0
     for path in files:
-        if spent > MOST_SECONDS:
+        if spent > MAX_SECONDS:
             break
         try:
-            samples, rate = read(path)
+            samples, rate = read_recording(path)
         except av.FFmpegError:  # some of the word lists' Ogg files chain streams
             continue
         if len(samples) > 0.15 * rate and np.abs(samples).max() > 0.01:
@@ -98,11 +98,11 @@ def voice(name: str, kind: str, split: str, files: list[Path]) -> Voice:
     return Voice(name=name, kind=kind, split=split, rate=rate, clips=heard[rate])
 
 
-def _split(language: str) -> str:
+def _choose_split(language: str) -> str:
     return "test" if language in TEST_LANGUAGES else "dev" if language in DEV_LANGUAGES else "train"
 
 
-def _sounds(folder: Path) -> list[Path]:
+def _list_sounds(folder: Path) -> list[Path]:
     found = [
         p
         for p in folder.rglob("*")
@@ -112,49 +112,51 @@ def _sounds(folder: Path) -> list[Path]:
     return [sorted(found)[i] for i in order]
 
 
-def word_lists() -> Iterator[Voice]:
+def read_word_lists() -> Iterator[Voice]:
     """People of some thirty countries who say letters, syllables and words for children."""
     for package in (SHARE / "klettres", SHARE / "ktuberling" / "sounds"):
         for folder in sorted(path for path in package.iterdir() if path.is_dir()):
             language = folder.name.partition("@")[0]
-            files = _sounds(folder)
+            files = _list_sounds(folder)
             if len(files) >= 8 and "@" not in folder.name and folder not in DOUBTFUL:
-                yield voice(f"{package.parts[3]}:{folder.name}", "words", _split(language), files)
+                yield read_voice(f"{package.parts[3]}:{folder.name}", "words", _choose_split(language), files)
 
 
-def prompts() -> Iterator[Voice]:
+def read_prompts() -> Iterator[Voice]:
     """Telephone prompts; the short ones are digits and letters."""
     for folder, split in PROMPTS.items():
-        files = [p for p in _sounds(ASTERISK / folder) if p.stat().st_size > 12_000 or p.suffix == ".gsm"]
-        yield voice(f"asterisk:{folder}", "real", split, files)
+        files = [
+            p for p in _list_sounds(ASTERISK / folder) if p.stat().st_size > 12_000 or p.suffix == ".gsm"
+        ]
+        yield read_voice(f"asterisk:{folder}", "real", split, files)
 
 
-def readers() -> Iterator[Voice]:
+def read_sphinx() -> Iterator[Voice]:
     """The recordings of pocketsphinx's tests."""
-    yield voice("sphinx:librivox", "real", "test", sorted((SPHINX / "librivox").glob("*.wav")))
-    yield voice("sphinx:cards", "real", "test", sorted((SPHINX / "cards").glob("*.wav")))
+    yield read_voice("sphinx:librivox", "real", "test", sorted((SPHINX / "librivox").glob("*.wav")))
+    yield read_voice("sphinx:cards", "real", "test", sorted((SPHINX / "cards").glob("*.wav")))
     for name in ("goforward", "numbers", "something"):
-        yield voice(f"sphinx:{name}", "real", "test", [SPHINX / f"{name}.raw"])
+        yield read_voice(f"sphinx:{name}", "real", "test", [SPHINX / f"{name}.raw"])
 
 
-def synthetic(corpus: Path) -> Iterator[Voice]:
+def read_synthetic(corpus: Path) -> Iterator[Voice]:
     """Kokoro, flite and espeak-ng, as made for the articulation network, at 16 kHz."""
     heard: dict[tuple[str, str], Clips] = defaultdict(list)
     for path in sorted(corpus.rglob("*.npz")):
-        clip = load(path)
+        clip = load_clip(path)
         if clip.speaker.startswith("kokoro") or path.name.startswith(("flite", "espeak")):
             engine, _, name = clip.speaker.partition(":")
             key = name.rpartition("+")[2] if engine == "espeak" else name
             heard[engine, key].append(clip.samples)
     for (engine, name), clips in heard.items():
         parts = {part.partition("*")[0] for part in name.split("+")}
-        split = _synthetic_split(parts)
+        split = _choose_synthetic_split(parts)
         kind = {"kokoro": "neural", "flite": "diphone"}.get(engine, "formant")
         if split:
             yield Voice(name=f"{engine}:{name}", kind=kind, split=split, rate=16_000, clips=clips)
 
 
-def _synthetic_split(parts: set[str]) -> str:
+def _choose_synthetic_split(parts: set[str]) -> str:
     """Mixtures with a held-out voice are left out."""
     if parts & TEST_KOKORO:
         return "test" if len(parts) == 1 else ""
@@ -163,23 +165,25 @@ def _synthetic_split(parts: set[str]) -> str:
     return "train"
 
 
-def festival() -> Iterator[Voice]:
+def speak_festival() -> Iterator[Voice]:
     """Diphones cut from recordings of people, among them a child (czech_krb)."""
     for spoken, language in FESTIVAL.items():
         short = language[:2]
-        texts = sentences(short, 7)
+        texts = make_sentences(short, 7)
         with tempfile.TemporaryDirectory() as folder:
-            clips = [_festival(spoken, short, next(texts), Path(folder) / f"{i}.wav") for i in range(14)]
+            clips = [
+                _speak_sentence(spoken, short, next(texts), Path(folder) / f"{i}.wav") for i in range(14)
+            ]
         yield Voice(
             name=f"festival:{spoken}",
             kind="diphone",
-            split=_split(language),
+            split=_choose_split(language),
             rate=clips[0][1],
             clips=[c[0] for c in clips],
         )
 
 
-def _festival(name: str, language: str, text: str, out: Path) -> tuple[NDArray[np.float32], int]:
+def _speak_sentence(name: str, language: str, text: str, out: Path) -> tuple[NDArray[np.float32], int]:
     encoded = text.encode(ENCODINGS.get(language, "iso-8859-1"), "ignore")
     subprocess.run(
         ["text2wave", "-eval", f"(voice_{name})", "-o", str(out)],
@@ -187,10 +191,10 @@ def _festival(name: str, language: str, text: str, out: Path) -> tuple[NDArray[n
         check=True,
         capture_output=True,
     )
-    return read(out)
+    return read_recording(out)
 
 
-def save(path: Path, voice: Voice) -> None:
+def save_voice(path: Path, voice: Voice) -> None:
     """Write a speaker as 16-bit integers."""
     path.parent.mkdir(parents=True, exist_ok=True)
     joined = np.concatenate(voice.clips)
@@ -214,10 +218,10 @@ def load_voices(folder: Path, split: str) -> list[Voice]:
     return voices
 
 
-def collect(folder: Path, *sources: Iterable[Voice]) -> None:
+def save_voices(folder: Path, *sources: Iterable[Voice]) -> None:
     """Save every voice, and tell of it."""
     for found in chain.from_iterable(sources):
-        save(folder / f"{found.name.replace(':', '_').replace('*', '')}.npz", found)
+        save_voice(folder / f"{found.name.replace(':', '_').replace('*', '')}.npz", found)
         seconds = sum(map(len, found.clips)) / found.rate
         print(f"{found.split:6}{found.kind:8}{found.name:44}{found.rate:6} Hz{seconds:6.0f} s")
 
@@ -230,7 +234,14 @@ def main() -> None:
     parser.add_argument("voices", type=Path)
     parser.add_argument("--corpus", type=Path, required=True)
     options = parser.parse_args()
-    collect(options.voices, word_lists(), prompts(), readers(), synthetic(options.corpus), festival())
+    save_voices(
+        options.voices,
+        read_word_lists(),
+        read_prompts(),
+        read_sphinx(),
+        read_synthetic(options.corpus),
+        speak_festival(),
+    )
 
 
 if __name__ == "__main__":

@@ -11,15 +11,15 @@ import numpy as np
 import torch  # type: ignore[import-not-found, unused-ignore]
 from numpy.typing import NDArray
 from torch import Tensor  # type: ignore[import-not-found, unused-ignore]
-from training.rate.network import RateNet, restore, targets, weights
+from training.rate.network import RateNet, export_weights, load_weights, make_soft_targets
 
-from liveavatar.audio.rate_features import BANDS
+from liveavatar.audio.rate_features import BAND_COUNT
 
 BATCH = 32
 Data = tuple[NDArray[np.float16], NDArray[np.float32]]
 
 
-def read(paths: list[Path]) -> Data:
+def read_data(paths: list[Path]) -> Data:
     """What `training.rate.dataset` made; recordings without a single look are left out."""
     parts = [np.load(path) for path in paths]
     looks = np.concatenate([part["looks"] for part in parts])
@@ -28,26 +28,26 @@ def read(paths: list[Path]) -> Data:
     return looks[heard], speeds[heard]
 
 
-def batch(looks: NDArray[np.float16], random: np.random.Generator | None) -> tuple[Tensor, Tensor]:
+def make_batch(segments: NDArray[np.float16], random: np.random.Generator | None) -> tuple[Tensor, Tensor]:
     """Looks in a row [m, STEPS, WIDTH], and whose they are [n, looks]; in training one, some or all of each."""
-    heard = ~np.isnan(looks[:, :, 0, 0])
+    heard = ~np.isnan(segments[:, :, 0, 0])
     if random is not None:
-        keep = random.integers(1, looks.shape[1] + 1, (len(looks), 1))
+        keep = random.integers(1, segments.shape[1] + 1, (len(segments), 1))
         heard &= random.random(heard.shape).argsort(1).argsort(1) < keep
         heard[~heard.any(1), 0] = True
-    return torch.from_numpy(looks[heard]).float(), torch.from_numpy(heard)
+    return torch.from_numpy(segments[heard]).float(), torch.from_numpy(heard)
 
 
-def answer(net: RateNet, looks: Tensor, heard: Tensor) -> Tensor:
+def compute_logits(net: RateNet, segments: Tensor, is_present: Tensor) -> Tensor:
     """Logits of a batch."""
-    said = torch.zeros(*heard.shape, net.look.out_features)
-    said[heard] = net.embed(looks)
-    return net.weigh(said, heard.float())
+    said = torch.zeros(*is_present.shape, net.look.out_features)
+    said[is_present] = net.embed(segments)
+    return net.classify(said, is_present.float())
 
 
-def jitter(looks: Tensor, counts: Tensor, random: np.random.Generator) -> Tensor:
+def jitter_spectra(segments: Tensor, counts: Tensor, random: np.random.Generator) -> Tensor:
     """Spectra through another microphone, one a recording: louder, tilted, wavy, some without treble."""
-    n, bands = len(counts), np.linspace(-1.0, 1.0, BANDS)
+    n, bands = len(counts), np.linspace(-1.0, 1.0, BAND_COUNT)
     gain = random.normal(0, 0.15, (n, 1)) + random.normal(0, 0.15, (n, 1)) * bands
     for _ in range(2):
         waves = np.cos(random.uniform(1, 6, (n, 1)) * bands + random.uniform(0, 6.28, (n, 1)))
@@ -55,18 +55,18 @@ def jitter(looks: Tensor, counts: Tensor, random: np.random.Generator) -> Tensor
     edge = np.where(random.random((n, 1)) < 0.15, random.uniform(0.1, 1.0, (n, 1)), 2.0)
     gain -= np.clip(20.0 * (bands - edge), 0.0, 3.0)
     each = torch.from_numpy(gain.astype(np.float32)).repeat_interleave(counts, 0)[:, None]
-    spectra = (looks[..., : 2 * BANDS] + each.repeat(1, 1, 2)).clamp(-2.0, 1.5)
-    return torch.cat([spectra, looks[..., 2 * BANDS :]], -1)
+    spectra = (segments[..., : 2 * BAND_COUNT] + each.repeat(1, 1, 2)).clamp(-2.0, 1.5)
+    return torch.cat([spectra, segments[..., 2 * BAND_COUNT :]], -1)
 
 
-def score(net: RateNet, data: Data) -> str:
+def evaluate(net: RateNet, data: Data) -> str:
     """Loss, and how far off the mean answer is in log-speed."""
     net.eval()
     with torch.no_grad():
         logits = torch.cat(
-            [answer(net, *batch(data[0][i : i + 64], None)) for i in range(0, len(data[0]), 64)]
+            [compute_logits(net, *make_batch(data[0][i : i + 64], None)) for i in range(0, len(data[0]), 64)]
         )
-    wanted = targets(torch.from_numpy(data[1]))
+    wanted = make_soft_targets(torch.from_numpy(data[1]))
     loss = float(torch.nn.functional.cross_entropy(logits, wanted))
     told = ~np.isnan(data[1])
     bins = np.linspace(-2, 2, 81)
@@ -74,7 +74,7 @@ def score(net: RateNet, data: Data) -> str:
     return f"dev loss {loss:.3f}, off by {np.median(off):.3f} median, {np.mean(off > 0.15):.1%} beyond 0.15"
 
 
-def train(net: RateNet, data: Data, dev: Data, epochs: int, seed: int) -> None:
+def train_network(net: RateNet, data: Data, dev: Data, epochs: int, seed: int) -> None:
     """Adam with one cycle of the learning rate."""
     random = np.random.default_rng(seed)
     optimizer = torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=0.02)
@@ -85,16 +85,18 @@ def train(net: RateNet, data: Data, dev: Data, epochs: int, seed: int) -> None:
         order = random.permutation(len(data[0]))[: len(data[0]) // BATCH * BATCH].reshape(-1, BATCH)
         total = 0.0
         for chosen in order:
-            looks, heard = batch(data[0][chosen], random)
-            logits = answer(net, jitter(looks, heard.sum(1), random), heard)
-            loss = torch.nn.functional.cross_entropy(logits, targets(torch.from_numpy(data[1][chosen])))
+            looks, heard = make_batch(data[0][chosen], random)
+            logits = compute_logits(net, jitter_spectra(looks, heard.sum(1), random), heard)
+            loss = torch.nn.functional.cross_entropy(
+                logits, make_soft_targets(torch.from_numpy(data[1][chosen]))
+            )
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
             optimizer.step()
             schedule.step()
             total += float(loss.detach())
-        print(f"epoch {epoch + 1}: loss {total / len(order):.3f}, {score(net, dev)}", flush=True)
+        print(f"epoch {epoch + 1}: loss {total / len(order):.3f}, {evaluate(net, dev)}", flush=True)
 
 
 def main() -> None:
@@ -113,10 +115,10 @@ def main() -> None:
     torch.set_num_threads(1)
     net = RateNet()
     if options.start:
-        restore(net, options.start)
-    train(net, read(options.data), read(options.dev), options.epochs, options.seed)
+        load_weights(net, options.start)
+    train_network(net, read_data(options.data), read_data(options.dev), options.epochs, options.seed)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    arrays: dict[str, Any] = dict(weights(net))
+    arrays: dict[str, Any] = dict(export_weights(net))
     np.savez_compressed(options.out, **arrays)
 
 

@@ -13,22 +13,22 @@ import numpy as np
 import pyworld  # type: ignore[import-not-found, unused-ignore]
 import soxr  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
-from training.rate.sources import Voice, load_voices, save
+from training.rate.sources import Voice, load_voices, save_voice
 
 RATE = 24_000
-FRAME = 10.0
+FRAME_MS = 10.0
 """Milliseconds."""
 
-SECONDS = 30.0
+VOICE_SECONDS = 30.0
 VARIANTS = 3
 
 
-def vary(sound: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float32]:
+def vary_speaker(sound: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float32]:
     """One passage by somebody else. Who has a smaller mouth tends to have a higher voice, 2.5 times as much in log."""
     size = float(np.clip(random.normal(0, 0.1), -0.2, 0.25))
     pitch = float(np.exp(np.clip(2.5 * size + random.normal(0, 0.22), -0.6, 0.8)))
     pace = float(np.exp(np.clip(random.normal(0, 0.15), -0.3, 0.3)))
-    f0, times = pyworld.dio(sound, RATE, frame_period=FRAME)
+    f0, times = pyworld.dio(sound, RATE, frame_period=FRAME_MS)
     envelope = pyworld.cheaptrick(sound, f0, times, RATE)
     breath = pyworld.d4c(sound, f0, times, RATE)
     bins = np.arange(envelope.shape[1]) / np.exp(size)
@@ -37,19 +37,19 @@ def vary(sound: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.
     log = np.log(envelope + 1e-16)
     moved = np.exp(log[:, below] * (1 - part) + log[:, below + 1] * part)
     spoken = pyworld.synthesize(
-        f0 * pitch, np.ascontiguousarray(moved), breath, RATE, frame_period=FRAME / pace
+        f0 * pitch, np.ascontiguousarray(moved), breath, RATE, frame_period=FRAME_MS / pace
     )
     return np.asarray(spoken / (np.abs(spoken).max() + 1e-9) * 0.9, np.float32)
 
 
-def somebody_else(voice: Voice, number: int) -> Voice:
+def make_varied_voice(voice: Voice, number: int) -> Voice:
     """A voice after `voice`."""
     random = np.random.default_rng([number, *voice.name.encode()])
     order = random.permutation(len(voice.clips))
-    joined = np.concatenate([voice.clips[index] for index in order])[: int(SECONDS * voice.rate)]
+    joined = np.concatenate([voice.clips[index] for index in order])[: int(VOICE_SECONDS * voice.rate)]
     sound = soxr.resample(joined.astype(np.float64), voice.rate, RATE)
     name = f"varied:{voice.name}:{number}"
-    return Voice(name=name, kind="varied", split="train", rate=RATE, clips=[vary(sound, random)])
+    return Voice(name=name, kind="varied", split="train", rate=RATE, clips=[vary_speaker(sound, random)])
 
 
 def main() -> None:
@@ -62,8 +62,8 @@ def main() -> None:
     people = [voice for voice in load_voices(options.voices, "train") if voice.kind in {"real", "words"}]
     for voice in people:
         for number in range(VARIANTS if voice.kind == "words" else 4 * VARIANTS):
-            varied = somebody_else(voice, number)
-            save(options.voices / f"{varied.name.replace(':', '_')}.npz", varied)
+            varied = make_varied_voice(voice, number)
+            save_voice(options.voices / f"{varied.name.replace(':', '_')}.npz", varied)
 
 
 if __name__ == "__main__":

@@ -8,20 +8,20 @@ from numpy.typing import NDArray
 from liveavatar.frames import Samples
 from liveavatar.timeline import SAMPLE_RATE
 
-_FRAME = SAMPLE_RATE // 100
-_SECONDS = _FRAME / SAMPLE_RATE
-_LOWEST, _LEVELS = -120, 220  # dB, counted in steps of 1 dB; float files may be scaled to ±32768
-_DIGITAL = -95.0  # dB below which there is no noise but zeros and dither
-_ENOUGH = 50  # frames that tell something
-_QUIET = 0.05  # share of the frames that are taken for pauses
-_THRESHOLDS = np.arange(-100, 0, 3.0)  # dB: candidates for what counts as silence
-_BELOW_SPEECH = 30.0  # dB under speech that is silence,
-_ABOVE_NOISE = 6.0  # or this near the noise
-_SPAN = 6  # frames over which the fall of the level is measured
-_STEEPEST = 1500  # dB a second
-_SLOPES = 75  # in steps of 20 dB a second
-_FALLS_FROM = 25.0  # dB over the noise from where a fall tells the room,
-_FALLS_TO = 14.0  # and dB over it where it must end
+_FRAME_SAMPLES = SAMPLE_RATE // 100
+_FRAME_SECONDS = _FRAME_SAMPLES / SAMPLE_RATE
+_LOWEST_DB, _LEVEL_COUNT = -120, 220  # dB, counted in steps of 1 dB; float files may be scaled to ±32768
+_DIGITAL_SILENCE_DB = -95.0  # dB below which there is no noise but zeros and dither
+_MIN_FRAME_COUNT = 50  # frames that tell something
+_NOISE_PERCENTILE = 0.05  # share of the frames that are taken for pauses
+_SILENCE_THRESHOLDS_DB = np.arange(-100, 0, 3.0)  # dB: candidates for what counts as silence
+_SILENCE_BELOW_SPEECH_DB = 30.0  # dB under speech that is silence,
+_SILENCE_ABOVE_NOISE_DB = 6.0  # or this near the noise
+_DECAY_FRAMES = 6  # frames over which the fall of the level is measured
+_STEEPEST_DB_PER_SECOND = 1500  # dB a second
+_SLOPE_COUNT = 75  # in steps of 20 dB a second
+_DECAY_FROM_DB = 25.0  # dB over the noise from where a fall tells the room,
+_DECAY_TO_DB = 14.0  # and dB over it where it must end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,15 +32,19 @@ class Background:
     microphone and the size of the room. None where there is too little to tell.
     """
 
-    noise: float | None
-    speech: float | None
-    silence: float
-    echo: float | None
+    noise_level: float | None
+    speech_level: float | None
+    longest_silence: float
+    reverberation_time: float | None
 
     @property
     def snr(self) -> float | None:
         """Decibels that speech lies over the noise."""
-        return None if self.noise is None or self.speech is None else self.speech - self.noise
+        return (
+            None
+            if self.noise_level is None or self.speech_level is None
+            else self.speech_level - self.noise_level
+        )
 
 
 class BackgroundMeter:
@@ -48,95 +52,108 @@ class BackgroundMeter:
 
     def __init__(self) -> None:
         self._waiting = np.empty(0, np.float32)
-        self._counts = np.zeros(_LEVELS, np.int64)
-        self._runs = [_LongestRun(threshold) for threshold in _THRESHOLDS]
-        self._falls = np.zeros((_LEVELS, _SLOPES), np.int64)
-        self._recent = np.empty(0)
+        self._level_histogram = np.zeros(_LEVEL_COUNT, np.int64)
+        self._silence_runs = [_LongestQuietRun(threshold) for threshold in _SILENCE_THRESHOLDS_DB]
+        self._decay_histogram = np.zeros((_LEVEL_COUNT, _SLOPE_COUNT), np.int64)
+        self._recent_levels = np.empty(0)
 
     def push(self, samples: Samples) -> None:
         """Hear float32 [n]."""
         waiting = np.concatenate([self._waiting, samples])
-        whole = len(waiting) // _FRAME * _FRAME
+        whole = len(waiting) // _FRAME_SAMPLES * _FRAME_SAMPLES
         self._waiting = waiting[whole:]
         if whole:
-            self._hear(_levels(waiting[:whole].reshape(-1, _FRAME)))
+            self._add_levels(_measure_levels(waiting[:whole].reshape(-1, _FRAME_SAMPLES)))
 
     def finish(self) -> Background:
         """Everything that was measured."""
-        centres = np.arange(_LEVELS) + _LOWEST
-        counts = np.where(centres > _DIGITAL, self._counts, 0)
-        if counts.sum() < _ENOUGH:
-            return Background(noise=None, speech=None, silence=self._silence(-60.0), echo=None)
-        noise, loud = (_percentile(counts, share) + _LOWEST for share in (_QUIET, 0.95))
+        centres = np.arange(_LEVEL_COUNT) + _LOWEST_DB
+        counts = np.where(centres > _DIGITAL_SILENCE_DB, self._level_histogram, 0)
+        if counts.sum() < _MIN_FRAME_COUNT:
+            return Background(
+                noise_level=None,
+                speech_level=None,
+                longest_silence=self._find_longest_silence(-60.0),
+                reverberation_time=None,
+            )
+        noise, loud = (_find_percentile(counts, share) + _LOWEST_DB for share in (_NOISE_PERCENTILE, 0.95))
         upper = np.where(centres > (noise + loud) / 2, counts, 0)
         power = (upper * 10 ** (centres / 10)).sum() / upper.sum() if upper.any() else 10 ** (loud / 10)
         speech = float(10 * np.log10(power))
-        limit = min(max(speech - _BELOW_SPEECH, noise + _ABOVE_NOISE), speech - 2 * _ABOVE_NOISE)
+        limit = min(
+            max(speech - _SILENCE_BELOW_SPEECH_DB, noise + _SILENCE_ABOVE_NOISE_DB),
+            speech - 2 * _SILENCE_ABOVE_NOISE_DB,
+        )
         return Background(
-            noise=float(noise), speech=speech, silence=self._silence(limit), echo=self._echo(noise)
+            noise_level=float(noise),
+            speech_level=speech,
+            longest_silence=self._find_longest_silence(limit),
+            reverberation_time=self._estimate_reverberation(noise),
         )
 
-    def _hear(self, levels: NDArray[np.float64]) -> None:
-        index = _index(levels)
-        self._counts += np.bincount(index, minlength=_LEVELS)
-        for run in self._runs:
+    def _add_levels(self, levels: NDArray[np.float64]) -> None:
+        index = _to_level_index(levels)
+        self._level_histogram += np.bincount(index, minlength=_LEVEL_COUNT)
+        for run in self._silence_runs:
             run.push(levels)
-        recent = np.concatenate([self._recent, levels])
-        self._recent = recent[max(0, len(recent) - _SPAN + 1) :]
-        if len(recent) >= _SPAN:
-            self._fall(np.lib.stride_tricks.sliding_window_view(recent, _SPAN))
+        recent = np.concatenate([self._recent_levels, levels])
+        self._recent_levels = recent[max(0, len(recent) - _DECAY_FRAMES + 1) :]
+        if len(recent) >= _DECAY_FRAMES:
+            self._count_decays(np.lib.stride_tricks.sliding_window_view(recent, _DECAY_FRAMES))
 
-    def _fall(self, windows: NDArray[np.float64]) -> None:
+    def _count_decays(self, windows: NDArray[np.float64]) -> None:
         """Count how fast the level falls where it falls all along, by the level at which it ends."""
         falling = windows[(np.diff(windows, axis=1) < 0).all(axis=1)]
-        speed = (falling[:, 0] - falling[:, -1]) / ((_SPAN - 1) * _SECONDS)
-        slope = np.clip(speed * _SLOPES / _STEEPEST, 0, _SLOPES - 1).astype(np.intp)
-        np.add.at(self._falls, (_index(falling[:, -1]), slope), 1)
+        speed = (falling[:, 0] - falling[:, -1]) / ((_DECAY_FRAMES - 1) * _FRAME_SECONDS)
+        slope = np.clip(speed * _SLOPE_COUNT / _STEEPEST_DB_PER_SECOND, 0, _SLOPE_COUNT - 1).astype(np.intp)
+        np.add.at(self._decay_histogram, (_to_level_index(falling[:, -1]), slope), 1)
 
-    def _echo(self, noise: float) -> float | None:
-        end = np.arange(_LEVELS)[:, None] + _LOWEST - noise
-        speed = (np.arange(_SLOPES) + 0.5) * _STEEPEST / _SLOPES
-        start = end + speed * (_SPAN - 1) * _SECONDS
-        counts = np.where((end >= _FALLS_TO) & (start >= _FALLS_FROM), self._falls, 0).sum(axis=0)
-        if counts.sum() < _ENOUGH / 5:
+    def _estimate_reverberation(self, noise: float) -> float | None:
+        end = np.arange(_LEVEL_COUNT)[:, None] + _LOWEST_DB - noise
+        speed = (np.arange(_SLOPE_COUNT) + 0.5) * _STEEPEST_DB_PER_SECOND / _SLOPE_COUNT
+        start = end + speed * (_DECAY_FRAMES - 1) * _FRAME_SECONDS
+        counts = np.where((end >= _DECAY_TO_DB) & (start >= _DECAY_FROM_DB), self._decay_histogram, 0).sum(
+            axis=0
+        )
+        if counts.sum() < _MIN_FRAME_COUNT / 5:
             return None
-        return float(60 / speed[_percentile(counts, 0.75)])
+        return float(60 / speed[_find_percentile(counts, 0.75)])
 
-    def _silence(self, limit: float) -> float:
-        nearest = min(self._runs, key=lambda run: abs(run.threshold - limit))
-        return nearest.longest * _SECONDS
+    def _find_longest_silence(self, threshold: float) -> float:
+        nearest = min(self._silence_runs, key=lambda run: abs(run.threshold - threshold))
+        return nearest.longest * _FRAME_SECONDS
 
 
-class _LongestRun:
+class _LongestQuietRun:
     """The longest run of frames under a threshold."""
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
         self.longest = 0
-        self._now = 0
+        self._current = 0
 
     def push(self, levels: NDArray[np.float64]) -> None:
         loud = np.flatnonzero(levels >= self.threshold)
         if not len(loud):
-            self._now += len(levels)
-            self.longest = max(self.longest, self._now)
+            self._current += len(levels)
+            self.longest = max(self.longest, self._current)
             return
         between = int(np.diff(loud).max(initial=1)) - 1
-        self.longest = max(self.longest, self._now + int(loud[0]), between)
-        self._now = len(levels) - 1 - int(loud[-1])
-        self.longest = max(self.longest, self._now)
+        self.longest = max(self.longest, self._current + int(loud[0]), between)
+        self._current = len(levels) - 1 - int(loud[-1])
+        self.longest = max(self.longest, self._current)
 
 
-def _levels(frames: NDArray[np.float32]) -> NDArray[np.float64]:
+def _measure_levels(frames: NDArray[np.float32]) -> NDArray[np.float64]:
     """Level of each frame in dB, a constant offset left out."""
     levels: NDArray[np.float64] = 10 * np.log10(frames.var(axis=1, dtype=np.float64) + 1e-12)
     return levels
 
 
-def _index(levels: NDArray[np.float64]) -> NDArray[np.intp]:
-    return np.clip(np.round(levels) - _LOWEST, 0, _LEVELS - 1).astype(np.intp)
+def _to_level_index(levels: NDArray[np.float64]) -> NDArray[np.intp]:
+    return np.clip(np.round(levels) - _LOWEST_DB, 0, _LEVEL_COUNT - 1).astype(np.intp)
 
 
-def _percentile(counts: NDArray[np.int64], share: float) -> int:
+def _find_percentile(counts: NDArray[np.int64], share: float) -> int:
     """The place under which `share` of what is counted lies."""
     return int((counts.cumsum() >= share * counts.sum()).argmax())

@@ -7,14 +7,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from liveavatar.audio.manifest import Known, Manifest, content_hash
-from liveavatar.audio.prepare import VERSION, Options, Prepared, prepare
-from liveavatar.audio.summary import as_object
-from liveavatar.audio.workers import Crash
+from liveavatar.audio.manifest import Manifest, ManifestEntry, hash_file
+from liveavatar.audio.prepare import (
+    PREPARATION_VERSION,
+    PreparationOptions,
+    PreparedRecording,
+    prepare_recording,
+)
+from liveavatar.audio.summary import audio_report_to_json
+from liveavatar.audio.workers import WorkerCrash
 from liveavatar.errors import LiveAvatarError
-from liveavatar.files import part_of
+from liveavatar.files import partial_path
 
-SUFFIXES = frozenset(
+RECORDING_SUFFIXES = frozenset(
     suffix
     for family in (
         "wav w64 rf64 aif aifc aiff au snd caf flac alac ape tta wv",
@@ -27,18 +32,18 @@ SUFFIXES = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class PreparationTask:
     """One recording to prepare; `name` is that of the result, below the folder of results."""
 
     source: Path
     output: Path
     name: str
-    options: Options
-    known: Known | None
+    options: PreparationOptions
+    entry: ManifestEntry | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class PreparationOutcome:
     """What became of one recording; plain values, to be sent between processes and written as JSON."""
 
     source: str
@@ -50,64 +55,75 @@ class Outcome:
     error: str = ""
     remedy: str = ""
     measured: dict[str, Any] | None = None
-    known: Known | None = None
+    entry: ManifestEntry | None = None
 
-    def as_object(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """For JSON."""
         values = asdict(self)
-        known = values.pop("known") or {}
+        known = values.pop("entry") or {}
         hashes = {name: known[name] for name in ("source_hash", "output_hash") if known}
         return {name: value for name, value in values.items() if value not in ("", None)} | hashes
 
 
-Spread = Callable[[Callable[[Task], Outcome], Iterable[Task]], Iterator[tuple[Task, Outcome | Crash]]]
+TaskRunner = Callable[
+    [Callable[[PreparationTask], PreparationOutcome], Iterable[PreparationTask]],
+    Iterator[tuple[PreparationTask, PreparationOutcome | WorkerCrash]],
+]
 """How tasks are done, one after the other or many at a time."""
 
 
-def recordings(inputs: Iterable[Path], results: Path) -> Iterator[tuple[Path, Path]]:
+def find_recordings(inputs: Iterable[Path], output_folder: Path) -> Iterator[tuple[Path, Path]]:
     """Every recording named or found, with its place below the folder of results, without suffix."""
     for path in inputs:
         if path.is_dir():
-            for found in _below(path, results.resolve()):
+            for found in _walk_folder(path, output_folder.resolve()):
                 yield found, found.relative_to(path).with_suffix("")
         else:
             yield path, Path(path.stem)
 
 
-def _below(folder: Path, results: Path) -> Iterator[Path]:
+def _walk_folder(folder: Path, output_folder: Path) -> Iterator[Path]:
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         path = Path(entry.path)
         if entry.name.startswith("."):
             continue
         if entry.is_dir(follow_symlinks=False):
-            if path.resolve() != results:
-                yield from _below(path, results)
-        elif entry.is_file() and path.suffix.lower().removeprefix(".") in SUFFIXES:
+            if path.resolve() != output_folder:
+                yield from _walk_folder(path, output_folder)
+        elif entry.is_file() and path.suffix.lower().removeprefix(".") in RECORDING_SUFFIXES:
             yield path
 
 
-def run(inputs: Iterable[Path], folder: Path, options: Options, spread: Spread) -> Iterator[Outcome]:
+def prepare_batch(
+    inputs: Iterable[Path], output_folder: Path, options: PreparationOptions, run_tasks: TaskRunner
+) -> Iterator[PreparationOutcome]:
     """Prepare every recording named or found into `folder`; gives what became of each, as they are done.
 
     Raises:
         OutputError: the folder cannot be used.
     """
-    with Manifest(folder) as manifest:
-        for task, result in spread(do, _tasks(inputs, folder, options, manifest)):
-            outcome = _crashed(task, result) if isinstance(result, Crash) else result
-            if outcome.known and outcome.state == "done":
-                manifest.record(task.name, outcome.known)
+    with Manifest(output_folder) as manifest:
+        for task, result in run_tasks(
+            run_preparation_task, _plan_tasks(inputs, output_folder, options, manifest)
+        ):
+            outcome = _crash_to_outcome(task, result) if isinstance(result, WorkerCrash) else result
+            if outcome.entry and outcome.state == "done":
+                manifest.record_entry(task.name, outcome.entry)
             yield outcome
 
 
-def _tasks(inputs: Iterable[Path], folder: Path, options: Options, manifest: Manifest) -> Iterator[Task]:
-    for source, place in recordings(inputs, folder):
-        name = next(name for name in _names(place, source.suffix) if manifest.claim(name))
-        known = manifest.known(name)
-        yield Task(source=source, output=folder / name, name=name, options=options, known=known)
+def _plan_tasks(
+    inputs: Iterable[Path], output_folder: Path, options: PreparationOptions, manifest: Manifest
+) -> Iterator[PreparationTask]:
+    for source, place in find_recordings(inputs, output_folder):
+        name = next(name for name in _candidate_names(place, source.suffix) if manifest.claim_output(name))
+        known = manifest.find_entry(name)
+        yield PreparationTask(
+            source=source, output=output_folder / name, name=name, options=options, entry=known
+        )
 
 
-def _names(place: Path, suffix: str) -> Iterator[str]:
+def _candidate_names(place: Path, suffix: str) -> Iterator[str]:
     """`talk.wav`; `talk.mp3.wav` when another talk has that; then `talk-2.wav` and so on."""
     yield f"{place}.wav"
     yield f"{place}{suffix}.wav"
@@ -117,53 +133,57 @@ def _names(place: Path, suffix: str) -> Iterator[str]:
         number += 1
 
 
-def do(task: Task) -> Outcome:
+def run_preparation_task(task: PreparationTask) -> PreparationOutcome:
     """One task; a recording that cannot be prepared is an outcome too."""
     source, output = str(task.source), str(task.output)
     try:
-        known = _known(task)
-        if known == task.known and task.output.is_file() and content_hash(task.output) == known.output_hash:
-            return Outcome(source=source, output=output, state="unchanged", known=known)
-        return _done(prepare(task.source, task.output, task.options), task, known)
+        known = _expected_entry(task)
+        if known == task.entry and task.output.is_file() and hash_file(task.output) == known.output_hash:
+            return PreparationOutcome(source=source, output=output, state="unchanged", entry=known)
+        return _build_outcome(prepare_recording(task.source, task.output, task.options), task, known)
     except LiveAvatarError as error:
-        return Outcome(source=source, output=output, state="failed", error=error.problem, remedy=error.remedy)
+        return PreparationOutcome(
+            source=source, output=output, state="failed", error=error.problem, remedy=error.remedy
+        )
 
 
-def _known(task: Task) -> Known:
+def _expected_entry(task: PreparationTask) -> ManifestEntry:
     """What would be known of the result if it were the one made before."""
-    made_with = f"{VERSION} {task.options}"
+    made_with = f"{PREPARATION_VERSION} {task.options}"
     readable = task.source.is_file() and os.access(task.source, os.R_OK)
-    return Known(
+    return ManifestEntry(
         source=str(task.source),
-        source_hash=content_hash(task.source) if readable else "",
-        output_hash=task.known.output_hash if task.known else "",
+        source_hash=hash_file(task.source) if readable else "",
+        output_hash=task.entry.output_hash if task.entry else "",
         options=made_with,
     )
 
 
-def _done(prepared: Prepared, task: Task, known: Known) -> Outcome:
-    made = Known(
-        source=known.source,
-        source_hash=known.source_hash,
-        output_hash=content_hash(task.output),
-        options=known.options,
+def _build_outcome(
+    prepared: PreparedRecording, task: PreparationTask, entry: ManifestEntry
+) -> PreparationOutcome:
+    made = ManifestEntry(
+        source=entry.source,
+        source_hash=entry.source_hash,
+        output_hash=hash_file(task.output),
+        options=entry.options,
     )
-    return Outcome(
+    return PreparationOutcome(
         source=str(task.source),
         output=str(task.output),
         state="done",
         seconds=float(prepared.report.duration),
-        mended=prepared.mended,
-        left=tuple(asdict(finding) for finding in prepared.report.left),
-        measured=as_object(prepared.report),
-        known=made,
+        mended=prepared.repairs,
+        left=tuple(asdict(finding) for finding in prepared.report.remaining_findings),
+        measured=audio_report_to_json(prepared.report),
+        entry=made,
     )
 
 
-def _crashed(task: Task, crash: Crash) -> Outcome:
-    part_of(task.output).unlink(missing_ok=True)
-    how = signal.Signals(-crash.code).name if crash.code < 0 else f"code {crash.code}"
-    return Outcome(
+def _crash_to_outcome(task: PreparationTask, crash: WorkerCrash) -> PreparationOutcome:
+    partial_path(task.output).unlink(missing_ok=True)
+    how = signal.Signals(-crash.exit_code).name if crash.exit_code < 0 else f"code {crash.exit_code}"
+    return PreparationOutcome(
         source=str(task.source),
         output=str(task.output),
         state="failed",

@@ -12,7 +12,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-def library() -> ModuleType:
+def import_ray_data() -> ModuleType:
     """The library ray.data.
 
     Raises:
@@ -24,7 +24,7 @@ def library() -> ModuleType:
         raise OptionError("Ray is not installed", "run: pip install 'liveavatar[ray]'") from error
 
 
-def spread(work: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
+def run_on_ray(work: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
     """Do `work` on every task, one a core, on the cluster that is connected, else on this machine.
 
     `work` must be a function of a module that every machine has, and raise nothing. Tasks and results are
@@ -33,14 +33,14 @@ def spread(work: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[tu
     Raises:
         OptionError: Ray is not installed.
     """
-    data = library()
+    data = import_ray_data()
     rows = [{"task": pickle.dumps(task)} for task in tasks]
 
-    def one(row: dict[str, Any]) -> dict[str, Any]:
+    def run_row(row: dict[str, Any]) -> dict[str, Any]:
         task = pickle.loads(row["task"])  # noqa: S301  (pickled by this very run)
         return {"task": row["task"], "result": pickle.dumps(work(task))}
 
     if not rows:
         return
-    for row in data.from_items(rows, override_num_blocks=len(rows)).map(one).iter_rows():
+    for row in data.from_items(rows, override_num_blocks=len(rows)).map(run_row).iter_rows():
         yield pickle.loads(row["task"]), pickle.loads(row["result"])  # noqa: S301

@@ -13,13 +13,13 @@ from liveavatar.errors import AudioError
 from liveavatar.frames import Samples
 from liveavatar.timeline import SAMPLE_RATE
 
-_RATE = 48_000  # Hz: what RNNoise hears
-_FRAME = 480  # samples it takes at a time
-_DELAY = 960  # samples it lags
+_RNNOISE_RATE = 48_000  # Hz: what RNNoise hears
+_FRAME_SAMPLES = 480  # samples it takes at a time
+_DELAY_SAMPLES = 960  # samples it lags
 _FULL_SCALE = np.float32(32768)
 
 
-def library() -> ModuleType:
+def load_rnnoise() -> ModuleType:
     """The library pyrnnoise.
 
     Raises:
@@ -38,55 +38,55 @@ class Denoiser:
     """
 
     def __init__(self) -> None:
-        self._library = library()
-        self._waiting = np.empty(0, np.float32)
-        self._skip = _DELAY
-        self.change: float | None = None
+        self._rnnoise = load_rnnoise()
+        self._pending = np.empty(0, np.float32)
+        self._skip_samples = _DELAY_SAMPLES
+        self.noise_reduction_db: float | None = None
 
-    def __call__(self, sound: Iterable[Samples]) -> Iterator[Samples]:
+    def __call__(self, chunks: Iterable[Samples]) -> Iterator[Samples]:
         """The whole stream, float32 [n] a piece."""
         before, after = BackgroundMeter(), BackgroundMeter()
-        down = Resampler(_RATE, SAMPLE_RATE)
-        for piece in self._cleaned(_raised(_heard(sound, before))):
-            yield from _heard([down.resample_chunk(piece)], after)
-        yield from _heard([down.resample_chunk(np.empty(0, np.float32), last=True)], after)
-        noise, rest = before.finish().noise, after.finish().noise
-        self.change = None if noise is None or rest is None else noise - rest
+        down = Resampler(_RNNOISE_RATE, SAMPLE_RATE)
+        for piece in self._denoise_stream(_upsample_stream(_meter_stream(chunks, before))):
+            yield from _meter_stream([down.resample_chunk(piece)], after)
+        yield from _meter_stream([down.resample_chunk(np.empty(0, np.float32), last=True)], after)
+        noise, rest = before.finish().noise_level, after.finish().noise_level
+        self.noise_reduction_db = None if noise is None or rest is None else noise - rest
 
-    def _cleaned(self, sound: Iterator[Samples]) -> Iterator[Samples]:
+    def _denoise_stream(self, chunks: Iterator[Samples]) -> Iterator[Samples]:
         """Sound at 48 kHz, cleaned: what RNNoise gives for silence after the end makes up for its lag."""
-        state, taken = self._library.create(), 0
+        state, taken = self._rnnoise.create(), 0
         try:
-            for piece in sound:
+            for piece in chunks:
                 taken += len(piece)
-                yield self._clean(state, piece)
-            filling = -taken % _FRAME
-            tail = self._clean(state, np.zeros(_DELAY + filling, np.float32))
+                yield self._denoise_piece(state, piece)
+            filling = -taken % _FRAME_SAMPLES
+            tail = self._denoise_piece(state, np.zeros(_DELAY_SAMPLES + filling, np.float32))
             yield tail[: len(tail) - filling]
         finally:
-            self._library.destroy(state)
+            self._rnnoise.destroy(state)
 
-    def _clean(self, state: ctypes.c_void_p, piece: Samples) -> Samples:
-        waiting = np.concatenate([self._waiting, piece * _FULL_SCALE])
-        whole = len(waiting) // _FRAME * _FRAME
-        self._waiting = waiting[whole:]
-        for start in range(0, whole, _FRAME):
+    def _denoise_piece(self, state: ctypes.c_void_p, piece: Samples) -> Samples:
+        waiting = np.concatenate([self._pending, piece * _FULL_SCALE])
+        whole = len(waiting) // _FRAME_SAMPLES * _FRAME_SAMPLES
+        self._pending = waiting[whole:]
+        for start in range(0, whole, _FRAME_SAMPLES):
             frame = waiting[start:].ctypes.data_as(ctypes.POINTER(ctypes.c_float))
-            self._library.lib.rnnoise_process_frame(state, frame, frame)
-        ready = (waiting[self._skip : whole] / _FULL_SCALE).astype(np.float32)
-        self._skip = max(0, self._skip - whole)
+            self._rnnoise.lib.rnnoise_process_frame(state, frame, frame)
+        ready = (waiting[self._skip_samples : whole] / _FULL_SCALE).astype(np.float32)
+        self._skip_samples = max(0, self._skip_samples - whole)
         return ready
 
 
-def _heard(sound: Iterable[Samples], meter: BackgroundMeter) -> Iterator[Samples]:
-    for piece in sound:
+def _meter_stream(chunks: Iterable[Samples], meter: BackgroundMeter) -> Iterator[Samples]:
+    for piece in chunks:
         meter.push(piece)
         yield piece
 
 
-def _raised(sound: Iterable[Samples]) -> Iterator[Samples]:
+def _upsample_stream(chunks: Iterable[Samples]) -> Iterator[Samples]:
     """Sound at 16 kHz to 48 kHz."""
-    up = Resampler(SAMPLE_RATE, _RATE)
-    for piece in sound:
+    up = Resampler(SAMPLE_RATE, _RNNOISE_RATE)
+    for piece in chunks:
         yield up.resample_chunk(piece)
     yield up.resample_chunk(np.empty(0, np.float32), last=True)

@@ -10,13 +10,25 @@ file are treated alike; output lags by at most one step.
 import numpy as np
 from numpy.typing import NDArray
 
-_SURROUND = np.float32(0.5**0.5)  # ITU-R BS.775-4, table 2: rear and centre channels enter at -3 dB
-_STEPS_A_SECOND = 50
-_WINDOW = 25  # steps the correlation is taken over: half a second
-_TURN = 0.4  # correlation beyond which the polarity is decided; between, it is kept
-_LEFT = {"FL": np.float32(1), "SL": _SURROUND, "BL": _SURROUND, "FLC": _SURROUND, "DL": np.float32(1)}
-_RIGHT = {"FR": np.float32(1), "SR": _SURROUND, "BR": _SURROUND, "FRC": _SURROUND, "DR": np.float32(1)}
-_MIDDLE = {"FC": 2 * _SURROUND, "BC": _SURROUND, "LFE": np.float32(0)}
+_SURROUND_GAIN = np.float32(0.5**0.5)  # ITU-R BS.775-4, table 2: rear and centre channels enter at -3 dB
+_STEPS_PER_SECOND = 50
+_CORRELATION_STEPS = 25  # steps the correlation is taken over: half a second
+_POLARITY_THRESHOLD = 0.4  # correlation beyond which the polarity is decided; between, it is kept
+_LEFT_WEIGHTS = {
+    "FL": np.float32(1),
+    "SL": _SURROUND_GAIN,
+    "BL": _SURROUND_GAIN,
+    "FLC": _SURROUND_GAIN,
+    "DL": np.float32(1),
+}
+_RIGHT_WEIGHTS = {
+    "FR": np.float32(1),
+    "SR": _SURROUND_GAIN,
+    "BR": _SURROUND_GAIN,
+    "FRC": _SURROUND_GAIN,
+    "DR": np.float32(1),
+}
+_MIDDLE_WEIGHTS = {"FC": 2 * _SURROUND_GAIN, "BC": _SURROUND_GAIN, "LFE": np.float32(0)}
 _DEFAULT_LAYOUTS: dict[int, tuple[str, ...]] = {
     1: ("FC",),
     2: ("FL", "FR"),
@@ -30,12 +42,12 @@ def default_layout(channels: int) -> tuple[str, ...]:
     return _DEFAULT_LAYOUTS.get(channels, ("NONE",) * channels)
 
 
-def step_of(rate: int) -> int:
+def polarity_step_samples(rate: int) -> int:
     """Samples from one decision on the polarity to the next."""
-    return max(1, round(rate / _STEPS_A_SECOND))
+    return max(1, round(rate / _STEPS_PER_SECOND))
 
 
-class Downmix:
+class Downmixer:
     """One stream of many channels into mono at the same rate.
 
     Weights follow ITU-R BS.775-4 for named channels (equal ones for unnamed), scaled so that no sound within
@@ -44,81 +56,102 @@ class Downmix:
 
     def __init__(self, rate: int, layout: tuple[str, ...]) -> None:
         self._layout = layout
-        self._step = step_of(rate)
-        named = [name for name in layout if name in _LEFT or name in _RIGHT or name in _MIDDLE]
-        self._middle = _MIDDLE if named else dict.fromkeys(layout, np.float32(1))
-        total = sum(float(part.get(name, 0)) for name in layout for part in (_LEFT, _RIGHT, self._middle))
+        self._step_samples = polarity_step_samples(rate)
+        named = [
+            name
+            for name in layout
+            if name in _LEFT_WEIGHTS or name in _RIGHT_WEIGHTS or name in _MIDDLE_WEIGHTS
+        ]
+        self._middle_weights = _MIDDLE_WEIGHTS if named else dict.fromkeys(layout, np.float32(1))
+        total = sum(
+            float(part.get(name, 0))
+            for name in layout
+            for part in (_LEFT_WEIGHTS, _RIGHT_WEIGHTS, self._middle_weights)
+        )
         self._scale = np.float32(1 / total) if total else np.float32(1)
-        self._central = any(self._middle.get(name) for name in layout)
-        self._sided = any(name in _LEFT for name in layout) and any(name in _RIGHT for name in layout)
+        self._has_middle = any(self._middle_weights.get(name) for name in layout)
+        self._has_sides = any(name in _LEFT_WEIGHTS for name in layout) and any(
+            name in _RIGHT_WEIGHTS for name in layout
+        )
         self.clear()
 
     def clear(self) -> None:
         """Forget everything: ready for another stream."""
-        self._waiting = np.empty((0, len(self._layout)), np.float32)
-        self._past = np.zeros((_WINDOW - 1, 3))  # energies of left, right and their product in recent steps
+        self._pending = np.empty((0, len(self._layout)), np.float32)
+        self._past_energies = np.zeros(
+            (_CORRELATION_STEPS - 1, 3)
+        )  # energies of left, right and their product in recent steps
         self._polarity = np.float32(0)  # 0: not decided yet
-        self.steps = 0
-        self.turned = 0  # steps in which the right side was turned over
+        self.step_count = 0
+        self.inverted_step_count = 0  # steps in which the right side was turned over
 
     def push(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Mix float32 [n, channels]; gives float32 [m], the whole steps that are ready."""
         if len(self._layout) == 1:
             return samples[:, 0]
-        if not self._sided:
-            return self._sum(samples, self._middle) * self._scale
-        waiting = np.concatenate([self._waiting, samples]) if len(self._waiting) else samples
-        whole = len(waiting) - len(waiting) % self._step
-        self._waiting = waiting[whole:].copy()
-        return self._mix(waiting[:whole]) if whole else np.empty(0, np.float32)
+        if not self._has_sides:
+            return self._sum_channels(samples, self._middle_weights) * self._scale
+        waiting = np.concatenate([self._pending, samples]) if len(self._pending) else samples
+        whole = len(waiting) - len(waiting) % self._step_samples
+        self._pending = waiting[whole:].copy()
+        return self._mix_steps(waiting[:whole]) if whole else np.empty(0, np.float32)
 
     def flush(self) -> NDArray[np.float32]:
         """End the stream: gives what waits for its step to fill, float32 [m]. Then `clear()` for another."""
-        left, right = self._sum(self._waiting, _LEFT), self._sum(self._waiting, _RIGHT)
-        return self._whole(self._waiting, left, (self._polarity or np.float32(1)) * right)
+        left, right = (
+            self._sum_channels(self._pending, _LEFT_WEIGHTS),
+            self._sum_channels(self._pending, _RIGHT_WEIGHTS),
+        )
+        return self._combine_sides(self._pending, left, (self._polarity or np.float32(1)) * right)
 
-    def _mix(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        left, right = self._sum(samples, _LEFT), self._sum(samples, _RIGHT)
-        polarities = self._polarities(left, right)
-        return self._whole(samples, left, right if polarities is None else polarities.ravel() * right)
+    def _mix_steps(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        left, right = self._sum_channels(samples, _LEFT_WEIGHTS), self._sum_channels(samples, _RIGHT_WEIGHTS)
+        polarities = self._compute_polarities(left, right)
+        return self._combine_sides(samples, left, right if polarities is None else polarities.ravel() * right)
 
-    def _whole(
+    def _combine_sides(
         self, samples: NDArray[np.float32], left: NDArray[np.float32], right: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """Both sides, and what is in the middle."""
         total = left + right
-        if self._central:
-            total += self._sum(samples, self._middle)
+        if self._has_middle:
+            total += self._sum_channels(samples, self._middle_weights)
         total *= self._scale
         return total
 
-    def _polarities(
+    def _compute_polarities(
         self, left: NDArray[np.float32], right: NDArray[np.float32]
     ) -> NDArray[np.float32] | None:
         """Polarity of the right side for every sample, [steps, step]; None when it is 1 throughout."""
-        signs = self._decide(left.reshape(-1, self._step), right.reshape(-1, self._step))
-        self.steps += len(signs)
-        self.turned += int((signs < 0).sum())
+        signs = self._decide_polarities(
+            left.reshape(-1, self._step_samples), right.reshape(-1, self._step_samples)
+        )
+        self.step_count += len(signs)
+        self.inverted_step_count += int((signs < 0).sum())
         before = np.concatenate([[self._polarity or signs[0]], signs[:-1]]).astype(np.float32)[:, None]
         self._polarity = signs[-1]
         if (before > 0).all() and signs[-1] > 0:
             return None
-        fade = np.arange(1, self._step + 1, dtype=np.float32) / np.float32(self._step)
+        fade = np.arange(1, self._step_samples + 1, dtype=np.float32) / np.float32(self._step_samples)
         return before + (signs[:, None] - before) * fade
 
-    def _decide(self, left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _decide_polarities(
+        self, left: NDArray[np.float32], right: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         """Polarity of the right side at the end of each step, [steps]."""
         a, b = left[:, ::8].copy(), right[:, ::8].copy()  # an eighth tells as much
         energies = np.stack([np.vecdot(a, a), np.vecdot(b, b), np.vecdot(a, b)], axis=1)
-        energies = np.concatenate([self._past, energies])
-        self._past = energies[len(energies) - _WINDOW + 1 :]
-        window = _rolling(energies, _WINDOW)
+        energies = np.concatenate([self._past_energies, energies])
+        self._past_energies = energies[len(energies) - _CORRELATION_STEPS + 1 :]
+        window = _compute_rolling_sums(energies, _CORRELATION_STEPS)
         loudness = np.sqrt(window[:, 0] * window[:, 1])
-        clear = np.abs(window[:, 2]) > _TURN * loudness
+        clear = np.abs(window[:, 2]) > _POLARITY_THRESHOLD * loudness
         decided = np.where(clear, np.sign(window[:, 2]), 0).astype(np.float32)
-        return _hold(decided, self._polarity or np.float32(1))
+        return _hold_last_value(decided, self._polarity or np.float32(1))
 
-    def _sum(self, samples: NDArray[np.float32], weights: dict[str, np.float32]) -> NDArray[np.float32]:
+    def _sum_channels(
+        self, samples: NDArray[np.float32], weights: dict[str, np.float32]
+    ) -> NDArray[np.float32]:
         """Weighted sum of channels, one after another: a matrix product would round differently by length."""
         total: NDArray[np.float32] | None = None
         for index, name in enumerate(self._layout):
@@ -129,7 +162,7 @@ class Downmix:
         return np.zeros(len(samples), np.float32) if total is None else total
 
 
-def _rolling(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+def _compute_rolling_sums(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:
     """Sums over `length` neighbouring rows, put together from runs of 1, 2, 4, … in an order that never varies."""
     count, start, span, runs = len(values) - length + 1, 0, 1, values
     total = np.zeros((count, values.shape[1]))
@@ -141,7 +174,7 @@ def _rolling(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:
     return total
 
 
-def _hold(values: NDArray[np.float32], before: np.float32) -> NDArray[np.float32]:
+def _hold_last_value(values: NDArray[np.float32], before: np.float32) -> NDArray[np.float32]:
     """Replace each zero by the last value that was not, `before` at the start."""
     last = np.maximum.accumulate(np.where(values != 0, np.arange(1, len(values) + 1), 0))
     return np.concatenate([[before], values]).astype(np.float32)[last]

@@ -9,30 +9,30 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.audio.decode import MAX_AMPLITUDE, RATES, open_audio
-from liveavatar.audio.downmix import Downmix, default_layout
-from liveavatar.audio.findings import find
-from liveavatar.audio.level import LiveLevel, fixed_gain
-from liveavatar.audio.live_resample import live_resampler
-from liveavatar.audio.mending import left, mended
-from liveavatar.audio.mix import SpeechMix
-from liveavatar.audio.quality import AudioReport, measure, speech_share
+from liveavatar.audio.decode import MAX_AMPLITUDE, SUPPORTED_RATES, open_audio
+from liveavatar.audio.downmix import Downmixer, default_layout
+from liveavatar.audio.findings import assess_recording
+from liveavatar.audio.level import LiveGainControl, compute_fixed_gain
+from liveavatar.audio.live_resample import create_live_resampler
+from liveavatar.audio.mending import describe_repairs, list_unrepaired_findings
+from liveavatar.audio.mix import SpeechDownmixer
+from liveavatar.audio.quality import AudioReport, analyse_recording, measure_speech_share
 from liveavatar.audio.splice import Splicer
 from liveavatar.errors import AudioError
 from liveavatar.frames import Samples
-from liveavatar.report import LEVELS
+from liveavatar.report import FINDING_LEVELS
 from liveavatar.timeline import SAMPLE_RATE
 
-Policy = Literal["fix", "strict", "as-is"]
+RepairPolicy = Literal["fix", "strict", "as-is"]
 """What to do about a recording that needs mending: mend it, refuse it, or use it as it is."""
 
 
-HINTS = frozenset({"silence", "noise", "echo", "clipping"})
+HINT_FINDINGS = frozenset({"silence", "noise", "echo", "clipping"})
 """Findings that, unless they are bad, change neither the sound nor the time of the lips: "strict" lets them pass."""
 
 
 def read_speech(
-    path: str | Path, policy: Policy = "fix", true_rate: int | None = None
+    path: str | Path, policy: RepairPolicy = "fix", true_rate: int | None = None
 ) -> tuple[AudioReport, Iterator[Samples]]:
     """The sound of a file as 16 kHz mono chunks, after a first pass that measures it.
 
@@ -43,52 +43,64 @@ def read_speech(
     Raises:
         AudioError: the file cannot be read, or it needs mending and the policy is "strict".
     """
-    report = check_and_correct(path, policy, true_rate)
+    report = check_and_correct_rate(path, policy, true_rate)
     if policy == "strict":
-        refuse(report, "use --audio-policy fix")
-    return report, speech_of(report, policy)
+        require_usable_recording(report, "use --audio-policy fix")
+    return report, read_checked_speech(report, policy)
 
 
-def refuse(report: AudioReport, instead: str) -> None:
+def require_usable_recording(report: AudioReport, alternative: str) -> None:
     """Do nothing for a recording that is ready, or that leaves no more to be wished than a better microphone.
 
     Raises:
         AudioError: it needs mending, or would spoil the lips; the gravest reason, its remedy, what to do `instead`.
     """
     for finding in report.findings:
-        if finding.level == "bad" or (finding.level == "warn" and finding.name not in HINTS):
-            raise AudioError(f"{report.path.name}: {finding.sentence}", f"{finding.remedy}, or {instead}")
+        if finding.level == "bad" or (finding.level == "warn" and finding.name not in HINT_FINDINGS):
+            raise AudioError(f"{report.path.name}: {finding.sentence}", f"{finding.remedy}, or {alternative}")
 
 
-def check(path: str | Path, policy: Policy = "fix", true_rate: int | None = None) -> AudioReport:
+def check_recording(
+    path: str | Path, policy: RepairPolicy = "fix", true_rate: int | None = None
+) -> AudioReport:
     """Measure a file and judge it; findings come with the gravest first.
 
     Raises:
         AudioError: the file cannot be read; unless `policy` is "fix", also when samples are not numbers.
     """
-    report = measure(path, policy == "fix", true_rate)
-    if true_rate is None and report.guess.likely != report.guess.declared:
-        speech_if = speech_share(report.path, policy == "fix", report.guess.likely)
-        report = replace(report, speech_if=speech_if)
-    findings = sorted(find(report), key=lambda finding: -LEVELS.index(finding.level))
+    report = analyse_recording(path, policy == "fix", true_rate)
+    if true_rate is None and report.rate_guess.likely_rate != report.rate_guess.declared_rate:
+        speech_if = measure_speech_share(report.path, policy == "fix", report.rate_guess.likely_rate)
+        report = replace(report, corrected_speech_share=speech_if)
+    findings = sorted(assess_recording(report), key=lambda finding: -FINDING_LEVELS.index(finding.level))
     report = replace(report, findings=tuple(findings))
     if policy == "fix":
-        return replace(report, mended=tuple(mended(report)), left=tuple(left(report)))
-    return replace(report, left=tuple(finding for finding in findings if finding.level != "ok"))
+        return replace(
+            report,
+            fixes=tuple(describe_repairs(report)),
+            remaining_findings=tuple(list_unrepaired_findings(report)),
+        )
+    return replace(report, remaining_findings=tuple(finding for finding in findings if finding.level != "ok"))
 
 
-def check_and_correct(path: str | Path, policy: Policy = "fix", true_rate: int | None = None) -> AudioReport:
+def check_and_correct_rate(
+    path: str | Path, policy: RepairPolicy = "fix", true_rate: int | None = None
+) -> AudioReport:
     """As `check`; with "fix", a file whose voices surely tell another rate than it declares is taken for that.
 
     Raises:
         AudioError: as `check`.
     """
-    report = check(path, policy, true_rate)
+    report = check_recording(path, policy, true_rate)
     wrong = any(finding.name == "true-rate" and finding.level == "bad" for finding in report.findings)
-    return check(path, policy, report.guess.likely) if wrong and policy == "fix" and not true_rate else report
+    return (
+        check_recording(path, policy, report.rate_guess.likely_rate)
+        if wrong and policy == "fix" and not true_rate
+        else report
+    )
 
 
-def speech_of(report: AudioReport, policy: Policy) -> Iterator[Samples]:
+def read_checked_speech(report: AudioReport, policy: RepairPolicy) -> Iterator[Samples]:
     """The sound of a file that was checked, as `read_speech` gives it.
 
     Raises:
@@ -96,16 +108,16 @@ def speech_of(report: AudioReport, policy: Policy) -> Iterator[Samples]:
     """
     gain, offset = np.float32(1), np.float32(0)
     if policy == "fix":
-        gain = np.float32(fixed_gain(report.mono))
-        offset = np.float32(report.mono.dc)
+        gain = np.float32(compute_fixed_gain(report.mono_level))
+        offset = np.float32(report.mono_level.dc_offset)
     with open_audio(report.path, policy == "fix", report.info.rate) as stream:
-        mix = SpeechMix(stream.info.rate, stream.info.layout)
+        mix = SpeechDownmixer(stream.info.rate, stream.info.layout)
         for chunk in stream:
-            yield from _seconds((mix.push(chunk.samples) - offset) * gain)
-        yield from _seconds((mix.flush() - offset) * gain)
+            yield from _split_into_seconds((mix.push(chunk.samples) - offset) * gain)
+        yield from _split_into_seconds((mix.flush() - offset) * gain)
 
 
-def _seconds(samples: Samples) -> Iterator[Samples]:
+def _split_into_seconds(samples: Samples) -> Iterator[Samples]:
     """One after the other, so that an engine begins with the first instead of with them all."""
     for start in range(0, len(samples), SAMPLE_RATE):
         yield samples[start : start + SAMPLE_RATE]
@@ -119,17 +131,17 @@ class StreamFrontEnd:
     of several channels 20 ms, the level 10 ms. Any chunking gives the same samples to the last bit.
     """
 
-    def __init__(self, level: bool = True) -> None:
-        self._level = LiveLevel() if level else None
+    def __init__(self, adjust_gain: bool = True) -> None:
+        self._gain_control = LiveGainControl() if adjust_gain else None
         self.clear()
 
     def clear(self) -> None:
         """Forget everything: ready for another stream."""
-        self._track = Splicer(SAMPLE_RATE, 1, Fraction(1, SAMPLE_RATE), None, live_resampler)
-        self._downmix = Downmix(SAMPLE_RATE, default_layout(1))
-        self._format = (SAMPLE_RATE, 1)
-        if self._level is not None:
-            self._level.clear()
+        self._splicer = Splicer(SAMPLE_RATE, 1, Fraction(1, SAMPLE_RATE), None, create_live_resampler)
+        self._downmixer = Downmixer(SAMPLE_RATE, default_layout(1))
+        self._input_format = (SAMPLE_RATE, 1)
+        if self._gain_control is not None:
+            self._gain_control.clear()
 
     def push(self, chunk: NDArray[Any], rate: int) -> Samples:
         """Hear float32 or int16, [n] or [n, channels], at `rate` Hz; gives float32 [m] at 16 kHz.
@@ -137,33 +149,33 @@ class StreamFrontEnd:
         Raises:
             AudioError: a rate outside 1…768 kHz, another kind of samples, or another shape.
         """
-        if rate not in RATES:
+        if rate not in SUPPORTED_RATES:
             raise AudioError(
                 f"live sound at {rate} Hz is not possible", "send 16000, 24000, 44100 or 48000 Hz"
             )
-        samples = _as_float(chunk)
+        samples = _live_to_float(chunk)
         ready = np.empty(0, np.float32)
-        if (rate, samples.shape[1]) != self._format:
-            ready = self._lay(self._downmix.flush())
-            self._format = (rate, samples.shape[1])
-            self._downmix = Downmix(rate, default_layout(samples.shape[1]))
-        ready = np.concatenate([ready, self._lay(self._downmix.push(samples))])
-        return ready if self._level is None else self._level.push(ready)
+        if (rate, samples.shape[1]) != self._input_format:
+            ready = self._append_mono(self._downmixer.flush())
+            self._input_format = (rate, samples.shape[1])
+            self._downmixer = Downmixer(rate, default_layout(samples.shape[1]))
+        ready = np.concatenate([ready, self._append_mono(self._downmixer.push(samples))])
+        return ready if self._gain_control is None else self._gain_control.push(ready)
 
     def flush(self) -> Samples:
         """End the stream: gives what is held back, float32 [m]; ready for another."""
-        rest = np.concatenate([self._lay(self._downmix.flush()), self._track.flush()[:, 0]])
-        if self._level is not None:
-            rest = np.concatenate([self._level.push(rest), self._level.flush()])
+        rest = np.concatenate([self._append_mono(self._downmixer.flush()), self._splicer.flush()[:, 0]])
+        if self._gain_control is not None:
+            rest = np.concatenate([self._gain_control.push(rest), self._gain_control.flush()])
         self.clear()
         return rest
 
-    def _lay(self, mono: Samples) -> Samples:
-        pieces = self._track.push(mono[:, None], self._format[0], None)
+    def _append_mono(self, mono: Samples) -> Samples:
+        pieces = self._splicer.push(mono[:, None], self._input_format[0], None)
         return np.concatenate([np.empty(0, np.float32), *(piece[:, 0] for piece in pieces)])
 
 
-def _as_float(chunk: NDArray[Any]) -> NDArray[np.float32]:
+def _live_to_float(chunk: NDArray[Any]) -> NDArray[np.float32]:
     """Live samples as float32 [n, channels], full scale 1."""
     if chunk.ndim == 1:
         chunk = chunk[:, None]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from liveavatar.errors import AudioError
 
-KINDS = {
+SAMPLE_FORMATS = {
     "u8": ("u1", 2.0**7),
     "s16": ("i2", 2.0**15),
     "s32": ("i4", 2.0**31),
@@ -18,31 +18,35 @@ KINDS = {
 """Kind of sample, as FFmpeg calls it: type and full scale."""
 
 
-def floats(planes: list[memoryview], kind: str, count: int, channels: int) -> NDArray[np.float32]:
+def pcm_to_float(
+    planes: list[memoryview], sample_format: str, sample_count: int, channels: int
+) -> NDArray[np.float32]:
     """Samples of one kind as float32 [count, channels], full scale 1; `planes` is one, or one for each channel."""
-    form, full = KINDS[kind]
+    form, full = SAMPLE_FORMATS[sample_format]
     if len(planes) > 1:
-        samples = np.stack([np.frombuffer(plane, form, count) for plane in planes])
+        samples = np.stack([np.frombuffer(plane, form, sample_count) for plane in planes])
     else:
-        samples = np.frombuffer(planes[0], form, count * channels)
-    if kind == "u8":
+        samples = np.frombuffer(planes[0], form, sample_count * channels)
+    if sample_format == "u8":
         samples = samples.astype(np.float32) - 128
     with np.errstate(over="ignore", invalid="ignore"):  # what is no float32 is found as such later
         scaled: NDArray[np.float32] = np.multiply(samples, 1 / full, dtype=np.float32, casting="unsafe")
-    return scaled.T if len(planes) > 1 else scaled.reshape(count, channels)
+    return scaled.T if len(planes) > 1 else scaled.reshape(sample_count, channels)
 
 
-def read(path: Path, place: range, channels: int, count: int) -> Iterator[NDArray[np.float32]]:
+def read_pcm16(
+    path: Path, byte_range: range, channels: int, block_samples: int
+) -> Iterator[NDArray[np.float32]]:
     """The 16-bit samples in these bytes of a file, `count` at a time, float32 [n, channels], full scale 1.
 
     Raises:
         AudioError: the file cannot be read any more.
     """
-    values = np.empty(count * channels, "<i2")
-    left = len(place) // (2 * channels) * channels
+    values = np.empty(block_samples * channels, "<i2")
+    left = len(byte_range) // (2 * channels) * channels
     try:
         with path.open("rb") as file:
-            file.seek(place.start)
+            file.seek(byte_range.start)
             while left:
                 got = file.readinto(values.data[:left]) // (2 * channels) * channels
                 if not got:

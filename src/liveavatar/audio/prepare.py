@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liveavatar.audio.denoise import Denoiser
-from liveavatar.audio.front_end import check_and_correct, speech_of
+from liveavatar.audio.front_end import check_and_correct_rate, read_checked_speech
 from liveavatar.audio.quality import AudioReport
 from liveavatar.audio.wav import write_wav
 from liveavatar.errors import OutputError
 
-VERSION = 2
+PREPARATION_VERSION = 2
 """Counts up whenever the same recording would give other samples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class PreparationOptions:
     """How recordings are prepared. `true_rate` in Hz overrules what they declare."""
 
     denoise: bool = False
@@ -23,15 +23,15 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class PreparedRecording:
     """What became of one recording: `mended` says what was changed."""
 
     report: AudioReport
     output: Path
-    mended: tuple[str, ...]
+    repairs: tuple[str, ...]
 
 
-def prepare(source: Path, output: Path, options: Options) -> Prepared:
+def prepare_recording(source: Path, output: Path, options: PreparationOptions) -> PreparedRecording:
     """Write `output`, which appears whole or not at all.
 
     Raises:
@@ -41,27 +41,29 @@ def prepare(source: Path, output: Path, options: Options) -> Prepared:
     if output.exists() and output.samefile(source):
         raise OutputError(f"{output} is the recording itself", "choose another folder")
     denoiser = Denoiser() if options.denoise else None
-    report = check_and_correct(source, "fix", options.true_rate)
-    return write(report, output, denoiser)
+    report = check_and_correct_rate(source, "fix", options.true_rate)
+    return write_prepared_recording(report, output, denoiser)
 
 
-def write(report: AudioReport, output: Path, denoiser: Denoiser | None = None) -> Prepared:
+def write_prepared_recording(
+    report: AudioReport, output: Path, denoiser: Denoiser | None = None
+) -> PreparedRecording:
     """Write a recording that was checked.
 
     Raises:
         AudioError: the recording cannot be read any more.
         OutputError: the file cannot be written.
     """
-    sound = speech_of(report, "fix")
-    write_wav(output, denoiser(sound) if denoiser else sound, report.speech_samples)
-    mended = (*report.mended, *_changed(denoiser))
-    return Prepared(report=report, output=output, mended=mended)
+    sound = read_checked_speech(report, "fix")
+    write_wav(output, denoiser(sound) if denoiser else sound, report.speech_sample_count)
+    mended = (*report.fixes, *_describe_noise_reduction(denoiser))
+    return PreparedRecording(report=report, output=output, repairs=mended)
 
 
-def _changed(denoiser: Denoiser | None) -> Iterator[str]:
+def _describe_noise_reduction(denoiser: Denoiser | None) -> Iterator[str]:
     if denoiser is None:
         return
-    if denoiser.change is None:
+    if denoiser.noise_reduction_db is None:
         yield "there was no noise to be taken out"
     else:
-        yield f"the noise is lowered by {denoiser.change:.0f} dB"
+        yield f"the noise is lowered by {denoiser.noise_reduction_db:.0f} dB"

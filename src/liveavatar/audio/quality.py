@@ -8,23 +8,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.audio.background import Background, BackgroundMeter
-from liveavatar.audio.bandwidth import Band, Bandwidth
-from liveavatar.audio.clipping import clipped
-from liveavatar.audio.decode import AudioInfo, Damage, open_audio
-from liveavatar.audio.dropouts import Dropouts
-from liveavatar.audio.level import Level
-from liveavatar.audio.loudness import Loudness
-from liveavatar.audio.mix import SpeechMix
-from liveavatar.audio.peak import TruePeak
+from liveavatar.audio.bandwidth import BandLimit, BandwidthMeter
+from liveavatar.audio.clipping import count_clipped_samples
+from liveavatar.audio.decode import AudioInfo, StreamDamage, open_audio
+from liveavatar.audio.dropouts import DropoutCounter
+from liveavatar.audio.level import SignalLevel
+from liveavatar.audio.loudness import LoudnessMeter
+from liveavatar.audio.mix import SpeechDownmixer
+from liveavatar.audio.peak import TruePeakMeter
 from liveavatar.audio.rate import RateDetector, RateGuess
-from liveavatar.audio.texture import Texture, TextureMeter
-from liveavatar.audio.vad import SPEECH, VoiceActivity
+from liveavatar.audio.texture import SoundTexture, SoundTextureMeter
+from liveavatar.audio.vad import SPEECH_THRESHOLD, VoiceActivityDetector
 from liveavatar.frames import Samples
 from liveavatar.report import Finding
-from liveavatar.timeline import SAMPLE_RATE, rescale
+from liveavatar.timeline import SAMPLE_RATE, rescale_count
 
-_LISTEN = 20 * SAMPLE_RATE  # the first 20 s are searched for speech all through,
-_EVERY, _SPAN = 30 * SAMPLE_RATE, SAMPLE_RATE  # then 1 s of every 30: the detector is the slowest part
+_DENSE_SAMPLES = 20 * SAMPLE_RATE  # the first 20 s are searched for speech all through,
+_SPARSE_PERIOD_SAMPLES, _SPARSE_SPAN_SAMPLES = (
+    30 * SAMPLE_RATE,
+    SAMPLE_RATE,
+)  # then 1 s of every 30: the detector is the slowest part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,162 +60,164 @@ class AudioReport:
 
     path: Path
     info: AudioInfo
-    damage: Damage
-    samples: int
+    damage: StreamDamage
+    sample_count: int
     duration: Fraction
-    level: Level
-    mono: Level
-    clipping: float
-    speech: float
-    turned: float
+    level: SignalLevel
+    mono_level: SignalLevel
+    clipped_share: float
+    speech_share: float
+    opposite_polarity_share: float
     channel_levels: tuple[float, ...]
-    band: Band | None
+    band_limit: BandLimit | None
     background: Background
-    texture: Texture | None
-    dropouts: int
-    dropped: float
-    guess: RateGuess
-    speech_if: float | None = None
+    texture: SoundTexture | None
+    dropout_count: int
+    dropout_seconds: float
+    rate_guess: RateGuess
+    corrected_speech_share: float | None = None
     findings: tuple[Finding, ...] = ()
-    mended: tuple[str, ...] = ()
-    left: tuple[Finding, ...] = ()
+    fixes: tuple[str, ...] = ()
+    remaining_findings: tuple[Finding, ...] = ()
 
     @property
-    def speech_samples(self) -> int:
+    def speech_sample_count(self) -> int:
         """Samples at 16 kHz that `read_speech` gives of it."""
-        return max(1, rescale(self.samples, self.info.rate, SAMPLE_RATE))
+        return max(1, rescale_count(self.sample_count, self.info.rate, SAMPLE_RATE))
 
 
 class LevelMeter:
     """Measures the `Level` of one stream."""
 
     def __init__(self, rate: int, layout: tuple[str, ...]) -> None:
-        self._loudness = Loudness(rate, layout)
-        self._peak = TruePeak(rate, len(layout))
+        self._loudness = LoudnessMeter(rate, layout)
+        self._true_peak = TruePeakMeter(rate, len(layout))
         self._sum = np.zeros(len(layout))
-        self._count = 0
+        self._sample_count = 0
 
     def push(self, planes: NDArray[np.float32]) -> None:
         """Hear float32 [channels, n]."""
         self._loudness.push(planes)
-        self._peak.push(planes)
+        self._true_peak.push(planes)
         self._sum += planes.sum(axis=1, dtype=np.float64)
-        self._count += planes.shape[1]
+        self._sample_count += planes.shape[1]
 
-    def finish(self) -> Level:
+    def finish(self) -> SignalLevel:
         """The level of everything heard; the offset is that of the channel with the largest."""
-        means = self._sum / max(self._count, 1)
+        means = self._sum / max(self._sample_count, 1)
         dc = float(means[np.abs(means).argmax()])
-        return Level(loudness=self._loudness.finish(), true_peak=self._peak.finish(), dc=dc)
+        return SignalLevel(loudness=self._loudness.finish(), true_peak=self._true_peak.finish(), dc_offset=dc)
 
 
-class SpeechShare:
+class SpeechShareMeter:
     """Estimates how much of one stream at 16 kHz is speech, and what it sounds like besides."""
 
     def __init__(self) -> None:
-        self._detector = VoiceActivity()
-        self._texture = TextureMeter()
+        self._detector = VoiceActivityDetector()
+        self._texture = SoundTextureMeter()
         self._position = 0
-        self._speech = 0.0
-        self._heard = 0.0
+        self._speech_weight = 0.0
+        self._total_weight = 0.0
 
     def push(self, samples: Samples) -> None:
         """Hear float32 [n]."""
         while len(samples):
-            inside, weight, left = self._here()
+            inside, weight, left = self._find_span()
             piece, samples = samples[:left], samples[left:]
             self._position += len(piece)
             if inside:
                 self._texture.push(piece)
-                self._count(self._detector.push(piece), weight)
+                self._add_probabilities(self._detector.push(piece), weight)
 
-    def finish(self) -> tuple[float, Texture | None]:
+    def finish(self) -> tuple[float, SoundTexture | None]:
         """Share of time with speech, 0…1, and the texture."""
-        self._count(self._detector.flush(), 1.0)
-        return self._speech / self._heard if self._heard else 0.0, self._texture.finish()
+        self._add_probabilities(self._detector.flush(), 1.0)
+        return self._speech_weight / self._total_weight if self._total_weight else 0.0, self._texture.finish()
 
-    def _here(self) -> tuple[bool, float, int]:
+    def _find_span(self) -> tuple[bool, float, int]:
         """Whether this place is listened to, the weight of it, and how many samples it goes on so."""
-        if self._position < _LISTEN:
-            return True, 1.0, _LISTEN - self._position
-        phase = (self._position - _LISTEN) % _EVERY
-        if phase < _SPAN:
-            return True, _EVERY / _SPAN, _SPAN - phase
-        return False, 0.0, _EVERY - phase
+        if self._position < _DENSE_SAMPLES:
+            return True, 1.0, _DENSE_SAMPLES - self._position
+        phase = (self._position - _DENSE_SAMPLES) % _SPARSE_PERIOD_SAMPLES
+        if phase < _SPARSE_SPAN_SAMPLES:
+            return True, _SPARSE_PERIOD_SAMPLES / _SPARSE_SPAN_SAMPLES, _SPARSE_SPAN_SAMPLES - phase
+        return False, 0.0, _SPARSE_PERIOD_SAMPLES - phase
 
-    def _count(self, probabilities: NDArray[np.float32], weight: float) -> None:
-        self._speech += weight * float((probabilities > SPEECH).sum())
-        self._heard += weight * len(probabilities)
+    def _add_probabilities(self, probabilities: NDArray[np.float32], weight: float) -> None:
+        self._speech_weight += weight * float((probabilities > SPEECH_THRESHOLD).sum())
+        self._total_weight += weight * len(probabilities)
 
 
-class Measurement:
+class RecordingAnalyser:
     """Everything that is measured on one recording, chunk by chunk."""
 
     def __init__(self, info: AudioInfo) -> None:
         channels = len(info.layout)
-        self._mix = SpeechMix(info.rate, info.layout)
-        self._whole = LevelMeter(info.rate, info.layout)
-        self._mono = LevelMeter(SAMPLE_RATE, ("FC",))
-        self._speech = SpeechShare()
+        self._mix = SpeechDownmixer(info.rate, info.layout)
+        self._level = LevelMeter(info.rate, info.layout)
+        self._mono_level = LevelMeter(SAMPLE_RATE, ("FC",))
+        self._speech_share = SpeechShareMeter()
         self._background = BackgroundMeter()
-        self._guess = RateDetector(info.rate)
-        self._band = Bandwidth(info.rate, channels)
-        self._dropouts = [Dropouts(info.rate) for _ in range(channels)]
-        self._clipped = 0
+        self._rate_detector = RateDetector(info.rate)
+        self._bandwidth = BandwidthMeter(info.rate, channels)
+        self._dropouts = [DropoutCounter(info.rate) for _ in range(channels)]
+        self._clipped_count = 0
         self._energy = np.zeros(channels)
 
     def push(self, samples: NDArray[np.float32]) -> None:
         """Hear float32 [n, channels]."""
         planes = np.ascontiguousarray(samples.T)
-        self._whole.push(planes)
-        self._band.push(planes)
-        self._clipped += sum(clipped(channel) for channel in planes)
+        self._level.push(planes)
+        self._bandwidth.push(planes)
+        self._clipped_count += sum(count_clipped_samples(channel) for channel in planes)
         for channel, dropouts in zip(planes, self._dropouts, strict=True):
             dropouts.push(channel)
         self._energy += np.square(planes, dtype=np.float64).sum(axis=1)
-        self._hear(self._mix.push(samples))
+        self._push_mono(self._mix.push(samples))
 
-    def report(self, path: Path, info: AudioInfo, damage: Damage, samples: int) -> AudioReport:
+    def build_report(
+        self, path: Path, info: AudioInfo, damage: StreamDamage, sample_count: int
+    ) -> AudioReport:
         """What was measured on all `samples`; without findings."""
-        self._hear(self._mix.flush())
-        power = self._energy / samples + 1e-20
-        speech, texture = self._speech.finish()
+        self._push_mono(self._mix.flush())
+        power = self._energy / sample_count + 1e-20
+        speech, texture = self._speech_share.finish()
         return AudioReport(
             path=path,
             info=info,
             damage=damage,
-            samples=samples,
-            duration=Fraction(samples, info.rate),
-            level=self._whole.finish(),
-            mono=self._mono.finish(),
-            clipping=self._clipped / (samples * len(power)),
-            speech=speech,
-            turned=self._mix.turned,
+            sample_count=sample_count,
+            duration=Fraction(sample_count, info.rate),
+            level=self._level.finish(),
+            mono_level=self._mono_level.finish(),
+            clipped_share=self._clipped_count / (sample_count * len(power)),
+            speech_share=speech,
+            opposite_polarity_share=self._mix.inverted_share,
             channel_levels=tuple(float(level) for level in 10 * np.log10(power)),
-            band=self._band.finish(),
+            band_limit=self._bandwidth.finish(),
             background=self._background.finish(),
             texture=texture,
-            dropouts=sum(dropouts.count for dropouts in self._dropouts),
-            guess=self._guess.finish(),
-            dropped=max(dropouts.samples for dropouts in self._dropouts) / info.rate,
+            dropout_count=sum(dropouts.count for dropouts in self._dropouts),
+            rate_guess=self._rate_detector.finish(),
+            dropout_seconds=max(dropouts.sample_count for dropouts in self._dropouts) / info.rate,
         )
 
-    def _hear(self, mono: Samples) -> None:
-        self._mono.push(mono[None])
-        self._speech.push(mono)
+    def _push_mono(self, mono: Samples) -> None:
+        self._mono_level.push(mono[None])
+        self._speech_share.push(mono)
         self._background.push(mono)
-        self._guess.push(mono)
+        self._rate_detector.push(mono)
 
 
-def speech_share(path: Path, mend: bool, true_rate: int) -> float:
+def measure_speech_share(path: Path, fix: bool, true_rate: int) -> float:
     """Share of speech in the beginning of a recording, 0…1, were its samples taken at `true_rate`.
 
     Raises:
         AudioError: as `open_audio`.
     """
-    share, left = SpeechShare(), _LISTEN
-    with open_audio(path, mend, true_rate) as stream:
-        mix = SpeechMix(stream.info.rate, stream.info.layout)
+    share, left = SpeechShareMeter(), _DENSE_SAMPLES
+    with open_audio(path, fix, true_rate) as stream:
+        mix = SpeechDownmixer(stream.info.rate, stream.info.layout)
         for chunk in stream:
             mono = mix.push(chunk.samples)[:left]
             share.push(mono)
@@ -222,14 +227,14 @@ def speech_share(path: Path, mend: bool, true_rate: int) -> float:
     return share.finish()[0]
 
 
-def measure(path: str | Path, mend: bool, true_rate: int | None = None) -> AudioReport:
+def analyse_recording(path: str | Path, fix: bool, true_rate: int | None = None) -> AudioReport:
     """Read a recording once and measure it; the report has no findings yet. For `true_rate` see `open_audio`.
 
     Raises:
         AudioError: as `open_audio`; samples that are not numbers are one only without `mend`.
     """
-    with open_audio(path, mend, true_rate) as stream:
-        measurement = Measurement(stream.info)
+    with open_audio(path, fix, true_rate) as stream:
+        measurement = RecordingAnalyser(stream.info)
         for chunk in stream:
             measurement.push(chunk.samples)
-        return measurement.report(Path(path), stream.info, stream.damage, stream.samples)
+        return measurement.build_report(Path(path), stream.info, stream.damage, stream.sample_count)

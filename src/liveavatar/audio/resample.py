@@ -6,10 +6,10 @@ import numpy as np
 import soxr  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from liveavatar.timeline import SAMPLE_RATE, rescale
+from liveavatar.timeline import SAMPLE_RATE, rescale_count
 
 
-class Resampling(Protocol):
+class StreamResampler(Protocol):
     """A resampler of one stream."""
 
     @property
@@ -36,25 +36,25 @@ class Resampler:
         self._shape = (0, channels)
         same = from_rate == to_rate
         self._soxr = None if same else soxr.ResampleStream(from_rate, to_rate, channels, quality="VHQ")
-        self._taken = 0
-        self._given = 0
+        self._input_count = 0
+        self._output_count = 0
 
     def resample_chunk(self, samples: NDArray[np.float32], last: bool = False) -> NDArray[np.float32]:
         """Resample float32 [n] or [n, channels]; what comes back has the same number of axes.
 
         `last=True` ends the stream, gives everything still inside and makes the object ready for another.
         """
-        self._taken += len(samples)
+        self._input_count += len(samples)
         if self._soxr is None:
             return samples
-        if last and self._taken == 0:
+        if last and self._input_count == 0:
             return samples
         piece: NDArray[np.float32] = self._soxr.resample_chunk(np.ascontiguousarray(samples), last=last)
-        self._given += len(piece)
-        return self._finish(piece) if last else piece
+        self._output_count += len(piece)
+        return self._finish_stream(piece) if last else piece
 
-    def _finish(self, piece: NDArray[np.float32]) -> NDArray[np.float32]:
-        missing = max(1, rescale(self._taken, self.from_rate, self.to_rate)) - self._given
+    def _finish_stream(self, piece: NDArray[np.float32]) -> NDArray[np.float32]:
+        missing = max(1, rescale_count(self._input_count, self.from_rate, self.to_rate)) - self._output_count
         self.clear()
         if missing < 0:
             return piece[:missing]
@@ -62,6 +62,6 @@ class Resampler:
 
     def clear(self) -> None:
         """Forget everything: ready for another stream."""
-        self._taken = self._given = 0
+        self._input_count = self._output_count = 0
         if self._soxr is not None:
             self._soxr.clear()

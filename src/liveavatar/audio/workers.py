@@ -12,19 +12,19 @@ from typing import Any, TypeVar
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-_CONTEXT = multiprocessing.get_context("spawn")
+_SPAWN_CONTEXT = multiprocessing.get_context("spawn")
 
 
 @dataclass(frozen=True, slots=True)
-class Crash:
+class WorkerCrash:
     """What a task gives whose process died: killed by signal `-code`, or left with `code`."""
 
-    code: int
+    exit_code: int
 
 
-def spread(
+def run_in_processes(
     work: Callable[[Task], Result], tasks: Iterable[Task], jobs: int
-) -> Iterator[tuple[Task, Result | Crash]]:
+) -> Iterator[tuple[Task, Result | WorkerCrash]]:
     """Do `work` on every task in `jobs` processes; gives each task with its result, as they are done.
 
     Tasks are taken from the iterable as processes become free, so there may be any number of them. `work` must
@@ -43,8 +43,8 @@ def spread(
                 return
             for pipe in wait(busy):
                 worker, task = busy.pop(pipe)
-                result = worker.result()
-                if not isinstance(result, Crash):
+                result = worker.receive_result()
+                if not isinstance(result, WorkerCrash):
                     idle.append(worker)
                 yield task, result
     finally:
@@ -56,18 +56,20 @@ class _Worker:
     """One process, and the pipe to it."""
 
     def __init__(self, work: Callable[..., Any]) -> None:
-        self.pipe, other = _CONTEXT.Pipe()
-        self._process: SpawnProcess = _CONTEXT.Process(target=_serve, args=(other, work), daemon=True)
+        self.pipe, other = _SPAWN_CONTEXT.Pipe()
+        self._process: SpawnProcess = _SPAWN_CONTEXT.Process(
+            target=_serve_tasks, args=(other, work), daemon=True
+        )
         self._process.start()
         other.close()
 
-    def result(self) -> Any:
+    def receive_result(self) -> Any:
         """What came of the task, or how the process ended."""
         try:
             return self.pipe.recv()
         except (EOFError, ConnectionError):
             self._process.join()
-            return Crash(self._process.exitcode or 0)
+            return WorkerCrash(self._process.exitcode or 0)
 
     def stop(self) -> None:
         """End the process, at once."""
@@ -76,9 +78,9 @@ class _Worker:
         self.pipe.close()
 
 
-def _serve(pipe: Connection, work: Callable[..., Any]) -> None:
+def _serve_tasks(pipe: Connection, work: Callable[..., Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    signal.signal(signal.SIGTERM, lambda *_: _unwind())
+    signal.signal(signal.SIGTERM, lambda *_: _exit_cleanly())
     while True:
         try:
             task = pipe.recv()
@@ -87,6 +89,6 @@ def _serve(pipe: Connection, work: Callable[..., Any]) -> None:
         pipe.send(work(task))
 
 
-def _unwind() -> None:
+def _exit_cleanly() -> None:
     """Unwind, so that nothing half-written stays."""
     raise SystemExit(0)

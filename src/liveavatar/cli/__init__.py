@@ -14,37 +14,37 @@ from liveavatar.cli.app import app
 from liveavatar.errors import LiveAvatarError
 
 
-def _say(text: str) -> None:
+def _print_message(text: str) -> None:
     """One line on stderr, beside whatever bar runs there."""
-    from liveavatar.cli.progress import stderr
+    from liveavatar.cli.progress import stderr_console
 
-    stderr.print(text, markup=False, highlight=False, soft_wrap=True)
+    stderr_console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-class _Messages(logging.Handler):
+class _StderrHandler(logging.Handler):
     """Says what libraries log."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Say one message."""
-        _say(self.format(record))
+        _print_message(self.format(record))
 
 
-def _leave(number: int, _frame: FrameType | None) -> NoReturn:
+def _exit_on_signal(number: int, _frame: FrameType | None) -> NoReturn:
     """Ctrl-C and a polite kill unwind everything, so that nothing half-written stays."""
-    _say("interrupted; nothing was left behind")
+    _print_message("interrupted; nothing was left behind")
     raise SystemExit(128 + number)
 
 
 def main() -> None:
     """Run the program and leave with its exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[_Messages()])
+        signal.signal(number, _exit_on_signal)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[_StderrHandler()])
     try:
         app()
     except LiveAvatarError as error:
-        from liveavatar.cli.progress import stderr
+        from liveavatar.cli.progress import stderr_console
 
-        stderr.print("[bold red]error:[/]", end=" ")
-        _say(str(error))
+        stderr_console.print("[bold red]error:[/]", end=" ")
+        _print_message(str(error))
         sys.exit(error.exit_code)

@@ -10,52 +10,52 @@ from typer.main import get_group
 
 from liveavatar import __version__
 
-_NAMES = ("demo", "generate", "sync", "doctor", "audio", "portrait", "weights")
+_COMMAND_NAMES = ("demo", "generate", "sync", "doctor", "audio", "portrait", "weights")
 """In the order of the help. Each has a module here, with a group `app` or a function of its name."""
 
 
-class _Commands(Mapping[str, Any]):
+class _LazyCommands(Mapping[str, Any]):
     """Commands by the names of their modules."""
 
     def __getitem__(self, name: str) -> Any:
-        if name not in _NAMES:
+        if name not in _COMMAND_NAMES:
             raise KeyError(name)
         module, holder = import_module(f"liveavatar.cli.{name}"), typer.Typer(rich_markup_mode="rich")
         if hasattr(module, "app"):
             holder.add_typer(module.app, name=name)
         else:
-            holder.callback()(_program)  # with a callback, one command is a group too
+            holder.callback()(_program_callback)  # with a callback, one command is a group too
             holder.command(name)(getattr(module, name))
         return get_group(holder).commands[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_NAMES)
+        return iter(_COMMAND_NAMES)
 
     def __len__(self) -> int:
-        return len(_NAMES)
+        return len(_COMMAND_NAMES)
 
 
-class _Program(TyperGroup):
+class _ProgramGroup(TyperGroup):
     """Has the commands, without importing them to tell their names."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.commands = _Commands()  # type: ignore[assignment]  # nothing is ever added to it
+        self.commands = _LazyCommands()  # type: ignore[assignment]  # nothing is ever added to it
 
     def list_commands(self, _context: Any) -> list[str]:
         """All names."""
         return list(self.commands)
 
 
-def _version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         print(f"liveavatar {__version__}")
         raise typer.Exit
 
 
-def _program(
+def _program_callback(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """One portrait and any speech in, a talking video out whose lips are on time."""
@@ -64,8 +64,8 @@ def _program(
 app = typer.Typer(
     name="liveavatar",
     help="One portrait and any speech in, a talking video out whose lips are on time.",
-    cls=_Program,
-    callback=_program,
+    cls=_ProgramGroup,
+    callback=_program_callback,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",

@@ -19,22 +19,22 @@ from rich.table import Table
 from rich.text import Text
 
 from liveavatar.audio import batch, cluster, denoise, workers
-from liveavatar.audio.batch import Outcome
-from liveavatar.audio.front_end import check as examine_file
-from liveavatar.audio.front_end import check_and_correct
-from liveavatar.audio.prepare import Options
+from liveavatar.audio.batch import PreparationOutcome
+from liveavatar.audio.front_end import check_and_correct_rate
+from liveavatar.audio.front_end import check_recording as examine_file
+from liveavatar.audio.prepare import PreparationOptions
 from liveavatar.audio.quality import AudioReport
-from liveavatar.audio.summary import as_object
-from liveavatar.cli.progress import stage, stderr
+from liveavatar.audio.summary import audio_report_to_json
+from liveavatar.cli.progress import show_stage, stderr_console
 from liveavatar.errors import AudioError, OptionError, OutputError
-from liveavatar.files import whole
-from liveavatar.report import worst
+from liveavatar.files import atomic_write
+from liveavatar.report import find_worst_level
 
 app = typer.Typer(help="Look at recordings, and mend them.", no_args_is_help=True)
 
-NEEDS_WORK, FAILED = 1, 2
-_COLOURS = {"ok": "green", "warn": "yellow", "bad": "red"}
-_VERDICTS = {"ok": "ready", "warn": "usable, could be better", "bad": "needs work"}
+EXIT_NEEDS_WORK, EXIT_FAILED = 1, 2
+_LEVEL_COLOURS = {"ok": "green", "warn": "yellow", "bad": "red"}
+_LEVEL_VERDICTS = {"ok": "ready", "warn": "usable, could be better", "bad": "needs work"}
 
 TrueRate = Annotated[
     int | None,
@@ -43,7 +43,7 @@ TrueRate = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Examined:
+class RecordingInspection:
     """What became of one recording: either `report` or `error`."""
 
     file: Path
@@ -52,7 +52,7 @@ class Examined:
 
 
 @app.callback()
-def _group() -> None:
+def _audio_callback() -> None:
     """Look at recordings, and mend them."""
 
 
@@ -71,22 +71,26 @@ def check(
     """
     if plot and len(files) > 1:
         raise OptionError("--plot works on one recording", "name one file")
-    results = [_examine(file, true_rate) for file in files]
+    results = [_inspect_recording(file, true_rate) for file in files]
     if as_json:
-        print(json.dumps({"recordings": [_as_object(result) for result in results]}, ensure_ascii=False))
+        print(
+            json.dumps(
+                {"recordings": [_recording_to_object(result) for result in results]}, ensure_ascii=False
+            )
+        )
     else:
         for result in results:
-            _show(result)
+            _print_recording(result)
     if plot and results[0].report:
-        from liveavatar.audio.plot import draw
+        from liveavatar.audio.plot import plot_recording
 
-        with stage("drawing"):
-            draw(results[0].report, plot)
-        _say(f"wrote {escape(str(plot))}")
+        with show_stage("drawing"):
+            plot_recording(results[0].report, plot)
+        _print_markup(f"wrote {escape(str(plot))}")
     if any(result.error for result in results):
         raise typer.Exit(AudioError.exit_code)
-    if any(result.report and worst(result.report.findings) != "ok" for result in results):
-        raise typer.Exit(NEEDS_WORK)
+    if any(result.report and find_worst_level(result.report.findings) != "ok" for result in results):
+        raise typer.Exit(EXIT_NEEDS_WORK)
 
 
 @app.command()
@@ -106,19 +110,28 @@ def prepare(
     Exit code 0: all are prepared; 1: some could not be; 2: none could be, or wrong usage.
     """
     if take_noise_out:
-        denoise.library()
-    _check_inputs(inputs, output)
-    options = Options(denoise=take_noise_out, true_rate=true_rate)
-    spread = _on_ray() if ray else partial(workers.spread, jobs=jobs or len(os.sched_getaffinity(0)))
-    tally = Tally()
-    with _bar(sum(1 for _ in batch.recordings(inputs, output))) as advance, _report(report) as write:
-        for outcome in batch.run(inputs, output, options, spread):
-            tally.count(outcome)
+        denoise.load_rnnoise()
+    _check_prepare_paths(inputs, output)
+    options = PreparationOptions(denoise=take_noise_out, true_rate=true_rate)
+    spread = (
+        _load_ray_spread()
+        if ray
+        else partial(workers.run_in_processes, jobs=jobs or len(os.sched_getaffinity(0)))
+    )
+    tally = OutcomeTally()
+    with (
+        _file_bar(sum(1 for _ in batch.find_recordings(inputs, output))) as advance,
+        _open_report(report) as write,
+    ):
+        for outcome in batch.prepare_batch(inputs, output, options, spread):
+            tally.count_outcome(outcome)
             write(outcome)
             advance(outcome)
-    tally.show()
-    if tally.states["failed"]:
-        raise typer.Exit(NEEDS_WORK if tally.states.total() > tally.states["failed"] else FAILED)
+    tally.print_table()
+    if tally.state_counts["failed"]:
+        raise typer.Exit(
+            EXIT_NEEDS_WORK if tally.state_counts.total() > tally.state_counts["failed"] else EXIT_FAILED
+        )
 
 
 @app.command("guard")
@@ -136,49 +149,49 @@ def guard_command(
     Exit code: that of the program; 2 when the recording cannot be read, or is refused.
     """
     from liveavatar.audio import guard
-    from liveavatar.cli.generate import tell
+    from liveavatar.cli.generate import print_repairs
 
-    with stage(f"listening to {escape(str(file))}"):
-        report = (examine_file if strict else check_and_correct)(file, "fix", true_rate)
+    with show_stage(f"listening to {escape(str(file))}"):
+        report = (examine_file if strict else check_and_correct_rate)(file, "fix", true_rate)
     if strict:
-        guard.demand_ready(report, "leave out --strict")
-        report = replace(report, mended=())
-    tell(report)
-    raise typer.Exit(guard.run(report, command, mend=not strict))
+        guard.require_ready_recording(report, "leave out --strict")
+        report = replace(report, fixes=())
+    print_repairs(report)
+    raise typer.Exit(guard.run_guarded_command(report, command, fix=not strict))
 
 
-def _say(text: str) -> None:
-    stderr.print(text, highlight=False, soft_wrap=True)
+def _print_markup(text: str) -> None:
+    stderr_console.print(text, highlight=False, soft_wrap=True)
 
 
-def _examine(file: Path, true_rate: int | None) -> Examined:
+def _inspect_recording(file: Path, true_rate: int | None) -> RecordingInspection:
     """Look at one recording; an unreadable one does not stop the others."""
-    with stage(f"listening to {escape(str(file))}"):
+    with show_stage(f"listening to {escape(str(file))}"):
         try:
-            return Examined(file=file, report=examine_file(file, "fix", true_rate))
+            return RecordingInspection(file=file, report=examine_file(file, "fix", true_rate))
         except AudioError as error:
-            return Examined(file=file, error=error)
+            return RecordingInspection(file=file, error=error)
 
 
-def _as_object(result: Examined) -> dict[str, Any]:
+def _recording_to_object(result: RecordingInspection) -> dict[str, Any]:
     if result.report is not None:
-        return as_object(result.report)
+        return audio_report_to_json(result.report)
     problem, remedy = (result.error.problem, result.error.remedy) if result.error else ("", "")
     return {"file": str(result.file), "error": problem, "remedy": remedy}
 
 
-def _show(result: Examined) -> None:
+def _print_recording(result: RecordingInspection) -> None:
     """One recording: the verdict, what it is, then a line for each finding and, below it, what to do."""
     console, report = Console(), result.report
-    level = worst(report.findings) if report else "bad"
-    verdict = (_VERDICTS[level], _COLOURS[level]) if report else ("unreadable", "red")
+    level = find_worst_level(report.findings) if report else "bad"
+    verdict = (_LEVEL_VERDICTS[level], _LEVEL_COLOURS[level]) if report else ("unreadable", "red")
     console.print(Text.assemble((str(result.file), "bold"), "  ", verdict), soft_wrap=True)
     if report is None:
         console.print(Text(f"  {result.error}"), soft_wrap=True)
         return
-    console.print(Text(f"  {_facts(report)}", "dim"), soft_wrap=True)
+    console.print(Text(f"  {_describe_recording(report)}", "dim"), soft_wrap=True)
     for finding in report.findings:
-        colour = _COLOURS[finding.level]
+        colour = _LEVEL_COLOURS[finding.level]
         console.print(
             Text.assemble("  ", (f"{finding.level:4}", colour), f"  {finding.name:10} {finding.sentence}"),
             soft_wrap=True,
@@ -187,13 +200,13 @@ def _show(result: Examined) -> None:
             console.print(Text(f"                   → {finding.remedy}", "italic"), soft_wrap=True)
 
 
-def _facts(report: AudioReport) -> str:
-    values = as_object(report)
+def _describe_recording(report: AudioReport) -> str:
+    values = audio_report_to_json(report)
     seconds = f"{values['decoded_seconds']:.2f} s decoded"
     if values["container_seconds"] is not None:
         seconds += f", {values['container_seconds']:.2f} s by the container"
     parts = [
-        f"{values['codec']} in {values['container']}, {values['declared_rate']} Hz, {report.info.width}",
+        f"{values['codec']} in {values['container']}, {values['declared_rate']} Hz, {report.info.channels_text}",
         seconds,
     ]
     for name, form in (
@@ -206,7 +219,7 @@ def _facts(report: AudioReport) -> str:
     return "; ".join(parts)
 
 
-def _check_inputs(inputs: Iterable[Path], output: Path) -> None:
+def _check_prepare_paths(inputs: Iterable[Path], output: Path) -> None:
     """Refuse what can only be a slip, before any work is done."""
     for path in inputs:
         if not path.exists():
@@ -215,13 +228,13 @@ def _check_inputs(inputs: Iterable[Path], output: Path) -> None:
         raise OutputError(f"{output} is not a folder", "choose another folder")
 
 
-def _on_ray() -> batch.Spread:
-    cluster.library()
-    return cluster.spread
+def _load_ray_spread() -> batch.TaskRunner:
+    cluster.import_ray_data()
+    return cluster.run_on_ray
 
 
 @contextmanager
-def _bar(total: int) -> Iterator[Callable[[Outcome], None]]:
+def _file_bar(total: int) -> Iterator[Callable[[PreparationOutcome], None]]:
     """A bar over files, with a line for each that failed."""
     columns = (
         TextColumn("[bold]preparing"),
@@ -230,61 +243,61 @@ def _bar(total: int) -> Iterator[Callable[[Outcome], None]]:
         TextColumn("ETA"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=stderr, transient=True) as bar:
+    with Progress(*columns, console=stderr_console, transient=True) as bar:
         task = bar.add_task("preparing", total=total)
 
-        def advance(outcome: Outcome) -> None:
+        def advance_bar(outcome: PreparationOutcome) -> None:
             bar.advance(task)
             if outcome.state == "failed":
-                _say(
+                _print_markup(
                     f"[red]failed:[/] {escape(outcome.source)}: {escape(outcome.error)}; {escape(outcome.remedy)}"
                 )
 
-        yield advance
+        yield advance_bar
 
 
 @contextmanager
-def _report(path: Path | None) -> Iterator[Callable[[Outcome], None]]:
+def _open_report(path: Path | None) -> Iterator[Callable[[PreparationOutcome], None]]:
     """Writes outcomes into one JSON object as they come; the file appears whole or not at all."""
     if path is None:
         yield lambda _outcome: None
         return
-    with whole(path) as part, part.open("w", encoding="utf-8") as file:
+    with atomic_write(path) as part, part.open("w", encoding="utf-8") as file:
         separator = '{"files": [\n'
 
-        def write(outcome: Outcome) -> None:
+        def write_outcome(outcome: PreparationOutcome) -> None:
             nonlocal separator
-            file.write(separator + json.dumps(outcome.as_object(), ensure_ascii=False))
+            file.write(separator + json.dumps(outcome.to_json(), ensure_ascii=False))
             separator = ",\n"
 
-        yield write
+        yield write_outcome
         file.write("\n]}\n" if separator == ",\n" else f"{separator}]}}\n")
 
 
-class Tally:
+class OutcomeTally:
     """Counts what became of recordings, to be shown in the end."""
 
     def __init__(self) -> None:
-        self.states: Counter[str] = Counter()
-        self.left: Counter[str] = Counter()
+        self.state_counts: Counter[str] = Counter()
+        self.finding_counts: Counter[str] = Counter()
         self._seconds = 0.0
         self._started = time.perf_counter()
 
-    def count(self, outcome: Outcome) -> None:
+    def count_outcome(self, outcome: PreparationOutcome) -> None:
         """Add one."""
-        self.states[outcome.state] += 1
-        self.left.update(finding["name"] for finding in outcome.left)
+        self.state_counts[outcome.state] += 1
+        self.finding_counts.update(finding["name"] for finding in outcome.left)
         self._seconds += outcome.seconds
 
-    def show(self) -> None:
+    def print_table(self) -> None:
         """The table, on stdout."""
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
         for state, colour in (("done", "green"), ("unchanged", "dim"), ("failed", "red")):
-            table.add_row(Text(state, colour), str(self.states[state]))
+            table.add_row(Text(state, colour), str(self.state_counts[state]))
         if self._seconds:
             took = time.perf_counter() - self._started
             speed = f"{self._seconds / took:.0f}x real time"
             table.add_row("sound", f"{self._seconds / 60:.1f} min in {took:.1f} s ({speed})")
-        for name, count in self.left.most_common():
+        for name, count in self.finding_counts.most_common():
             table.add_row(Text(f"left: {name}", "yellow"), f"{count} files; see: liveavatar audio check")
         Console().print(table, highlight=False)

@@ -8,15 +8,15 @@ from typing import Annotated
 
 import typer
 
-from liveavatar.cli.generate import prepare, tell
-from liveavatar.cli.progress import frame_bar, summary
+from liveavatar.cli.generate import prepare_actor, print_repairs
+from liveavatar.cli.progress import format_result, show_frame_bar
 from liveavatar.engine import open_engine
 from liveavatar.errors import PortraitError
-from liveavatar.generate import render
+from liveavatar.generate import render_video
 from liveavatar.timeline import parse_fps
 
 
-class Language(StrEnum):
+class DemoLanguage(StrEnum):
     """Languages of the speech that comes with the package."""
 
     EN = "en"
@@ -27,19 +27,21 @@ def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="The video to write.")] = Path(
         "out/demo.mp4"
     ),
-    lang: Annotated[Language, typer.Option(help="en speaks English, zh Mandarin.")] = Language.EN,
+    lang: Annotated[DemoLanguage, typer.Option(help="en speaks English, zh Mandarin.")] = DemoLanguage.EN,
 ) -> None:
     """Make Grace Hopper's portrait (public domain, from matplotlib) speak for ten seconds."""
     output.parent.mkdir(parents=True, exist_ok=True)
-    actor = prepare(portrait_path(), open_engine("mesh"), None, None)
+    actor = prepare_actor(find_demo_portrait(), open_engine("mesh"), None, None)
     fps = parse_fps(25)
     speech = resources.files("liveavatar") / "assets" / f"demo_{lang}.ogg"
-    with resources.as_file(speech) as audio, frame_bar(fps) as progress:
-        result = render(actor, audio, output, fps=fps, seed=0, policy="fix", progress=progress, heard=tell)
-    print(summary(result))
+    with resources.as_file(speech) as audio, show_frame_bar(fps) as progress:
+        result = render_video(
+            actor, audio, output, fps=fps, seed=0, policy="fix", on_progress=progress, on_report=print_repairs
+        )
+    print(format_result(result))
 
 
-def portrait_path() -> Path:
+def find_demo_portrait() -> Path:
     """The photograph inside the installed matplotlib.
 
     Raises:

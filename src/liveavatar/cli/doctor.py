@@ -14,12 +14,12 @@ from rich.table import Table
 from liveavatar.cli import forecast
 from liveavatar.cli.generate import EngineName
 from liveavatar.dit.options import DitOptions
-from liveavatar.engine import ENGINES, readiness
+from liveavatar.engine import ENGINE_NAMES, check_engine_readiness
 from liveavatar.video.encode import has_encoder
-from liveavatar.weights import FILES, cache_folder
+from liveavatar.weights import WEIGHT_FILES, cache_folder
 from liveavatar.weights.fetch import cached_path
 
-PACKAGES = (
+REPORTED_PACKAGES = (
     "liveavatar",
     "numpy",
     "opencv-python-headless",
@@ -30,9 +30,9 @@ PACKAGES = (
     "torch",
     "ctranslate2",
 )
-ENCODERS = ("libx264", "aac")
+REQUIRED_ENCODERS = ("libx264", "aac")
 
-Rows = dict[str, dict[str, object]]
+SectionRows = dict[str, dict[str, object]]
 
 
 def doctor(
@@ -48,33 +48,33 @@ def doctor(
 ) -> None:
     """Say what is installed and which engines can run here. Exit code 1 when none can."""
     if engine is EngineName.DIT or gpu is not None:
-        predict(gpu, DitOptions(sample_steps=sample_steps, memory=memory), as_json=as_json)
+        print_predictions(gpu, DitOptions(sample_steps=sample_steps, memory=memory), as_json=as_json)
         return
-    report = examine()
+    report = inspect_installation()
     if as_json:
         print(json.dumps(report))
     else:
-        show(report)
+        print_installation(report)
     if not any(row["ready"] for row in report["engines"].values()):
         raise typer.Exit(1)
 
 
-def predict(gpu: str | None, options: DitOptions, *, as_json: bool) -> None:
+def print_predictions(gpu: str | None, options: DitOptions, *, as_json: bool) -> None:
     """Say how Live Avatar would run on the cards here, or on one that is asked about; exit code 1 if it would not."""
-    found = forecast.outlooks(gpu, options)
+    found = forecast.predict_cards(gpu, options)
     if as_json:
-        print(json.dumps(forecast.as_object(found, options)))
+        print(json.dumps(forecast.predictions_to_object(found, options)))
     else:
-        forecast.show(found, options)
+        forecast.print_prediction_table(found, options)
     if not any(outlook.plan for outlook in found):
         raise typer.Exit(1)
 
 
-def examine() -> dict[str, Rows]:
+def inspect_installation() -> dict[str, SectionRows]:
     """Everything looked at, by section and name."""
     folder = cache_folder()
     free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
-    machine: Rows = {
+    machine: SectionRows = {
         "python": {"value": platform.python_version()},
         "system": {"value": f"{platform.system()} {platform.machine()}"},
         "cpu cores": {"value": os.cpu_count()},
@@ -83,16 +83,17 @@ def examine() -> dict[str, Rows]:
     }
     return {
         "machine": machine,
-        "packages": {name: {"value": version(name)} for name in PACKAGES},
-        "encoders": {name: {"ready": has_encoder(name)} for name in ENCODERS},
-        "weights": {file.name: {"ready": cached_path(file).exists()} for file in FILES},
+        "packages": {name: {"value": find_package_version(name)} for name in REPORTED_PACKAGES},
+        "encoders": {name: {"ready": has_encoder(name)} for name in REQUIRED_ENCODERS},
+        "weights": {file.name: {"ready": cached_path(file).exists()} for file in WEIGHT_FILES},
         "engines": {
-            name: {"ready": (state := readiness(name)).ready, "reason": state.reason} for name in ENGINES
+            name: {"ready": (state := check_engine_readiness(name)).ready, "reason": state.reason}
+            for name in ENGINE_NAMES
         },
     }
 
 
-def version(package: str) -> str:
+def find_package_version(package: str) -> str:
     """Version of an installed package."""
     try:
         return metadata.version(package)
@@ -100,19 +101,19 @@ def version(package: str) -> str:
         return "not installed"
 
 
-def show(report: dict[str, Rows]) -> None:
+def print_installation(report: dict[str, SectionRows]) -> None:
     """The report as a table."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("", "what", "state"):
         table.add_column(column, overflow="fold")
     for section, rows in report.items():
         for number, (name, row) in enumerate(rows.items()):
-            table.add_row("" if number else f"[bold]{section}[/]", name, state(section, row))
+            table.add_row("" if number else f"[bold]{section}[/]", name, format_state(section, row))
         table.add_section()
     Console().print(table)
 
 
-def state(section: str, row: dict[str, object]) -> str:
+def format_state(section: str, row: dict[str, object]) -> str:
     """One cell: a value, or yes and no with the reason."""
     if "value" in row:
         return str(row["value"])

@@ -10,13 +10,13 @@ import typer
 from rich.markup import escape
 
 from liveavatar.audio.quality import AudioReport
-from liveavatar.cli.progress import frame_bar, stage, stderr, summary
+from liveavatar.cli.progress import format_result, show_frame_bar, show_stage, stderr_console
 from liveavatar.engine import Actor, Engine, open_engine
 from liveavatar.errors import OutputError
 from liveavatar.face.crop import parse_size
 from liveavatar.face.portrait import Portrait, load_portrait
 from liveavatar.face.quality import check_portrait
-from liveavatar.generate import Result, render
+from liveavatar.generate import Result, render_video
 from liveavatar.report import Finding
 from liveavatar.timeline import parse_fps
 
@@ -36,7 +36,7 @@ class AudioPolicy(StrEnum):
     AS_IS = "as-is"
 
 
-MESH, DIT = "Only for --engine mesh", "Only for --engine dit"
+MESH_ONLY, DIT_ONLY = "Only for --engine mesh", "Only for --engine dit"
 
 
 def generate(
@@ -53,54 +53,67 @@ def generate(
     audio_policy: Annotated[
         AudioPolicy, typer.Option(help="fix mends the recording, strict refuses it, as-is takes it.")
     ] = AudioPolicy.FIX,
-    motion: Annotated[float | None, typer.Option(help=f"{MESH}: how much head and gaze move, 0…1.")] = None,
-    expression: Annotated[float | None, typer.Option(help=f"{MESH}: how far the mouth opens, 0…1.")] = None,
+    motion: Annotated[
+        float | None, typer.Option(help=f"{MESH_ONLY}: how much head and gaze move, 0…1.")
+    ] = None,
+    expression: Annotated[
+        float | None, typer.Option(help=f"{MESH_ONLY}: how far the mouth opens, 0…1.")
+    ] = None,
     speech: Annotated[
         str | None,
-        typer.Option(help=f"{MESH}: small, or whisper: hears better, takes longer (liveavatar[whisper])."),
+        typer.Option(
+            help=f"{MESH_ONLY}: small, or whisper: hears better, takes longer (liveavatar[whisper])."
+        ),
     ] = None,
-    prompt: Annotated[str | None, typer.Option(help=f"{DIT}: what the scene is like.")] = None,
+    prompt: Annotated[str | None, typer.Option(help=f"{DIT_ONLY}: what the scene is like.")] = None,
     sample_steps: Annotated[
-        int | None, typer.Option("--sample-steps", "--sample_steps", help=f"{DIT}: denoising steps.")
+        int | None, typer.Option("--sample-steps", "--sample_steps", help=f"{DIT_ONLY}: denoising steps.")
     ] = None,
     infer_frames: Annotated[
-        int | None, typer.Option("--infer-frames", "--infer_frames", help=f"{DIT}: frames a clip.")
+        int | None, typer.Option("--infer-frames", "--infer_frames", help=f"{DIT_ONLY}: frames a clip.")
     ] = None,
     online_decode: Annotated[
         bool | None,
         typer.Option(
-            "--online-decode/--no-online-decode", "--enable_online_decode", help=f"{DIT}: decode as it goes."
+            "--online-decode/--no-online-decode",
+            "--enable_online_decode",
+            help=f"{DIT_ONLY}: decode as it goes.",
         ),
     ] = None,
     parity: Annotated[
         bool | None,
-        typer.Option("--parity", help=f"{DIT}: what the public implementation computes, faults included."),
+        typer.Option(
+            "--parity", help=f"{DIT_ONLY}: what the public implementation computes, faults included."
+        ),
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option("--ckpt-dir", "--ckpt_dir", help=f"{DIT}: checkpoints that are already on disk."),
+        typer.Option("--ckpt-dir", "--ckpt_dir", help=f"{DIT_ONLY}: checkpoints that are already on disk."),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help=f"{DIT}: full, or tiny: random weights on any CPU.")
+        str | None, typer.Option(help=f"{DIT_ONLY}: full, or tiny: random weights on any CPU.")
     ] = None,
     random_weights: Annotated[
         bool | None,
         typer.Option(
-            "--random-weights", help=f"{DIT}: full size without files; a benchmark aid that draws noise."
+            "--random-weights", help=f"{DIT_ONLY}: full size without files; a benchmark aid that draws noise."
         ),
     ] = None,
     memory: Annotated[
-        str | None, typer.Option(help=f"{DIT}: auto, or the gigabytes of card to fit: 96, 80, 48, 24, 16.")
+        str | None,
+        typer.Option(help=f"{DIT_ONLY}: auto, or the gigabytes of card to fit: 96, 80, 48, 24, 16."),
     ] = None,
     speed: Annotated[
         str | None,
-        typer.Option(help=f"{DIT}: auto, or one of eager, fp8-kv, fp8-attention, wavefront (docs/dit.md)."),
+        typer.Option(
+            help=f"{DIT_ONLY}: auto, or one of eager, fp8-kv, fp8-attention, wavefront (docs/dit.md)."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
     """Make a portrait speak a recording."""
     rate, frame_size = parse_fps(fps), parse_size(size)
-    check_output(output)
+    check_mp4_name(output)
     options = {
         "motion": motion,
         "expression": expression,
@@ -118,67 +131,67 @@ def generate(
         "speed": speed,
     }
     chosen = {name: value for name, value in options.items() if value is not None}
-    actor = prepare(image, open_engine(engine.value, chosen), frame_size, face)
-    with frame_bar(rate) as progress:
-        result = render(
+    actor = prepare_actor(image, open_engine(engine.value, chosen), frame_size, face)
+    with show_frame_bar(rate) as progress:
+        result = render_video(
             actor,
             audio,
             output,
             fps=rate,
             seed=seed,
             policy=audio_policy.value,
-            progress=progress,
-            heard=tell,
+            on_progress=progress,
+            on_report=print_repairs,
         )
-    print(json.dumps(as_object(result)) if as_json else summary(result))
+    print(json.dumps(result_to_object(result)) if as_json else format_result(result))
 
 
-def check_output(output: Path) -> None:
+def check_mp4_name(output: Path) -> None:
     """Refuse what cannot become an mp4 before any work is done."""
     if output.suffix.lower() != ".mp4":
         raise OutputError(f"{output} does not end in .mp4", f"name it {output.with_suffix('.mp4')}")
 
 
-def prepare(image: Path, engine: Engine, size: tuple[int, int] | None, face: int | None) -> Actor:
+def prepare_actor(image: Path, engine: Engine, size: tuple[int, int] | None, face: int | None) -> Actor:
     """Load the portrait, say what is wrong with it, and hand it to the engine."""
-    with stage("reading the portrait"):
+    with show_stage("reading the portrait"):
         portrait = load_portrait(image, face)
-    say_faces(portrait, face)
+    print_face_choice(portrait, face)
     for finding in check_portrait(portrait):
-        say(finding)
-    with stage("preparing the face"):
+        print_finding(finding)
+    with show_stage("preparing the face"):
         return engine.open(portrait, size)
 
 
-def say_faces(portrait: Portrait, face: int | None) -> None:
+def print_face_choice(portrait: Portrait, face: int | None) -> None:
     """Tell which of several faces was taken."""
-    if portrait.faces > 1 and face is None:
-        stderr.print(
-            f"{portrait.faces} faces found; taking the largest (choose with --face 1…{portrait.faces})"
+    if portrait.face_count > 1 and face is None:
+        stderr_console.print(
+            f"{portrait.face_count} faces found; taking the largest (choose with --face 1…{portrait.face_count})"
         )
 
 
-def say(finding: Finding) -> None:
+def print_finding(finding: Finding) -> None:
     """One line for a finding that is not ok."""
     if finding.level != "ok":
         colour = "yellow" if finding.level == "warn" else "red"
-        line(f"[{colour}]{finding.level}:[/] {escape(finding.sentence)}; {escape(finding.remedy)}")
+        print_line(f"[{colour}]{finding.level}:[/] {escape(finding.sentence)}; {escape(finding.remedy)}")
 
 
-def tell(report: AudioReport) -> None:
+def print_repairs(report: AudioReport) -> None:
     """One line for each thing that was mended in the recording, and for each that could not be."""
-    for sentence in report.mended:
-        line(f"[green]mended:[/] {escape(sentence)}")
-    for finding in report.left:
-        say(finding)
+    for sentence in report.fixes:
+        print_line(f"[green]mended:[/] {escape(sentence)}")
+    for finding in report.remaining_findings:
+        print_finding(finding)
 
 
-def line(text: str) -> None:
+def print_line(text: str) -> None:
     """One line on stderr, never broken."""
-    stderr.print(text, highlight=False, soft_wrap=True)
+    stderr_console.print(text, highlight=False, soft_wrap=True)
 
 
-def as_object(result: Result) -> dict[str, object]:
+def result_to_object(result: Result) -> dict[str, object]:
     """The result for machines."""
     return {
         "output": str(result.output),
@@ -190,5 +203,5 @@ def as_object(result: Result) -> dict[str, object]:
         "first_frame_ms": round(1000 * result.first_frame, 1),
         "peak_memory_bytes": result.peak_memory,
         "findings": [asdict(finding) for finding in result.audio.findings],
-        "mended": list(result.audio.mended),
+        "mended": list(result.audio.fixes),
     }

@@ -11,18 +11,18 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from liveavatar.cli.progress import stage
+from liveavatar.cli.progress import show_stage
 from liveavatar.errors import PortraitError
-from liveavatar.face.measure import PortraitReport, measure
+from liveavatar.face.measure import PortraitReport, measure_portrait
 from liveavatar.face.portrait import load_portrait
-from liveavatar.face.quality import find
-from liveavatar.report import Finding, worst
+from liveavatar.face.quality import judge_portrait_report
+from liveavatar.report import Finding, find_worst_level
 
 app = typer.Typer(help="Look at portraits before they speak.", no_args_is_help=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Examined:
+class PortraitInspection:
     """What became of one picture: either `report` and `findings`, or `error`."""
 
     image: Path
@@ -31,13 +31,13 @@ class Examined:
     error: PortraitError | None = None
 
 
-_COLOURS = {"ok": "green", "warn": "yellow", "bad": "red"}
-_VERDICTS = {"ok": "ready", "warn": "usable, could be better", "bad": "needs work"}
-NEEDS_WORK = 1
+_LEVEL_COLOURS = {"ok": "green", "warn": "yellow", "bad": "red"}
+_LEVEL_VERDICTS = {"ok": "ready", "warn": "usable, could be better", "bad": "needs work"}
+EXIT_NEEDS_WORK = 1
 
 
 @app.callback()
-def _group() -> None:
+def _portrait_callback() -> None:
     """Look at portraits before they speak."""
 
 
@@ -53,51 +53,53 @@ def check(
 
     Exit code 0: all ready; 1: something needs work; 2: a picture cannot be read or has no usable face.
     """
-    results = [examine(image, face) for image in images]
+    results = [inspect_portrait(image, face) for image in images]
     if as_json:
-        print(json.dumps({"pictures": [_as_json(result) for result in results]}, ensure_ascii=False))
+        print(
+            json.dumps({"pictures": [_portrait_to_object(result) for result in results]}, ensure_ascii=False)
+        )
     else:
         for result in results:
-            _show(result)
+            _print_portrait(result)
     if any(result.error for result in results):
         raise typer.Exit(PortraitError.exit_code)
-    if any(worst(result.findings) != "ok" for result in results):
-        raise typer.Exit(NEEDS_WORK)
+    if any(find_worst_level(result.findings) != "ok" for result in results):
+        raise typer.Exit(EXIT_NEEDS_WORK)
 
 
-def examine(image: Path, face: int | None) -> Examined:
+def inspect_portrait(image: Path, face: int | None) -> PortraitInspection:
     """Look at one picture; an unreadable one does not stop the others."""
-    with stage(f"looking at {escape(str(image))}"):
+    with show_stage(f"looking at {escape(str(image))}"):
         try:
-            report = measure(load_portrait(image, face))
+            report = measure_portrait(load_portrait(image, face))
         except PortraitError as error:
-            return Examined(image=image, error=error)
-    return Examined(image=image, report=report, findings=tuple(find(report)))
+            return PortraitInspection(image=image, error=error)
+    return PortraitInspection(image=image, report=report, findings=tuple(judge_portrait_report(report)))
 
 
-def _as_json(result: Examined) -> dict[str, Any]:
+def _portrait_to_object(result: PortraitInspection) -> dict[str, Any]:
     if result.error:
         return {"file": str(result.image), "error": result.error.problem, "remedy": result.error.remedy}
     return {
         "file": str(result.image),
-        "level": worst(result.findings),
+        "level": find_worst_level(result.findings),
         "findings": [asdict(finding) for finding in result.findings],
         "measured": asdict(result.report) if result.report else None,
     }
 
 
-def _show(result: Examined) -> None:
+def _print_portrait(result: PortraitInspection) -> None:
     """One picture: a line with the verdict, then a line for each finding and, below it, what to do."""
     console = Console()
-    level = worst(result.findings)
-    verdict = ("unreadable", "red") if result.error else (_VERDICTS[level], _COLOURS[level])
+    level = find_worst_level(result.findings)
+    verdict = ("unreadable", "red") if result.error else (_LEVEL_VERDICTS[level], _LEVEL_COLOURS[level])
     console.print(Text.assemble((str(result.image), "bold"), "  ", verdict), soft_wrap=True)
     if result.error:
         console.print(Text(f"  {result.error}"), soft_wrap=True)
         return
     table = Table(box=None, show_header=False, padding=(0, 1, 0, 2), pad_edge=False)
     for finding in result.findings:
-        table.add_row(Text(finding.level, _COLOURS[finding.level]), finding.name, finding.sentence)
+        table.add_row(Text(finding.level, _LEVEL_COLOURS[finding.level]), finding.name, finding.sentence)
         if finding.remedy:
             table.add_row("", "", Text(f"→ {finding.remedy}", "italic"))
     console.print(table, highlight=False)

@@ -10,21 +10,21 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from liveavatar.generate import Progress as Report
+    from liveavatar.generate import ProgressCallback as Report
     from liveavatar.generate import Result
 
-stderr = Console(stderr=True)
+stderr_console = Console(stderr=True)
 
 
 @contextmanager
-def stage(sentence: str) -> Iterator[None]:
+def show_stage(sentence: str) -> Iterator[None]:
     """A spinner while something of unknown length is done."""
-    with stderr.status(sentence):
+    with stderr_console.status(sentence):
         yield
 
 
 @contextmanager
-def frame_bar(fps: Fraction) -> "Iterator[Report]":
+def show_frame_bar(fps: Fraction) -> "Iterator[Report]":
     """A bar with stage, share, ETA and real-time factor; yields what to call after each frame."""
     columns = (
         TextColumn("[bold]{task.description}"),
@@ -35,18 +35,20 @@ def frame_bar(fps: Fraction) -> "Iterator[Report]":
         TextColumn("ETA"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
+    with Progress(
+        *columns, console=stderr_console, transient=True, disable=not stderr_console.is_terminal
+    ) as bar:
         task = bar.add_task("rendering", total=None, factor="-")
         started = time.perf_counter()
 
-        def report(done: int, total: int) -> None:
+        def update_bar(done: int, total: int) -> None:
             factor = done / float(fps) / max(time.perf_counter() - started, 1e-6)
             bar.update(task, completed=done, total=total, factor=f"{factor:.1f}")
 
-        yield report
+        yield update_bar
 
 
-def summary(result: "Result") -> str:
+def format_result(result: "Result") -> str:
     """The one line at the end."""
     return (
         f"{result.output}: {result.frames} frames in {result.seconds:.1f} s, {result.speed:.0f} fps "

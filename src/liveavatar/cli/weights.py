@@ -16,16 +16,22 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from liveavatar.cli.progress import stderr
+from liveavatar.cli.progress import stderr_console
 from liveavatar.errors import WeightsError
-from liveavatar.weights import FILES, WeightFile, fetch, find
-from liveavatar.weights.bundles import BUNDLES, Bundle
-from liveavatar.weights.fetch import cached_path, damage
-from liveavatar.weights.hub import bundle_folder, carry_out, lacking, plan, verify_bundle
+from liveavatar.weights import WEIGHT_FILES, WeightFile, fetch_weight_file, find_weight_file
+from liveavatar.weights.bundles import WEIGHT_BUNDLES, WeightBundle
+from liveavatar.weights.fetch import cached_path, describe_damage
+from liveavatar.weights.hub import (
+    bundle_folder,
+    execute_fetch_plan,
+    find_missing_weights,
+    plan_fetch,
+    verify_bundle,
+)
 
 app = typer.Typer(help="List, fetch and verify model files.", no_args_is_help=True)
 
-Names = Annotated[
+WeightNames = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[NAME…]", help="Which files or bundles; when left out, all that everybody needs."
@@ -38,41 +44,45 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def list_files(as_json: AsJson = False) -> None:
     """Say which model files there are, under which licence, and whether they are in the cache."""
     if as_json:
-        files = [_row(file) | asdict(file) for file in FILES]
-        print(json.dumps({"files": files, "bundles": [_bundle_row(bundle) for bundle in BUNDLES]}))
+        files = [_file_to_object(file) | asdict(file) for file in WEIGHT_FILES]
+        print(
+            json.dumps({"files": files, "bundles": [_bundle_to_object(bundle) for bundle in WEIGHT_BUNDLES]})
+        )
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("name", "size", "licence", "state", "purpose"):
         table.add_column(column)
-    for file in FILES:
-        table.add_row(file.name, f"{file.size / 1e6:.1f} MB", file.licence, _state(file), file.purpose)
-    for bundle in BUNDLES:
+    for file in WEIGHT_FILES:
+        table.add_row(
+            file.name, f"{file.size / 1e6:.1f} MB", file.licence, _find_file_state(file), file.purpose
+        )
+    for bundle in WEIGHT_BUNDLES:
         licences = ", ".join(sorted({repository.licence for repository in bundle.repositories}))
-        state = "there" if not lacking(bundle) else "missing"
+        state = "there" if not find_missing_weights(bundle) else "missing"
         table.add_row(bundle.name, f"{bundle.size / 1e9:.1f} GB", licences, state, bundle.purpose)
     Console().print(table, highlight=False)
 
 
 @app.command("fetch")
-def fetch_files(names: Names = None, as_json: AsJson = False) -> None:
+def fetch_files(names: WeightNames = None, as_json: AsJson = False) -> None:
     """Bring model files into the cache; those that are there and intact are kept.
 
     A bundle of large files, such as live-avatar, is fetched when it is named; a broken transfer is resumed.
     """
-    files, bundles = _chosen(names)
-    with stderr.status("") as status:
+    files, bundles = _choose_files(names)
+    with stderr_console.status("") as status:
         for file in files:
-            fetch(file.name, progress=status.update)
+            fetch_weight_file(file.name, on_progress=status.update)
     for bundle in bundles:
         _fetch_bundle(bundle)
-    _report(files, bundles, as_json)
+    _print_states(files, bundles, as_json)
 
 
-def _fetch_bundle(bundle: Bundle) -> None:
+def _fetch_bundle(bundle: WeightBundle) -> None:
     """Show size and licence, then fetch with a bar."""
-    planned = plan(bundle)
-    for line in planned.lines():
-        stderr.print(line, highlight=False, soft_wrap=True)
+    planned = plan_fetch(bundle)
+    for line in planned.summary_lines():
+        stderr_console.print(line, highlight=False, soft_wrap=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -80,58 +90,65 @@ def _fetch_bundle(bundle: Bundle) -> None:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=stderr) as bar:
-        task = bar.add_task(bundle.name, total=planned.to_fetch)
-        carry_out(
+    with Progress(*columns, console=stderr_console) as bar:
+        task = bar.add_task(bundle.name, total=planned.remaining_bytes)
+        execute_fetch_plan(
             planned, lambda line: bar.update(task, description=line), lambda count: bar.advance(task, count)
         )
 
 
 @app.command("verify")
-def verify_files(names: Names = None, as_json: AsJson = False) -> None:
+def verify_files(names: WeightNames = None, as_json: AsJson = False) -> None:
     """Check size and SHA-256 of the cached files. Exit code 2 when one is missing or damaged."""
-    files, bundles = _chosen(names)
-    with stderr.status("") as status:
+    files, bundles = _choose_files(names)
+    with stderr_console.status("") as status:
         for bundle in bundles:
             verify_bundle(bundle, status.update)
-    _report(files, bundles, as_json)
-    if any(damage(cached_path(file), file) for file in files):
+    _print_states(files, bundles, as_json)
+    if any(describe_damage(cached_path(file), file) for file in files):
         raise typer.Exit(WeightsError.exit_code)
 
 
-def _chosen(names: list[str] | None) -> tuple[list[WeightFile], list[Bundle]]:
+def _choose_files(names: list[str] | None) -> tuple[list[WeightFile], list[WeightBundle]]:
     """The files and the bundles that are meant; unknown names are an error."""
     if not names:
-        return [file for file in FILES if not file.only_when_named], []
-    known = {bundle.name: bundle for bundle in BUNDLES}
-    return [find(name) for name in names if name not in known], [
+        return [file for file in WEIGHT_FILES if not file.only_when_named], []
+    known = {bundle.name: bundle for bundle in WEIGHT_BUNDLES}
+    return [find_weight_file(name) for name in names if name not in known], [
         known[name] for name in names if name in known
     ]
 
 
-def _report(files: list[WeightFile], bundles: list[Bundle], as_json: bool) -> None:
+def _print_states(files: list[WeightFile], bundles: list[WeightBundle], as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"files": [_row(f) for f in files], "bundles": [_bundle_row(b) for b in bundles]}))
+        print(
+            json.dumps(
+                {
+                    "files": [_file_to_object(f) for f in files],
+                    "bundles": [_bundle_to_object(b) for b in bundles],
+                }
+            )
+        )
         return
     for file in files:
-        print(f"{file.name}: {_state(file)}, {cached_path(file)}")
+        print(f"{file.name}: {_find_file_state(file)}, {cached_path(file)}")
     for bundle in bundles:
         print(f"{bundle.name}: intact, {bundle_folder(bundle)}")
 
 
-def _bundle_row(bundle: Bundle) -> dict[str, Any]:
-    missing = lacking(bundle)
+def _bundle_to_object(bundle: WeightBundle) -> dict[str, Any]:
+    missing = find_missing_weights(bundle)
     return {"name": bundle.name, "path": str(bundle_folder(bundle)), "size": bundle.size, "missing": missing}
 
 
-def _row(file: WeightFile) -> dict[str, Any]:
-    return {"name": file.name, "path": str(cached_path(file)), "state": _state(file)}
+def _file_to_object(file: WeightFile) -> dict[str, Any]:
+    return {"name": file.name, "path": str(cached_path(file)), "state": _find_file_state(file)}
 
 
-def _state(file: WeightFile) -> str:
+def _find_file_state(file: WeightFile) -> str:
     """`intact`, `missing`, or what is wrong with the cached copy."""
     path = cached_path(file)
     if not path.exists():
         return "missing"
-    fault = damage(path, file)
+    fault = describe_damage(path, file)
     return f"damaged: it {fault}" if fault else "intact"

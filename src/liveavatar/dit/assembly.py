@@ -9,18 +9,18 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from liveavatar.dit.fuse import fuse
+from liveavatar.dit.fuse import fuse_qkv
 from liveavatar.dit.model import DiT
-from liveavatar.dit.offload import Carousel, Streamed, park, spread
-from liveavatar.dit.quantize import KEPT, Kind, quantize
+from liveavatar.dit.offload import BlockSwapper, OffloadedBlock, choose_spread_layers, offload_text_layers
+from liveavatar.dit.quantize import UNQUANTISED_PARTS, WeightFormat, quantise_linears
 
-Fill = Callable[[str, nn.Module], None]
+WeightFiller = Callable[[str, nn.Module], None]
 """Gives a part of the transformer, on the meta device or mapped from a file, its weights on the device. The name ends
 with a dot."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Layout:
+class TransformerLayout:
     """How the transformer lies in memory.
 
     Attributes:
@@ -32,52 +32,53 @@ class Layout:
     """
 
     device: torch.device
-    kind: Kind = "bf16"
+    kind: WeightFormat = "bf16"
     scaled_mm: bool = False
-    streamed: int = 0
-    parks: bool = False
-    joined: bool = True
+    offloaded_blocks: int = 0
+    offloads_text: bool = False
+    fused_qkv: bool = True
 
 
-def assemble(dit: DiT, fill: Fill, layout: Layout) -> DiT:
+def assemble_transformer(dit: DiT, fill_part: WeightFiller, layout: TransformerLayout) -> DiT:
     """Fill `dit` and lay it out, in place; returns it."""
-    carousel = Carousel(layout.device)
+    carousel = BlockSwapper(layout.device)
     chosen = {
-        f"blocks.{layer}.": layer for layer in spread(min(layout.streamed, len(dit.blocks)), len(dit.blocks))
+        f"blocks.{layer}.": layer
+        for layer in choose_spread_layers(min(layout.offloaded_blocks, len(dit.blocks)), len(dit.blocks))
     }
-    for name, part in list(parts_of(dit)):
-        fill(name, part)
+    for name, part in list(iterate_parts(dit)):
+        fill_part(name, part)
         part.requires_grad_(False).eval()
-        _round(name, part, layout)
-        if layout.parks:
-            park(part)
+        _quantise_part(name, part, layout)
+        if layout.offloads_text:
+            offload_text_layers(part)
         if name in chosen:
             dit.blocks[chosen[name]] = carousel.add(part)
     return dit
 
 
-def _round(name: str, part: nn.Module, layout: Layout) -> None:
-    if layout.joined:
-        fuse(part)
-    if name.partition(".")[0] not in KEPT:
-        quantize(part, layout.kind, scaled_mm=layout.scaled_mm)
+def _quantise_part(name: str, part: nn.Module, layout: TransformerLayout) -> None:
+    if layout.fused_qkv:
+        fuse_qkv(part)
+    if name.partition(".")[0] not in UNQUANTISED_PARTS:
+        quantise_linears(part, layout.kind, scaled_mm=layout.scaled_mm)
 
 
-def stream_blocks(dit: DiT, count: int, device: torch.device) -> None:
+def offload_blocks(dit: DiT, count: int, device: torch.device) -> None:
     """Move `count` more blocks, evenly spread, to host memory."""
-    resident = [layer for layer, block in enumerate(dit.blocks) if not isinstance(block, Streamed)]
-    carousel = Carousel(device)
-    for place in spread(min(count, len(resident)), len(resident)):
+    resident = [layer for layer, block in enumerate(dit.blocks) if not isinstance(block, OffloadedBlock)]
+    carousel = BlockSwapper(device)
+    for place in choose_spread_layers(min(count, len(resident)), len(resident)):
         layer = resident[place]
         dit.blocks[layer] = carousel.add(dit.blocks[layer])
 
 
-def streamed_blocks(dit: DiT) -> int:
+def count_offloaded_blocks(dit: DiT) -> int:
     """How many blocks lie in host memory."""
-    return sum(isinstance(block, Streamed) for block in dit.blocks)
+    return sum(isinstance(block, OffloadedBlock) for block in dit.blocks)
 
 
-def parts_of(dit: DiT) -> Iterator[tuple[str, nn.Module]]:
+def iterate_parts(dit: DiT) -> Iterator[tuple[str, nn.Module]]:
     """All parts by name: blocks and injectors one by one, and the rest."""
     for name, child in dit.named_children():
         if name == "audio_injector":

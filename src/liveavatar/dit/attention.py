@@ -11,19 +11,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-Kernel = Callable[[Tensor, Tensor, Tensor], Tensor]
+AttentionKernel = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Queries [B, N, H, D], keys and values [B, S, H, D] to what is seen [B, N, H, D]."""
 
-Fp8Kernel = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+Fp8AttentionKernel = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 """The same with keys and values in FP8, and what each of them is to be multiplied by, [1, 1, H, 1] each."""
 
-HOPPER = 9
+HOPPER_CAPABILITY = 9
 """Compute capability of the cards that FlashAttention 3 is for."""
 
 
-def attention(q_BNHD: Tensor, k_BSHD: Tensor, v_BSHD: Tensor) -> Tensor:
+def compute_attention(q_BNHD: Tensor, k_BSHD: Tensor, v_BSHD: Tensor) -> Tensor:
     """Every query looks at every key, softmax scale 1/sqrt(D). Returns [B, N, H, D]."""
-    flash = flash_attention_3() if q_BNHD.is_cuda and q_BNHD.dtype is not torch.float32 else None
+    flash = load_flash_attention_3() if q_BNHD.is_cuda and q_BNHD.dtype is not torch.float32 else None
     return (flash or torch_attention)(q_BNHD, k_BSHD, v_BSHD)
 
 
@@ -34,27 +34,27 @@ def torch_attention(q_BNHD: Tensor, k_BSHD: Tensor, v_BSHD: Tensor) -> Tensor:
 
 
 @cache
-def flash_interface() -> ModuleType | None:
+def load_flash_interface() -> ModuleType | None:
     """FlashAttention 3's module, or None where it is not installed or the card is not what it is for."""
     name = "flash_attn_interface"
-    if importlib.util.find_spec(name) is None or torch.cuda.get_device_capability()[0] != HOPPER:
+    if importlib.util.find_spec(name) is None or torch.cuda.get_device_capability()[0] != HOPPER_CAPABILITY:
         return None
     return importlib.import_module(name)
 
 
 @cache
-def flash_attention_3() -> Kernel | None:
+def load_flash_attention_3() -> AttentionKernel | None:
     """FlashAttention 3, where it is there."""
-    interface = flash_interface()
+    interface = load_flash_interface()
     if interface is None:
         return None
 
-    def kernel(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return only_output(interface.flash_attn_func(q, k, v))
+    def attend_flash(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return drop_softmax_sums(interface.flash_attn_func(q, k, v))
 
-    return kernel
+    return attend_flash
 
 
-def only_output(result: Tensor | tuple[Tensor, ...]) -> Tensor:
+def drop_softmax_sums(result: Tensor | tuple[Tensor, ...]) -> Tensor:
     """Some versions return the sums of the softmax too."""
     return result[0] if isinstance(result, tuple) else result

@@ -23,10 +23,10 @@ from liveavatar.frames import Samples
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-FAMILY = ("wav2vec2", "hubert", "wavlm")
+MODEL_TYPES = ("wav2vec2", "hubert", "wavlm")
 """Kinds of network, as a checkpoint's `config.json` names them."""
 
-_HEADS = (
+_UNUSED_PREFIXES = (
     "lm_head",
     "quantizer",
     "project_q",
@@ -41,9 +41,9 @@ _HEADS = (
 class AudioEncoder:
     """Hears speech; holds weights only, so that any number of sessions may share it."""
 
-    def __init__(self, network: nn.Module, *, normalises: bool = True) -> None:
+    def __init__(self, network: nn.Module, *, needs_normalisation: bool = True) -> None:
         self.network = network
-        self.normalises = normalises
+        self.needs_normalisation = needs_normalisation
 
     def __call__(self, samples: Samples) -> Tensor:
         """All hidden states [L, T, C], float32, of speech at 16 kHz, heard as a whole.
@@ -51,62 +51,66 @@ class AudioEncoder:
         Raises:
             OptionError: fewer than 400 samples, which is less than one step.
         """
-        wave = _long_enough(np.asarray(samples, np.float32))
-        level = Level.of(wave) if self.normalises else None
-        return self.states(level.applied(wave) if level else wave)
+        wave = _check_length(np.asarray(samples, np.float32))
+        level = SpeechLevel.from_samples(wave) if self.needs_normalisation else None
+        return self.encode_normalised(level.normalise_samples(wave) if level else wave)
 
     @torch.no_grad()
-    def states(self, wave: Samples) -> Tensor:
+    def encode_normalised(self, waveform: Samples) -> Tensor:
         """All hidden states of a wave that is normalised already."""
         first = next(self.network.parameters())
-        batch = torch.from_numpy(_long_enough(wave)).to(first)[None]
+        batch = torch.from_numpy(_check_length(waveform)).to(first)[None]
         heard = self.network(batch, output_hidden_states=True)
         # the last state is the one after the closing norm, as the model was trained; transformers 5 gives it here only
         states_LTC = torch.cat([*heard.hidden_states[:-1], heard.last_hidden_state])
         return states_LTC.float()
 
 
-def _long_enough(wave: Samples) -> Samples:
-    if len(wave) < steps.FIELD:
-        raise OptionError(f"{len(wave)} samples are less than one step of speech", "give at least 25 ms")
-    return wave
+def _check_length(waveform: Samples) -> Samples:
+    if len(waveform) < steps.RECEPTIVE_SAMPLES:
+        raise OptionError(f"{len(waveform)} samples are less than one step of speech", "give at least 25 ms")
+    return waveform
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class SpeechLevel:
     """Mean and mean square of a recording, and of how many samples; what speech is normalised by."""
 
     mean: float
-    square: float
-    count: int
+    mean_square: float
+    sample_count: int
 
     @classmethod
-    def of(cls, wave: Samples) -> "Level":
+    def from_samples(cls, samples: Samples) -> "SpeechLevel":
         """The level of a whole recording."""
         return cls(
-            float(wave.mean(dtype=np.float64)), float(np.square(wave, dtype=np.float64).mean()), len(wave)
+            float(samples.mean(dtype=np.float64)),
+            float(np.square(samples, dtype=np.float64).mean()),
+            len(samples),
         )
 
-    def joined(self, wave: Samples) -> "Level":
+    def with_samples(self, samples: Samples) -> "SpeechLevel":
         """The level of this and of `wave` after it."""
-        if not len(wave):
+        if not len(samples):
             return self
-        other, count = Level.of(wave), self.count + len(wave)
-        share = len(wave) / count
-        return Level(
+        other, count = SpeechLevel.from_samples(samples), self.sample_count + len(samples)
+        share = len(samples) / count
+        return SpeechLevel(
             self.mean + (other.mean - self.mean) * share,
-            self.square + (other.square - self.square) * share,
+            self.mean_square + (other.mean_square - self.mean_square) * share,
             count,
         )
 
-    def applied(self, wave: Samples) -> Samples:
+    def normalise_samples(self, samples: Samples) -> Samples:
         """`wave` with mean 0 and variance 1."""
-        variance = max(0.0, self.square - self.mean**2)
-        normalised: NDArray[np.float32] = ((wave - self.mean) / np.sqrt(variance + 1e-7)).astype(np.float32)
+        variance = max(0.0, self.mean_square - self.mean**2)
+        normalised: NDArray[np.float32] = ((samples - self.mean) / np.sqrt(variance + 1e-7)).astype(
+            np.float32
+        )
         return normalised
 
 
-def build(config: "PreTrainedConfig") -> nn.Module:
+def build_audio_network(config: "PreTrainedConfig") -> nn.Module:
     """The network alone, without what only training needs; under `torch.device("meta")` it takes no memory.
 
     Raises:
@@ -114,11 +118,11 @@ def build(config: "PreTrainedConfig") -> nn.Module:
     """
     from transformers import AutoModel
 
-    if config.model_type not in FAMILY:
+    if config.model_type not in MODEL_TYPES:
         raise WeightsError(
-            f"a {config.model_type} model is no audio encoder", f"use one of: {', '.join(FAMILY)}"
+            f"a {config.model_type} model is no audio encoder", f"use one of: {', '.join(MODEL_TYPES)}"
         )
-    _check_clock(config)
+    _check_step_rate(config)
     config.apply_spec_augment = False
     network: nn.Module = AutoModel.from_config(config).eval()  # type: ignore[no-untyped-call]
     if hasattr(network, "masked_spec_embed"):
@@ -126,7 +130,7 @@ def build(config: "PreTrainedConfig") -> nn.Module:
     return network
 
 
-def open_checkpoint(
+def open_audio_encoder(
     folder: Path, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
 ) -> AudioEncoder:
     """The encoder in a checkpoint folder: `config.json`, `preprocessor_config.json` if any, and the weights.
@@ -143,17 +147,19 @@ def open_checkpoint(
             f"{folder} holds no audio encoder", "run: liveavatar weights fetch live-avatar"
         ) from error
     with torch.device("meta"):
-        network = build(config)
-    loading.load(network, [_weights(folder)], rename=module_key, dtype=dtype, device=device)
-    return AudioEncoder(network, normalises=_normalises(folder))
+        network = build_audio_network(config)
+    loading.load_checkpoint(
+        network, [_find_weights(folder)], rename=map_audio_key, dtype=dtype, device=device
+    )
+    return AudioEncoder(network, needs_normalisation=_needs_normalisation(folder))
 
 
-def _weights(folder: Path) -> Path:
+def _find_weights(folder: Path) -> Path:
     modern = folder / "model.safetensors"
-    return modern if modern.is_file() else loading.existing(folder / "pytorch_model.bin")
+    return modern if modern.is_file() else loading.require_file(folder / "pytorch_model.bin")
 
 
-def _normalises(folder: Path) -> bool:
+def _needs_normalisation(folder: Path) -> bool:
     path = folder / "preprocessor_config.json"
     return (
         bool(json.loads(path.read_text(encoding="utf-8")).get("do_normalize", True))
@@ -162,21 +168,21 @@ def _normalises(folder: Path) -> bool:
     )
 
 
-def _check_clock(config: "PreTrainedConfig") -> None:
+def _check_step_rate(config: "PreTrainedConfig") -> None:
     kernels, strides = config.conv_kernel, config.conv_stride
     field = 1 + sum((kernel - 1) * prod(strides[:index]) for index, kernel in enumerate(kernels))
-    if (prod(strides), field) != (steps.STRIDE, steps.FIELD):
+    if (prod(strides), field) != (steps.STEP_SAMPLES, steps.RECEPTIVE_SAMPLES):
         raise WeightsError(
             f"the audio encoder makes a step every {prod(strides)} samples out of {field}, not 320 out of 400",
             "use a checkpoint with 50 steps a second",
         )
 
 
-def module_key(key: str) -> str | None:
+def map_audio_key(key: str) -> str | None:
     """The network's name for a tensor of a checkpoint; None for what only training and transcription need."""
-    for prefix in FAMILY:
+    for prefix in MODEL_TYPES:
         key = key.removeprefix(f"{prefix}.")
-    if key.startswith(_HEADS):
+    if key.startswith(_UNUSED_PREFIXES):
         return None
     for old, new in (
         ("weight_g", "parametrizations.weight.original0"),

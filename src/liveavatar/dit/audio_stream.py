@@ -10,13 +10,13 @@ import numpy as np
 from torch import Tensor
 
 from liveavatar.dit import steps
-from liveavatar.dit.audio_encoder import AudioEncoder, Level
+from liveavatar.dit.audio_encoder import AudioEncoder, SpeechLevel
 from liveavatar.errors import OptionError, SessionClosed
 from liveavatar.frames import Samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class EncoderWindow:
     """What a stream hears at a time, in steps of 20 ms: `left` of the past, `hop` new ones, and `ahead` after them."""
 
     left: int = 500
@@ -30,16 +30,16 @@ class Window:
     @property
     def lookahead(self) -> int:
         """Samples that must follow the last step's own before it is given."""
-        return self.ahead * steps.STRIDE
+        return self.ahead * steps.STEP_SAMPLES
 
 
-LIVE = Window()
+LIVE_WINDOW = EncoderWindow()
 """For a conversation: the past is cheap and may be long; what is heard ahead delays every picture."""
 
-FILE = Window(left=500, hop=500, ahead=250)
+RECORDING_WINDOW = EncoderWindow(left=500, hop=500, ahead=250)
 """For a recording, of which everything is there: 25 s at a time, in constant memory."""
 
-FIRST_GUESS = Level(0.0, 0.05**2, 16_000)
+INITIAL_LEVEL = SpeechLevel(0.0, 0.05**2, 16_000)
 """Speech at -26 dBFS, as heavy as one second of it: keeps the noise before the first word from counting as speech."""
 
 
@@ -49,18 +49,18 @@ class StreamingAudioEncoder:
     The level is that of all that was heard so far, so that it comes ever closer to the whole recording's.
     """
 
-    def __init__(self, encoder: AudioEncoder, window: Window = LIVE) -> None:
+    def __init__(self, encoder: AudioEncoder, window: EncoderWindow = LIVE_WINDOW) -> None:
         self._encoder = encoder
         self._window = window
-        self._level = FIRST_GUESS
+        self._level = INITIAL_LEVEL
         self.restart()
 
     def restart(self) -> None:
         """Forget the sound, as after an interruption; the speaker's level is kept."""
-        self._kept = np.zeros(0, np.float32)
-        self._start = 0  # the sample at which `_kept` begins
-        self._measured = 0  # samples that count in the level
-        self._given = 0  # steps
+        self._sound = np.zeros(0, np.float32)
+        self._sound_start = 0  # the sample at which `_kept` begins
+        self._measured_samples = 0  # samples that count in the level
+        self._emitted_steps = 0  # steps
         self._closed = False
 
     def push(self, samples: Samples) -> list[Tensor]:
@@ -71,45 +71,47 @@ class StreamingAudioEncoder:
         """
         if self._closed:
             raise SessionClosed("the sound was ended by flush()", "call restart() first")
-        self._kept = np.concatenate([self._kept, np.asarray(samples, np.float32)])
+        self._sound = np.concatenate([self._sound, np.asarray(samples, np.float32)])
         hops = []
-        while self._end >= steps.samples_for(self._given + self._window.hop + self._window.ahead):
-            hops.append(self._hear(self._given + self._window.hop))
+        while self._sound_end >= steps.count_samples_needed(
+            self._emitted_steps + self._window.hop + self._window.ahead
+        ):
+            hops.append(self._encode_until(self._emitted_steps + self._window.hop))
         return hops
 
     def flush(self) -> list[Tensor]:
         """The sound is over: the remaining steps, with nothing after the last one."""
         self._closed = True
-        last, hops = steps.steps_within(self._end), []
-        while self._given < last:
-            hops.append(self._hear(min(last, self._given + self._window.hop)))
+        last, hops = steps.count_steps_within(self._sound_end), []
+        while self._emitted_steps < last:
+            hops.append(self._encode_until(min(last, self._emitted_steps + self._window.hop)))
         return hops
 
     @property
-    def _end(self) -> int:
-        return self._start + len(self._kept)
+    def _sound_end(self) -> int:
+        return self._sound_start + len(self._sound)
 
-    def _hear(self, until: int) -> Tensor:
+    def _encode_until(self, until: int) -> Tensor:
         """Steps from the last one given to `until`, which is not included."""
-        first = max(0, self._given - self._window.left)
-        end = min(self._end, steps.samples_for(until + self._window.ahead))
-        wave = self._between(first * steps.STRIDE, end)
-        states_LTC = self._encoder.states(self._normalised(wave, end))
-        heard_LTC = states_LTC[:, self._given - first : until - first]
-        self._given = until
-        self._forget(max(0, until - self._window.left) * steps.STRIDE)
+        first = max(0, self._emitted_steps - self._window.left)
+        end = min(self._sound_end, steps.count_samples_needed(until + self._window.ahead))
+        wave = self._slice_sound(first * steps.STEP_SAMPLES, end)
+        states_LTC = self._encoder.encode_normalised(self._normalise_level(wave, end))
+        heard_LTC = states_LTC[:, self._emitted_steps - first : until - first]
+        self._emitted_steps = until
+        self._drop_before(max(0, until - self._window.left) * steps.STEP_SAMPLES)
         return heard_LTC
 
-    def _normalised(self, wave: Samples, end: int) -> Samples:
-        if not self._encoder.normalises:
+    def _normalise_level(self, wave: Samples, end: int) -> Samples:
+        if not self._encoder.needs_normalisation:
             return wave
-        self._level = self._level.joined(self._between(self._measured, end))
-        self._measured = max(self._measured, end)
-        return self._level.applied(wave)
+        self._level = self._level.with_samples(self._slice_sound(self._measured_samples, end))
+        self._measured_samples = max(self._measured_samples, end)
+        return self._level.normalise_samples(wave)
 
-    def _between(self, start: int, end: int) -> Samples:
-        return self._kept[max(0, start - self._start) : max(0, end - self._start)]
+    def _slice_sound(self, start: int, end: int) -> Samples:
+        return self._sound[max(0, start - self._sound_start) : max(0, end - self._sound_start)]
 
-    def _forget(self, before: int) -> None:
-        self._kept = self._kept[before - self._start :].copy()
-        self._start = before
+    def _drop_before(self, before: int) -> None:
+        self._sound = self._sound[before - self._sound_start :].copy()
+        self._sound_start = before

@@ -11,21 +11,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from liveavatar.dit.config import PICTURES, DitConfig
-from liveavatar.dit.layers import CrossAttention, KeyValue, wide_linear, wide_norm
+from liveavatar.dit.config import PICTURES_PER_LATENT, DitConfig
+from liveavatar.dit.layers import CrossAttention, KeyValue, layer_norm_float32, linear_float32
 
-LEAD = 5
+LEAD_COLUMNS = 5
 """Copies of a block's first column put before it. The reference puts 73, of which only these are ever heard."""
 
 
 class AudioTokens(NamedTuple):
     """What one block says: `overall` [A, T, D] and `parts` [A, T, tokens + 1, D]."""
 
-    overall: Tensor
-    parts: Tensor
+    global_token: Tensor
+    local_tokens: Tensor
 
 
-class CausalConv(nn.Module):
+class CausalConv1d(nn.Module):
     """A convolution over time that never looks ahead: the first sample is repeated before the beginning."""
 
     def __init__(self, channels: int, out: int, stride: int = 1) -> None:
@@ -40,38 +40,40 @@ class CausalConv(nn.Module):
         return functional.conv1d(padded, weight, None if bias is None else bias.float(), stride=self.stride)
 
 
-class AudioPyramid(nn.Module):
+class AudioDownsampler(nn.Module):
     """Four times fewer steps, in two branches: a few local tokens, and one that describes the whole step."""
 
     def __init__(self, config: DitConfig) -> None:
         super().__init__()
-        dim, self.tokens = config.dim, config.audio_tokens
+        dim, self.token_count = config.dim, config.audio_tokens
         self.padding_tokens = nn.Parameter(torch.zeros(1, 1, 1, dim))
-        self.conv1_local = CausalConv(config.audio_dim, self.tokens * dim // 4)
-        self.conv1_global = CausalConv(config.audio_dim, dim // 4)
-        self.conv2 = CausalConv(dim // 4, dim // 2, stride=2)
-        self.conv3 = CausalConv(dim // 2, dim, stride=2)
+        self.conv1_local = CausalConv1d(config.audio_dim, self.token_count * dim // 4)
+        self.conv1_global = CausalConv1d(config.audio_dim, dim // 4)
+        self.conv2 = CausalConv1d(dim // 4, dim // 2, stride=2)
+        self.conv3 = CausalConv1d(dim // 2, dim, stride=2)
         self.final_linear = nn.Linear(dim, dim)
 
     def forward(self, x_ACT: Tensor) -> AudioTokens:
         """Tokens of ceil(T/4) steps, float32."""
         voices = len(x_ACT)
         local_ACT: Tensor = self.conv1_local(x_ACT)
-        local_ATD = self.condense(torch.unflatten(local_ACT, 1, (self.tokens, -1)).flatten(0, 1))
-        parts = torch.unflatten(local_ATD, 0, (voices, self.tokens)).transpose(1, 2)
+        local_ATD = self.downsample_branch(
+            torch.unflatten(local_ACT, 1, (self.token_count, -1)).flatten(0, 1)
+        )
+        parts = torch.unflatten(local_ATD, 0, (voices, self.token_count)).transpose(1, 2)
         pad = self.padding_tokens.float().expand(voices, parts.shape[1], 1, -1)
-        overall = wide_linear(self.final_linear, self.condense(self.conv1_global(x_ACT)))
+        overall = linear_float32(self.final_linear, self.downsample_branch(self.conv1_global(x_ACT)))
         return AudioTokens(overall, torch.cat([parts, pad], dim=2))
 
-    def condense(self, x_ACT: Tensor) -> Tensor:
+    def downsample_branch(self, x_ACT: Tensor) -> Tensor:
         """The rest of a branch, from its first convolution on: [A, T/4, D]."""
         for conv in (self.conv2, self.conv3):
-            x_ACT = conv(_settle(x_ACT))
-        return _settle(x_ACT).transpose(1, 2)
+            x_ACT = conv(_norm_and_activate(x_ACT))
+        return _norm_and_activate(x_ACT).transpose(1, 2)
 
 
-def _settle(x_ACT: Tensor) -> Tensor:
-    return functional.silu(wide_norm(x_ACT.transpose(1, 2), 1e-6)).transpose(1, 2)
+def _norm_and_activate(x_ACT: Tensor) -> Tensor:
+    return functional.silu(layer_norm_float32(x_ACT.transpose(1, 2), 1e-6)).transpose(1, 2)
 
 
 class CausalAudioEncoder(nn.Module):
@@ -80,7 +82,7 @@ class CausalAudioEncoder(nn.Module):
     def __init__(self, config: DitConfig) -> None:
         super().__init__()
         self.weights = nn.Parameter(torch.ones(1, config.audio_layers, 1, 1))
-        self.encoder = AudioPyramid(config)
+        self.encoder = AudioDownsampler(config)
 
     def forward(self, features_ALCP: Tensor) -> AudioTokens:
         """Tokens of ceil(P/4) latent steps, float32."""
@@ -89,15 +91,15 @@ class CausalAudioEncoder(nn.Module):
         tokens: AudioTokens = self.encoder(mixed_ACP)
         return tokens
 
-    def block(self, features_ALCP: Tensor) -> AudioTokens:
+    def encode_block(self, features_ALCP: Tensor) -> AudioTokens:
         """Tokens of a block of 4·T pictures, T latent frames, heard by itself."""
-        lead = features_ALCP[..., :1].expand(*features_ALCP.shape[:-1], LEAD)
+        lead = features_ALCP[..., :1].expand(*features_ALCP.shape[:-1], LEAD_COLUMNS)
         tokens = self(torch.cat([lead, features_ALCP], dim=-1))
-        first = -(-LEAD // PICTURES)
+        first = -(-LEAD_COLUMNS // PICTURES_PER_LATENT)
         return AudioTokens(*(part[:, first:].to(features_ALCP.dtype) for part in tokens))
 
 
-class Hearing(NamedTuple):
+class AudioConditioning(NamedTuple):
     """What one injector needs of one block: shift and scale [A, T, 1, D]; keys and values [A·T, tokens + 1, H, K].
 
     For a batch of blocks A is all their voices, block after block.
@@ -105,7 +107,7 @@ class Hearing(NamedTuple):
 
     shift: Tensor
     scale: Tensor
-    given: KeyValue
+    key_value: KeyValue
 
 
 class AdaptiveNorm(nn.Module):
@@ -115,9 +117,9 @@ class AdaptiveNorm(nn.Module):
         super().__init__()
         self.linear = nn.Linear(dim, 2 * dim)
 
-    def changes(self, overall_ATD: Tensor) -> tuple[Tensor, Tensor]:
+    def compute_modulation(self, global_ATD: Tensor) -> tuple[Tensor, Tensor]:
         """Shift and scale, [A, T, 1, D] each."""
-        shift, scale = self.linear(functional.silu(overall_ATD)).unsqueeze(2).chunk(2, dim=-1)
+        shift, scale = self.linear(functional.silu(global_ATD)).unsqueeze(2).chunk(2, dim=-1)
         return shift, scale
 
 
@@ -129,35 +131,41 @@ class AudioInjector(nn.Module):
         self.injector = nn.ModuleList(CrossAttention(config) for _ in config.inject)
         self.injector_adain_layers = nn.ModuleList(AdaptiveNorm(config.dim) for _ in config.inject)
 
-    def prepare(self, tokens: AudioTokens) -> list[Hearing]:
+    def prepare_conditioning(self, tokens: AudioTokens) -> list[AudioConditioning]:
         """Everything about a block that does not depend on the picture, once for all its denoising steps."""
         hearings = []
         for adain, injector in zip(self.injector_adain_layers, self.injector, strict=True):
-            shift, scale = cast(AdaptiveNorm, adain).changes(tokens.overall)
-            given = cast(CrossAttention, injector).key_value(tokens.parts.flatten(0, 1))
-            hearings.append(Hearing(shift, scale, given))
+            shift, scale = cast(AdaptiveNorm, adain).compute_modulation(tokens.global_token)
+            given = cast(CrossAttention, injector).project_key_value(tokens.local_tokens.flatten(0, 1))
+            hearings.append(AudioConditioning(shift, scale, given))
         return hearings
 
-    def forward(self, index: int, x_BND: Tensor, heard: Hearing, mask_AN: Tensor | None) -> Tensor:
+    def forward(
+        self, index: int, x_BND: Tensor, conditioning: AudioConditioning, mask_AN: Tensor | None
+    ) -> Tensor:
         """`x_BND` with what injector `index` adds; `mask_AN` says which tokens each voice reaches, B being 1 then."""
         injector = cast(CrossAttention, self.injector[index])
-        seen = injector.look(self.ask(injector, x_BND, heard), heard.given)
-        return self.add(injector, x_BND, seen, mask_AN)
+        seen = injector.attend(self.project_query(injector, x_BND, conditioning), conditioning.key_value)
+        return self.add_output(injector, x_BND, seen, mask_AN)
 
     @staticmethod
-    def ask(injector: CrossAttention, x_BND: Tensor, heard: Hearing) -> Tensor:
+    def project_query(injector: CrossAttention, x_BND: Tensor, conditioning: AudioConditioning) -> Tensor:
         """Queries [B·A·T, N, H, K] of every voice in every latent frame; `heard` has a batch of B·A."""
-        batch, frames = len(x_BND), heard.shift.shape[1]
-        x_B1TND = wide_norm(torch.unflatten(x_BND, 1, (frames, -1)), 1e-5)[:, None]
-        shift, scale = (torch.unflatten(part, 0, (batch, -1)) for part in (heard.shift, heard.scale))
+        batch, frames = len(x_BND), conditioning.shift.shape[1]
+        x_B1TND = layer_norm_float32(torch.unflatten(x_BND, 1, (frames, -1)), 1e-5)[:, None]
+        shift, scale = (
+            torch.unflatten(part, 0, (batch, -1)) for part in (conditioning.shift, conditioning.scale)
+        )
         n_BATND = (x_B1TND * (1 + scale) + shift).to(x_BND.dtype)
-        return injector.query(n_BATND.flatten(0, 2))
+        return injector.project_query(n_BATND.flatten(0, 2))
 
     @staticmethod
-    def add(injector: CrossAttention, x_BND: Tensor, seen: Tensor, mask_AN: Tensor | None) -> Tensor:
+    def add_output(
+        injector: CrossAttention, x_BND: Tensor, attended: Tensor, mask_AN: Tensor | None
+    ) -> Tensor:
         """What the voices say, added up."""
         batch, tokens, _ = x_BND.shape
-        added_BAND = injector.output(seen).reshape(batch, -1, tokens, x_BND.shape[-1])
+        added_BAND = injector.project_output(attended).reshape(batch, -1, tokens, x_BND.shape[-1])
         if mask_AN is not None:
             added_BAND = added_BAND * mask_AN[..., None].to(added_BAND.dtype)
         return x_BND + added_BAND.sum(dim=1)

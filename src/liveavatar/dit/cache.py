@@ -23,16 +23,16 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from liveavatar.dit.attention import attention
-from liveavatar.dit.layers import KeyValue, Memory
-from liveavatar.dit.rope import Rope, rotate
-from liveavatar.dit.ways import EAGER, Ways, head_scale
+from liveavatar.dit.attention import compute_attention
+from liveavatar.dit.layers import KeyValue, LayerCache
+from liveavatar.dit.rope import Rope, apply_rope
+from liveavatar.dit.ways import EAGER_KV_OPS, KVOps, compute_head_scale
 
 
-class SinkLayer:
+class SinkRecorder:
     """Records one layer's keys and values while the sink is computed; they come as they are before turning."""
 
-    kept: KeyValue
+    key_value: KeyValue
 
     def __init__(self, rope: Rope) -> None:
         self._rope = rope
@@ -40,48 +40,48 @@ class SinkLayer:
     def attend(self, q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor) -> Tensor:
         """Keep keys and values, and let the sink see itself."""
         # what comes out of one product for q, k and v would keep all three
-        self.kept = KeyValue(k_BNHK, v_BNHK.contiguous())
-        return attention(rotate(q_BNHK, self._rope), rotate(k_BNHK, self._rope), v_BNHK)
+        self.key_value = KeyValue(k_BNHK, v_BNHK.contiguous())
+        return compute_attention(apply_rope(q_BNHK, self._rope), apply_rope(k_BNHK, self._rope), v_BNHK)
 
 
 @dataclass(frozen=True, slots=True)
-class RingLayer:
+class RingLayerCache:
     """One layer of one step's ring: slots [1, S, H, K], where the block goes [N], and what it may see.
 
     `scale` [1, 1, H, 1] is what the numbers in the slots are to be multiplied by; None if they are kept as they are.
     """
 
     slots: KeyValue
-    where: Tensor
-    read: slice
+    write_index: Tensor
+    visible_range: slice
     scale: KeyValue | None
-    ways: Ways
+    ops: KVOps
 
     def attend(self, q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor) -> Tensor:
         """Write the block into its slot; it sees itself, the blocks before it that are still there, the sink."""
-        self._write(0, k_BNHK)
-        self._write(1, v_BNHK)
-        seen = KeyValue(*(slots[:, self.read] for slots in self.slots))
+        self._write_slots(0, k_BNHK)
+        self._write_slots(1, v_BNHK)
+        seen = KeyValue(*(slots[:, self.visible_range] for slots in self.slots))
         return (
-            self.ways.look(q_BNHK, *seen)
+            self.ops.attend(q_BNHK, *seen)
             if self.scale is None
-            else self._look_at_fp8(q_BNHK, seen, self.scale)
+            else self._attend_fp8(q_BNHK, seen, self.scale)
         )
 
-    def _look_at_fp8(self, q_BNHK: Tensor, seen: KeyValue, scale: KeyValue) -> Tensor:
-        if self.ways.look_at_fp8 is not None:
-            return self.ways.look_at_fp8(q_BNHK, *seen, *scale)
-        k, v = (self.ways.widen(part, by, q_BNHK.dtype) for part, by in zip(seen, scale, strict=True))
-        return self.ways.look(q_BNHK, k, v)
+    def _attend_fp8(self, q_BNHK: Tensor, visible: KeyValue, scale: KeyValue) -> Tensor:
+        if self.ops.attend_fp8 is not None:
+            return self.ops.attend_fp8(q_BNHK, *visible, *scale)
+        k, v = (self.ops.from_fp8(part, by, q_BNHK.dtype) for part, by in zip(visible, scale, strict=True))
+        return self.ops.attend(q_BNHK, k, v)
 
-    def _write(self, index: int, part_BNHK: Tensor) -> None:
+    def _write_slots(self, index: int, part_BNHK: Tensor) -> None:
         """Keep keys (0) or values (1) of the block; copied by index, so that a recorded graph can write anywhere."""
         slots = self.slots[index]
         if self.scale is None:
-            slots.index_copy_(1, self.where, part_BNHK)
+            slots.index_copy_(1, self.write_index, part_BNHK)
         else:  # as bytes, since not every device copies FP8 by index
-            stored = self.ways.narrow(part_BNHK, self.scale[index])
-            slots.view(torch.uint8).index_copy_(1, self.where, stored.view(torch.uint8))
+            stored = self.ops.to_fp8(part_BNHK, self.scale[index])
+            slots.view(torch.uint8).index_copy_(1, self.write_index, stored.view(torch.uint8))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,138 +91,143 @@ class RingShape:
     layers: int
     steps: int
     blocks: int
-    block: int
-    sink: int
-    portrait: int
+    block_tokens: int
+    sink_tokens: int
+    portrait_tokens: int
     heads: int
     head_dim: int
 
     @property
-    def ring(self) -> int:
+    def ring_tokens(self) -> int:
         """Tokens of one ring."""
-        return self.blocks * self.block
+        return self.blocks * self.block_tokens
 
 
-class SessionMemory(Protocol):
+class KVCache(Protocol):
     """Rings and sink of one session, wherever they lie."""
 
     def set_sink(self, sink: Sequence[KeyValue], rope: Rope) -> None:
         """Put a sink in place, turned by `rope`; the rings stay."""
         ...
 
-    def turn_portrait(self, rope: Rope) -> None:
+    def move_portrait(self, rope: Rope) -> None:
         """Turn the portrait's keys to another place; the rest of the sink never moves."""
         ...
 
-    def step(self, step: int, block: int) -> Sequence[Memory]:
+    def prepare_layers(self, step: int, block: int) -> Sequence[LayerCache]:
         """Every layer's memory for block number `block` at denoising step `step`."""
         ...
 
 
-MakeMemory = Callable[[RingShape, Tensor], SessionMemory]
+MakeKVCache = Callable[[RingShape, Tensor], KVCache]
 """Makes the memory of a session; the tensor gives the type and the device that are computed with."""
 
 
-class Rings:
+class RingKVCache:
     """The memory of one session, allocated once."""
 
     def __init__(
-        self, shape: RingShape, like: Tensor, store: torch.dtype | None = None, ways: Ways = EAGER,
-        *, shared: int = 2,
+        self, shape: RingShape, like: Tensor, storage_dtype: torch.dtype | None = None, ops: KVOps = EAGER_KV_OPS,
+        *, steps_per_sink: int = 2,
     ) -> None:  # fmt: skip
         """`like` gives type and device; `store` FP8 keeps numbers in that; `shared` steps, 1 or 2, have one sink."""
         self.shape = shape
-        self._ways = ways
-        self._store = store
-        self._shared = shared
-        kept = like.new_empty(0, dtype=store)
+        self._ops = ops
+        self._storage_dtype = storage_dtype
+        self._steps_per_sink = steps_per_sink
+        kept = like.new_empty(0, dtype=storage_dtype)
         self._groups = [
-            [self._allocate(min(shared, shape.steps - first), kept) for _ in range(shape.layers)]
-            for first in range(0, shape.steps, shared)
+            [
+                self._allocate_slots(min(steps_per_sink, shape.steps - first), kept)
+                for _ in range(shape.layers)
+            ]
+            for first in range(0, shape.steps, steps_per_sink)
         ]
-        self._portraits: list[list[Tensor]] = [[] for _ in self._groups]
+        self._portrait_keys: list[list[Tensor]] = [[] for _ in self._groups]
         self._scales: list[KeyValue] | None = None
-        self._aside: tuple[list[Tensor], list[Tensor]] | None = None
-        self._count = torch.arange(shape.block, device=like.device)
-        self._where = [self._count.clone() for _ in range(shape.steps)]
+        self._saved_slots: tuple[list[Tensor], list[Tensor]] | None = None
+        self._token_offsets = torch.arange(shape.block_tokens, device=like.device)
+        self._write_indices = [self._token_offsets.clone() for _ in range(shape.steps)]
 
-    def _allocate(self, rings: int, kept: Tensor) -> KeyValue:
-        slots = self.shape.sink + rings * self.shape.ring
+    def _allocate_slots(self, rings: int, template: Tensor) -> KeyValue:
+        slots = self.shape.sink_tokens + rings * self.shape.ring_tokens
         size = (1, slots, self.shape.heads, self.shape.head_dim)
-        return KeyValue(kept.new_zeros(size), kept.new_zeros(size))
+        return KeyValue(template.new_zeros(size), template.new_zeros(size))
 
     def set_sink(self, sink: Sequence[KeyValue], rope: Rope, groups: Sequence[int] | None = None) -> None:
         """Put a sink in place, turned by `rope`; the rings stay. `groups` of steps have a sink each; None is all."""
-        if self._store is not None and self._scales is None:
-            self._scales = [KeyValue(*(head_scale(part) for part in layer)) for layer in sink]
+        if self._storage_dtype is not None and self._scales is None:
+            self._scales = [KeyValue(*(compute_head_scale(part) for part in layer)) for layer in sink]
         groups = range(len(self._groups)) if groups is None else groups
-        where = slice(self.shape.ring, self.shape.ring + self.shape.sink)
+        where = slice(self.shape.ring_tokens, self.shape.ring_tokens + self.shape.sink_tokens)
         for layer, part in enumerate(sink):
-            self._put(0, layer, where, rotate(part.k, rope), groups)
-            self._put(1, layer, where, part.v, groups)
-        portrait = [part.k[:, : self.shape.portrait].clone() for part in sink]
+            self._write_range(0, layer, where, apply_rope(part.k, rope), groups)
+            self._write_range(1, layer, where, part.v, groups)
+        portrait = [part.k[:, : self.shape.portrait_tokens].clone() for part in sink]
         for group in groups:
-            self._portraits[group] = portrait
+            self._portrait_keys[group] = portrait
 
-    def turn_portrait(self, rope: Rope, groups: Sequence[int] | None = None) -> None:
+    def move_portrait(self, rope: Rope, groups: Sequence[int] | None = None) -> None:
         """Turn the portrait's keys to another place; the rest of the sink never moves."""
-        where = slice(self.shape.ring, self.shape.ring + self.shape.portrait)
+        where = slice(self.shape.ring_tokens, self.shape.ring_tokens + self.shape.portrait_tokens)
         for group in range(len(self._groups)) if groups is None else groups:
-            for layer, keys in enumerate(self._portraits[group]):
-                self._put(0, layer, where, self._ways.turn(keys, rope), [group])
+            for layer, keys in enumerate(self._portrait_keys[group]):
+                self._write_range(0, layer, where, self._ops.rotate(keys, rope), [group])
 
-    def _put(self, index: int, layer: int, where: slice, part: Tensor, groups: Sequence[int]) -> None:
-        numbers = part if self._scales is None else self._ways.narrow(part, self._scales[layer][index])
+    def _write_range(
+        self, index: int, layer: int, target: slice, part: Tensor, groups: Sequence[int]
+    ) -> None:
+        numbers = part if self._scales is None else self._ops.to_fp8(part, self._scales[layer][index])
         for group in groups:
-            self._groups[group][layer][index][:, where] = numbers
+            self._groups[group][layer][index][:, target] = numbers
 
-    def step(self, step: int, block: int) -> list[RingLayer]:
+    def prepare_layers(self, step: int, block: int) -> list[RingLayerCache]:
         """Every layer's memory for block number `block` at denoising step `step`.
 
         What is asked for here is where the step writes, until it is asked for again.
         """
-        torch.add(self._count, self._slot(step, block).start, out=self._where[step])
-        where, read, scales = self._where[step], self._seen(step, block), self._scales
+        torch.add(self._token_offsets, self._slot_range(step, block).start, out=self._write_indices[step])
+        where, read, scales = self._write_indices[step], self._visible_range(step, block), self._scales
         return [
-            RingLayer(slots, where, read, None if scales is None else scales[layer], self._ways)
-            for layer, slots in enumerate(self._groups[step // self._shared])
+            RingLayerCache(slots, where, read, None if scales is None else scales[layer], self._ops)
+            for layer, slots in enumerate(self._groups[step // self._steps_per_sink])
         ]
 
-    def put_aside(self, step: int, block: int) -> None:
+    def snapshot(self, step: int, block: int) -> None:
         """Keep what `block` will overwrite in the ring of `step`; what was kept before is forgotten."""
-        slots = self._slots(step, block)
-        if self._aside is None:
-            self._aside = slots, [torch.empty_like(part) for part in slots]
-        self._aside = slots, self._aside[1]
-        for kept, part in zip(self._aside[1], slots, strict=True):
+        slots = self._block_slots(step, block)
+        if self._saved_slots is None:
+            self._saved_slots = slots, [torch.empty_like(part) for part in slots]
+        self._saved_slots = slots, self._saved_slots[1]
+        for kept, part in zip(self._saved_slots[1], slots, strict=True):
             kept.copy_(part)
 
-    def put_back(self) -> None:
+    def restore(self) -> None:
         """Restore what was put aside."""
-        if self._aside is not None:
-            for part, kept in zip(*self._aside, strict=True):
+        if self._saved_slots is not None:
+            for part, kept in zip(*self._saved_slots, strict=True):
                 part.copy_(kept)
 
-    def _slots(self, step: int, block: int) -> list[Tensor]:
-        where = self._slot(step, block)
-        return [part[:, where] for layer in self._groups[step // self._shared] for part in layer]
+    def _block_slots(self, step: int, block: int) -> list[Tensor]:
+        where = self._slot_range(step, block)
+        return [part[:, where] for layer in self._groups[step // self._steps_per_sink] for part in layer]
 
-    def _slot(self, step: int, block: int) -> slice:
+    def _slot_range(self, step: int, block: int) -> slice:
         shape, slot = self.shape, block % self.shape.blocks
-        after_sink = step % self._shared
+        after_sink = step % self._steps_per_sink
         start = (
-            shape.ring + shape.sink + slot * shape.block
+            shape.ring_tokens + shape.sink_tokens + slot * shape.block_tokens
             if after_sink
-            else shape.ring - (slot + 1) * shape.block
+            else shape.ring_tokens - (slot + 1) * shape.block_tokens
         )
-        return slice(start, start + shape.block)
+        return slice(start, start + shape.block_tokens)
 
-    def _seen(self, step: int, block: int) -> slice:
+    def _visible_range(self, step: int, block: int) -> slice:
         shape = self.shape
-        seen = min(block + 1, shape.blocks) * shape.block
-        if step % self._shared:
-            return slice(shape.ring, shape.ring + shape.sink + seen)
-        return slice(shape.ring - seen, shape.ring + shape.sink)
+        seen = min(block + 1, shape.blocks) * shape.block_tokens
+        if step % self._steps_per_sink:
+            return slice(shape.ring_tokens, shape.ring_tokens + shape.sink_tokens + seen)
+        return slice(shape.ring_tokens - seen, shape.ring_tokens + shape.sink_tokens)
 
     @property
     def bytes(self) -> int:

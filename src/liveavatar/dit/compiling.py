@@ -13,72 +13,80 @@ import torch
 from torch import Tensor, nn
 
 from liveavatar.dit.audio_tokens import AudioInjector
-from liveavatar.dit.cache import MakeMemory, Rings, RingShape, SessionMemory
-from liveavatar.dit.kernels import choose, flash_attention_3_fp8, fresh
-from liveavatar.dit.layers import Block
-from liveavatar.dit.rope import rotate
-from liveavatar.dit.speed import Speed
-from liveavatar.dit.vae import VAE, Decoder
-from liveavatar.dit.ways import FP8, Ways, narrowed, widened
+from liveavatar.dit.cache import KVCache, MakeKVCache, RingKVCache, RingShape
+from liveavatar.dit.kernels import choose_attention_kernel, make_fp8_attention, quantise_queries
+from liveavatar.dit.layers import TransformerBlock
+from liveavatar.dit.rope import apply_rope
+from liveavatar.dit.speed import SpeedOptions
+from liveavatar.dit.vae import VAE, VAEDecoder
+from liveavatar.dit.ways import FP8_DTYPE, KVOps, fp8_to_values, values_to_fp8
 
-Given = ParamSpec("Given")
-Made = TypeVar("Made")
-Compiler = str | Callable[..., object]
+Arguments = ParamSpec("Arguments")
+Returned = TypeVar("Returned")
+CompileBackend = str | Callable[..., object]
 """A backend of torch.compile."""
 
-SHAPES = 64
+MAX_COMPILED_SHAPES = 64
 """Kinds of shapes that one function is compiled for before PyTorch gives up."""
 
 
-def compiled(function: Callable[Given, Made], backend: Compiler = "inductor") -> Callable[Given, Made]:
+def compile_function(
+    function: Callable[Arguments, Returned], backend: CompileBackend = "inductor"
+) -> Callable[Arguments, Returned]:
     """`function`, compiled as a whole for every shape it meets."""
     from torch._dynamo import config  # slow to import, and needed only here
 
-    config.recompile_limit = max(SHAPES, config.recompile_limit)
+    config.recompile_limit = max(MAX_COMPILED_SHAPES, config.recompile_limit)
     return torch.compile(function, fullgraph=True, dynamic=False, backend=backend)
 
 
-def compile_model(model: nn.Module, backend: Compiler = "inductor") -> None:
+def compile_model(model: nn.Module, backend: CompileBackend = "inductor") -> None:
     """Compile what the blocks and injectors in `model` compute, in place; nothing is compiled before it is called."""
     for module in model.modules():
-        names = _FUNCTIONS.get(type(module), ())
+        names = _COMPILED_METHODS.get(type(module), ())
         for name in names:
-            setattr(module, name, compiled(getattr(module, name), backend))
+            setattr(module, name, compile_function(getattr(module, name), backend))
 
 
-_FUNCTIONS: dict[type[nn.Module], tuple[str, ...]] = {
-    Block: ("before", "between", "after"),
-    AudioInjector: ("ask", "add"),
+_COMPILED_METHODS: dict[type[nn.Module], tuple[str, ...]] = {
+    TransformerBlock: ("before_self_attention", "between_attentions", "after_cross_attention"),
+    AudioInjector: ("project_query", "add_output"),
 }
 
 
-def compile_vae(vae: VAE, backend: Compiler = "inductor") -> None:
+def compile_vae(vae: VAE, backend: CompileBackend = "inductor") -> None:
     """Lay the decoder's weights out as cuDNN wants them, channels last, and compile what decodes a latent, in place."""
     for layer in vae.decoder.modules():
         if isinstance(layer, nn.Conv2d | nn.Conv3d):
             last = torch.channels_last if layer.weight.ndim == 4 else torch.channels_last_3d
             layer.weight.data = layer.weight.data.contiguous(memory_format=last)
-    if isinstance(vae.decoder, Decoder):  # tiles bring their past from the host, which cannot be compiled
-        setattr(vae.decoder, "resume", compiled(vae.decoder.resume, backend))  # noqa: B010  (a method, to mypy)
+    if isinstance(vae.decoder, VAEDecoder):  # tiles bring their past from the host, which cannot be compiled
+        setattr(vae.decoder, "forward_pure", compile_function(vae.decoder.forward_pure, backend))  # noqa: B010  (a method, to mypy)
 
 
-def memory_for(
-    speed: Speed, kind: Callable[..., SessionMemory] = Rings, backend: Compiler = "inductor"
-) -> MakeMemory:
+def make_cache_factory(
+    speed: SpeedOptions,
+    cache_type: Callable[..., KVCache] = RingKVCache,
+    backend: CompileBackend = "inductor",
+) -> MakeKVCache:
     """Rings, or what takes their place, in the numbers, and read by the kernel, that `speed` says."""
 
-    def wrap(function: Callable[Given, Made]) -> Callable[Given, Made]:
-        return compiled(function, backend) if speed.compile else function
+    def compile_if_asked(function: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
+        return compile_function(function, backend) if speed.compile else function
 
-    store = FP8 if speed.kv == "fp8" else None
-    ways = Ways(narrow=wrap(narrowed), widen=wrap(widened), turn=wrap(rotate))
+    store = FP8_DTYPE if speed.kv == "fp8" else None
+    ways = KVOps(
+        to_fp8=compile_if_asked(values_to_fp8),
+        from_fp8=compile_if_asked(fp8_to_values),
+        rotate=compile_if_asked(apply_rope),
+    )
     if speed.attention == "fp8":
-        ways = replace(ways, look_at_fp8=flash_attention_3_fp8(wrap(fresh)))
-    only = {"shared": 1} if speed.wavefront else {}
+        ways = replace(ways, attend_fp8=make_fp8_attention(compile_if_asked(quantise_queries)))
+    only = {"steps_per_sink": 1} if speed.wavefront else {}
 
-    def make(shape: RingShape, like: Tensor) -> SessionMemory:
-        size = shape.block, shape.sink + shape.ring, shape.heads, shape.head_dim
-        look = choose("auto" if speed.attention == "fp8" else speed.attention, size, like)
-        return kind(shape, like, store, replace(ways, look=look), **only)
+    def make_kv_cache(shape: RingShape, like: Tensor) -> KVCache:
+        size = shape.block_tokens, shape.sink_tokens + shape.ring_tokens, shape.heads, shape.head_dim
+        look = choose_attention_kernel("auto" if speed.attention == "fp8" else speed.attention, size, like)
+        return cache_type(shape, like, store, replace(ways, attend=look), **only)
 
-    return make
+    return make_kv_cache

@@ -6,16 +6,16 @@ from fractions import Fraction
 
 from liveavatar.errors import OptionError, WeightsError
 
-FPS = 25
+MODEL_FPS = 25
 """Pictures a second the model was trained at."""
 
-PICTURES = 4
+PICTURES_PER_LATENT = 4
 """Pictures in one latent frame."""
 
 
-def picture_shown(frame: int, fps: Fraction) -> int:
+def frame_to_picture(frame: int, fps: Fraction) -> int:
     """The picture, at 25 a second, that is shown at the middle of a frame's time."""
-    return int((2 * frame + 1) * FPS / (2 * fps))
+    return int((2 * frame + 1) * MODEL_FPS / (2 * fps))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,21 +63,21 @@ class DitConfig:
         Raises:
             WeightsError: the checkpoint is of a kind this code does not compute.
         """
-        for name, meant in _FIXED.items():
+        for name, meant in _REQUIRED_VALUES.items():
             if name in values and values[name] != meant:
                 raise WeightsError(
                     f"the checkpoint has {name} = {values[name]!r}, not {meant!r}", "use Wan2.2-S2V-14B"
                 )
-        shape = {ours: values[theirs] for theirs, ours in _NAMES.items() if theirs in values}
+        shape = {ours: values[theirs] for theirs, ours in _CHECKPOINT_FIELDS.items() if theirs in values}
         return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in shape.items()})  # type: ignore[arg-type]
 
 
-_NAMES = {
+_CHECKPOINT_FIELDS = {
     "dim": "dim", "num_heads": "heads", "num_layers": "layers", "ffn_dim": "ffn_dim", "freq_dim": "freq_dim",
     "text_dim": "text_dim", "text_len": "text_len", "in_dim": "channels", "audio_dim": "audio_dim",
     "num_audio_token": "audio_tokens", "audio_inject_layers": "inject", "eps": "eps",
 }  # fmt: skip
-_FIXED = {
+_REQUIRED_VALUES = {
     "enable_adain": True, "adain_mode": "attn_norm", "zero_timestep": True, "enable_motioner": False,
     "enable_framepack": True, "framepack_drop_mode": "padd", "cond_dim": 16,
 }  # fmt: skip
@@ -95,20 +95,20 @@ class StreamConfig:
     shift: float = 3.0
     block_latents: int = 3
     clip_blocks: int = 4
-    distance: tuple[int, int] = (4, 30)
+    sink_distance: tuple[int, int] = (4, 30)
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise OptionError(f"{self.steps} sample steps cannot make a picture", "use --sample-steps 4")
         if self.clip_blocks < 1 or self.block_latents < 1:
             raise OptionError("a clip needs at least one block", "use --infer-frames 48")
-        if not 0 <= self.distance[0] <= self.distance[1] <= 30:
-            raise OptionError(f"sink distance {self.distance} is outside 0…30", "use 4, 30")
+        if not 0 <= self.sink_distance[0] <= self.sink_distance[1] <= 30:
+            raise OptionError(f"sink distance {self.sink_distance} is outside 0…30", "use 4, 30")
 
     @property
     def block_pictures(self) -> int:
         """Pictures in one block."""
-        return PICTURES * self.block_latents
+        return PICTURES_PER_LATENT * self.block_latents
 
     @property
     def clip_latents(self) -> int:
@@ -116,7 +116,7 @@ class StreamConfig:
         return self.block_latents * self.clip_blocks
 
     @staticmethod
-    def blocks_in(infer_frames: int) -> int:
+    def count_clip_blocks(infer_frames: int) -> int:
         """Blocks in a clip of `infer_frames` pictures.
 
         Raises:

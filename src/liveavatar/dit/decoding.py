@@ -22,46 +22,47 @@ Pictures = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class PendingPictures:
     """Pictures that may still be in the making: the video [B, 3, P, H, W] in -1…1, and its bytes."""
 
     video: Tensor
-    levels: Tensor
-    ready: torch.cuda.Event | None = None
+    rgb: Tensor
+    ready_event: torch.cuda.Event | None = None
 
-    def pictures(self) -> Pictures:
+    def wait_for_pictures(self) -> Pictures:
         """The bytes; waits until they are there."""
-        if self.ready is None:
-            return self.levels.numpy()
-        self.ready.synchronize()
-        return self.levels.numpy().copy()  # pinned memory is scarce
+        if self.ready_event is None:
+            return self.rgb.numpy()
+        self.ready_event.synchronize()
+        return self.rgb.numpy().copy()  # pinned memory is scarce
 
 
-class Decoding:
+class AsyncDecoder:
     """Where a session's latents are decoded."""
 
-    def __init__(self, device: torch.device, *, beside: bool) -> None:
+    def __init__(self, device: torch.device, *, concurrent: bool) -> None:
         """`beside` is whether decoding may go on while something else is computed; a CPU decodes at once."""
         self._device = device
-        self._stream = torch.cuda.Stream(device, priority=-1) if beside and device.type == "cuda" else None  # type: ignore[no-untyped-call]
+        own_stream = concurrent and device.type == "cuda"
+        self._stream = torch.cuda.Stream(device, priority=-1) if own_stream else None  # type: ignore[no-untyped-call]
 
-    def start(self, decoder: StreamingDecoder, latent_BCTHW: Tensor) -> Pending:
+    def start_decode(self, decoder: StreamingDecoder, latent_BCTHW: Tensor) -> PendingPictures:
         """Decode the next latents of a video."""
         if self._stream is None:
             video = decoder.push(latent_BCTHW)
-            return Pending(video, as_levels(video).cpu())
+            return PendingPictures(video, video_to_rgb(video).cpu())
         self._stream.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(self._stream):
             video = decoder.push(latent_BCTHW)
-            levels = as_levels(video)
+            levels = video_to_rgb(video)
             bytes_there = torch.empty(levels.shape, dtype=levels.dtype, pin_memory=True)
             bytes_there.copy_(levels, non_blocking=True)
             ready = self._stream.record_event()
         latent_BCTHW.record_stream(self._stream)
-        return Pending(video, bytes_there, ready)
+        return PendingPictures(video, bytes_there, ready)
 
 
-def as_levels(video_BCTHW: Tensor, *, rounded: bool = True) -> Tensor:
+def video_to_rgb(video_BCTHW: Tensor, *, rounded: bool = True) -> Tensor:
     """Frames of a video in -1…1 as bytes [P, H, W, 3], rounded or, as the reference does, cut off."""
     levels = (video_BCTHW[0] + 1) * 127.5 + (0.5 if rounded else 0.0)
     return levels.clamp(0, 255).to(torch.uint8).permute(1, 2, 3, 0).contiguous()

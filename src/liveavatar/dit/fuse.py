@@ -7,7 +7,7 @@ from liveavatar.dit.layers import SelfAttention
 
 
 @torch.no_grad()
-def fuse(model: nn.Module) -> None:
+def fuse_qkv(model: nn.Module) -> None:
     """Join q, k and v of every self-attention in `model` into `qkv`, in place; once is enough.
 
     Comes after loading and merging, which know the checkpoint's names, and before weights are quantised. Layers
@@ -15,11 +15,11 @@ def fuse(model: nn.Module) -> None:
     """
     for attention in model.modules():
         if isinstance(attention, SelfAttention) and attention.qkv is None:
-            attention.qkv = _joined([attention.q, attention.k, attention.v])
+            attention.qkv = _concat_linears([attention.q, attention.k, attention.v])
             del attention.q, attention.k, attention.v
 
 
-def _joined(layers: list[nn.Linear]) -> nn.Linear:
+def _concat_linears(layers: list[nn.Linear]) -> nn.Linear:
     with torch.device("meta"):
         whole = nn.Linear(layers[0].in_features, sum(layer.out_features for layer in layers))
     for name in ("weight", "bias"):

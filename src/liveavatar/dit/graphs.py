@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 
 
-class Graphs:
+class CudaGraphCache:
     """Recorded functions of one stream, by name. They share one pool of memory, since they never run side by side."""
 
     def __init__(self, *, enabled: bool) -> None:
@@ -18,7 +18,7 @@ class Graphs:
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
         self._pool = torch.cuda.graph_pool_handle() if enabled else None
 
-    def run(self, name: int, function: Callable[[], None]) -> None:
+    def run_recorded(self, key: int, function: Callable[[], None]) -> None:
         """Do what `function` does; it is called only the first time, and must have been called before outside of it.
 
         That earlier call is what compiles and allocates, which cannot be recorded.
@@ -26,33 +26,33 @@ class Graphs:
         if not self._enabled:
             function()
             return
-        if name not in self._graphs:
-            self._graphs[name] = self._recorded(function)
-        self._graphs[name].replay()
+        if key not in self._graphs:
+            self._graphs[key] = self._record_graph(function)
+        self._graphs[key].replay()
 
-    def _recorded(self, function: Callable[[], None]) -> torch.cuda.CUDAGraph:
+    def _record_graph(self, function: Callable[[], None]) -> torch.cuda.CUDAGraph:
         graph = torch.cuda.CUDAGraph()
         # other threads may use the GPU meanwhile
         with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
             function()
         return graph
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """The tensors they read are no longer those to be read."""
         self._graphs.clear()
 
 
-class Pace:
+class LaunchThrottle:
     """Keeps the GPU busy and no further ahead than one step, so that an interruption finds little left to undo."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._marks: deque[torch.cuda.Event] = deque()
+        self._step_events: deque[torch.cuda.Event] = deque()
 
-    def step(self) -> None:
+    def wait_previous_step(self) -> None:
         """A step has been asked of the GPU: wait until the one before it is done."""
         if self._device.type != "cuda":
             return
-        self._marks.append(torch.cuda.current_stream(self._device).record_event())
-        if len(self._marks) > 1:
-            self._marks.popleft().synchronize()
+        self._step_events.append(torch.cuda.current_stream(self._device).record_event())
+        if len(self._step_events) > 1:
+            self._step_events.popleft().synchronize()

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from liveavatar.dit.attention import attention
+from liveavatar.dit.attention import compute_attention
 from liveavatar.dit.config import DitConfig
-from liveavatar.dit.rope import Rope, rotate
+from liveavatar.dit.rope import Rope, apply_rope
 
 
 class KeyValue(NamedTuple):
@@ -25,7 +25,7 @@ class KeyValue(NamedTuple):
     v: Tensor
 
 
-class Memory(Protocol):
+class LayerCache(Protocol):
     """What one layer of one denoising step may look at."""
 
     def attend(self, q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor) -> Tensor:
@@ -33,12 +33,12 @@ class Memory(Protocol):
         ...
 
 
-def wide_norm(x: Tensor, eps: float) -> Tensor:
+def layer_norm_float32(x: Tensor, eps: float) -> Tensor:
     """Layer norm without parameters, in float32."""
     return functional.layer_norm(x.float(), x.shape[-1:], eps=eps)
 
 
-def wide_linear(layer: nn.Linear, x: Tensor) -> Tensor:
+def linear_float32(layer: nn.Linear, x: Tensor) -> Tensor:
     """A linear layer in float32, whatever type its weights are kept in."""
     return functional.linear(x.float(), layer.weight.float(), layer.bias.float())
 
@@ -59,7 +59,7 @@ class RMSNorm(nn.Module):
         return normed
 
 
-class Attention(nn.Module):
+class AttentionProjections(nn.Module):
     """Projections of multi-head attention, with q and k normed over the full width before the heads part."""
 
     def __init__(self, config: DitConfig) -> None:
@@ -72,25 +72,25 @@ class Attention(nn.Module):
         self.norm_q = RMSNorm(config.dim, config.eps)
         self.norm_k = RMSNorm(config.dim, config.eps)
 
-    def query(self, x_BND: Tensor) -> Tensor:
+    def project_query(self, x_BND: Tensor) -> Tensor:
         """Queries [B, N, H, K]."""
-        return self.split(self.norm_q(self.q(x_BND)))
+        return self.split_heads(self.norm_q(self.q(x_BND)))
 
-    def key_value(self, x_BSD: Tensor) -> KeyValue:
+    def project_key_value(self, x_BSD: Tensor) -> KeyValue:
         """Keys and values, not turned."""
-        return KeyValue(self.split(self.norm_k(self.k(x_BSD))), self.split(self.v(x_BSD)))
+        return KeyValue(self.split_heads(self.norm_k(self.k(x_BSD))), self.split_heads(self.v(x_BSD)))
 
-    def split(self, x_BND: Tensor) -> Tensor:
+    def split_heads(self, x_BND: Tensor) -> Tensor:
         """Channels parted into heads."""
         return torch.unflatten(x_BND, -1, (self.heads, -1))
 
-    def output(self, x_BNHK: Tensor) -> Tensor:
+    def project_output(self, x_BNHK: Tensor) -> Tensor:
         """The heads joined and mixed."""
         y_BND: Tensor = self.o(x_BNHK.flatten(-2))
         return y_BND
 
 
-class SelfAttention(Attention):
+class SelfAttention(AttentionProjections):
     """Attention of a block to itself, its past and the sink; `fuse.fuse` makes q, k and v one layer, `qkv`."""
 
     def __init__(self, config: DitConfig) -> None:
@@ -104,22 +104,24 @@ class SelfAttention(Attention):
             if self.qkv is None
             else self.qkv(x_BND).chunk(3, -1)
         )
-        q, k, v = (self.split(part) for part in (self.norm_q(parts[0]), self.norm_k(parts[1]), parts[2]))
-        return rotate(q, rope), rotate(k, rope), v
+        q, k, v = (
+            self.split_heads(part) for part in (self.norm_q(parts[0]), self.norm_k(parts[1]), parts[2])
+        )
+        return apply_rope(q, rope), apply_rope(k, rope), v
 
 
-class CrossAttention(Attention):
+class CrossAttention(AttentionProjections):
     """Attention to tokens from elsewhere, whose keys and values are computed once by `key_value`."""
 
     @staticmethod
-    def look(q_BNHK: Tensor, given: KeyValue) -> Tensor:
+    def attend(q_BNHK: Tensor, key_value: KeyValue) -> Tensor:
         """What the queries see; they all look at the same tokens where `given` has a batch of 1."""
-        if len(given.k) == len(q_BNHK):
-            return attention(q_BNHK, given.k, given.v)
-        return attention(q_BNHK.flatten(0, 1)[None], given.k, given.v).view(q_BNHK.shape)
+        if len(key_value.k) == len(q_BNHK):
+            return compute_attention(q_BNHK, key_value.k, key_value.v)
+        return compute_attention(q_BNHK.flatten(0, 1)[None], key_value.k, key_value.v).view(q_BNHK.shape)
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Self-attention, text, feed-forward; six vectors made from the noise level shift, scale and gate it."""
 
     def __init__(self, config: DitConfig) -> None:
@@ -135,39 +137,45 @@ class Block(nn.Module):
             nn.Linear(config.ffn_dim, config.dim),
         )
 
-    def forward(self, x_BND: Tensor, time_6BD: Tensor, text: KeyValue, rope: Rope, memory: Memory) -> Tensor:
+    def forward(
+        self, x_BND: Tensor, time_6BD: Tensor, text: KeyValue, rope: Rope, cache: LayerCache
+    ) -> Tensor:
         """One layer. `time_6BD` already holds this block's own modulation, float32.
 
         Everything but attention is in three pure functions, which can be compiled each by itself.
         """
-        seen_BNHK = memory.attend(*self.before(x_BND, time_6BD, rope))
-        x_BND, q_BNHK = self.between(x_BND, seen_BNHK, time_6BD)
-        return self.after(x_BND, self.cross_attn.look(q_BNHK, text), time_6BD)
+        seen_BNHK = cache.attend(*self.before_self_attention(x_BND, time_6BD, rope))
+        x_BND, q_BNHK = self.between_attentions(x_BND, seen_BNHK, time_6BD)
+        return self.after_cross_attention(x_BND, self.cross_attn.attend(q_BNHK, text), time_6BD)
 
-    def before(self, x_BND: Tensor, time_6BD: Tensor, rope: Rope) -> tuple[Tensor, Tensor, Tensor]:
+    def before_self_attention(
+        self, x_BND: Tensor, time_6BD: Tensor, rope: Rope
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """What self-attention asks, and what it keeps: queries, keys, values."""
         shift, scale = time_6BD[0].unsqueeze(-2), time_6BD[1].unsqueeze(-2)
         # This norm is rounded before it is modulated, the one before the feed-forward is not: so it was trained.
-        n = wide_norm(x_BND, self.eps).to(x_BND.dtype).float() * (1 + scale) + shift
+        n = layer_norm_float32(x_BND, self.eps).to(x_BND.dtype).float() * (1 + scale) + shift
         asked: tuple[Tensor, Tensor, Tensor] = self.self_attn(n.to(x_BND.dtype), rope)
         return asked
 
-    def between(self, x_BND: Tensor, seen_BNHK: Tensor, time_6BD: Tensor) -> tuple[Tensor, Tensor]:
+    def between_attentions(
+        self, x_BND: Tensor, attended_BNHK: Tensor, time_6BD: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Adds what self-attention saw, now in float32, and asks the text."""
-        x = x_BND.float() + self.self_attn.output(seen_BNHK) * time_6BD[2].unsqueeze(-2)
-        return x, self.cross_attn.query(self.norm3(x.to(x_BND.dtype)))
+        x = x_BND.float() + self.self_attn.project_output(attended_BNHK) * time_6BD[2].unsqueeze(-2)
+        return x, self.cross_attn.project_query(self.norm3(x.to(x_BND.dtype)))
 
-    def after(self, x_BND: Tensor, seen_BNHK: Tensor, time_6BD: Tensor) -> Tensor:
+    def after_cross_attention(self, x_BND: Tensor, attended_BNHK: Tensor, time_6BD: Tensor) -> Tensor:
         """Adds what the text said and the feed-forward's answer, and rounds."""
-        kind, (shift, scale, gate) = seen_BNHK.dtype, time_6BD[3:].unsqueeze(-2)
-        x = x_BND + self.cross_attn.output(seen_BNHK)
-        n = wide_norm(x, self.eps) * (1 + scale) + shift
+        kind, (shift, scale, gate) = attended_BNHK.dtype, time_6BD[3:].unsqueeze(-2)
+        x = x_BND + self.cross_attn.project_output(attended_BNHK)
+        n = layer_norm_float32(x, self.eps) * (1 + scale) + shift
         x = x + self.ffn(n.to(kind)) * gate
         out: Tensor = x.to(kind)
         return out
 
 
-class Head(nn.Module):
+class VelocityHead(nn.Module):
     """From tokens to patches of velocity."""
 
     def __init__(self, config: DitConfig) -> None:
@@ -179,4 +187,4 @@ class Head(nn.Module):
     def forward(self, x_BND: Tensor, time_2BD: Tensor) -> Tensor:
         """[B, N, patch²·channels], float32; `time_2BD` already holds the head's own modulation."""
         shift, scale = time_2BD.unsqueeze(-2)
-        return wide_linear(self.head, wide_norm(x_BND, self.eps) * (1 + scale) + shift)
+        return linear_float32(self.head, layer_norm_float32(x_BND, self.eps) * (1 + scale) + shift)

@@ -11,78 +11,82 @@ from torch import Tensor
 
 from liveavatar.dit import audio_columns, steps
 from liveavatar.dit.audio_encoder import AudioEncoder
-from liveavatar.dit.audio_stream import FILE, StreamingAudioEncoder, Window
-from liveavatar.dit.config import FPS
+from liveavatar.dit.audio_stream import RECORDING_WINDOW, EncoderWindow, StreamingAudioEncoder
+from liveavatar.dit.config import MODEL_FPS
 from liveavatar.frames import Samples
 
-PICTURE_STEPS = steps.STEP_RATE // FPS
-PICTURE_SAMPLES = PICTURE_STEPS * steps.STRIDE
+STEPS_PER_PICTURE = steps.STEP_RATE // MODEL_FPS
+SAMPLES_PER_PICTURE = STEPS_PER_PICTURE * steps.STEP_SAMPLES
 
 
-class Listener:
+class AudioFeatureStream:
     """Hears one session. Pictures, steps and samples are counted from its start, interruptions or not."""
 
-    def __init__(self, encoder: AudioEncoder, block: int, *, live: bool) -> None:
+    def __init__(self, encoder: AudioEncoder, block_pictures: int, *, live: bool) -> None:
         """`block` is the number of pictures that are drawn at once; a recording may be heard further ahead."""
-        self._window = Window(hop=PICTURE_STEPS * block) if live else FILE
-        self._ear = StreamingAudioEncoder(encoder, self._window)
-        self._block = block
+        self._window = EncoderWindow(hop=STEPS_PER_PICTURE * block_pictures) if live else RECORDING_WINDOW
+        self._encoder = StreamingAudioEncoder(encoder, self._window)
+        self._block_pictures = block_pictures
         self._states: Tensor | None = None
-        self._begin = 0  # the step that `_states` begin with
-        self._skip = 0  # steps to come that are known from before an interruption
-        self._late = 0  # samples to come that belong to what is already drawn
+        self._first_step = 0  # the step that `_states` begin with
+        self._skipped_steps = 0  # steps to come that are known from before an interruption
+        self._late_samples = 0  # samples to come that belong to what is already drawn
 
     @property
     def lookahead(self) -> int:
         """Samples that must follow a block before it can be drawn."""
-        held_back = max(0, self._window.hop - PICTURE_STEPS * self._block) * steps.STRIDE
-        return self._window.lookahead + held_back + steps.FIELD - steps.STRIDE
+        held_back = max(0, self._window.hop - STEPS_PER_PICTURE * self._block_pictures) * steps.STEP_SAMPLES
+        return self._window.lookahead + held_back + steps.RECEPTIVE_SAMPLES - steps.STEP_SAMPLES
 
     def push(self, samples: Samples) -> None:
         """Hear the next samples."""
-        late = min(self._late, len(samples))
-        self._late -= late
-        self._take(self._ear.push(samples[late:]))
+        late = min(self._late_samples, len(samples))
+        self._late_samples -= late
+        self._append_states(self._encoder.push(samples[late:]))
 
     def flush(self) -> None:
         """Nothing follows: what was held back for looking ahead is heard as it is."""
-        self._take(self._ear.flush())
+        self._append_states(self._encoder.flush())
 
-    def restart(self, picture: int, sample: int) -> None:
+    def restart_at(self, picture: int, sample: int) -> None:
         """Forget everything from `picture` on; what is pushed next begins with `sample`.
 
         The sound is heard anew from the beginning of the picture's block, silence standing for what came before,
         so that steps keep coming in whole blocks.
         """
-        self._forget(picture // self._block)
+        self._drop_before_block(picture // self._block_pictures)
         if self._states is not None:
-            self._states = self._states[:, : PICTURE_STEPS * picture - self._begin]
-        self._skip = 0 if self._states is None else self._states.shape[1]
-        self._ear.restart()
-        before = sample - self._begin * steps.STRIDE
-        self._late = max(0, -before)
-        self._take(self._ear.push(np.zeros(max(0, before), np.float32)))
+            self._states = self._states[:, : STEPS_PER_PICTURE * picture - self._first_step]
+        self._skipped_steps = 0 if self._states is None else self._states.shape[1]
+        self._encoder.restart()
+        before = sample - self._first_step * steps.STEP_SAMPLES
+        self._late_samples = max(0, -before)
+        self._append_states(self._encoder.push(np.zeros(max(0, before), np.float32)))
 
-    def block(self, number: int) -> Tensor | None:
+    def read_block(self, block: int) -> Tensor | None:
         """Columns [L, C, P] of a block, or None while it has not been heard; the block before it is remembered."""
-        self._forget(number - 1)
-        first = number * self._block
-        known = self._begin + (0 if self._states is None else self._states.shape[1])
-        if self._states is None or known < steps.steps_for(first + self._block, Fraction(FPS)):
+        self._drop_before_block(block - 1)
+        first = block * self._block_pictures
+        known = self._first_step + (0 if self._states is None else self._states.shape[1])
+        if self._states is None or known < steps.count_steps_needed(
+            first + self._block_pictures, Fraction(MODEL_FPS)
+        ):
             return None
-        return audio_columns.pictures(self._states, first, self._block, Fraction(FPS), begin=self._begin)
+        return audio_columns.resample_to_pictures(
+            self._states, first, self._block_pictures, Fraction(MODEL_FPS), first_step=self._first_step
+        )
 
-    def _take(self, hops: list[Tensor]) -> None:
+    def _append_states(self, hops: list[Tensor]) -> None:
         for hop in hops:
-            known = min(self._skip, hop.shape[1])
-            self._skip -= known
+            known = min(self._skipped_steps, hop.shape[1])
+            self._skipped_steps -= known
             fresh = hop[:, known:]
             self._states = fresh if self._states is None else torch.cat([self._states, fresh], dim=1)
 
-    def _forget(self, block: int) -> None:
+    def _drop_before_block(self, block: int) -> None:
         """Drop the steps before `block`, as far as they have come."""
         if self._states is not None:
-            ahead = PICTURE_STEPS * self._block * block - self._begin
+            ahead = STEPS_PER_PICTURE * self._block_pictures * block - self._first_step
             gone = min(max(0, ahead), self._states.shape[1])
             self._states = self._states[:, gone:]
-            self._begin += gone
+            self._first_step += gone

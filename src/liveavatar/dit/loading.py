@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from liveavatar.errors import WeightsError
 
-Rename = Callable[[str], str | None]
+RenameKey = Callable[[str], str | None]
 """A checkpoint's name for a tensor to the module's; None for a tensor the module has no use for."""
 
 Shape = tuple[int, ...]
@@ -40,23 +40,23 @@ class KeyMismatchError(WeightsError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
+class _StoredTensor:
     """A tensor in a file; nothing of it is read before `read()`."""
 
     shape: Shape
     read: Callable[[], Tensor]
 
 
-def same_name(key: str) -> str:
+def keep_key(key: str) -> str:
     """The checkpoint's names are the module's."""
     return key
 
 
-def load(
+def load_checkpoint(
     module: nn.Module,
     files: Sequence[Path],
     *,
-    rename: Rename = same_name,
+    rename: RenameKey = keep_key,
     dtype: torch.dtype | None = None,
     device: torch.device | str = "cpu",
 ) -> None:
@@ -68,12 +68,15 @@ def load(
     """
     _check_keys(module, files, rename)
     for file in files:
-        tensors = {name: _converted(stored.read(), dtype, device) for name, stored in _renamed(file, rename)}
+        tensors = {
+            name: _convert_tensor(stored.read(), dtype, device)
+            for name, stored in _list_renamed_tensors(file, rename)
+        }
         module.load_state_dict(tensors, strict=False, assign=True)
     module.requires_grad_(False).eval()
 
 
-def shards(folder: Path, stem: str = "diffusion_pytorch_model") -> list[Path]:
+def find_shards(folder: Path, stem: str = "diffusion_pytorch_model") -> list[Path]:
     """The safetensors files of a checkpoint: those named by `{stem}.safetensors.index.json`, or the only one.
 
     Raises:
@@ -81,15 +84,15 @@ def shards(folder: Path, stem: str = "diffusion_pytorch_model") -> list[Path]:
     """
     index = folder / f"{stem}.safetensors.index.json"
     if not index.is_file():
-        return [existing(folder / f"{stem}.safetensors")]
+        return [require_file(folder / f"{stem}.safetensors")]
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (ValueError, KeyError, AttributeError) as error:
-        raise _damaged(index) from error
-    return [existing(folder / name) for name in names]
+        raise _damaged_file_error(index) from error
+    return [require_file(folder / name) for name in names]
 
 
-def existing(path: Path) -> Path:
+def require_file(path: Path) -> Path:
     """`path`, if there is such a file.
 
     Raises:
@@ -100,18 +103,18 @@ def existing(path: Path) -> Path:
     return path
 
 
-def _damaged(path: Path) -> WeightsError:
+def _damaged_file_error(path: Path) -> WeightsError:
     return WeightsError(f"{path} is damaged", "run: liveavatar weights fetch live-avatar")
 
 
-def _converted(tensor: Tensor, dtype: torch.dtype | None, device: torch.device | str) -> Tensor:
+def _convert_tensor(tensor: Tensor, dtype: torch.dtype | None, device: torch.device | str) -> Tensor:
     return tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else None)
 
 
-def _check_keys(module: nn.Module, files: Sequence[Path], rename: Rename) -> None:
+def _check_keys(module: nn.Module, files: Sequence[Path], rename: RenameKey) -> None:
     """Compare names and shapes, for which the files' headers are enough."""
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    found = {name: stored.shape for file in files for name, stored in _renamed(file, rename)}
+    found = {name: stored.shape for file in files for name, stored in _list_renamed_tensors(file, rename)}
     missing, unexpected = sorted(wanted.keys() - found), sorted(found.keys() - wanted)
     both = sorted(wanted.keys() & found.keys())
     misshapen = [
@@ -121,25 +124,25 @@ def _check_keys(module: nn.Module, files: Sequence[Path], rename: Rename) -> Non
         raise KeyMismatchError(" + ".join(file.name for file in files), missing, unexpected, misshapen)
 
 
-def _renamed(path: Path, rename: Rename) -> list[tuple[str, _Stored]]:
+def _list_renamed_tensors(path: Path, rename: RenameKey) -> list[tuple[str, _StoredTensor]]:
     """The tensors of a file under the module's names, less those it has no use for."""
-    read = _read_safetensors if existing(path).suffix == ".safetensors" else _read_pickled
+    read = _read_safetensors if require_file(path).suffix == ".safetensors" else _read_pickled
     return [(name, stored) for key, stored in read(path).items() if (name := rename(key)) is not None]
 
 
-def _read_safetensors(path: Path) -> dict[str, _Stored]:
+def _read_safetensors(path: Path) -> dict[str, _StoredTensor]:
     try:
         file: Any = safe_open(path, framework="pt")
     except SafetensorError as error:
-        raise _damaged(path) from error
+        raise _damaged_file_error(path) from error
     names: list[str] = file.keys()
     return {
-        name: _Stored(tuple(file.get_slice(name).get_shape()), partial(file.get_tensor, name))
+        name: _StoredTensor(tuple(file.get_slice(name).get_shape()), partial(file.get_tensor, name))
         for name in names
     }
 
 
-def _read_pickled(path: Path) -> dict[str, _Stored]:
+def _read_pickled(path: Path) -> dict[str, _StoredTensor]:
     try:
         # mapping needs the zip format, which torch has written since 1.6
         held = torch.load(path, map_location="cpu", mmap=zipfile.is_zipfile(path), weights_only=True)
@@ -148,9 +151,10 @@ def _read_pickled(path: Path) -> dict[str, _Stored]:
             f"{path} holds more than tensors, or is damaged", "fetch the official file"
         ) from error
     except (RuntimeError, EOFError) as error:
-        raise _damaged(path) from error
+        raise _damaged_file_error(path) from error
     if not isinstance(held, Mapping) or not all(isinstance(value, Tensor) for value in held.values()):
         raise WeightsError(f"{path} is not a table of tensors", "fetch the official file")
     return {
-        str(key): _Stored(tuple(tensor.shape), partial(held.__getitem__, key)) for key, tensor in held.items()
+        str(key): _StoredTensor(tuple(tensor.shape), partial(held.__getitem__, key))
+        for key, tensor in held.items()
     }

@@ -10,26 +10,33 @@ import torch
 from torch import Tensor, nn
 
 from liveavatar.dit import audio_encoder, loading, parts, text_encoder
-from liveavatar.dit.assembly import Fill, Layout, assemble
+from liveavatar.dit.assembly import TransformerLayout, WeightFiller, assemble_transformer
 from liveavatar.dit.audio_encoder import AudioEncoder
-from liveavatar.dit.cache import MakeMemory, Rings
-from liveavatar.dit.compiling import compile_model, compile_vae, memory_for
+from liveavatar.dit.cache import MakeKVCache, RingKVCache
+from liveavatar.dit.compiling import compile_model, compile_vae, make_cache_factory
 from liveavatar.dit.config import DitConfig
-from liveavatar.dit.host_rings import HostRings, HostSink
-from liveavatar.dit.lora import merge_pairs, read_pairs
-from liveavatar.dit.memory import TEXT_ENCODER, Job, Plan, Rung, choose, find_rung
+from liveavatar.dit.host_rings import HostKVCache, HostSink
+from liveavatar.dit.lora import merge_lora_pairs, read_lora_pairs
+from liveavatar.dit.memory import (
+    TEXT_ENCODER_BYTES,
+    MemoryPlan,
+    MemoryProfile,
+    Workload,
+    choose_memory_plan,
+    find_memory_profile,
+)
 from liveavatar.dit.model import DiT
 from liveavatar.dit.options import DitOptions
-from liveavatar.dit.parts import AUDIO_FOLDER, Place
-from liveavatar.dit.pictures import Still
-from liveavatar.dit.presets import PRESETS
-from liveavatar.dit.quantize import best_kind, multiplies
-from liveavatar.dit.requirements import USUAL_SIZE, free_host_memory
-from liveavatar.dit.speed import EXACT, Speed, resolve
+from liveavatar.dit.parts import AUDIO_FOLDER, Placement
+from liveavatar.dit.pictures import PreparedPortrait
+from liveavatar.dit.presets import MODEL_PRESETS
+from liveavatar.dit.quantize import find_weight_format, has_fast_matmul
+from liveavatar.dit.requirements import DEFAULT_SIZE, free_host_memory
+from liveavatar.dit.speed import EXACT_SPEED, SpeedOptions, resolve_speed
 from liveavatar.dit.vae import VAE
 from liveavatar.dit.vae_tiles import TiledDecoder
 from liveavatar.errors import EngineError, OptionError
-from liveavatar.weights.bundles import LORA, WAN, find_bundle
+from liveavatar.weights.bundles import LORA_REPOSITORY, WAN_REPOSITORY, find_weight_bundle
 from liveavatar.weights.hub import bundle_folder
 
 BUNDLE = "live-avatar"
@@ -39,7 +46,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Models:
+class DitModels:
     """Weights shared by all portraits and sessions, the prompt [L, text_dim] they were opened with, how all of it was
     made to fit and to be fast: `plan` and `speed`, and what makes the memory of a session.
     """
@@ -47,19 +54,21 @@ class Models:
     dit: DiT
     vae: VAE
     audio: AudioEncoder
-    prompt: Tensor
-    plan: Plan
-    rings: MakeMemory = Rings
-    speed: Speed = EXACT
+    prompt_embedding: Tensor
+    plan: MemoryPlan
+    make_cache: MakeKVCache = RingKVCache
+    speed: SpeedOptions = EXACT_SPEED
 
-    def kept(self, still: Still) -> Still:
+    def offload_portrait(self, portrait: PreparedPortrait) -> PreparedPortrait:
         """A portrait as it is kept for the sessions to come."""
-        if not self.plan.rung.frugal:
-            return still
-        return replace(still, scene=replace(still.scene, sink=HostSink(still.scene.sink)))
+        if not self.plan.profile.offloads_sink:
+            return portrait
+        return replace(
+            portrait, conditioning=replace(portrait.conditioning, sink=HostSink(portrait.conditioning.sink))
+        )
 
 
-def open_models(options: DitOptions, plan: Plan | None = None) -> Models:
+def open_models(options: DitOptions, plan: MemoryPlan | None = None) -> DitModels:
     """Load what the options ask for, laid out as in `plan` (None chooses one).
 
     The text encoder reads the prompt first and is let go before the rest comes.
@@ -68,43 +77,45 @@ def open_models(options: DitOptions, plan: Plan | None = None) -> Models:
         EngineError: the device is not there, or has too little memory.
         WeightsError: a file is missing, damaged, or does not fit.
     """
-    device = find_device(options.place)
-    plan = plan or make_plan(options, device)
-    place = Place(device=device, dtype=torch.bfloat16 if device.type == "cuda" else torch.float32)
-    layout = lay_out(plan, device)
+    device = find_device(options.device_name)
+    plan = plan or plan_device_memory(options, device)
+    place = Placement(device=device, dtype=torch.bfloat16 if device.type == "cuda" else torch.float32)
+    layout = choose_layout(plan, device)
     if device.type == "cuda":
-        _LOG.info("%s", describe(plan, layout))
-    models = (_from_files if options.needs_files else _at_random)(options, place, plan, layout)
-    return quickened(models, options.pace, device)
+        _LOG.info("%s", describe_layout(plan, layout))
+    models = (_load_from_files if options.needs_files else _build_random_models)(options, place, plan, layout)
+    return accelerate_models(models, options.speed_options, device)
 
 
-def quickened(models: Models, asked: Speed, device: torch.device) -> Models:
+def accelerate_models(models: DitModels, requested: SpeedOptions, device: torch.device) -> DitModels:
     """The same models, made as fast as was asked for and the device allows; compiled in place."""
     plan = models.plan
-    if asked.wavefront and plan.rung.host_rings:
+    if requested.wavefront and plan.profile.host_cache:
         raise OptionError(
             "the wavefront needs a card that holds its past", "leave it out, or use --memory 48"
         )
-    speed = resolve(asked, device.type, streamed=plan.streamed > 0 or plan.rung.host_rings)
+    speed = resolve_speed(
+        requested, device.type, offloaded=plan.offloaded_blocks > 0 or plan.profile.host_cache
+    )
     if device.type == "cuda":
         _LOG.info("speed: %s", speed)
     if speed.compile:
         compile_model(models.dit)
         compile_vae(models.vae)
-    return replace(models, speed=speed, rings=memory_maker(plan.rung, speed))
+    return replace(models, speed=speed, make_cache=choose_cache_factory(plan.profile, speed))
 
 
-def fit_decoder(vae: VAE, rung: Rung) -> VAE:
+def tile_decoder(vae: VAE, profile: MemoryProfile) -> VAE:
     """The autoencoder, decoding in tiles if the rung says so."""
-    if rung.tiles:
+    if profile.tiled_decoding:
         vae.decoder = TiledDecoder(vae.decoder)  # type: ignore[assignment]
     return vae
 
 
-def memory_maker(rung: Rung, speed: Speed = EXACT) -> MakeMemory:
+def choose_cache_factory(profile: MemoryProfile, speed: SpeedOptions = EXACT_SPEED) -> MakeKVCache:
     """What makes the memory of a session on this rung."""
-    kept = replace(speed, kv="fp8") if rung.eight_rings else speed
-    return memory_for(kept, HostRings if rung.host_rings else Rings)
+    kept = replace(speed, kv="fp8") if profile.eight_bit_cache else speed
+    return make_cache_factory(kept, HostKVCache if profile.host_cache else RingKVCache)
 
 
 def find_device(name: str) -> torch.device:
@@ -120,121 +131,135 @@ def find_device(name: str) -> torch.device:
         raise EngineError(f"PyTorch has no device {name!r}", remedy) from error
 
 
-def make_plan(options: DitOptions, device: torch.device) -> Plan:
+def plan_device_memory(options: DitOptions, device: torch.device) -> MemoryPlan:
     """The rung that fits the card's free memory, or that the options name; a CPU is given any, half of it streamed.
 
     Raises:
         EngineError: nothing fits.
     """
-    job = Job(stream=options.stream(), size=USUAL_SIZE, wavefront=options.pace.wavefront)
+    job = Workload(
+        stream=options.to_stream_config(), size=DEFAULT_SIZE, wavefront=options.speed_options.wavefront
+    )
     if device.type != "cuda":
-        rung = find_rung(options.memory)
-        streamed = PRESETS[options.preset].dit.layers // 2 if rung.streams else 0
-        return Plan(rung=rung, streamed=streamed, memory=job.memory(rung, streamed))
+        rung = find_memory_profile(options.memory)
+        streamed = MODEL_PRESETS[options.preset].dit.layers // 2 if rung.max_offloaded_blocks else 0
+        return MemoryPlan(
+            profile=rung, offloaded_blocks=streamed, estimate=job.estimate_memory(rung, streamed)
+        )
     free, _ = torch.cuda.mem_get_info(device)
-    return choose(free, job, name=options.memory, host=free_host_memory())
+    return choose_memory_plan(free, job, name=options.memory, host_bytes=free_host_memory())
 
 
-def lay_out(plan: Plan, device: torch.device) -> Layout:
+def choose_layout(plan: MemoryPlan, device: torch.device) -> TransformerLayout:
     """The plan on this device, in eight-bit numbers that it multiplies."""
-    kind = best_kind(device) if plan.rung.eight else "bf16"
-    return Layout(
+    kind = find_weight_format(device) if plan.profile.eight_bit_weights else "bf16"
+    return TransformerLayout(
         device=device,
         kind=kind,
-        scaled_mm=kind == "fp8" and multiplies(device, "fp8"),
-        streamed=plan.streamed,
-        parks=plan.rung.parks,
+        scaled_mm=kind == "fp8" and has_fast_matmul(device, "fp8"),
+        offloaded_blocks=plan.offloaded_blocks,
+        offloads_text=plan.profile.offloads_text,
     )
 
 
-def describe(plan: Plan, layout: Layout) -> str:
+def describe_layout(plan: MemoryPlan, layout: TransformerLayout) -> str:
     """One line: the rung, the numbers, where the text encoder runs."""
     numbers = {"fp8": "FP8", "int8": "int8, since the card has no FP8", "bf16": "bfloat16"}[layout.kind]
-    text = "GPU" if text_device(layout.device).type == "cuda" else "CPU"
-    return f"{plan.line}; numbers: {numbers}; the text encoder reads the prompt on the {text}, and is let go"
+    text = "GPU" if choose_text_device(layout.device).type == "cuda" else "CPU"
+    return (
+        f"{plan.summary}; numbers: {numbers}; the text encoder reads the prompt on the {text}, and is let go"
+    )
 
 
-def text_device(device: torch.device) -> torch.device:
+def choose_text_device(device: torch.device) -> torch.device:
     """Where the text encoder finds room, while nothing else is loaded."""
-    if device.type == "cuda" and torch.cuda.mem_get_info(device)[0] < 1.1 * TEXT_ENCODER:
+    if device.type == "cuda" and torch.cuda.mem_get_info(device)[0] < 1.1 * TEXT_ENCODER_BYTES:
         return torch.device("cpu")
     return device
 
 
-def _audio_dtype(plan: Plan, place: Place) -> torch.dtype:
-    return place.dtype if plan.rung.frugal else torch.float32
+def _choose_audio_dtype(plan: MemoryPlan, placement: Placement) -> torch.dtype:
+    return placement.dtype if plan.profile.offloads_sink else torch.float32
 
 
-def _from_files(options: DitOptions, place: Place, plan: Plan, layout: Layout) -> Models:
-    folder = options.folder or bundle_folder(find_bundle(BUNDLE))
-    wan, lora = (folder / repository.name.rpartition("/")[2] for repository in (WAN, LORA))
-    prompt = text_encoder.open_checkpoint(wan, device=text_device(layout.device)).encode(options.prompt)
-    _let_go(layout.device)
-    audio = audio_encoder.open_checkpoint(
-        wan / AUDIO_FOLDER, dtype=_audio_dtype(plan, place), device=place.device
+def _load_from_files(
+    options: DitOptions, placement: Placement, plan: MemoryPlan, layout: TransformerLayout
+) -> DitModels:
+    folder = options.folder or bundle_folder(find_weight_bundle(BUNDLE))
+    wan, lora = (
+        folder / repository.name.rpartition("/")[2] for repository in (WAN_REPOSITORY, LORA_REPOSITORY)
     )
-    return Models(
-        dit=open_dit(wan, lora / LORA_FILE, place, layout),
-        vae=fit_decoder(parts.open_vae(wan, place), plan.rung),
+    prompt = text_encoder.open_text_encoder(wan, device=choose_text_device(layout.device)).encode(
+        options.prompt
+    )
+    _release_cached_memory(layout.device)
+    audio = audio_encoder.open_audio_encoder(
+        wan / AUDIO_FOLDER, dtype=_choose_audio_dtype(plan, placement), device=placement.device
+    )
+    return DitModels(
+        dit=open_transformer(wan, lora / LORA_FILE, placement, layout),
+        vae=tile_decoder(parts.open_vae(wan, placement), plan.profile),
         audio=audio,
-        prompt=prompt.to(place.device),
+        prompt_embedding=prompt.to(placement.device),
         plan=plan,
     )
 
 
-def _let_go(device: torch.device) -> None:
+def _release_cached_memory(device: torch.device) -> None:
     """Give memory that nothing uses any more back to the device."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
 
 
-def open_dit(folder: Path, lora: Path, place: Place, layout: Layout) -> DiT:
+def open_transformer(folder: Path, lora: Path, placement: Placement, layout: TransformerLayout) -> DiT:
     """The transformer in a folder laid out like Wan2.2-S2V-14B, with the adapters in `lora` merged.
 
     Raises:
         WeightsError: something is missing, damaged, or does not fit.
     """
-    config = json.loads(loading.existing(folder / "config.json").read_text(encoding="utf-8"))
+    config = json.loads(loading.require_file(folder / "config.json").read_text(encoding="utf-8"))
     with torch.device("meta"):
         dit = DiT(DitConfig.from_json(config))
-    pairs = read_pairs(dit, lora)
-    loading.load(dit, loading.shards(folder))  # mapped, not read
+    pairs = read_lora_pairs(dit, lora)
+    loading.load_checkpoint(dit, loading.find_shards(folder))  # mapped, not read
 
-    def fill(name: str, part: nn.Module) -> None:
-        part.to(place.device, place.dtype)
-        merge_pairs(part, name, pairs)
+    def fill_part(name: str, part: nn.Module) -> None:
+        part.to(placement.device, placement.dtype)
+        merge_lora_pairs(part, name, pairs)
 
-    return assemble(dit, fill, layout)
+    return assemble_transformer(dit, fill_part, layout)
 
 
-def _at_random(options: DitOptions, place: Place, plan: Plan, layout: Layout) -> Models:
-    preset = PRESETS[options.preset]
-    around = parts.Places(
-        vae=place,
-        text=Place(device=text_device(layout.device), dtype=place.dtype),
-        audio=Place(device=place.device, dtype=_audio_dtype(plan, place)),
+def _build_random_models(
+    options: DitOptions, placement: Placement, plan: MemoryPlan, layout: TransformerLayout
+) -> DitModels:
+    preset = MODEL_PRESETS[options.preset]
+    around = parts.EncoderPlacements(
+        vae=placement,
+        text=Placement(device=choose_text_device(layout.device), dtype=placement.dtype),
+        audio=Placement(device=placement.device, dtype=_choose_audio_dtype(plan, placement)),
     )
-    made = parts.random_parts(preset, seed=1, places=around)
+    made = parts.build_random_encoders(preset, seed=1, placements=around)
     vae, audio, prompt = made.vae, made.audio, made.text.encode(options.prompt)
     del made
-    _let_go(layout.device)
+    _release_cached_memory(layout.device)
     with torch.device("meta"):
         dit = DiT(preset.dit)
-    assemble(dit, random_fill(place), layout)
-    return Models(
+    assemble_transformer(dit, make_random_filler(placement), layout)
+    return DitModels(
         dit=dit,
-        vae=fit_decoder(vae, plan.rung),
+        vae=tile_decoder(vae, plan.profile),
         audio=audio,
-        prompt=prompt.to(place.device),
+        prompt_embedding=prompt.to(placement.device),
         plan=plan,
     )
 
 
-def random_fill(place: Place, seed: int = 0) -> Fill:
+def make_random_filler(placement: Placement, seed: int = 0) -> WeightFiller:
     """Draws the weights of a part; every layout of one seed has the same weights."""
 
-    def fill(name: str, part: nn.Module) -> None:
-        parts.randomise(part, seed=seed, place=place, prefix=name)
+    def fill_part(name: str, part: nn.Module) -> None:
+        parts.randomise_weights(part, seed=seed, placement=placement, prefix=name)
 
-    return fill
+    return fill_part

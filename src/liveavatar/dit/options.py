@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from liveavatar.dit.config import StreamConfig
-from liveavatar.dit.memory import find_rung
-from liveavatar.dit.speed import EXACT, Speed, find_speed
+from liveavatar.dit.memory import find_memory_profile
+from liveavatar.dit.speed import EXACT_SPEED, SpeedOptions, find_speed_preset
 from liveavatar.errors import OptionError
 
-Size = Literal["full", "tiny"]
+PresetName = Literal["full", "tiny"]
 
-PROMPT = "A person looks into the camera and speaks, with natural expressions, in a steady shot."
+DEFAULT_PROMPT = "A person looks into the camera and speaks, with natural expressions, in a steady shot."
 """What the scene is like, where nothing is said about it."""
 
-AREAS: dict[Size, int] = {"full": 704 * 384, "tiny": 128 * 128}
+MAX_FRAME_PIXELS: dict[PresetName, int] = {"full": 704 * 384, "tiny": 128 * 128}
 """Pixels of a frame whose size follows the portrait."""
 
 
@@ -37,37 +37,37 @@ class DitOptions:
         device: "cuda", "cuda:1", "cpu", …; None takes a GPU for the full size and the CPU for the tiny one.
     """
 
-    prompt: str = PROMPT
+    prompt: str = DEFAULT_PROMPT
     sample_steps: int = 4
     infer_frames: int = 48
     online_decode: bool = True
     parity: bool = False
     live: bool = True
-    preset: Size = "full"
+    preset: PresetName = "full"
     random_weights: bool = False
     folder: Path | None = None
     memory: str = "auto"
-    speed: Speed | str = "auto"
+    speed: SpeedOptions | str = "auto"
     device: str | None = None
 
     def __post_init__(self) -> None:
-        if self.preset not in get_args(Size):
+        if self.preset not in get_args(PresetName):
             raise OptionError(
-                f"there is no preset {self.preset!r}", f"use one of: {', '.join(get_args(Size))}"
+                f"there is no preset {self.preset!r}", f"use one of: {', '.join(get_args(PresetName))}"
             )
         if not self.prompt.strip():
             raise OptionError("the prompt is empty", "say what the scene is like, or leave --prompt out")
-        stream = self.stream()
-        find_rung(self.memory)
-        if self.pace.wavefront and (self.live or stream.clip_blocks < stream.steps):
+        stream = self.to_stream_config()
+        find_memory_profile(self.memory)
+        if self.speed_options.wavefront and (self.live or stream.clip_blocks < stream.steps):
             raise OptionError("the wavefront is for recordings, and clips of as many blocks as steps or more",
                               "leave it out, or use live=False and --infer-frames 48")  # fmt: skip
 
     @property
-    def pace(self) -> Speed:
+    def speed_options(self) -> SpeedOptions:
         """`speed`; what is compared with the public implementation is computed one by one."""
-        asked = find_speed(self.speed) if isinstance(self.speed, str) else self.speed
-        return EXACT if self.parity else asked
+        asked = find_speed_preset(self.speed) if isinstance(self.speed, str) else self.speed
+        return EXACT_SPEED if self.parity else asked
 
     @property
     def needs_files(self) -> bool:
@@ -75,20 +75,20 @@ class DitOptions:
         return self.preset == "full" and not self.random_weights
 
     @property
-    def place(self) -> str:
+    def device_name(self) -> str:
         """The device to compute on."""
         return self.device or ("cuda" if self.preset == "full" else "cpu")
 
     @property
-    def area(self) -> int:
+    def max_frame_pixels(self) -> int:
         """Pixels of a frame whose size follows the portrait, at most."""
-        return AREAS[self.preset]
+        return MAX_FRAME_PIXELS[self.preset]
 
-    def stream(self) -> StreamConfig:
+    def to_stream_config(self) -> StreamConfig:
         """How latents are drawn.
 
         Raises:
             OptionError: steps or frames nobody can use.
         """
-        blocks = StreamConfig.blocks_in(self.infer_frames)
+        blocks = StreamConfig.count_clip_blocks(self.infer_frames)
         return StreamConfig(steps=self.sample_steps, clip_blocks=blocks)

@@ -9,47 +9,49 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from liveavatar.dit.cache import MakeMemory, Rings
+from liveavatar.dit.cache import MakeKVCache, RingKVCache
 from liveavatar.dit.config import StreamConfig
-from liveavatar.dit.decoding import Decoding, Pending
+from liveavatar.dit.decoding import AsyncDecoder, PendingPictures
 from liveavatar.dit.layers import KeyValue
 from liveavatar.dit.model import DiT
-from liveavatar.dit.packer import HISTORY
-from liveavatar.dit.scenery import Scene
-from liveavatar.dit.speed import EXACT, Speed
+from liveavatar.dit.packer import HISTORY_LATENTS
+from liveavatar.dit.scenery import Conditioning
+from liveavatar.dit.speed import EXACT_SPEED, SpeedOptions
 from liveavatar.dit.stream import LatentStream
 from liveavatar.dit.vae import FRAMES_PER_LATENT, VAE, StreamingDecoder
-from liveavatar.dit.wavefront import Wavefront
+from liveavatar.dit.wavefront import WavefrontStream
 
-STILL_PICTURES = 1 + FRAMES_PER_LATENT * (HISTORY - 1)
+STILL_PAST_PICTURES = 1 + FRAMES_PER_LATENT * (HISTORY_LATENTS - 1)
 """Copies of the portrait that make the still past: 73 pictures, 19 latent frames."""
 
-WARM_LATENTS = 7
+WARM_UP_LATENTS = 7
 """Latent frames of the still past that are decoded, and not shown, before the first block."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Still:
+class PreparedPortrait:
     """A portrait ready to move: what all its sessions share. `decoder` has decoded the still past."""
 
-    scene: Scene
-    past: Tensor
+    conditioning: Conditioning
+    past_latents: Tensor
     decoder: StreamingDecoder
 
 
-def prepare_still(dit: DiT, vae: VAE, portrait_BCHW: Tensor, prompt_LD: Tensor) -> Still:
+def encode_portrait(dit: DiT, vae: VAE, portrait_BCHW: Tensor, prompt_LD: Tensor) -> PreparedPortrait:
     """Encode a portrait, RGB in -1…1, whose sides are multiples of 64, and everything that depends on it alone."""
     picture = portrait_BCHW[:, :, None]
-    past = vae.encode(picture.expand(-1, -1, STILL_PICTURES, -1, -1))
-    text = dit.read(prompt_LD)
+    past = vae.encode(picture.expand(-1, -1, STILL_PAST_PICTURES, -1, -1))
+    text = dit.project_text(prompt_LD)
     height, width = past.shape[-2:]
-    scene = Scene(text=text, sink=dit.sink(past[:, :, :1], past, text), height=height, width=width)
+    scene = Conditioning(
+        text=text, sink=dit.compute_sink(past[:, :, :1], past, text), height=height, width=width
+    )
     decoder = StreamingDecoder(vae)
-    decoder.push(past[:, :, :WARM_LATENTS])
-    return Still(scene=scene, past=past, decoder=decoder)
+    decoder.push(past[:, :, :WARM_UP_LATENTS])
+    return PreparedPortrait(conditioning=scene, past_latents=past, decoder=decoder)
 
 
-class PictureStream:
+class VideoStream:
     """The state of one session. After the first clip its first latent takes the portrait's place in the sink.
 
     The next block's first step can be drawn ahead, beside the decoding of this one (`begin`). It lies then where the
@@ -57,115 +59,130 @@ class PictureStream:
     """
 
     def __init__(
-        self, dit: DiT, still: Still, config: StreamConfig, seed: int,
-        *, adaptive: bool, rings: MakeMemory = Rings, speed: Speed = EXACT,
+        self, dit: DiT, portrait: PreparedPortrait, config: StreamConfig, seed: int,
+        *, renew_sink: bool, make_cache: MakeKVCache = RingKVCache, speed: SpeedOptions = EXACT_SPEED,
     ) -> None:  # fmt: skip
         self.config = config
         self._dit = dit
-        self._still = still
-        self._latents = LatentStream(dit, still.scene, config, seed, rings, graphs=bool(speed.graphs))
-        self._decoding = Decoding(dit.like.device, beside=bool(speed.vae_stream))
-        self._adaptive = adaptive
-        self._portrait: Tensor | None = None
-        self._drawn = -1
-        self._begun: tuple[int, Iterator[Tensor]] | None = None
-        self._before = self._after = still.decoder
+        self._prepared = portrait
+        self._latent_stream = LatentStream(
+            dit, portrait.conditioning, config, seed, make_cache, record_graphs=bool(speed.graphs)
+        )
+        self._decoding = AsyncDecoder(dit.template_tensor.device, concurrent=bool(speed.vae_stream))
+        self._renew_sink = renew_sink
+        self._portrait_latent: Tensor | None = None
+        self._last_block = -1
+        self._begun_block: tuple[int, Iterator[Tensor]] | None = None
+        self._decoder_before = self._decoder_after = portrait.decoder
 
-    def draw(
+    def draw_block(
         self, block: int, features_BLCP: Tensor, cancelled: Callable[[], bool] = lambda: False
-    ) -> Pending | None:
+    ) -> PendingPictures | None:
         """Pictures of the next block or of the last one again; None if it was cancelled.
 
         A block that was begun goes on with the features that it was begun with.
         """
         latent = None
-        for step in self._steps(block, features_BLCP):
+        for step in self._denoise_block(block, features_BLCP):
             if cancelled():
                 return None
             latent = step
-        return None if latent is None else self._decode(block, latent)
+        return None if latent is None else self._decode_latent(block, latent)
 
-    def _steps(self, block: int, features_BLCP: Tensor) -> Iterator[Tensor]:
-        if self._begun is not None and self._begun[0] == block:
-            steps, self._begun = self._begun[1], None
+    def _denoise_block(self, block: int, features_BLCP: Tensor) -> Iterator[Tensor]:
+        if self._begun_block is not None and self._begun_block[0] == block:
+            steps, self._begun_block = self._begun_block[1], None
             return steps
-        self.leave(block)
-        if self._renews(block):
-            self._latents.set_sink(self._renewed_sink())
-        return self._latents.draw(block, features_BLCP)
+        self.discard_from(block)
+        if self._needs_new_sink(block):
+            self._latent_stream.set_sink(self._compute_new_sink())
+        return self._latent_stream.denoise_block(block, features_BLCP)
 
-    def begin(self, block: int, features_BLCP: Tensor) -> None:
+    def begin_block(self, block: int, features_BLCP: Tensor) -> None:
         """Draw the first step of the block after the last one, ahead of its time."""
-        if self._renews(block) or not self._latents.put_aside(block):
+        if self._needs_new_sink(block) or not self._latent_stream.snapshot(block):
             return
-        steps = self._latents.draw(block, features_BLCP)
-        self._begun = block, steps  # first of all, so that `leave` undoes a step that runs out of memory
+        steps = self._latent_stream.denoise_block(block, features_BLCP)
+        self._begun_block = (
+            block,
+            steps,
+        )  # first of all, so that `leave` undoes a step that runs out of memory
         next(steps)
 
-    def leave(self, block: int) -> None:
+    def discard_from(self, block: int) -> None:
         """Leave `block` and those after it, as if they had not been begun."""
-        if self._begun is not None and self._begun[0] >= block:
-            self._latents.put_back()
-            self._begun = None
+        if self._begun_block is not None and self._begun_block[0] >= block:
+            self._latent_stream.restore()
+            self._begun_block = None
 
-    def _renews(self, block: int) -> bool:
-        return self._adaptive and block == self.config.clip_blocks
+    def _needs_new_sink(self, block: int) -> bool:
+        return self._renew_sink and block == self.config.clip_blocks
 
-    def _renewed_sink(self) -> list[KeyValue]:
-        portrait = self._still.past[:, :, :1] if self._portrait is None else self._portrait
-        return self._dit.sink(portrait, self._still.past, self._still.scene.text)
+    def _compute_new_sink(self) -> list[KeyValue]:
+        portrait = (
+            self._prepared.past_latents[:, :, :1] if self._portrait_latent is None else self._portrait_latent
+        )
+        return self._dit.compute_sink(portrait, self._prepared.past_latents, self._prepared.conditioning.text)
 
-    def _decode(self, block: int, latent: Tensor) -> Pending:
+    def _decode_latent(self, block: int, latent: Tensor) -> PendingPictures:
         if block == 0:
-            self._portrait = latent[:, :, :1]
-        if block != self._drawn:
-            self._before, self._drawn = self._after, block
-        self._after = self._before.fork()
-        return self._decoding.start(self._after, latent)
+            self._portrait_latent = latent[:, :, :1]
+        if block != self._last_block:
+            self._decoder_before, self._last_block = self._decoder_after, block
+        self._decoder_after = self._decoder_before.fork()
+        return self._decoding.start_decode(self._decoder_after, latent)
 
 
-class WavePictures:
+class PipelinedVideoStream:
     """The state of one session that draws several blocks at once (`wavefront`)."""
 
     def __init__(
-        self, dit: DiT, still: Still, config: StreamConfig, seed: int,
-        *, adaptive: bool, rings: MakeMemory, speed: Speed,
+        self, dit: DiT, portrait: PreparedPortrait, config: StreamConfig, seed: int,
+        *, renew_sink: bool, make_cache: MakeKVCache, speed: SpeedOptions,
     ) -> None:  # fmt: skip
         self.config = config
         self._dit = dit
-        self._still = still
-        self._wave = Wavefront(dit, still.scene, config, seed, rings)
-        self._decoding = Decoding(dit.like.device, beside=bool(speed.vae_stream))
-        self._decoder = still.decoder.fork()
-        self._adaptive = adaptive
-        self._portrait = still.past[:, :, :1]
-        self._any = False
+        self._prepared = portrait
+        self._wavefront = WavefrontStream(dit, portrait.conditioning, config, seed, make_cache)
+        self._decoding = AsyncDecoder(dit.template_tensor.device, concurrent=bool(speed.vae_stream))
+        self._decoder = portrait.decoder.fork()
+        self._renew_sink = renew_sink
+        self._portrait_latent = portrait.past_latents[:, :, :1]
+        self._has_drawn = False
 
-    def draw(
-        self, hear: Callable[[int], Tensor | None], *, ended: bool, cancelled: Callable[[], bool]
-    ) -> Pending | None:
+    def draw_next_block(
+        self, read_features: Callable[[int], Tensor | None], *, ended: bool, cancelled: Callable[[], bool]
+    ) -> PendingPictures | None:
         """Pictures of the next block; None if cancelled, or while the sound of those that come in with it is missing.
 
         `hear` gives what is said during a block [B, L, C, P]; `ended` is whether what it does not give never comes.
         """
         while not cancelled():
-            features = hear(self._wave.next)
-            if features is None and not (ended and self._wave.busy):
+            features = read_features(self._wavefront.next_block)
+            if features is None and not (ended and self._wavefront.is_busy):
                 return None
-            if features is not None and self._adaptive and self._wave.next == self.config.clip_blocks:
-                self._wave.set_sink(self._dit.sink(self._portrait, self._still.past, self._still.scene.text))
-            if (latent := self._wave.push(features)) is not None:
-                return self._decode(latent)
+            if (
+                features is not None
+                and self._renew_sink
+                and self._wavefront.next_block == self.config.clip_blocks
+            ):
+                self._wavefront.set_sink(
+                    self._dit.compute_sink(
+                        self._portrait_latent, self._prepared.past_latents, self._prepared.conditioning.text
+                    )
+                )
+            if (latent := self._wavefront.push(features)) is not None:
+                return self._decode_latent(latent)
         return None
 
-    def leave(self, block: int) -> None:
+    def discard_from(self, block: int) -> None:
         """Leave what is on its way, and go on with `block` as if a stream began.
 
         It cannot go on from the block before, since those that are left lie where that one's past was.
         """
-        self._wave.start(block)
+        self._wavefront.restart_at(block)
 
-    def _decode(self, latent: Tensor) -> Pending:
-        if not self._any:
-            self._portrait, self._any = latent[:, :, :1], True
-        return self._decoding.start(self._decoder, latent)
+    def _decode_latent(self, latent: Tensor) -> PendingPictures:
+        if not self._has_drawn:
+            self._portrait_latent, self._has_drawn = latent[:, :, :1], True
+        return self._decoding.start_decode(self._decoder, latent)

@@ -19,39 +19,41 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Kind = Literal["bf16", "fp8", "int8"]
+WeightFormat = Literal["bf16", "fp8", "int8"]
 """Numbers that large weights are kept in; bf16 stands for the type of the model, whatever it is."""
 
-KEPT = ("text_embedding", "time_embedding", "time_projection", "head", "casual_audio_encoder")
+UNQUANTISED_PARTS = ("text_embedding", "time_embedding", "time_projection", "head", "casual_audio_encoder")
 """Parts of the transformer that are not quantised."""
 
-_TYPES = {"fp8": torch.float8_e4m3fn, "int8": torch.int8}
-_LARGEST = {torch.float8_e4m3fn: 448.0, torch.int8: 127.0}
-_SMALLEST = 1e-12
-_FEW = 32
+_FORMAT_DTYPES = {"fp8": torch.float8_e4m3fn, "int8": torch.int8}
+_MAX_VALUES = {torch.float8_e4m3fn: 448.0, torch.int8: 127.0}
+_MIN_ROW_MAX = 1e-12
+_MIN_INT8_ROWS = 32
 """Rows below which the integer product refuses; missing ones are filled with zeros, which changes nothing."""
 
 
-def round_rows(x_NK: Tensor, kind: torch.dtype) -> tuple[Tensor, Tensor]:
+def quantise_rows(x_NK: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Rows as numbers of `kind`, and the float32 scales [N, 1] that bring them back."""
-    largest = _LARGEST[kind]
-    scale = x_NK.abs().amax(dim=-1, keepdim=True).float().clamp_min(_SMALLEST) / largest
+    largest = _MAX_VALUES[dtype]
+    scale = x_NK.abs().amax(dim=-1, keepdim=True).float().clamp_min(_MIN_ROW_MAX) / largest
     steps = (x_NK / scale).clamp(-largest, largest)
-    return (steps.round() if kind is torch.int8 else steps).to(kind), scale
+    return (steps.round() if dtype is torch.int8 else steps).to(dtype), scale
 
 
-def product(x_NK: Tensor, weight_MK: Tensor, x_scale: Tensor, weight_scale: Tensor, bias: Tensor) -> Tensor:
+def multiply_quantised(
+    x_NK: Tensor, weight_MK: Tensor, x_scale: Tensor, weight_scale: Tensor, bias: Tensor
+) -> Tensor:
     """`x · weightᵀ` of rounded numbers, times scales [N, 1] and [1, M], plus the bias; [N, M] float32."""
     if weight_MK.dtype is torch.int8:
-        sums = _whole_product(x_NK, weight_MK).float()
+        sums = _multiply_int8(x_NK, weight_MK).float()
     else:
         sums = functional.linear(x_NK.float(), weight_MK.float())
     return sums * x_scale * weight_scale + bias
 
 
-def _whole_product(x_NK: Tensor, weight_MK: Tensor) -> Tensor:
+def _multiply_int8(x_NK: Tensor, weight_MK: Tensor) -> Tensor:
     rows = len(x_NK)
-    filled = functional.pad(x_NK, (0, 0, 0, max(0, _FEW - rows)))
+    filled = functional.pad(x_NK, (0, 0, 0, max(0, _MIN_INT8_ROWS - rows)))
     return torch._int_mm(filled, weight_MK.t())[:rows]
 
 
@@ -62,11 +64,11 @@ class EightBitLinear(nn.Module):
     scale: Tensor
     bias: Tensor
 
-    def __init__(self, layer: nn.Linear, kind: Literal["fp8", "int8"], *, scaled_mm: bool) -> None:
+    def __init__(self, layer: nn.Linear, weight_format: Literal["fp8", "int8"], *, scaled_mm: bool) -> None:
         """`scaled_mm` is whether the card has FP8 products."""
         super().__init__()
-        self.scaled_mm = scaled_mm and kind == "fp8"
-        weight, scale = round_rows(layer.weight.detach(), _TYPES[kind])
+        self.scaled_mm = scaled_mm and weight_format == "fp8"
+        weight, scale = quantise_rows(layer.weight.detach(), _FORMAT_DTYPES[weight_format])
         given: Tensor | None = layer.bias  # an nn.Linear without one says it has a Tensor
         bias = layer.weight.new_zeros(layer.out_features) if given is None else given.detach()
         self.register_buffer("weight", weight)
@@ -76,15 +78,15 @@ class EightBitLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The type of `x`; its last dimension are the inputs."""
         x_NK = x.reshape(-1, x.shape[-1])
-        rounded, scale = round_rows(x_NK, self.weight.dtype)
+        rounded, scale = quantise_rows(x_NK, self.weight.dtype)
         if self.scaled_mm:
-            y_NM = scaled_product(rounded, self.weight, scale, self.scale, self.bias)
+            y_NM = multiply_scaled_fp8(rounded, self.weight, scale, self.scale, self.bias)
         else:
-            y_NM = product(rounded, self.weight, scale, self.scale, self.bias)
+            y_NM = multiply_quantised(rounded, self.weight, scale, self.scale, self.bias)
         return y_NM.to(x.dtype).view(*x.shape[:-1], -1)
 
 
-def scaled_product(
+def multiply_scaled_fp8(
     x_NK: Tensor, weight_MK: Tensor, x_scale: Tensor, weight_scale: Tensor, bias: Tensor
 ) -> Tensor:
     """Like `product`, by the card's own FP8 units; [N, M] bfloat16."""
@@ -94,25 +96,25 @@ def scaled_product(
     )  # fmt: skip
 
 
-def quantize(module: nn.Module, kind: Kind, *, scaled_mm: bool = False) -> nn.Module:
+def quantise_linears(module: nn.Module, weight_format: WeightFormat, *, scaled_mm: bool = False) -> nn.Module:
     """Replace the linear layers inside `module` one after another, except in parts named in `KEPT`; returns it.
 
     A layer's own weight is let go before the next is rounded, so that memory only ever shrinks.
     """
-    if kind == "bf16":
+    if weight_format == "bf16":
         return module
     for name, child in module.named_children():
-        if name in KEPT:
+        if name in UNQUANTISED_PARTS:
             continue
         if isinstance(child, nn.Linear):
-            setattr(module, name, EightBitLinear(child, kind, scaled_mm=scaled_mm))
+            setattr(module, name, EightBitLinear(child, weight_format, scaled_mm=scaled_mm))
         else:
-            quantize(child, kind, scaled_mm=scaled_mm)
+            quantise_linears(child, weight_format, scaled_mm=scaled_mm)
     return module
 
 
 @cache
-def best_kind(device: torch.device) -> Kind:
+def find_weight_format(device: torch.device) -> WeightFormat:
     """Eight-bit numbers that this device multiplies: tried out, since what a card is called proves nothing.
 
     A CPU gets FP8, computed in float32, which is what tests compare with.
@@ -120,22 +122,24 @@ def best_kind(device: torch.device) -> Kind:
     if device.type != "cuda":
         return "fp8"
     for kind in ("fp8", "int8"):
-        if multiplies(device, kind):
+        if has_fast_matmul(device, kind):
             return kind
     return "bf16"
 
 
 @cache
-def multiplies(device: torch.device, kind: Literal["fp8", "int8"]) -> bool:
+def has_fast_matmul(device: torch.device, weight_format: Literal["fp8", "int8"]) -> bool:
     """Whether the device has products of such numbers, and they are right."""
-    if device.type != "cuda" or (kind == "fp8" and torch.cuda.get_device_capability(device) < (8, 9)):
+    if device.type != "cuda" or (
+        weight_format == "fp8" and torch.cuda.get_device_capability(device) < (8, 9)
+    ):
         return False
     generator = torch.Generator().manual_seed(0)
     layer = nn.Linear(512, 256, dtype=torch.bfloat16)
     x = torch.randn(300, 512, generator=generator).bfloat16()
-    expected = EightBitLinear(layer, kind, scaled_mm=False)(x).float()
+    expected = EightBitLinear(layer, weight_format, scaled_mm=False)(x).float()
     try:
-        there = EightBitLinear(layer, kind, scaled_mm=True).to(device)
+        there = EightBitLinear(layer, weight_format, scaled_mm=True).to(device)
         actual = there(x.to(device)).float().cpu()
     except (RuntimeError, NotImplementedError, ValueError):
         return False  # an older card, or a PyTorch without the kernel

@@ -12,11 +12,11 @@ import numpy as np
 from torch import Tensor
 
 from liveavatar.dit import audio_columns, image
-from liveavatar.dit.config import FPS, picture_shown
-from liveavatar.dit.decoding import as_levels
-from liveavatar.dit.models import Models
+from liveavatar.dit.config import MODEL_FPS, frame_to_picture
+from liveavatar.dit.decoding import video_to_rgb
+from liveavatar.dit.models import DitModels
 from liveavatar.dit.options import DitOptions
-from liveavatar.dit.reference import DISTANCE, whole_file
+from liveavatar.dit.reference import REFERENCE_SINK_DISTANCE, draw_reference_clips
 from liveavatar.errors import SessionClosed
 from liveavatar.frames import Picture, Samples, VideoFrame
 from liveavatar.timeline import Timeline
@@ -26,7 +26,7 @@ from liveavatar.timeline import Timeline
 class ReferenceActor:
     """A portrait, framed as the reference does: with black bars where its shape does not fit."""
 
-    models: Models
+    models: DitModels
     options: DitOptions
     portrait: Picture
     size: tuple[int, int]
@@ -35,19 +35,19 @@ class ReferenceActor:
         """One recording."""
         return ReferenceSession(self, fps, seed)
 
-    def clips(self, samples: Samples, seed: int) -> Iterator[Tensor]:
+    def draw_clips(self, samples: Samples, seed: int) -> Iterator[Tensor]:
         """Pictures [1, 3, P, H, W] in -1…1 of one clip after the other."""
-        config = replace(self.options.stream(), distance=DISTANCE)
+        config = replace(self.options.to_stream_config(), sink_distance=REFERENCE_SINK_DISTANCE)
         clip = config.clip_blocks * config.block_pictures
-        picture = image.prepare(self.portrait, self.size, bars=True)[None]
-        return whole_file(
+        picture = image.frame_portrait(self.portrait, self.size, black_bars=True)[None]
+        return draw_reference_clips(
             self.models.dit,
             self.models.vae,
-            picture.to(self.models.prompt.device),
-            self.models.prompt,
-            audio_columns.bucket(audio_columns.at_30_hz(self.models.audio(samples)), fps=FPS, clip=clip)[
-                None
-            ],
+            picture.to(self.models.prompt_embedding.device),
+            self.models.prompt_embedding,
+            audio_columns.bucket_by_clip(
+                audio_columns.resample_to_30_hz(self.models.audio(samples)), fps=MODEL_FPS, clip=clip
+            )[None],
             config=config,
             seed=seed,
             online=self.options.online_decode,
@@ -62,7 +62,7 @@ class ReferenceSession:
         self._timeline = Timeline(fps=fps)
         self._seed = seed
         self._sound: list[Samples] = []
-        self._made: Iterator[VideoFrame] | None = None
+        self._pending_frames: Iterator[VideoFrame] | None = None
 
     @property
     def lookahead(self) -> int:
@@ -71,36 +71,36 @@ class ReferenceSession:
 
     def push(self, samples: Samples) -> None:
         """Add sound: float32 mono at 16 kHz, any length."""
-        if self._made is not None:
+        if self._pending_frames is not None:
             raise SessionClosed("the session has been flushed", "open a new one")
         self._sound.append(np.array(samples, np.float32))
 
     def flush(self) -> None:
         """The sound is over."""
-        if self._made is None:
-            self._made = self._frames(np.concatenate([np.zeros(0, np.float32), *self._sound]))
+        if self._pending_frames is None:
+            self._pending_frames = self._draw_frames(np.concatenate([np.zeros(0, np.float32), *self._sound]))
 
     def interrupt(self) -> None:
         """Forget the sound; after `flush()`, the frames that were not taken."""
         self._sound = []
-        if self._made is not None:
-            self._made = iter(())
+        if self._pending_frames is not None:
+            self._pending_frames = iter(())
 
     def frames(self) -> Iterator[VideoFrame]:
         """All frames once the sound is over, none before."""
-        while self._made is not None and (frame := next(self._made, None)) is not None:
+        while self._pending_frames is not None and (frame := next(self._pending_frames, None)) is not None:
             yield frame
 
-    def _frames(self, samples: Samples) -> Iterator[VideoFrame]:
+    def _draw_frames(self, samples: Samples) -> Iterator[VideoFrame]:
         """The reference's pictures, which come 3 too early, by time; the last one stands to the end of the sound."""
         pictures = (
             picture
-            for clip in self._actor.clips(samples, self._seed)
-            for picture in as_levels(clip, rounded=False).cpu().numpy()
+            for clip in self._actor.draw_clips(samples, self._seed)
+            for picture in video_to_rgb(clip, rounded=False).cpu().numpy()
         )
         number, picture = -1, None
         for frame in range(self._timeline.frame_count(len(samples))):
-            while number < picture_shown(frame, self._timeline.fps):
+            while number < frame_to_picture(frame, self._timeline.fps):
                 number, picture = number + 1, next(pictures, picture)
             if picture is not None:
                 yield VideoFrame(rgb=picture, pts=frame, fps=self._timeline.fps)

@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-THETA = 10_000.0
+ROPE_THETA = 10_000.0
 REFERENCE_FRAME = 30
 """Where the portrait stands in a pass over the sink alone, in latent frames."""
 
-Positions = NDArray[np.int64]
+TokenPositions = NDArray[np.int64]
 """[tokens, 3]: frame, row, column."""
 
 
@@ -30,15 +30,15 @@ class Rope(NamedTuple):
     cos: Tensor
     sin: Tensor
 
-    def still(self) -> "Rope":
+    def to_identity(self) -> "Rope":
         """Angles of nought, which change no bit."""
         return Rope(torch.ones_like(self.cos), torch.zeros_like(self.sin))
 
 
-def rope_for(positions: Positions, head_dim: int, device: torch.device) -> Rope:
+def compute_token_rope(positions: TokenPositions, head_dim: int, device: torch.device) -> Rope:
     """Angles for tokens at `positions`, for heads of `head_dim` channels."""
     turns = [
-        positions[:, axis, None] * THETA ** (-np.arange(0, width, 2) / width)
+        positions[:, axis, None] * ROPE_THETA ** (-np.arange(0, width, 2) / width)
         for axis, width in enumerate(axis_widths(head_dim))
     ]
     angles = np.concatenate(turns, axis=1)
@@ -57,14 +57,16 @@ class MovingRope:
         """`grid` is frames, rows and columns."""
         self._grid = grid
         self._head_dim = head_dim
-        cos, sin = rope_for(block_positions(0, *grid), head_dim, device)
+        cos, sin = compute_token_rope(block_positions(0, *grid), head_dim, device)
         self._rope = Rope(cos[None], sin[None])
 
-    def place(self, start: int) -> Rope:
+    def move_to(self, start: int) -> Rope:
         """The angles [1, N, P] of frames that begin with `start`; good until placed again."""
         frames, _, _ = self._grid
         turning = axis_widths(self._head_dim)[0] // 2
-        moved = rope_for(block_positions(start, frames, 1, 1), self._head_dim, self._rope.cos.device)
+        moved = compute_token_rope(
+            block_positions(start, frames, 1, 1), self._head_dim, self._rope.cos.device
+        )
         for kept, part in zip(self._rope, moved, strict=True):
             kept.view(frames, -1, kept.shape[-1])[..., :turning] = part[:, None, :turning]
         return self._rope
@@ -76,7 +78,7 @@ def axis_widths(head_dim: int) -> tuple[int, int, int]:
     return head_dim - 2 * side, side, side
 
 
-def rotate(x_BNHD: Tensor, rope: Rope) -> Tensor:
+def apply_rope(x_BNHD: Tensor, rope: Rope) -> Tensor:
     """Turn every head of every token; computed in float32, returned in the type of the input."""
     real, imaginary = torch.unflatten(x_BNHD.float(), -1, (-1, 2)).unbind(-1)
     cos, sin = rope.cos.unsqueeze(-2), rope.sin.unsqueeze(-2)
@@ -85,28 +87,28 @@ def rotate(x_BNHD: Tensor, rope: Rope) -> Tensor:
     return torch.stack([part.to(x_BNHD.dtype) for part in turned], dim=-1).flatten(-2)
 
 
-def block_positions(start: int, frames: int, rows: int, columns: int) -> Positions:
+def block_positions(start: int, frames: int, rows: int, columns: int) -> TokenPositions:
     """Tokens of a block that starts at latent frame `start`."""
-    return _grid(range(start, start + frames), range(rows), range(columns))
+    return _grid_positions(range(start, start + frames), range(rows), range(columns))
 
 
-def sink_positions(frame: int, rows: int, columns: int) -> Positions:
+def sink_positions(frame: int, rows: int, columns: int) -> TokenPositions:
     """Tokens of the sink: the portrait at `frame`, then what went before, the newest and finest first."""
-    half, quarter = ((_spread(rows, n), _spread(columns, n)) for n in (2, 4))
+    half, quarter = ((_spread_positions(rows, n), _spread_positions(columns, n)) for n in (2, 4))
     groups = (
-        _grid([frame], range(rows), range(columns)),
-        _grid([-1], range(rows), range(columns)),
-        _grid([-3], *half),
-        _grid([-19, -14, -9, -4], *quarter),
+        _grid_positions([frame], range(rows), range(columns)),
+        _grid_positions([-1], range(rows), range(columns)),
+        _grid_positions([-3], *half),
+        _grid_positions([-19, -14, -9, -4], *quarter),
     )
     return np.concatenate(groups)
 
 
-def _spread(size: int, factor: int) -> Sequence[int]:
+def _spread_positions(size: int, factor: int) -> Sequence[int]:
     """`size / factor` whole positions from the first to the last of `size`."""
     return [int(place) for place in np.linspace(0, size - 1, size // factor)]
 
 
-def _grid(frames: Sequence[int], rows: Sequence[int], columns: Sequence[int]) -> Positions:
+def _grid_positions(frames: Sequence[int], rows: Sequence[int], columns: Sequence[int]) -> TokenPositions:
     mesh = np.meshgrid(np.asarray(frames), np.asarray(rows), np.asarray(columns), indexing="ij")
     return np.stack([axis.reshape(-1) for axis in mesh], axis=1).astype(np.int64)

@@ -6,20 +6,20 @@ from torch import Tensor
 TRAIN_STEPS = 1000
 
 
-def shifted(sigma: float, shift: float) -> float:
+def shift_sigma(sigma: float, shift: float) -> float:
     """A noise level moved towards more noise: shift·s / (1 + (shift - 1)·s)."""
     return shift * sigma / (1 + (shift - 1) * sigma)
 
 
-def sigmas(steps: int, shift: float = 3.0) -> list[float]:
+def compute_sigmas(steps: int, shift: float = 3.0) -> list[float]:
     """Noise levels before each step and after the last one, steps + 1 of them, 1 first and 0 last.
 
     The lowest level is shifted twice, as the model was distilled: the fourth of four steps hardly moves.
     They are float32 numbers, since the model feels the last digit of 1000 times such a level.
     """
-    lowest = shifted(1 / TRAIN_STEPS, shift)
+    lowest = shift_sigma(1 / TRAIN_STEPS, shift)
     spread = [1 + (lowest - 1) * step / max(1, steps - 1) for step in range(steps)]
-    levels = torch.tensor([*(shifted(sigma, shift) for sigma in spread), 0.0], dtype=torch.float32)
+    levels = torch.tensor([*(shift_sigma(sigma, shift) for sigma in spread), 0.0], dtype=torch.float32)
     return levels.tolist()
 
 

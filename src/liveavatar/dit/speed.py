@@ -10,12 +10,12 @@ AttentionName = Literal["auto", "fa3", "cudnn", "flash", "torch", "fp8"]
 """FlashAttention 3, cuDNN's, PyTorch's own flash kernel, whatever PyTorch takes; FP8 is FlashAttention 3 on FP8 rings.
 "auto" times those that are there and takes the fastest."""
 
-Numbers = Literal["bf16", "fp8"]
+KVFormat = Literal["bf16", "fp8"]
 """What keys and values are kept in; bf16 stands for the type of the model, whatever it is."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Speed:
+class SpeedOptions:
     """Ways to save time. None is decided at start-up by what the device can do.
 
     Attributes:
@@ -31,7 +31,7 @@ class Speed:
     compile: bool | None = None
     graphs: bool | None = None
     attention: AttentionName = "auto"
-    kv: Numbers | None = None
+    kv: KVFormat | None = None
     vae_stream: bool | None = None
     wavefront: bool = False
 
@@ -41,7 +41,7 @@ class Speed:
                 f"there is no attention {self.attention!r}",
                 f"use one of: {', '.join(get_args(AttentionName))}",
             )
-        if self.kv not in (None, *get_args(Numbers)):
+        if self.kv not in (None, *get_args(KVFormat)):
             raise OptionError(f"keys and values cannot be kept in {self.kv!r}", "use bf16 or fp8")
         if self.attention == "fp8" and self.kv == "bf16":
             raise OptionError("FP8 attention reads FP8 rings", "keep keys and values in fp8")
@@ -49,66 +49,68 @@ class Speed:
     def __str__(self) -> str:
         """One line for people."""
         said = ((field.name.replace("_", " "), getattr(self, field.name)) for field in fields(self))
-        return ", ".join(f"{name} {_word(value)}" for name, value in said)
+        return ", ".join(f"{name} {_format_setting(value)}" for name, value in said)
 
 
-EXACT = Speed(compile=False, graphs=False, attention="torch", kv="bf16", vae_stream=False)
+EXACT_SPEED = SpeedOptions(compile=False, graphs=False, attention="torch", kv="bf16", vae_stream=False)
 """Everything one by one, as it is compared with the public implementation."""
 
-SPEEDS = {
-    "auto": Speed(),
-    "eager": EXACT,
-    "fp8-kv": Speed(kv="fp8"),
-    "fp8-attention": Speed(attention="fp8"),
-    "wavefront": Speed(wavefront=True),
+SPEED_PRESETS = {
+    "auto": SpeedOptions(),
+    "eager": EXACT_SPEED,
+    "fp8-kv": SpeedOptions(kv="fp8"),
+    "fp8-attention": SpeedOptions(attention="fp8"),
+    "wavefront": SpeedOptions(wavefront=True),
 }
 """What can be asked for by name."""
 
 
-def find_speed(name: str) -> Speed:
+def find_speed_preset(name: str) -> SpeedOptions:
     """The speed called `name`.
 
     Raises:
         OptionError: there is none.
     """
-    if name not in SPEEDS:
-        raise OptionError(f"there is no speed {name!r}", f"use one of: {', '.join(SPEEDS)}")
-    return SPEEDS[name]
+    if name not in SPEED_PRESETS:
+        raise OptionError(f"there is no speed {name!r}", f"use one of: {', '.join(SPEED_PRESETS)}")
+    return SPEED_PRESETS[name]
 
 
-def _word(value: bool | str | None) -> str:
+def _format_setting(value: bool | str | None) -> str:
     return value if isinstance(value, str) else {True: "on", False: "off", None: "auto"}[value]
 
 
-def resolve(asked: Speed, device: str, *, streamed: bool = False) -> Speed:
+def resolve_speed(requested: SpeedOptions, device: str, *, offloaded: bool = False) -> SpeedOptions:
     """What this device will do of it. `streamed` is whether weights or rings come out of host memory.
 
     Raises:
         OptionError: something was asked for by name that this device cannot do.
     """
     gpu = device.split(":", maxsplit=1)[0] == "cuda"
-    recordable = gpu and not streamed and not asked.wavefront
-    if asked.graphs and not recordable:
+    recordable = gpu and not offloaded and not requested.wavefront
+    if requested.graphs and not recordable:
         raise OptionError(
             "a CUDA graph is of one block at a time, and all in the memory of a GPU", "leave graphs out"
         )
-    if asked.attention in ("fa3", "fp8", "cudnn", "flash") and not (gpu and _has(asked.attention)):
-        raise OptionError(f"there is no {asked.attention} attention here", "use --speed auto")
+    if requested.attention in ("fa3", "fp8", "cudnn", "flash") and not (
+        gpu and _has_kernel(requested.attention)
+    ):
+        raise OptionError(f"there is no {requested.attention} attention here", "use --speed auto")
     return replace(
-        asked,
-        compile=_given(asked.compile, gpu and importlib.util.find_spec("triton") is not None),
-        graphs=_given(asked.graphs, recordable),
-        attention=asked.attention if gpu else "torch",
-        kv=asked.kv or ("fp8" if asked.attention == "fp8" else "bf16"),
-        vae_stream=_given(asked.vae_stream, gpu),
+        requested,
+        compile=_or_default(requested.compile, gpu and importlib.util.find_spec("triton") is not None),
+        graphs=_or_default(requested.graphs, recordable),
+        attention=requested.attention if gpu else "torch",
+        kv=requested.kv or ("fp8" if requested.attention == "fp8" else "bf16"),
+        vae_stream=_or_default(requested.vae_stream, gpu),
     )
 
 
-def _given(asked: bool | None, otherwise: bool) -> bool:
-    return otherwise if asked is None else asked
+def _or_default(requested: bool | None, default: bool) -> bool:
+    return default if requested is None else requested
 
 
-def _has(attention: AttentionName) -> bool:
-    from liveavatar.dit.kernels import available
+def _has_kernel(attention: AttentionName) -> bool:
+    from liveavatar.dit.kernels import find_attention_kernels
 
-    return ("fa3" if attention == "fp8" else attention) in available()
+    return ("fa3" if attention == "fp8" else attention) in find_attention_kernels()

@@ -7,41 +7,41 @@ what sounds 12.5 ms after its beginning. Between two steps features are interpol
 
 from fractions import Fraction
 
-STRIDE = 320
+STEP_SAMPLES = 320
 """Samples at 16 kHz from one step to the next: 50 steps a second."""
 
-FIELD = 400
+RECEPTIVE_SAMPLES = 400
 """Samples that one step hears."""
 
 STEP_RATE = 50
 """Steps a second."""
 
 
-def steps_within(samples: int) -> int:
+def count_steps_within(samples: int) -> int:
     """Steps that lie wholly within the first `samples` samples."""
-    return max(0, (samples - FIELD) // STRIDE + 1)
+    return max(0, (samples - RECEPTIVE_SAMPLES) // STEP_SAMPLES + 1)
 
 
-def samples_for(steps: int) -> int:
+def count_samples_needed(steps: int) -> int:
     """Samples that the first `steps` steps hear."""
-    return (steps - 1) * STRIDE + FIELD if steps > 0 else 0
+    return (steps - 1) * STEP_SAMPLES + RECEPTIVE_SAMPLES if steps > 0 else 0
 
 
-def centre(step: int) -> int:
+def step_centre(step: int) -> int:
     """The sample at the middle of what `step` hears."""
-    return step * STRIDE + FIELD // 2
+    return step * STEP_SAMPLES + RECEPTIVE_SAMPLES // 2
 
 
-def step_of(picture: int, fps: Fraction) -> Fraction:
+def picture_to_step(picture: int, fps: Fraction) -> Fraction:
     """The step that `picture` of a video at `fps` is drawn from; between two steps where it is not whole."""
     return picture * STEP_RATE / fps
 
 
-def pictures_within(steps: int, fps: Fraction) -> int:
+def count_pictures_within(steps: int, fps: Fraction) -> int:
     """Pictures that the first `steps` steps are enough for."""
     return (steps - 1) * fps // STEP_RATE + 1 if steps > 0 else 0
 
 
-def steps_for(pictures: int, fps: Fraction) -> int:
+def count_steps_needed(pictures: int, fps: Fraction) -> int:
     """Steps that the first `pictures` pictures need."""
-    return -(-step_of(pictures - 1, fps) // 1) + 1 if pictures > 0 else 0
+    return -(-picture_to_step(pictures - 1, fps) // 1) + 1 if pictures > 0 else 0

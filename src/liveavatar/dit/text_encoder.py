@@ -21,14 +21,14 @@ from liveavatar.errors import WeightsError
 if TYPE_CHECKING:
     from transformers import UMT5Config
 
-MAX_TOKENS = 512
+MAX_PROMPT_TOKENS = 512
 
 Tokenize = Callable[[str], list[int]]
 """Text to token numbers, with the end-of-text token."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TextConfig:
+class TextEncoderConfig:
     """Sizes of the encoder; the defaults are UMT5-XXL."""
 
     vocabulary: int = 256_384
@@ -38,7 +38,7 @@ class TextConfig:
     hidden: int = 10_240
     layers: int = 24
 
-    def umt5(self) -> "UMT5Config":
+    def to_umt5(self) -> "UMT5Config":
         """The same in the words of transformers."""
         from transformers import UMT5Config
 
@@ -58,23 +58,23 @@ class TextEncoder:
     @torch.no_grad()
     def encode(self, prompt: str) -> Tensor:
         """One vector a token, [L, width], with 1 ≤ L ≤ 512, on the network's device and in its dtype."""
-        tokens = self._tokenize(clean(prompt))
+        tokens = self._tokenize(clean_prompt(prompt))
         ids = torch.tensor([tokens], device=next(self.network.parameters()).device)
         vectors: Tensor = self.network(input_ids=ids).last_hidden_state[0]
         return vectors
 
 
-def build(config: TextConfig) -> nn.Module:
+def build_text_network(config: TextEncoderConfig) -> nn.Module:
     """The network alone; under `torch.device("meta")` it takes no memory."""
     from transformers import UMT5EncoderModel
 
-    encoder: nn.Module = UMT5EncoderModel(config.umt5()).encoder
+    encoder: nn.Module = UMT5EncoderModel(config.to_umt5()).encoder
     return encoder.eval()
 
 
-def open_checkpoint(
+def open_text_encoder(
     folder: Path,
-    config: TextConfig | None = None,
+    config: TextEncoderConfig | None = None,
     *,
     dtype: torch.dtype = torch.bfloat16,
     device: torch.device | str = "cpu",
@@ -85,9 +85,9 @@ def open_checkpoint(
         WeightsError: the network's file or the tokenizer's folder is missing or damaged.
     """
     with torch.device("meta"):
-        network = build(config or TextConfig())
+        network = build_text_network(config or TextEncoderConfig())
     file = folder / "models_t5_umt5-xxl-enc-bf16.pth"
-    loading.load(network, [file], rename=module_key, dtype=dtype, device=device)
+    loading.load_checkpoint(network, [file], rename=map_text_key, dtype=dtype, device=device)
     return TextEncoder(network, open_tokenizer(folder / "google" / "umt5-xxl"))
 
 
@@ -106,14 +106,14 @@ def open_tokenizer(folder: Path) -> Tokenize:
             f"{folder} holds no tokenizer", "run: liveavatar weights fetch live-avatar"
         ) from error
 
-    def tokenize(text: str) -> list[int]:
-        ids: list[int] = tokenizer(text, truncation=True, max_length=MAX_TOKENS)["input_ids"]
+    def tokenize_prompt(text: str) -> list[int]:
+        ids: list[int] = tokenizer(text, truncation=True, max_length=MAX_PROMPT_TOKENS)["input_ids"]
         return ids
 
-    return tokenize
+    return tokenize_prompt
 
 
-def clean(text: str) -> str:
+def clean_prompt(text: str) -> str:
     """The prompt without mis-decoded characters, HTML entities (twice encoded ones too) and runs of blanks."""
     import ftfy
 
@@ -121,7 +121,7 @@ def clean(text: str) -> str:
     return re.sub(r"\s+", " ", unescaped).strip()
 
 
-_PARTS = {
+_LAYER_KEYS = {
     "norm1": "layer.0.layer_norm",
     "attn.q": "layer.0.SelfAttention.q",
     "attn.k": "layer.0.SelfAttention.k",
@@ -135,10 +135,10 @@ _PARTS = {
 }
 
 
-def module_key(key: str) -> str:
+def map_text_key(key: str) -> str:
     """The network's name for a tensor of the checkpoint; an unknown name stays as it is, to be reported."""
     if match := re.fullmatch(r"blocks\.(\d+)\.(.+)\.weight", key):
-        part = _PARTS.get(match[2])
+        part = _LAYER_KEYS.get(match[2])
         return f"block.{match[1]}.{part}.weight" if part else key
     return {"token_embedding.weight": "embed_tokens.weight", "norm.weight": "final_layer_norm.weight"}.get(
         key, key

@@ -30,7 +30,7 @@ LATENT_STD = (2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
 FRAMES_PER_LATENT = 4
 PIXELS_PER_LATENT = 8
 
-UNLIKE = 2
+INITIAL_LATENTS = 2
 """Latents at the beginning of a video that are decoded unlike all others: nothing doubles the first in time."""
 
 
@@ -53,7 +53,7 @@ class VAEConfig:
             raise OptionError("the statistics are of 16 latent channels", "set latent_channels=16")
 
 
-class Past:
+class CausalPast:
     """What the causal layers of one stream remember: for each layer the last frames it was given."""
 
     def __init__(self, layers: Sequence[nn.Module] = (), frames: Sequence[Tensor] = ()) -> None:
@@ -69,29 +69,29 @@ class Past:
         """What they remember."""
         return list(self._frames.values())
 
-    def extend(self, layer: nn.Module, x_BCTHW: Tensor, keep: int, fill: int) -> Tensor:
+    def extend_frames(self, layer: nn.Module, x_BCTHW: Tensor, keep_count: int, fill_count: int) -> Tensor:
         """`x` with the frames before it in front (`fill` black ones at the start); its last `keep` are remembered."""
         before = self._frames.get(layer)
         if before is None:
-            before = x_BCTHW.new_zeros((*x_BCTHW.shape[:2], fill, *x_BCTHW.shape[3:]))
+            before = x_BCTHW.new_zeros((*x_BCTHW.shape[:2], fill_count, *x_BCTHW.shape[3:]))
         whole = torch.cat([before, x_BCTHW], dim=2)
-        self._frames[layer] = whole[:, :, -keep:].clone()
+        self._frames[layer] = whole[:, :, -keep_count:].clone()
         return whole
 
-    def copy(self) -> "Past":
+    def copy(self) -> "CausalPast":
         """The same memory; frames are replaced and never written to, so they are shared."""
-        return Past(self.layers, self.frames)
+        return CausalPast(self.layers, self.frames)
 
-    def begun(self, layer: nn.Module) -> bool:
+    def has_frames(self, layer: nn.Module) -> bool:
         """Whether `layer` remembers anything."""
         return layer in self._frames
 
-    def mark(self, layer: nn.Module, frames_BCTHW: Tensor) -> None:
+    def set_frames(self, layer: nn.Module, frames_BCTHW: Tensor) -> None:
         """Let `layer` remember `frames`."""
         self._frames[layer] = frames_BCTHW
 
 
-class RMSNorm(nn.Module):
+class VAERMSNorm(nn.Module):
     """Scales the channel vector of each position to root mean square 1, then by `gamma`; `axes` follow the channels."""
 
     def __init__(self, channels: int, axes: int) -> None:
@@ -105,17 +105,17 @@ class RMSNorm(nn.Module):
         return x / length.to(x.dtype) * math.sqrt(len(self.gamma)) * self.gamma
 
 
-class CausalConv(nn.Conv3d):
+class CausalConv3d(nn.Conv3d):
     """A 3-d convolution that sees no later frame: two frames of past stand in for the missing padding in time."""
 
     def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int, int]) -> None:
-        self._around = (0, kernel[1] // 2, kernel[2] // 2)
-        super().__init__(inputs, outputs, kernel, padding=self._around)
+        self._space_padding = (0, kernel[1] // 2, kernel[2] // 2)
+        super().__init__(inputs, outputs, kernel, padding=self._space_padding)
         self._onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 
-    def forward(self, x_BCTHW: Tensor, past: Past) -> Tensor:  # type: ignore[override]
+    def forward(self, x_BCTHW: Tensor, past: CausalPast) -> Tensor:  # type: ignore[override]
         """As many frames as came in."""
-        whole = past.extend(self, x_BCTHW, keep=2, fill=2)
+        whole = past.extend_frames(self, x_BCTHW, keep_count=2, fill_count=2)
         # PyTorch thinks that small pictures are not worth oneDNN, which is ten times as fast on them
         if (
             self._onednn
@@ -124,7 +124,7 @@ class CausalConv(nn.Conv3d):
             and not torch.compiler.is_compiling()
         ):
             weight, bias, one = self.weight, self.bias, (1, 1, 1)
-            return torch.mkldnn_convolution(whole, weight, bias, self._around, one, one, 1)
+            return torch.mkldnn_convolution(whole, weight, bias, self._space_padding, one, one, 1)
         return super().forward(whole)
 
 
@@ -134,12 +134,12 @@ class ResidualBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.residual = nn.ModuleDict({
-            "0": RMSNorm(inputs, 3), "2": CausalConv(inputs, outputs, (3, 3, 3)),
-            "3": RMSNorm(outputs, 3), "6": CausalConv(outputs, outputs, (3, 3, 3)),
+            "0": VAERMSNorm(inputs, 3), "2": CausalConv3d(inputs, outputs, (3, 3, 3)),
+            "3": VAERMSNorm(outputs, 3), "6": CausalConv3d(outputs, outputs, (3, 3, 3)),
         })  # fmt: skip
         self.shortcut = nn.Conv3d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
-    def forward(self, x_BCTHW: Tensor, past: Past) -> Tensor:
+    def forward(self, x_BCTHW: Tensor, past: CausalPast) -> Tensor:
         """As many frames as came in, with the block's number of channels."""
         y = self.residual["2"](functional.silu(self.residual["0"](x_BCTHW)), past)
         y = self.residual["6"](functional.silu(self.residual["3"](y)), past)
@@ -151,11 +151,11 @@ class FrameAttention(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.norm = RMSNorm(channels, 2)
+        self.norm = VAERMSNorm(channels, 2)
         self.to_qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.proj = nn.Conv2d(channels, channels, 1)
 
-    def forward(self, x_BCTHW: Tensor, _past: Past) -> Tensor:
+    def forward(self, x_BCTHW: Tensor, _past: CausalPast) -> Tensor:
         """Same shape."""
         frames = _fold_time(x_BCTHW)
         q, k, v = self.to_qkv(self.norm(frames)).flatten(2).transpose(1, 2)[:, None].chunk(3, dim=-1)
@@ -173,14 +173,14 @@ class Downsample(nn.Module):
             self.time_conv = nn.Conv3d(channels, channels, (3, 1, 1), stride=(2, 1, 1))
         self._halves_time = halves_time
 
-    def forward(self, x_BCTHW: Tensor, past: Past) -> Tensor:
+    def forward(self, x_BCTHW: Tensor, past: CausalPast) -> Tensor:
         """Half the height and width; half the frames too, if asked."""
         frames = functional.pad(_fold_time(x_BCTHW), (0, 1, 0, 1))
         x = _unfold_time(self.resample["1"](frames), len(x_BCTHW))
         if not self._halves_time:
             return x
-        first = not past.begun(self)
-        whole = past.extend(self, x, keep=1, fill=0)
+        first = not past.has_frames(self)
+        whole = past.extend_frames(self, x, keep_count=1, fill_count=0)
         return whole if first else self.time_conv(whole)
 
 
@@ -191,76 +191,78 @@ class Upsample(nn.Module):
         super().__init__()
         self.resample = nn.ModuleDict({"1": nn.Conv2d(channels, channels // 2, 3, padding=1)})
         if doubles_time:
-            self.time_conv = CausalConv(channels, 2 * channels, (3, 1, 1))
+            self.time_conv = CausalConv3d(channels, 2 * channels, (3, 1, 1))
         self._doubles_time = doubles_time
 
-    def forward(self, x_BCTHW: Tensor, past: Past) -> Tensor:
+    def forward(self, x_BCTHW: Tensor, past: CausalPast) -> Tensor:
         """Twice the height and width, half the channels; twice the frames too, if asked."""
         x = self._double_time(x_BCTHW, past) if self._doubles_time else x_BCTHW
         frames = functional.interpolate(_fold_time(x), scale_factor=2.0, mode="nearest-exact")
         return _unfold_time(self.resample["1"](frames), len(x))
 
-    def _double_time(self, x_BCTHW: Tensor, past: Past) -> Tensor:
-        if not past.begun(self):
-            past.mark(self, x_BCTHW[:, :, :0])  # the first frame stays one, and its successors do not see it
+    def _double_time(self, x_BCTHW: Tensor, past: CausalPast) -> Tensor:
+        if not past.has_frames(self):
+            past.set_frames(
+                self, x_BCTHW[:, :, :0]
+            )  # the first frame stays one, and its successors do not see it
             return x_BCTHW
         even, odd = self.time_conv(x_BCTHW, past).chunk(2, dim=1)
         return torch.stack([even, odd], dim=3).flatten(2, 3)
 
 
-class _Coder(nn.Module):
+class _CoderBase(nn.Module):
     """What encoder and decoder share: convolution, a run of blocks, norm and convolution."""
 
-    conv1: CausalConv
+    conv1: CausalConv3d
     head: nn.ModuleDict
 
-    def _run(self, x_BCTHW: Tensor, past: Past, blocks: Iterator[nn.Module]) -> Tensor:
+    def _run_blocks(self, x_BCTHW: Tensor, past: CausalPast, blocks: Iterator[nn.Module]) -> Tensor:
         x = self.conv1(x_BCTHW, past)
         for block in blocks:
             x = block(x, past)
         return self.head["2"](functional.silu(self.head["0"](x)), past)  # type: ignore[no-any-return]
 
     @staticmethod
-    def _middle(channels: int) -> nn.ModuleList:
+    def _make_middle(channels: int) -> nn.ModuleList:
         return nn.ModuleList([
             ResidualBlock(channels, channels), FrameAttention(channels), ResidualBlock(channels, channels)
         ])  # fmt: skip
 
     @staticmethod
-    def _head(inputs: int, outputs: int) -> nn.ModuleDict:
-        return nn.ModuleDict({"0": RMSNorm(inputs, 3), "2": CausalConv(inputs, outputs, (3, 3, 3))})
+    def _make_head(inputs: int, outputs: int) -> nn.ModuleDict:
+        return nn.ModuleDict({"0": VAERMSNorm(inputs, 3), "2": CausalConv3d(inputs, outputs, (3, 3, 3))})
 
 
-class Encoder(_Coder):
+class VAEEncoder(_CoderBase):
     """Pixels to the mean and log-variance of the latent."""
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
         widths = [config.width * m for m in (1, *config.multipliers)]
-        self.conv1 = CausalConv(3, widths[0], (3, 3, 3))
+        self.conv1 = CausalConv3d(3, widths[0], (3, 3, 3))
         self.downsamples = nn.ModuleList()
         for stage, (inputs, outputs) in enumerate(pairwise(widths)):
             for block in range(config.blocks_per_stage):
                 self.downsamples.append(ResidualBlock(outputs if block else inputs, outputs))
             if stage < len(config.halves_time):
                 self.downsamples.append(Downsample(outputs, config.halves_time[stage]))
-        self.middle = self._middle(widths[-1])
-        self.head = self._head(widths[-1], 2 * config.latent_channels)
+        self.middle = self._make_middle(widths[-1])
+        self.head = self._make_head(widths[-1], 2 * config.latent_channels)
 
-    def forward(self, video_BCTHW: Tensor, past: Past) -> Tensor:
+    def forward(self, video_BCTHW: Tensor, past: CausalPast) -> Tensor:
         """Mean and log-variance [B, 32, t, H/8, W/8]."""
-        return self._run(video_BCTHW, past, iter([*self.downsamples, *self.middle]))
+        return self._run_blocks(video_BCTHW, past, iter([*self.downsamples, *self.middle]))
 
 
-class Decoder(_Coder):
+class VAEDecoder(_CoderBase):
     """A latent to pixels."""
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
         widths = [config.width * m for m in (config.multipliers[-1], *reversed(config.multipliers))]
         doubles_time = config.halves_time[::-1]
-        self.conv1 = CausalConv(config.latent_channels, widths[0], (3, 3, 3))
-        self.middle = self._middle(widths[0])
+        self.conv1 = CausalConv3d(config.latent_channels, widths[0], (3, 3, 3))
+        self.middle = self._make_middle(widths[0])
         self.upsamples = nn.ModuleList()
         for stage, (inputs, outputs) in enumerate(pairwise(widths)):
             first = inputs // 2 if stage else inputs  # an upsampler halved the channels
@@ -268,17 +270,17 @@ class Decoder(_Coder):
                 self.upsamples.append(ResidualBlock(outputs if block else first, outputs))
             if stage < len(doubles_time):
                 self.upsamples.append(Upsample(outputs, doubles_time[stage]))
-        self.head = self._head(widths[-1], 3)
+        self.head = self._make_head(widths[-1], 3)
 
-    def forward(self, latent_BCTHW: Tensor, past: Past) -> Tensor:
+    def forward(self, latent_BCTHW: Tensor, past: CausalPast) -> Tensor:
         """Pixels [B, 3, t, 8H, 8W], not yet limited to -1…1."""
-        return self._run(latent_BCTHW, past, iter([*self.middle, *self.upsamples]))
+        return self._run_blocks(latent_BCTHW, past, iter([*self.middle, *self.upsamples]))
 
-    def resume(
+    def forward_pure(
         self, latent_BCTHW: Tensor, layers: Sequence[nn.Module], frames: Sequence[Tensor]
     ) -> tuple[Tensor, list[Tensor]]:
         """The same as a pure function, which can be compiled: pixels, and what the layers remember afterwards."""
-        past = Past(layers, frames)
+        past = CausalPast(layers, frames)
         return self(latent_BCTHW, past), past.frames
 
 
@@ -288,10 +290,10 @@ class VAE(nn.Module):
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
         channels = config.latent_channels
-        self.encoder = Encoder(config)
+        self.encoder = VAEEncoder(config)
         self.conv1 = nn.Conv3d(2 * channels, 2 * channels, 1)
         self.conv2 = nn.Conv3d(channels, channels, 1)
-        self.decoder = Decoder(config)
+        self.decoder = VAEDecoder(config)
 
     @torch.no_grad()
     def encode(self, video_BCTHW: Tensor) -> Tensor:
@@ -305,11 +307,11 @@ class VAE(nn.Module):
         if video_BCTHW.shape[2] < 1 or any(side % PIXELS_PER_LATENT for side in video_BCTHW.shape[3:]):
             raise OptionError(f"a video of shape {tuple(video_BCTHW.shape)} cannot be encoded",
                               "give at least one frame whose sides are multiples of 8")  # fmt: skip
-        past = Past()
+        past = CausalPast()
         video = video_BCTHW.to(self.conv1.weight.dtype)
-        groups = [self.encoder(group, past) for group in _groups_of_frames(video)]
+        groups = [self.encoder(group, past) for group in _split_frame_groups(video)]
         mean = self.conv1(torch.cat(groups, dim=2)).chunk(2, dim=1)[0].float()
-        return (mean - _channelwise(LATENT_MEAN, mean)) / _channelwise(LATENT_STD, mean)  # type: ignore[no-any-return]
+        return (mean - _channel_constants(LATENT_MEAN, mean)) / _channel_constants(LATENT_STD, mean)  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def decode(self, latent_BCTHW: Tensor) -> Tensor:
@@ -322,8 +324,8 @@ class StreamingDecoder:
 
     def __init__(self, vae: VAE) -> None:
         self._vae = vae
-        self._past = Past()
-        self._count = 0
+        self._past = CausalPast()
+        self._latent_count = 0
 
     @torch.no_grad()
     def push(self, latent_BCTHW: Tensor) -> Tensor:
@@ -332,48 +334,50 @@ class StreamingDecoder:
         n is 4T, or 4T-3 in the first call: the first latent is one frame.
         """
         # one at a time: kernels choose their order of summation by the length, and bits must not depend on it
-        frames = [self._decode(latent_BCTHW[:, :, step, None]) for step in range(latent_BCTHW.shape[2])]
+        frames = [
+            self._decode_latent(latent_BCTHW[:, :, step, None]) for step in range(latent_BCTHW.shape[2])
+        ]
         return torch.cat(frames, dim=2)
 
-    def _decode(self, latent_BCTHW: Tensor) -> Tensor:
-        mean, std = (_channelwise(values, latent_BCTHW) for values in (LATENT_MEAN, LATENT_STD))
+    def _decode_latent(self, latent_BCTHW: Tensor) -> Tensor:
+        mean, std = (_channel_constants(values, latent_BCTHW) for values in (LATENT_MEAN, LATENT_STD))
         latent = self._vae.conv2((latent_BCTHW * std + mean).contiguous().to(self._vae.conv2.weight.dtype))
-        return self._next(latent).float().clamp(-1, 1)
+        return self._run_decoder(latent).float().clamp(-1, 1)
 
-    def _next(self, latent: Tensor) -> Tensor:
+    def _run_decoder(self, latent: Tensor) -> Tensor:
         decoder, layers = self._vae.decoder, self._past.layers
-        self._count += 1
-        if self._count <= UNLIKE:
+        self._latent_count += 1
+        if self._latent_count <= INITIAL_LATENTS:
             video: Tensor = decoder(latent, self._past)
             return video
-        video, frames = decoder.resume(latent, layers, self._past.frames)
-        self._past = Past(layers, frames)
+        video, frames = decoder.forward_pure(latent, layers, self._past.frames)
+        self._past = CausalPast(layers, frames)
         return video
 
     def fork(self) -> "StreamingDecoder":
         """Another decoder that goes on from here; what either decodes does not change the other."""
         other = StreamingDecoder(self._vae)
-        other._past, other._count = self._past.copy(), self._count
+        other._past, other._latent_count = self._past.copy(), self._latent_count
         return other
 
     def reset(self) -> None:
         """Forget the past: the next latent is the first of a new video."""
-        self._past = Past()
-        self._count = 0
+        self._past = CausalPast()
+        self._latent_count = 0
 
 
-def _groups_of_frames(video_BCTHW: Tensor) -> Iterator[Tensor]:
+def _split_frame_groups(video_BCTHW: Tensor) -> Iterator[Tensor]:
     yield video_BCTHW[:, :, :1]
     for start in range(1, video_BCTHW.shape[2] - FRAMES_PER_LATENT + 1, FRAMES_PER_LATENT):
         yield video_BCTHW[:, :, start : start + FRAMES_PER_LATENT]
 
 
-def _channelwise(values: tuple[float, ...], like: Tensor) -> Tensor:
-    return _on_device(values, like.dtype, like.device)
+def _channel_constants(values: tuple[float, ...], like: Tensor) -> Tensor:
+    return _cached_channel_constants(values, like.dtype, like.device)
 
 
 @cache
-def _on_device(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+def _cached_channel_constants(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     """Brought there once, since that would wait for the device."""
     return torch.tensor(values, dtype=dtype, device=device).view(1, -1, 1, 1, 1)
 

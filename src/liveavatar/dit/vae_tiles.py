@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from liveavatar.dit.vae import PIXELS_PER_LATENT, Decoder, Past
+from liveavatar.dit.vae import PIXELS_PER_LATENT, CausalPast, VAEDecoder
 
-TILES = 4
-HALO = 6
+TILE_COUNT = 4
+HALO_LATENTS = 6
 """Latents around a tile that are decoded with it and cut off; with so many, no pixel is off by more than a level."""
 
-REACH = 13
+DECODER_REACH_LATENTS = 13
 """Latents around a pixel that it depends on after the middle of the decoder."""
 
 
@@ -36,7 +36,7 @@ class Tile:
     keep_end: int
 
 
-def tiles_of(length: int, count: int, halo: int) -> list[Tile]:
+def split_tiles(length: int, count: int, halo: int) -> list[Tile]:
     """`count` tiles, or fewer if there is not a latent for each."""
     count = min(count, length)
     edges = [length * index // count for index in range(count + 1)]
@@ -48,56 +48,58 @@ def tiles_of(length: int, count: int, halo: int) -> list[Tile]:
 class TiledDecoder(nn.Module):
     """Takes the place of a VAE's `decoder`; what tiles remember lies in host memory between latents."""
 
-    def __init__(self, decoder: Decoder, count: int = TILES, halo: int = HALO) -> None:
+    def __init__(self, decoder: VAEDecoder, count: int = TILE_COUNT, halo: int = HALO_LATENTS) -> None:
         super().__init__()
         self.decoder = decoder
         self._count = count
         self._halo = halo
-        self._marks: dict[tuple[int, nn.Module], nn.Module] = {}
+        self._past_keys: dict[tuple[int, nn.Module], nn.Module] = {}
 
-    def forward(self, latent_BCTHW: Tensor, past: Past) -> Tensor:
+    def forward(self, latent_BCTHW: Tensor, past: CausalPast) -> Tensor:
         """Pixels [B, 3, t, 8H, 8W], not yet limited to -1…1."""
         x = self.decoder.conv1(latent_BCTHW, past)
         for block in self.decoder.middle:
             x = block(x, past)
         side = 3 if x.shape[3] > x.shape[4] else 4
-        tiles = tiles_of(x.shape[side], self._count, self._halo)
-        return torch.cat([self._tile(number, tile, x, side, past) for number, tile in enumerate(tiles)], side)
+        tiles = split_tiles(x.shape[side], self._count, self._halo)
+        return torch.cat(
+            [self._decode_tile(number, tile, x, side, past) for number, tile in enumerate(tiles)], side
+        )
 
-    def resume(
+    def forward_pure(
         self, latent_BCTHW: Tensor, layers: Sequence[nn.Module], frames: Sequence[Tensor]
     ) -> tuple[Tensor, list[Tensor]]:
         """The same as a pure function."""
-        past = Past(layers, frames)
+        past = CausalPast(layers, frames)
         return self(latent_BCTHW, past), past.frames
 
-    def _tile(self, number: int, tile: Tile, x: Tensor, side: int, past: Past) -> Tensor:
-        own = self._recall(number, past, x.device)
+    def _decode_tile(self, number: int, tile: Tile, x: Tensor, side: int, past: CausalPast) -> Tensor:
+        own = self._load_past(number, past, x.device)
         y = x.narrow(side, tile.begin, tile.end - tile.begin)
         for block in self.decoder.upsamples:
             y = block(y, own)
         y = self.decoder.head["2"](functional.silu(self.decoder.head["0"](y)), own)
         for layer, frames in zip(own.layers, own.frames, strict=True):
-            past.mark(self._mark(number, layer), _to_host(frames))
+            past.set_frames(self._past_key(number, layer), _copy_to_host(frames))
         kept = (tile.keep_end - tile.keep_begin) * PIXELS_PER_LATENT
         pixels: Tensor = y.narrow(side, (tile.keep_begin - tile.begin) * PIXELS_PER_LATENT, kept)
         return pixels
 
-    def _recall(self, number: int, past: Past, device: torch.device) -> Past:
+    def _load_past(self, number: int, past: CausalPast, device: torch.device) -> CausalPast:
         held = dict(zip(past.layers, past.frames, strict=True))
         layers = [
             layer for layer in chain(self.decoder.upsamples.modules(), self.decoder.head.modules())
-            if self._mark(number, layer) in held
+            if self._past_key(number, layer) in held
         ]  # fmt: skip
-        frames = [held[self._mark(number, layer)].to(device, non_blocking=True) for layer in layers]
-        return Past(layers, frames)
+        frames = [held[self._past_key(number, layer)].to(device, non_blocking=True) for layer in layers]
+        return CausalPast(layers, frames)
 
-    def _mark(self, number: int, layer: nn.Module) -> nn.Module:
+    def _past_key(self, number: int, layer: nn.Module) -> nn.Module:
         """What stands for a layer of a tile in the past of the whole."""
-        return self._marks.setdefault((number, layer), nn.Identity())
+        return self._past_keys.setdefault((number, layer), nn.Identity())
 
 
-def _to_host(frames: Tensor) -> Tensor:
+def _copy_to_host(frames: Tensor) -> Tensor:
     if frames.device.type == "cpu":
         return frames
     host = torch.empty(frames.shape, dtype=frames.dtype, pin_memory=frames.is_cuda)

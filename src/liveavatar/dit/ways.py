@@ -15,41 +15,41 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from liveavatar.dit.attention import Fp8Kernel, Kernel, attention
-from liveavatar.dit.rope import Rope, rotate
+from liveavatar.dit.attention import AttentionKernel, Fp8AttentionKernel, compute_attention
+from liveavatar.dit.rope import Rope, apply_rope
 
-FP8 = torch.float8_e4m3fn
-LARGEST = 448.0
-HEADROOM = 8.0
-_SMALLEST = 2.0**-100
+FP8_DTYPE = torch.float8_e4m3fn
+FP8_MAX = 448.0
+FP8_HEADROOM = 8.0
+_MIN_MAGNITUDE = 2.0**-100
 
 
-def head_scale(part_BSHK: Tensor, headroom: float = HEADROOM) -> Tensor:
+def compute_head_scale(part_BSHK: Tensor, headroom: float = FP8_HEADROOM) -> Tensor:
     """The power of two [1, 1, H, 1], float32, to keep values like these, and larger ones, in FP8 with."""
-    largest = part_BSHK.abs().amax(dim=(0, 1, 3), keepdim=True).float().clamp_min(_SMALLEST)
-    return (largest * (headroom / LARGEST)).log2().ceil().exp2()
+    largest = part_BSHK.abs().amax(dim=(0, 1, 3), keepdim=True).float().clamp_min(_MIN_MAGNITUDE)
+    return (largest * (headroom / FP8_MAX)).log2().ceil().exp2()
 
 
-def narrowed(part_BSHK: Tensor, scale_11H1: Tensor) -> Tensor:
+def values_to_fp8(part_BSHK: Tensor, scale_11H1: Tensor) -> Tensor:
     """Values as FP8; what is too large becomes the largest."""
-    return (part_BSHK.float() / scale_11H1).clamp(-LARGEST, LARGEST).to(FP8)
+    return (part_BSHK.float() / scale_11H1).clamp(-FP8_MAX, FP8_MAX).to(FP8_DTYPE)
 
 
-def widened(stored_BSHK: Tensor, scale_11H1: Tensor, kind: torch.dtype) -> Tensor:
+def fp8_to_values(stored_BSHK: Tensor, scale_11H1: Tensor, dtype: torch.dtype) -> Tensor:
     """The values that are stored, in the type `kind`."""
-    return stored_BSHK.to(kind) * scale_11H1.to(kind)
+    return stored_BSHK.to(dtype) * scale_11H1.to(dtype)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ways:
+class KVOps:
     """`look_at_fp8` attends to FP8 as it is; without it, FP8 is widened and looked at like anything else."""
 
-    look: Kernel = attention
-    look_at_fp8: Fp8Kernel | None = None
-    narrow: Callable[[Tensor, Tensor], Tensor] = narrowed
-    widen: Callable[[Tensor, Tensor, torch.dtype], Tensor] = widened
-    turn: Callable[[Tensor, Rope], Tensor] = rotate
+    attend: AttentionKernel = compute_attention
+    attend_fp8: Fp8AttentionKernel | None = None
+    to_fp8: Callable[[Tensor, Tensor], Tensor] = values_to_fp8
+    from_fp8: Callable[[Tensor, Tensor, torch.dtype], Tensor] = fp8_to_values
+    rotate: Callable[[Tensor, Rope], Tensor] = apply_rope
 
 
-EAGER = Ways()
+EAGER_KV_OPS = KVOps()
 """As PyTorch computes them one by one."""

@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.face.models import FloatArray, from_bundle
+from liveavatar.face.models import FloatArray, read_landmarker_file
 
 IntArray = NDArray[np.intp]
 
@@ -31,53 +31,53 @@ class CanonicalFace:
     uv: FloatArray
     triangles: IntArray
     rigidity: FloatArray
-    mirror: IntArray
+    mirror_indices: IntArray
 
 
 @cache
-def canonical_face() -> CanonicalFace:
+def load_canonical_face() -> CanonicalFace:
     """The canonical face, read from the bundle once."""
-    message = list(_fields(from_bundle("geometry_pipeline_metadata_landmarks.binarypb")))
-    mesh = list(_fields(next(data for field, _, data in message if field == 1)))
-    numbers = _floats(mesh, 3).reshape(-1, 5)
+    message = list(_parse_fields(read_landmarker_file("geometry_pipeline_metadata_landmarks.binarypb")))
+    mesh = list(_parse_fields(next(data for field, _, data in message if field == 1)))
+    numbers = _read_floats(mesh, 3).reshape(-1, 5)
     vertices = numbers[:, :3] * np.array([1, -1, -1], np.float32)
     rigidity = np.zeros(len(vertices), np.float32)
-    for basis in (list(_fields(data)) for field, _, data in message if field == 2):
-        rigidity[next(number for field, number, _ in basis if field == 1)] = _floats(basis, 2)[0]
+    for basis in (list(_parse_fields(data)) for field, _, data in message if field == 2):
+        rigidity[next(number for field, number, _ in basis if field == 1)] = _read_floats(basis, 2)[0]
     return CanonicalFace(
         vertices=vertices,
         uv=numbers[:, 3:],
         triangles=np.array([number for field, number, _ in mesh if field == 4], np.intp).reshape(-1, 3),
         rigidity=rigidity,
-        mirror=_mirror(vertices),
+        mirror_indices=_find_mirror_indices(vertices),
     )
 
 
-def _mirror(vertices: FloatArray) -> IntArray:
+def _find_mirror_indices(vertices: FloatArray) -> IntArray:
     flipped = vertices * np.array([-1, 1, 1], np.float32)
     distances = np.linalg.norm(vertices[:, None] - flipped[None], axis=2)
     return np.concatenate([distances.argmin(axis=0), np.array(_IRIS_MIRROR, np.intp)])
 
 
-def _floats(message: list[tuple[int, int, bytes]], wanted: int) -> FloatArray:
-    return np.frombuffer(b"".join(data for field, _, data in message if field == wanted), "<f4")
+def _read_floats(message: list[tuple[int, int, bytes]], field_number: int) -> FloatArray:
+    return np.frombuffer(b"".join(data for field, _, data in message if field == field_number), "<f4")
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int, bytes]]:
+def _parse_fields(message: bytes) -> Iterator[tuple[int, int, bytes]]:
     """Each field of a protocol buffer: its number, and its value as an integer or as bytes."""
     at = 0
     while at < len(message):
-        key, at = _varint(message, at)
+        key, at = _read_varint(message, at)
         value, length = 0, 4
         if key & 7 == 0:
-            (value, at), length = _varint(message, at), 0
+            (value, at), length = _read_varint(message, at), 0
         elif key & 7 == 2:
-            length, at = _varint(message, at)
+            length, at = _read_varint(message, at)
         yield key >> 3, value, message[at : at + length]
         at += length
 
 
-def _varint(message: bytes, at: int) -> tuple[int, int]:
+def _read_varint(message: bytes, at: int) -> tuple[int, int]:
     """The number written in groups of seven bits from `at` on, and where it ends."""
     value, shift = 0, 0
     while message[at] & 0x80:

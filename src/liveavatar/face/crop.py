@@ -8,10 +8,10 @@ import numpy as np
 from liveavatar.errors import OptionError
 from liveavatar.face.portrait import Portrait
 
-_FACE_HEIGHT = 0.42
+_FACE_CENTRE_SHARE = 0.42
 """Where the face's middle comes to lie when a picture must be cropped vertically: a little above the centre."""
 
-MIN_SIDE, MAX_SIDE = 64, 4096
+MIN_FRAME_SIDE, MAX_FRAME_SIDE = 64, 4096
 
 
 def parse_size(value: str) -> tuple[int, int] | None:
@@ -27,30 +27,36 @@ def parse_size(value: str) -> tuple[int, int] | None:
         width, height = (int(side) for side in value.lower().replace("*", "x").split("x"))
     except ValueError:
         raise OptionError(f"size {value!r} is not a size", remedy) from None
-    if width % 2 or height % 2 or not all(MIN_SIDE <= side <= MAX_SIDE for side in (width, height)):
-        raise OptionError(f"size {value} must have even sides of {MIN_SIDE}…{MAX_SIDE}", remedy)
+    if (
+        width % 2
+        or height % 2
+        or not all(MIN_FRAME_SIDE <= side <= MAX_FRAME_SIDE for side in (width, height))
+    ):
+        raise OptionError(f"size {value} must have even sides of {MIN_FRAME_SIDE}…{MAX_FRAME_SIDE}", remedy)
     return width, height
 
 
-def fit(portrait: Portrait, size: tuple[int, int] | None) -> Portrait:
+def crop_portrait(portrait: Portrait, size: tuple[int, int] | None) -> Portrait:
     """The portrait filling `size` (width, height) without bars or distortion, the face kept in view.
 
     None keeps the picture, less an odd row or column: H.264 wants even sides.
     """
     height, width = portrait.rgb.shape[:2]
     if size is None:
-        return _cut(portrait, 0, 0, width & ~1, height & ~1)
+        return _cut_window(portrait, 0, 0, width & ~1, height & ~1)
     scale = max(size[0] / width, size[1] / height)
-    scaled = _scale(portrait, (max(size[0], round(width * scale)), max(size[1], round(height * scale))))
+    scaled = _scale_portrait(
+        portrait, (max(size[0], round(width * scale)), max(size[1], round(height * scale)))
+    )
     height, width = scaled.rgb.shape[:2]
     face = scaled.landmarks[:468, :2]
     centre = (face.min(0) + face.max(0)) / 2
     x = int(np.clip(round(float(centre[0]) - size[0] / 2), 0, width - size[0]))
-    y = int(np.clip(round(float(centre[1]) - size[1] * _FACE_HEIGHT), 0, height - size[1]))
-    return _cut(scaled, x, y, *size)
+    y = int(np.clip(round(float(centre[1]) - size[1] * _FACE_CENTRE_SHARE), 0, height - size[1]))
+    return _cut_window(scaled, x, y, *size)
 
 
-def _scale(portrait: Portrait, size: tuple[int, int]) -> Portrait:
+def _scale_portrait(portrait: Portrait, size: tuple[int, int]) -> Portrait:
     height, width = portrait.rgb.shape[:2]
     if size == (width, height):
         return portrait
@@ -66,7 +72,7 @@ def _scale(portrait: Portrait, size: tuple[int, int]) -> Portrait:
     )
 
 
-def _cut(portrait: Portrait, x: int, y: int, width: int, height: int) -> Portrait:
+def _cut_window(portrait: Portrait, x: int, y: int, width: int, height: int) -> Portrait:
     window = (slice(y, y + height), slice(x, x + width))
     return replace(
         portrait,

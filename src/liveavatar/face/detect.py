@@ -11,21 +11,21 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from liveavatar.face.models import FloatArray, face_detector
+from liveavatar.face.models import FloatArray, load_face_detector
 from liveavatar.frames import Picture
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels of the picture."""
 
-_SIDE = 128
+_INPUT_SIDE = 128
 _MIN_SCORE = 0.5
-_SAME = 0.4
-_STEP = 0.65
+_SAME_FACE_OVERLAP = 0.4
+_TILE_STEP = 0.65
 """Tiles are this share of their side apart; a face that the coarser tiles missed fits into the overlap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Face:
+class DetectedFace:
     """A face in pixels of the picture.
 
     `box` goes from the brows to the chin; `points` [6, 2] are the eye on the left of the picture, the other
@@ -33,7 +33,7 @@ class Face:
     """
 
     box: Box
-    points: FloatArray
+    keypoints: FloatArray
     score: float
 
     @property
@@ -49,85 +49,89 @@ class Face:
     @property
     def roll(self) -> float:
         """Radians by which the line between the eyes is turned clockwise."""
-        across = self.points[1] - self.points[0]
+        across = self.keypoints[1] - self.keypoints[0]
         return math.atan2(float(across[1]), float(across[0]))
 
 
-def detect(rgb: Picture, window: float) -> list[Face]:
+def detect_faces(rgb: Picture, window_side: float) -> list[DetectedFace]:
     """Faces seen through square windows of `window` pixels that cover the picture; best first, each once."""
-    scale = _SIDE / window
+    scale = _INPUT_SIDE / window_side
     height, width = rgb.shape[:2]
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-    found = [face for left, top in _corners(small.shape) for face in _look(small, left, top, 1 / scale)]
-    return distinct(found)
+    found = [
+        face
+        for left, top in _iterate_tile_corners(small.shape)
+        for face in _detect_in_tile(small, left, top, 1 / scale)
+    ]
+    return drop_overlapping_faces(found)
 
 
-def distinct(faces: list[Face]) -> list[Face]:
+def drop_overlapping_faces(faces: list[DetectedFace]) -> list[DetectedFace]:
     """`faces` best first, without those that a better one overlaps."""
-    kept: list[Face] = []
+    kept: list[DetectedFace] = []
     for face in sorted(faces, key=lambda face: face.score, reverse=True):
-        if not any(same(face.box, other.box) for other in kept):
+        if not any(is_same_face(face.box, other.box) for other in kept):
             kept.append(face)
     return kept
 
 
-def same(one: Box, other: Box) -> bool:
+def is_same_face(one: Box, other: Box) -> bool:
     """Whether two boxes share so much of the smaller one that they must be of the same face."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     smaller = min((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
-    return max(width, 0) * max(height, 0) > _SAME * smaller
+    return max(width, 0) * max(height, 0) > _SAME_FACE_OVERLAP * smaller
 
 
-def _corners(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+def _iterate_tile_corners(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
     """Left upper corners of the tiles; a picture smaller than a tile is put into the middle of one."""
-    for top in _starts(shape[0]):
-        for left in _starts(shape[1]):
+    for top in _space_tiles(shape[0]):
+        for left in _space_tiles(shape[1]):
             yield left, top
 
 
-def _starts(length: int) -> list[int]:
-    if length <= _SIDE:
-        return [-((_SIDE - length) // 2)]
-    count = 1 + math.ceil((length - _SIDE) / (_STEP * _SIDE))
-    return [round(start) for start in np.linspace(0, length - _SIDE, count)]
+def _space_tiles(length: int) -> list[int]:
+    if length <= _INPUT_SIDE:
+        return [-((_INPUT_SIDE - length) // 2)]
+    count = 1 + math.ceil((length - _INPUT_SIDE) / (_TILE_STEP * _INPUT_SIDE))
+    return [round(start) for start in np.linspace(0, length - _INPUT_SIDE, count)]
 
 
-def _look(small: Picture, left: int, top: int, scale: float) -> Iterator[Face]:
+def _detect_in_tile(small: Picture, left: int, top: int, scale: float) -> Iterator[DetectedFace]:
     """Faces in one tile of `small`, in pixels of the picture `scale` times its size."""
-    tile = np.zeros((_SIDE, _SIDE, 3), np.uint8)
-    part = small[max(top, 0) : top + _SIDE, max(left, 0) : left + _SIDE]
+    tile = np.zeros((_INPUT_SIDE, _INPUT_SIDE, 3), np.uint8)
+    part = small[max(top, 0) : top + _INPUT_SIDE, max(left, 0) : left + _INPUT_SIDE]
     y, x = max(-top, 0), max(-left, 0)
     tile[y : y + part.shape[0], x : x + part.shape[1]] = part
-    numbers, logits = face_detector()(tile)
+    numbers, logits = load_face_detector()(tile)
     scores = 1 / (1 + np.exp(-np.clip(logits.reshape(-1), -50, 50)))
-    points = _decode(numbers.reshape(-1, 8, 2)) + np.array([left, top], np.float32)
+    points = _decode_boxes(numbers.reshape(-1, 8, 2)) + np.array([left, top], np.float32)
     for index in np.flatnonzero(scores >= _MIN_SCORE):
-        yield _face(points[index] * scale, float(scores[index]))
+        yield _build_face(points[index] * scale, float(scores[index]))
 
 
-def _face(points: FloatArray, score: float) -> Face:
+def _build_face(corners_and_keypoints: FloatArray, score: float) -> DetectedFace:
     """`points` [8, 2]: both corners of the box, then the six points."""
-    (left, top), (right, bottom) = points[:2].tolist()
-    return Face(box=(left, top, right, bottom), points=points[2:], score=score)
+    (left, top), (right, bottom) = corners_and_keypoints[:2].tolist()
+    return DetectedFace(box=(left, top, right, bottom), keypoints=corners_and_keypoints[2:], score=score)
 
 
-def _decode(numbers: FloatArray) -> FloatArray:
+def _decode_boxes(regressors: FloatArray) -> FloatArray:
     """The network's [896, 8, 2] (centre, size, six points, relative to the anchors) as corners and points."""
-    points = numbers + _anchors()[:, None]
-    half = numbers[:, 1] / 2
+    points = regressors + _build_anchors()[:, None]
+    half = regressors[:, 1] / 2
     points[:, 1] = points[:, 0] + half
     points[:, 0] -= half
     return points
 
 
-def _anchors() -> FloatArray:
+def _build_anchors() -> FloatArray:
     """Centres [896, 2] in pixels: two for each cell of 8 pixels, then six for each cell of 16."""
-    return np.concatenate([_grid(8, 2), _grid(16, 6)])
+    return np.concatenate([_build_anchor_grid(8, 2), _build_anchor_grid(16, 6)])
 
 
-def _grid(cell: int, repeats: int) -> FloatArray:
-    axis = np.arange(cell / 2, _SIDE, cell, dtype=np.float32)
+def _build_anchor_grid(cell: int, repeats: int) -> FloatArray:
+    axis = np.arange(cell / 2, _INPUT_SIDE, cell, dtype=np.float32)
     centres = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
     return np.repeat(centres, repeats, axis=0)

@@ -10,80 +10,89 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.face.landmarks import Landmarks
-from liveavatar.face.models import FloatArray, person_segmenter
+from liveavatar.face.models import FloatArray, load_person_segmenter
 from liveavatar.frames import Picture
 
-_SIDE = 256
-_REACH = 2.0
+_INPUT_SIDE = 256
+_HEAD_REACH = 2.0
 """How far the second look reaches from the middle of the face, in its sizes."""
-_APART = 0.1
+_CONNECTED_SHARE = 0.1
 """Persons with a line of less than this share between them are apart."""
 _GUIDE_SIDE = 768
-_RADIUS = 1 / 24
+_EDGE_RADIUS_SHARE = 1 / 24
 """Of the face's size: how far an edge of the network may lie from that of the picture."""
-_SMOOTHNESS = 1e-4
+_GUIDED_FILTER_EPSILON = 1e-4
 
 
-def person_matte(rgb: Picture, landmarks: Landmarks) -> NDArray[np.uint8]:
+def compute_person_matte(rgb: Picture, landmarks: Landmarks) -> NDArray[np.uint8]:
     """Share of the landmarks' person in each pixel of `rgb`, [height, width], 0…255 with soft edges."""
-    share = _look(rgb)
-    left, top, right, bottom = box = _around_head(rgb.shape, landmarks)
+    share = _segment_picture(rgb)
+    left, top, right, bottom = box = _find_head_box(rgb.shape, landmarks)
     if (right - left) * (bottom - top) < 0.8 * share.size:
-        near = _look(rgb[top:bottom, left:right])
-        share[top:bottom, left:right] += _fade(rgb.shape, box) * (near - share[top:bottom, left:right])
-    share = _this_person(share, landmarks)
-    share = _follow_edges(rgb, share, _RADIUS * float(np.ptp(landmarks[:, :2], axis=0).max()))
+        near = _segment_picture(rgb[top:bottom, left:right])
+        share[top:bottom, left:right] += _build_box_fade(rgb.shape, box) * (
+            near - share[top:bottom, left:right]
+        )
+    share = _isolate_person(share, landmarks)
+    share = _apply_guided_filter(
+        rgb, share, _EDGE_RADIUS_SHARE * float(np.ptp(landmarks[:, :2], axis=0).max())
+    )
     return np.asarray(np.clip(share * 255, 0, 255).round(), np.uint8)
 
 
-def _this_person(share: FloatArray, landmarks: Landmarks) -> FloatArray:
+def _isolate_person(share: FloatArray, landmarks: Landmarks) -> FloatArray:
     """`share` with the whole face, and without persons that do not touch it."""
     face = np.zeros(share.shape, np.uint8)
     cv2.fillConvexPoly(face, cv2.convexHull(np.round(landmarks[:, :2]).astype(np.int32)), 1)
     share = np.maximum(share, face.astype(np.float32))
-    labels = np.asarray(cv2.connectedComponents((share > _APART).astype(np.uint8))[1], np.int32)
+    labels = np.asarray(cv2.connectedComponents((share > _CONNECTED_SHARE).astype(np.uint8))[1], np.int32)
     own = labels[face > 0]
     return share * (labels == own[0]).astype(np.float32) if own.size else share
 
 
-def _look(rgb: Picture) -> FloatArray:
+def _segment_picture(rgb: Picture) -> FloatArray:
     """The network's opinion on `rgb`, at its size."""
-    small = np.asarray(cv2.resize(rgb, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), np.uint8)
-    share = person_segmenter()(small)[0].reshape(_SIDE, _SIDE)
+    small = np.asarray(cv2.resize(rgb, (_INPUT_SIDE, _INPUT_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+    share = load_person_segmenter()(small)[0].reshape(_INPUT_SIDE, _INPUT_SIDE)
     size = (rgb.shape[1], rgb.shape[0])
     return np.asarray(cv2.resize(share, size, interpolation=cv2.INTER_CUBIC), np.float32).clip(0, 1)
 
 
-def _around_head(shape: tuple[int, ...], landmarks: Landmarks) -> tuple[int, int, int, int]:
+def _find_head_box(shape: tuple[int, ...], landmarks: Landmarks) -> tuple[int, int, int, int]:
     """A square around the head and some of the shoulders, as far as the picture goes: left, top, right, bottom."""
     low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
     size = float((high - low).max())
     x, y = ((low + high) / 2).tolist()
-    left, top = max(0, round(x - _REACH * size)), max(0, round(y - 0.9 * _REACH * size))
-    return left, top, min(shape[1], round(x + _REACH * size)), min(shape[0], round(y + 1.1 * _REACH * size))
+    left, top = max(0, round(x - _HEAD_REACH * size)), max(0, round(y - 0.9 * _HEAD_REACH * size))
+    return (
+        left,
+        top,
+        min(shape[1], round(x + _HEAD_REACH * size)),
+        min(shape[0], round(y + 1.1 * _HEAD_REACH * size)),
+    )
 
 
-def _fade(shape: tuple[int, ...], box: tuple[int, int, int, int]) -> FloatArray:
+def _build_box_fade(shape: tuple[int, ...], box: tuple[int, int, int, int]) -> FloatArray:
     """One inside `box`, falling to zero at those of its sides that are not the picture's."""
     left, top, right, bottom = box
-    across = _ramp(right - left, left > 0, right < shape[1])
-    down = _ramp(bottom - top, top > 0, bottom < shape[0])
+    across = _build_edge_ramp(right - left, left > 0, right < shape[1])
+    down = _build_edge_ramp(bottom - top, top > 0, bottom < shape[0])
     return np.minimum(down[:, None], across[None])
 
 
-def _ramp(length: int, rising: bool, falling: bool) -> FloatArray:
+def _build_edge_ramp(length: int, rising: bool, falling: bool) -> FloatArray:
     steps = np.arange(length, dtype=np.float32) / (0.15 * length)
     ones = np.ones(length, np.float32)
     return np.minimum(np.minimum(steps if rising else ones, steps[::-1] if falling else ones), 1)
 
 
-def _follow_edges(rgb: Picture, share: FloatArray, radius: float) -> FloatArray:
+def _apply_guided_filter(rgb: Picture, share: FloatArray, radius: float) -> FloatArray:
     """`share` as a local linear function of the picture's colours within `radius` pixels."""
     scale = min(1, _GUIDE_SIDE / max(share.shape))
     size = (round(rgb.shape[1] * scale), round(rgb.shape[0] * scale))
     guide = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.float32) / np.float32(255)
     small = np.asarray(cv2.resize(share, size, interpolation=cv2.INTER_AREA), np.float32)
-    line = _line(guide, small, 1 + 2 * max(1, round(radius * scale)))
+    line = _fit_local_lines(guide, small, 1 + 2 * max(1, round(radius * scale)))
     full = (share.shape[1], share.shape[0])
     slope, offset = (
         np.asarray(cv2.resize(x, full, interpolation=cv2.INTER_LINEAR), np.float32) for x in line
@@ -92,24 +101,26 @@ def _follow_edges(rgb: Picture, share: FloatArray, radius: float) -> FloatArray:
     return np.asarray((slope * colours).sum(axis=2) + offset, np.float32)
 
 
-def _line(guide: FloatArray, share: FloatArray, side: int) -> tuple[FloatArray, FloatArray]:
+def _fit_local_lines(guide: FloatArray, share: FloatArray, side: int) -> tuple[FloatArray, FloatArray]:
     """Slope [height, width, 3] and offset [height, width] of `share` over `guide`, fitted in squares of `side`
     pixels and averaged over those that hold a pixel."""
 
-    def mean(values: FloatArray) -> FloatArray:
+    def box_mean(values: FloatArray) -> FloatArray:
         return np.asarray(cv2.blur(values, (side, side)), np.float32)
 
-    share_mean, guide_mean = mean(share), mean(guide)
+    share_mean, guide_mean = box_mean(share), box_mean(guide)
     edge = (share_mean > 0.002) & (share_mean < 0.998)  # elsewhere there is nothing to fit
-    products = mean((guide[..., :, None] * guide[..., None, :]).reshape(*share.shape, 9))[edge].reshape(
+    products = box_mean((guide[..., :, None] * guide[..., None, :]).reshape(*share.shape, 9))[edge].reshape(
         -1, 3, 3
     )
     centre = guide_mean[edge]
     covariance = (
-        products - centre[:, :, None] * centre[:, None, :] + _SMOOTHNESS * np.eye(3, dtype=np.float32)
+        products
+        - centre[:, :, None] * centre[:, None, :]
+        + _GUIDED_FILTER_EPSILON * np.eye(3, dtype=np.float32)
     )
-    common = mean(guide * share[..., None])[edge] - centre * share_mean[edge][:, None]
+    common = box_mean(guide * share[..., None])[edge] - centre * share_mean[edge][:, None]
     slope = np.zeros_like(guide)
     slope[edge] = np.linalg.solve(covariance, common[..., None])[..., 0]
     offset = share_mean - (slope * guide_mean).sum(axis=2)
-    return mean(slope), mean(offset)
+    return box_mean(slope), box_mean(offset)

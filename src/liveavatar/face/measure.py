@@ -10,30 +10,33 @@ from numpy.typing import NDArray
 from liveavatar.face.landmarks import Landmarks
 from liveavatar.face.models import FloatArray
 from liveavatar.face.portrait import Portrait
-from liveavatar.face.pose import Pose, head_pose
+from liveavatar.face.pose import HeadAngles, estimate_head_angles
 
 Mask = NDArray[np.bool_]
 
-_OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+_OVAL_OUTLINE = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
          152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
-_LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
-_MOUTH = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
-_EYES = ((33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
+_LIPS_OUTLINE = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
+_MOUTH_OUTLINE = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
+_EYE_OUTLINES = ((33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
          (362, 382, 381, 380, 374, 373, 390, 249, 263, 466, 388, 387, 386, 385, 384, 398))  # fmt: skip
-_MIDLINE = (10, 168, 1, 152)  # hairline, between the eyes, tip of the nose, chin
+_MIDLINE_POINTS = (10, 168, 1, 152)  # hairline, between the eyes, tip of the nose, chin
 
-_Pairs = tuple[tuple[int, int], ...]
-_LIDS: tuple[_Pairs, _Pairs] = (((159, 145), (158, 153), (160, 144)), ((386, 374), (385, 380), (387, 373)))
+_LandmarkPairs = tuple[tuple[int, int], ...]
+_LID_PAIRS: tuple[_LandmarkPairs, _LandmarkPairs] = (
+    ((159, 145), (158, 153), (160, 144)),
+    ((386, 374), (385, 380), (387, 373)),
+)
 _EYE_CORNERS = ((33, 133), (362, 263))
-_INNER_LIPS: _Pairs = ((13, 14), (82, 87), (312, 317))
+_INNER_LIP_PAIRS: _LandmarkPairs = ((13, 14), (82, 87), (312, 317))
 _MOUTH_CORNERS = (61, 291)
 
-_BLUR_SIDE = 512
+_MAX_BLUR_SIDE = 512
 """Faces with more pixels are reduced before their detail is judged: they are detailed enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
+class FaceMargins:
     """From the face to the edges of the picture, over the face's height; negative where it is cut."""
 
     above: float
@@ -56,7 +59,7 @@ class PortraitReport:
     trust: float
     faces: int
     blur: float
-    pose: Pose
+    pose: HeadAngles
     eyes: tuple[float, float]
     mouth: float
     highlight: float
@@ -65,7 +68,7 @@ class PortraitReport:
     burnt: float
     eye_contrast: float
     lip_contrast: float
-    room: Room
+    room: FaceMargins
 
     @property
     def contrast(self) -> float:
@@ -73,29 +76,32 @@ class PortraitReport:
         return self.highlight - self.shadow
 
 
-def measure(portrait: Portrait) -> PortraitReport:
+def measure_portrait(portrait: Portrait) -> PortraitReport:
     """Measure the chosen face of `portrait`."""
-    points, face = portrait.landmarks, _Face(portrait)
-    shadow, highlight = face.range(face.oval)
+    points, face = portrait.landmarks, _FaceCrop(portrait)
+    shadow, highlight = face.measure_lightness_range(face.oval)
     return PortraitReport(
         size=float(np.ptp(points[:, :2], axis=0).max()),
         trust=portrait.trust,
-        faces=portrait.faces,
-        blur=_blur(face.lightness),
-        pose=head_pose(points),
-        eyes=(_opening(points, _LIDS[0], _EYE_CORNERS[0]), _opening(points, _LIDS[1], _EYE_CORNERS[1])),
-        mouth=_opening(points, _INNER_LIPS, _MOUTH_CORNERS),
+        faces=portrait.face_count,
+        blur=_measure_blur(face.lightness),
+        pose=estimate_head_angles(points),
+        eyes=(
+            _measure_opening(points, _LID_PAIRS[0], _EYE_CORNERS[0]),
+            _measure_opening(points, _LID_PAIRS[1], _EYE_CORNERS[1]),
+        ),
+        mouth=_measure_opening(points, _INNER_LIP_PAIRS, _MOUTH_CORNERS),
         highlight=highlight,
         shadow=shadow,
-        shade=face.shade(),
-        burnt=face.burnt(),
-        eye_contrast=min(map(face.contrast, face.eyes)),
-        lip_contrast=face.contrast(face.lips),
-        room=_room(points, portrait.rgb.shape),
+        shade=face.measure_shade(),
+        burnt=face.measure_overexposure(),
+        eye_contrast=min(map(face.measure_contrast, face.eyes)),
+        lip_contrast=face.measure_contrast(face.lips),
+        room=_measure_margins(points, portrait.rgb.shape),
     )
 
 
-class _Face:
+class _FaceCrop:
     """The part of the picture that holds the face, and regions of it."""
 
     def __init__(self, portrait: Portrait) -> None:
@@ -113,58 +119,58 @@ class _Face:
     @cached_property
     def oval(self) -> Mask:
         """The whole face."""
-        return self._region(_OVAL)
+        return self._fill_outline(_OVAL_OUTLINE)
 
     @cached_property
     def eyes(self) -> tuple[Mask, Mask]:
         """What the lids leave open."""
-        return self._region(_EYES[0]), self._region(_EYES[1])
+        return self._fill_outline(_EYE_OUTLINES[0]), self._fill_outline(_EYE_OUTLINES[1])
 
     @cached_property
     def lips(self) -> Mask:
         """Both lips, without what is between them."""
-        return self._region(_LIPS) & ~self._region(_MOUTH)
+        return self._fill_outline(_LIPS_OUTLINE) & ~self._fill_outline(_MOUTH_OUTLINE)
 
-    def range(self, region: Mask) -> tuple[float, float]:
+    def measure_lightness_range(self, region: Mask) -> tuple[float, float]:
         """5th and 95th percentile of L* in a region."""
         low, high = np.percentile(self.lightness[region], (5, 95)) if region.any() else (0, 0)
         return float(low), float(high)
 
-    def contrast(self, region: Mask) -> float:
+    def measure_contrast(self, region: Mask) -> float:
         """Their difference."""
-        low, high = self.range(region)
+        low, high = self.measure_lightness_range(region)
         return high - low
 
-    def burnt(self) -> float:
+    def measure_overexposure(self) -> float:
         """Share of the face that is at full scale in some colour."""
         burnt = self.oval & (self.rgb.max(axis=2) >= 250)
         return float(burnt.sum() / max(self.oval.sum(), 1))
 
-    def shade(self) -> float:
+    def measure_shade(self) -> float:
         """Median lightness right of the face's midline, less that left of it."""
-        line = self._points[list(_MIDLINE)]
+        line = self._points[list(_MIDLINE_POINTS)]
         line = line[np.argsort(line[:, 1])]
         rows, columns = np.indices(self.lightness.shape)
         beyond = columns > np.interp(rows, line[:, 1], line[:, 0])
         halves = (self.lightness[self.oval & beyond], self.lightness[self.oval & ~beyond])
         return float(np.median(halves[0]) - np.median(halves[1])) if all(map(len, halves)) else 0.0
 
-    def _region(self, outline: tuple[int, ...]) -> Mask:
+    def _fill_outline(self, outline: tuple[int, ...]) -> Mask:
         mask = np.zeros(self.lightness.shape, np.uint8)
         cv2.fillPoly(mask, [np.round(self._points[list(outline)]).astype(np.int32)], 1)
         return mask > 0
 
 
-def _opening(points: Landmarks, pairs: _Pairs, corners: tuple[int, int]) -> float:
+def _measure_opening(points: Landmarks, pairs: _LandmarkPairs, corners: tuple[int, int]) -> float:
     """Mean distance of the pairs of points over that of the corners."""
     gaps = [np.linalg.norm(points[one] - points[other]) for one, other in pairs]
     return float(np.mean(gaps) / np.linalg.norm(points[corners[0]] - points[corners[1]]))
 
 
-def _blur(lightness: FloatArray) -> float:
+def _measure_blur(lightness: FloatArray) -> float:
     """How little is lost when the picture is blurred once more, in the worse direction (Crete, Dolmiere, Ladret,
     Nicolas, "The blur effect", 2007)."""
-    scale = _BLUR_SIDE / max(lightness.shape)
+    scale = _MAX_BLUR_SIDE / max(lightness.shape)
     if scale < 1:
         lightness = np.asarray(cv2.resize(lightness, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
     kept = []
@@ -175,10 +181,10 @@ def _blur(lightness: FloatArray) -> float:
     return max(kept)
 
 
-def _room(points: Landmarks, shape: tuple[int, ...]) -> Room:
+def _measure_margins(points: Landmarks, shape: tuple[int, ...]) -> FaceMargins:
     (left, top), (right, bottom) = points[:, :2].min(axis=0).tolist(), points[:, :2].max(axis=0).tolist()
     height = bottom - top
-    return Room(
+    return FaceMargins(
         above=top / height,
         beside=min(left, shape[1] - 1 - right) / height,
         below=(shape[0] - 1 - bottom) / height,

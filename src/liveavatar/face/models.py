@@ -11,51 +11,57 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.frames import Picture
-from liveavatar.weights import path_of
+from liveavatar.weights import ensure_weight_file
 
 FloatArray = NDArray[np.float32]
 
 
-class Network:
+class TFLiteNetwork:
     """A TFLite graph run by OpenCV: a square RGB picture goes in, the named outputs come out.
 
     `low` and `high` are what the graph expects for black and for white.
     """
 
-    def __init__(self, graph: bytes, outputs: tuple[str, ...], low: float, high: float) -> None:
-        self._net = _read(graph)
+    def __init__(
+        self, graph: bytes, outputs: tuple[str, ...], black_value: float, white_value: float
+    ) -> None:
+        self._net = _read_graph(graph)
         self._outputs = outputs
-        self._low = low
-        self._scale = (high - low) / 255
+        self._black_value = black_value
+        self._scale = (white_value - black_value) / 255
         self._lock = threading.Lock()
 
     def __call__(self, picture: Picture) -> list[FloatArray]:
         """Run `picture` [side, side, 3]; one array an output."""
-        blob = picture.transpose(2, 0, 1)[None].astype(np.float32) * self._scale + self._low
+        blob = picture.transpose(2, 0, 1)[None].astype(np.float32) * self._scale + self._black_value
         with self._lock:
             self._net.setInput(np.ascontiguousarray(blob, np.float32))
             return [np.asarray(output, np.float32) for output in self._net.forward(self._outputs)]
 
 
 @cache
-def face_detector() -> Network:
+def load_face_detector() -> TFLiteNetwork:
     """BlazeFace, short range: 128 px; `regressors` [1, 896, 16] and logits `classificators` [1, 896, 1]."""
-    return Network(from_bundle("face_detector.tflite"), ("regressors", "classificators"), -1, 1)
+    return TFLiteNetwork(
+        read_landmarker_file("face_detector.tflite"), ("regressors", "classificators"), -1, 1
+    )
 
 
 @cache
-def face_landmarker() -> Network:
+def load_face_landmarker() -> TFLiteNetwork:
     """Face mesh with attention: 256 px; `Identity` holds 478·3 numbers in pixels, `Identity_1` a logit."""
-    return Network(from_bundle("face_landmarks_detector.tflite"), ("Identity", "Identity_1"), 0, 1)
+    return TFLiteNetwork(
+        read_landmarker_file("face_landmarks_detector.tflite"), ("Identity", "Identity_1"), 0, 1
+    )
 
 
 @cache
-def person_segmenter() -> Network:
+def load_person_segmenter() -> TFLiteNetwork:
     """Selfie segmentation: 256 px; the share of person, [1, 1, 256, 256] within 0…1."""
-    return Network(path_of("selfie_segmentation").read_bytes(), ("activation_10",), 0, 1)
+    return TFLiteNetwork(ensure_weight_file("selfie_segmentation").read_bytes(), ("activation_10",), 0, 1)
 
 
-def _read(graph: bytes) -> cv2.dnn.Net:
+def _read_graph(graph: bytes) -> cv2.dnn.Net:
     """OpenCV 5's new engine knows one output only, and a graph in memory always gets it: so a file."""
     with tempfile.TemporaryDirectory(prefix="liveavatar-") as folder:
         path = Path(folder) / "graph.tflite"
@@ -63,7 +69,7 @@ def _read(graph: bytes) -> cv2.dnn.Net:
         return cv2.dnn.readNetFromTFLite(str(path), engine=cv2.dnn.ENGINE_CLASSIC)
 
 
-def from_bundle(member: str) -> bytes:
+def read_landmarker_file(member: str) -> bytes:
     """One file of the face landmarker's bundle, which is a zip."""
-    with zipfile.ZipFile(path_of("face_landmarker")) as bundle:
+    with zipfile.ZipFile(ensure_weight_file("face_landmarker")) as bundle:
         return bundle.read(member)

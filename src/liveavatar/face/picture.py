@@ -15,22 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.errors import PortraitError
-from liveavatar.face.header import Header, exif_orientation, read_header
+from liveavatar.face.header import PictureHeader, read_exif_orientation, read_picture_header
 from liveavatar.frames import Picture
 
-MAX_SIDE = 1920
+MAX_PICTURE_SIDE = 1920
 """Pixels: larger pictures are reduced to this."""
-MAX_PIXELS = 64_000_000
+MAX_PICTURE_PIXELS = 64_000_000
 """Pictures with more are refused, unread."""
-_MAX_BYTES = 8 * MAX_PIXELS + 1_000_000  # uncompressed, with alpha, at 16 bits
+_MAX_FILE_BYTES = 8 * MAX_PICTURE_PIXELS + 1_000_000  # uncompressed, with alpha, at 16 bits
 
 _LOG = logging.getLogger(__name__)
-_AGAIN = "export or download it again"
-_CODEC_MESSAGE = re.compile(
+_EXPORT_REMEDY = "export or download it again"
+_CODEC_MESSAGE_PATTERN = re.compile(
     rb"^(\[ ?(WARN|ERROR|INFO)|libpng |> |Corrupt JPEG|Premature end|Inconsistent progression|Invalid SOS"
     rb"|Warning: unknown JFIF|\s)"
 )
-_ONE_DECODER = threading.Lock()
+_DECODER_LOCK = threading.Lock()
 
 
 def read_picture(path: Path | str) -> Picture:
@@ -43,26 +43,26 @@ def read_picture(path: Path | str) -> Picture:
         PortraitError: missing, not a file, empty, not a picture, damaged, or over 64 megapixels.
     """
     path = Path(path)
-    data = _read(path)
-    header = read_header(data)
+    data = _read_bytes(path)
+    header = read_picture_header(data)
     if header is None:
-        raise PortraitError(f"{path} is not a picture that can be read", _conversion(data))
+        raise PortraitError(f"{path} is not a picture that can be read", _suggest_conversion(data))
     if header.width * header.height == 0:
-        raise PortraitError(f"{path} is a damaged {header.format} file", _AGAIN)
-    if header.width * header.height > MAX_PIXELS:
+        raise PortraitError(f"{path} is a damaged {header.format} file", _EXPORT_REMEDY)
+    if header.width * header.height > MAX_PICTURE_PIXELS:
         raise PortraitError(
             f"{path} claims to have {header.width:,} x {header.height:,} pixels",
-            f"reduce it to {MAX_PIXELS // 1_000_000} megapixels or fewer",
+            f"reduce it to {MAX_PICTURE_PIXELS // 1_000_000} megapixels or fewer",
         )
-    rgb = _decode(data, header)
+    rgb = _decode_picture(data, header)
     if rgb is None:
         raise PortraitError(
-            f"{path} is a {header.format} file that is damaged, cut off or of a rare kind", _AGAIN
+            f"{path} is a {header.format} file that is damaged, cut off or of a rare kind", _EXPORT_REMEDY
         )
-    return reduced(rgb)
+    return reduce_picture(rgb)
 
 
-def reduced(rgb: Picture, side: int = MAX_SIDE) -> Picture:
+def reduce_picture(rgb: Picture, side: int = MAX_PICTURE_SIDE) -> Picture:
     """`rgb`, area-averaged to `side` pixels on its long side when that is longer."""
     height, width = rgb.shape[:2]
     scale = side / max(width, height)
@@ -72,49 +72,49 @@ def reduced(rgb: Picture, side: int = MAX_SIDE) -> Picture:
     return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _read(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     if path.is_dir():
         raise PortraitError(f"{path} is a folder", "give one picture file")
     try:
         size = path.stat().st_size
-        data = path.read_bytes() if size <= _MAX_BYTES else b""
+        data = path.read_bytes() if size <= _MAX_FILE_BYTES else b""
     except FileNotFoundError:
         raise PortraitError(f"there is no file {path}", "check the name and the folder") from None
     except OSError as error:
         raise PortraitError(f"{path} cannot be read: {error.strerror}", "check its permissions") from error
-    if size > _MAX_BYTES:
+    if size > _MAX_FILE_BYTES:
         raise PortraitError(f"{path} has {size:,} bytes, too many for a picture", "give one picture file")
     if not data:
-        raise PortraitError(f"{path} is empty", _AGAIN)
+        raise PortraitError(f"{path} is empty", _EXPORT_REMEDY)
     return data
 
 
-def _conversion(data: bytes) -> str:
+def _suggest_conversion(data: bytes) -> str:
     phone = data[4:8] == b"ftyp" and data[8:12] in {b"heic", b"heix", b"mif1", b"avif"}
     return "convert this HEIC or AVIF picture to JPEG" if phone else "use JPEG, PNG, WebP, TIFF, BMP or GIF"
 
 
-def _decode(data: bytes, header: Header) -> Picture | None:
+def _decode_picture(data: bytes, header: PictureHeader) -> Picture | None:
     """The picture, or None when it cannot be decoded, or only in part."""
     buffer = np.frombuffer(data, np.uint8)
-    decode = _with_alpha if header.format in {"PNG", "WebP", "GIF"} else _without_alpha
-    with _codec_messages() as messages:
+    decode = _decode_with_alpha if header.format in {"PNG", "WebP", "GIF"} else _decode_opaque
+    with _capture_codec_messages() as messages:
         rgb = decode(buffer, header)
     for message in messages:
         _LOG.debug("decoding the picture: %s", message)
     return None if any("premature end" in message.lower() for message in messages) else rgb
 
 
-def _without_alpha(buffer: NDArray[np.uint8], header: Header) -> Picture | None:
+def _decode_opaque(buffer: NDArray[np.uint8], header: PictureHeader) -> Picture | None:
     """OpenCV turns it upright, and decodes a large JPEG at a half, a quarter or an eighth of its size."""
     modes = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
-    mode = next((mode for by, mode in modes.items() if max(header.width, header.height) >= by * MAX_SIDE),
+    mode = next((mode for by, mode in modes.items() if max(header.width, header.height) >= by * MAX_PICTURE_SIDE),
                 cv2.IMREAD_COLOR)  # fmt: skip
     bgr = cv2.imdecode(buffer, mode)
     return None if bgr is None else np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def _with_alpha(buffer: NDArray[np.uint8], _: Header) -> Picture | None:
+def _decode_with_alpha(buffer: NDArray[np.uint8], _: PictureHeader) -> Picture | None:
     """OpenCV leaves a picture with alpha as it is stored, so it is turned upright here."""
     image, kinds, metadata = cv2.imdecodeWithMetadata(buffer, flags=cv2.IMREAD_UNCHANGED)
     stored = np.asarray(image)
@@ -125,10 +125,10 @@ def _with_alpha(buffer: NDArray[np.uint8], _: Header) -> Picture | None:
         return None
     exif = [bytes(np.asarray(data)) for kind, data in zip(kinds, metadata, strict=True)
             if kind == cv2.IMAGE_METADATA_EXIF]  # fmt: skip
-    return _upright(_on_white(stored), exif_orientation(exif[0]) if exif else 1)
+    return _apply_orientation(_blend_on_white(stored), read_exif_orientation(exif[0]) if exif else 1)
 
 
-def _on_white(image: NDArray[Any]) -> Picture:
+def _blend_on_white(image: NDArray[Any]) -> Picture:
     """Grey, BGR or BGRA of 8 or 16 bits as RGB of 8, laid on white."""
     if image.dtype == np.uint16:
         image = (image // 257).astype(np.uint8)
@@ -141,7 +141,7 @@ def _on_white(image: NDArray[Any]) -> Picture:
     return ((rgb * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
-def _upright(rgb: Picture, orientation: int) -> Picture:
+def _apply_orientation(rgb: Picture, orientation: int) -> Picture:
     """Undo EXIF orientation 1…8: from 5 on the sides are swapped, then rows and columns may run backwards."""
     if orientation >= 5:
         rgb = rgb.transpose(1, 0, 2)
@@ -151,14 +151,14 @@ def _upright(rgb: Picture, orientation: int) -> Picture:
 
 
 @contextmanager
-def _codec_messages() -> Iterator[list[str]]:
+def _capture_codec_messages() -> Iterator[list[str]]:
     """Collect what the image libraries say, which they write straight to the process's standard error.
 
     It is the only way to learn that a JPEG ended early, and keeps warnings off the user's terminal. Lines
     that are not theirs are passed on.
     """
     messages: list[str] = []
-    with _ONE_DECODER, tempfile.TemporaryFile() as sink:
+    with _DECODER_LOCK, tempfile.TemporaryFile() as sink:
         try:
             own = os.dup(2)
         except OSError:  # a process without standard error
@@ -172,7 +172,7 @@ def _codec_messages() -> Iterator[list[str]]:
             os.close(own)
             sink.seek(0)
             for line in sink:
-                if _CODEC_MESSAGE.match(line):
+                if _CODEC_MESSAGE_PATTERN.match(line):
                     messages.append(line.decode(errors="replace").strip())
                 else:
                     os.write(2, line)

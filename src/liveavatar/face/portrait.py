@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from liveavatar.errors import PortraitError
 from liveavatar.face.landmarks import Landmarks
-from liveavatar.face.matte import person_matte
-from liveavatar.face.picture import read_picture, reduced
-from liveavatar.face.search import PLAIN, find_faces
+from liveavatar.face.matte import compute_person_matte
+from liveavatar.face.picture import read_picture, reduce_picture
+from liveavatar.face.search import CLEAR_FACE_TRUST, find_faces
 from liveavatar.frames import Picture
 
 __all__ = ["Landmarks", "Portrait", "find_portrait", "load_portrait"]
@@ -28,13 +28,13 @@ class Portrait:
     rgb: Picture
     landmarks: Landmarks
     matte: NDArray[np.uint8]
-    faces: int
+    face_count: int
     trust: float = 20.0
 
 
-_TURNED_SIDE = 640
+_UPSIDE_DOWN_SIDE = 640
 """Pixels to which a picture without a face is reduced to see whether it stands on its head."""
-SMALLEST_FACE = 40
+MIN_FACE_PIXELS = 40
 """Pixels from hairline to chin: with fewer a mouth is a smudge, and the picture is refused."""
 
 
@@ -55,23 +55,25 @@ def find_portrait(rgb: Picture, face: int | None = None, *, name: str = "the pic
     """
     found = find_faces(rgb)
     if not found:
-        raise PortraitError(f"no face was found in {name}", _remedy(rgb))
+        raise PortraitError(f"no face was found in {name}", _suggest_remedy(rgb))
     if face is not None and not 1 <= face <= len(found):
         many = f"1…{len(found)}" if len(found) > 1 else "1, the only one"
         raise PortraitError(f"there is no face {face} in {name}", f"choose face {many}")
     chosen = found[(face or 1) - 1]
-    if chosen.size < SMALLEST_FACE:
+    if chosen.size < MIN_FACE_PIXELS:
         raise PortraitError(
             f"the face in {name} is only {chosen.size:.0f} pixels high",
-            f"use a picture whose face has at least {SMALLEST_FACE} pixels, better 200",
+            f"use a picture whose face has at least {MIN_FACE_PIXELS} pixels, better 200",
         )
-    matte = person_matte(rgb, chosen.landmarks)
-    return Portrait(rgb=rgb, landmarks=chosen.landmarks, matte=matte, faces=len(found), trust=chosen.trust)
+    matte = compute_person_matte(rgb, chosen.landmarks)
+    return Portrait(
+        rgb=rgb, landmarks=chosen.landmarks, matte=matte, face_count=len(found), trust=chosen.trust
+    )
 
 
-def _remedy(rgb: Picture) -> str:
+def _suggest_remedy(rgb: Picture) -> str:
     """What to do about a picture without a face. Only those on their head are missed for how they lie."""
-    turned = find_faces(np.ascontiguousarray(reduced(rgb, _TURNED_SIDE)[::-1, ::-1]))
-    if any(face.trust >= PLAIN for face in turned):
+    turned = find_faces(np.ascontiguousarray(reduce_picture(rgb, _UPSIDE_DOWN_SIDE)[::-1, ::-1]))
+    if any(face.trust >= CLEAR_FACE_TRUST for face in turned):
         return "turn the picture by 180°"
     return "use a picture of one face seen from the front, 200 pixels high or more"

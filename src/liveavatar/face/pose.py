@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from liveavatar.face.canonical import canonical_face
+from liveavatar.face.canonical import load_canonical_face
 from liveavatar.face.landmarks import Landmarks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pose:
+class HeadAngles:
     """Degrees. `yaw` is positive when the nose points to the right of the picture, `pitch` when it points down,
     `roll` when the head leans to the right of the picture."""
 
@@ -19,10 +19,10 @@ class Pose:
     roll: float
 
 
-def head_pose(landmarks: Landmarks) -> Pose:
+def estimate_head_angles(landmarks: Landmarks) -> HeadAngles:
     """The rotation that best turns the canonical face into `landmarks` [478, 3], each point weighted by how
     rigidly it follows the head (orthogonal Procrustes, by the singular value decomposition)."""
-    canonical = canonical_face()
+    canonical = load_canonical_face()
     weights = canonical.rigidity[:, None] / canonical.rigidity.sum()
     model, seen = canonical.vertices, landmarks[: len(canonical.vertices)]
     model = model - (weights * model).sum(axis=0)
@@ -30,7 +30,7 @@ def head_pose(landmarks: Landmarks) -> Pose:
     left, _, right = np.linalg.svd((weights * seen).T @ model)
     turn = left @ np.diag([1, 1, np.linalg.det(left @ right)]) @ right
     nose, up = -turn[:, 2], -turn[:, 1]  # the canonical face looks along -z, and y points down
-    return Pose(
+    return HeadAngles(
         yaw=math.degrees(math.atan2(nose[0], -nose[2])),
         pitch=math.degrees(math.asin(float(np.clip(nose[1], -1, 1)))),
         roll=math.degrees(math.atan2(up[0], -up[1])),

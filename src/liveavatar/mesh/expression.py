@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.face.portrait import Landmarks
-from liveavatar.mesh.compose import Expression
-from liveavatar.mesh.field import Array, floats
+from liveavatar.mesh.compose import FrameExpression
+from liveavatar.mesh.field import Array, as_float32
 from liveavatar.mesh.motion import HeadPose
-from liveavatar.mesh.rig import fit_pose, load_rig, mouth_shut, project
-from liveavatar.speech.track import CONTROLS, VISEMES, Speech
+from liveavatar.mesh.rig import fit_rig_pose, load_rig, mouth_shut_shape, project_shapes
+from liveavatar.speech.track import CONTROLS, VISEMES, SpeechTrack
 
-_BOTH = ("Left", "Right")
+_SIDES = ("Left", "Right")
 
-SHAPES: dict[str, dict[str, float]] = {
+SHAPE_TO_ARKIT: dict[str, dict[str, float]] = {
     "jaw": {"jawOpen": 0.40, "mouthLowerDown": 0.10},
     "seal": {"mouthClose": 0.40, "mouthLowerDown": -0.10},
     "press": {"mouthRollLower": 0.05, "mouthRollUpper": 0.04, "mouthPress": 0.04},
@@ -29,54 +29,57 @@ SHAPES: dict[str, dict[str, float]] = {
 }
 """Each of our shapes as a sum of the rig's ARKit shapes; pairs are named without their side."""
 
-_ASIDE = (15.0, 40.0), (1.0, 0.5)
+_TURN_DEGREES_TO_STRENGTH = (15.0, 40.0), (1.0, 0.5)
 """Degrees of a head's own turn, and the share of every shape that is left there."""
 
-_SMILING = 0.72
+_SMILE_ROUNDING_SHARE = 0.72
 """Share of the rounding that is left to lips which the portrait parts."""
 
-_OWN = 0.5
+_VOWEL_REOPENING_SHARE = 0.5
 """How much of the portrait's own parting of the lips comes back in an open vowel, and with it its own teeth."""
 
-_JAW_KEPT_BY_CLOSURE = 0.35
+_CLOSURE_JAW_SHARE = 0.35
 """Of the jaw's opening, what stays when the lips close over it: m, b and p are made by the lips, not by the teeth."""
 
-_DRAWN_IN = 0.5
+_CLOSURE_SPREAD_LOSS = 0.5
 """Of the lips' spread, what a closure takes back: the muscle that shuts them is a ring around them."""
 
-_GAINS = {"jaw": 1.5, "rounding": 1.42, "spread": 1.31, "upper_lip": 1.4}
-_FLOOR = 0.05
+_CONTROL_GAINS = {"jaw": 1.5, "rounding": 1.42, "spread": 1.31, "upper_lip": 1.4}
+_CONTROL_FLOOR = 0.05
 """A network that minimises its mean error is timid: what it is unsure of it pulls to the middle. These factors give the
 controls back the range that speech has."""
 
 
-def face_shapes(landmarks: Landmarks) -> Array:
+def build_face_shapes(landmarks: Landmarks) -> Array:
     """Displacements in pixels of the portrait's landmarks [len(SHAPES) + 1, 478, 2]; the last shuts its own mouth.
 
     A head turned far aside has few pixels on its far side, which tear before those on the near side do: so all of the
     face moves less there. Lips that the portrait parts are drawn out, mostly by a smile, and round less.
     """
-    rig, pose = load_rig(), fit_pose(landmarks)
-    moves = project(landmarks, rig, pose)
+    rig, pose = load_rig(), fit_rig_pose(landmarks)
+    moves = project_shapes(landmarks, rig, pose)
 
-    def shape(name: str) -> Array:
-        sides = [name] if name in rig.names else [name + side for side in _BOTH]
-        return floats(sum(moves[rig.index(side)] for side in sides))
+    def sum_sides(name: str) -> Array:
+        sides = [name] if name in rig.names else [name + side for side in _SIDES]
+        return as_float32(sum(moves[rig.shape_index(side)] for side in sides))
 
     aside = abs(float(np.degrees(np.arctan2(pose.rotation[0, 2], pose.rotation[2, 2]))))
-    share = float(np.interp(aside, *_ASIDE))
+    share = float(np.interp(aside, *_TURN_DEGREES_TO_STRENGTH))
     rows = {
-        key: share * sum(weight * shape(name) for name, weight in parts.items())
-        for key, parts in SHAPES.items()
+        key: share * sum(weight * sum_sides(name) for name, weight in parts.items())
+        for key, parts in SHAPE_TO_ARKIT.items()
     }
-    shut = mouth_shut(landmarks, pose)
+    shut = mouth_shut_shape(landmarks, pose)
     if shut.any():
-        rows["round"], rows["funnel"] = _SMILING * rows["round"], _SMILING * rows["funnel"]
-    return floats(np.stack([*rows.values(), shut]))
+        rows["round"], rows["funnel"] = (
+            _SMILE_ROUNDING_SHARE * rows["round"],
+            _SMILE_ROUNDING_SHARE * rows["funnel"],
+        )
+    return as_float32(np.stack([*rows.values(), shut]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Articulation:
+class MouthArticulation:
     """The mouth during one frame: the six CONTROLS of speech, and how likely the lower lip is on the teeth."""
 
     jaw: float
@@ -88,14 +91,14 @@ class Articulation:
     bite: float
 
     @classmethod
-    def during(cls, speech: Speech) -> "Articulation":
+    def from_speech(cls, speech: SpeechTrack) -> "MouthArticulation":
         """One frame's worth of steps. Means, except the closure, which must not be averaged away."""
         mean: NDArray[np.float32] = speech.controls.mean(0)
-        values = {name: _widen(name, float(mean[index])) for index, name in enumerate(CONTROLS)}
+        values = {name: _expand_control(name, float(mean[index])) for index, name in enumerate(CONTROLS)}
         values["closure"] = float(speech.controls[:, CONTROLS.index("closure")].max())
         return cls(**values, bite=float(speech.visemes[:, VISEMES.index("FF")].mean()))
 
-    def softened(self, amount: float) -> "Articulation":
+    def scale_except_closure(self, amount: float) -> "MouthArticulation":
         """Everything but the closures scaled: a mumbler's lips still meet."""
         values = {
             name: amount * getattr(self, name)
@@ -103,10 +106,10 @@ class Articulation:
         }
         return replace(self, **values)
 
-    def weights(self) -> dict[str, float]:
+    def shape_weights(self) -> dict[str, float]:
         """Weights of the mouth's SHAPES, and of the one that shuts the portrait's own."""
         free = 1 - self.closure
-        opening = self.jaw * (free + _JAW_KEPT_BY_CLOSURE * self.closure)
+        opening = self.jaw * (free + _CLOSURE_JAW_SHARE * self.closure)
         bite = self.bite * free
         return {
             "jaw": opening * (1 - 0.6 * bite),
@@ -115,37 +118,43 @@ class Articulation:
             "part": min(1.0, 2.5 * self.jaw + self.spread) * free * (1 - bite) * 0.6,
             "round": self.rounding * (1 - 0.4 * self.jaw),
             "funnel": self.rounding * free * min(1.0, 0.1 + 1.2 * self.jaw),
-            "spread": self.spread * (1 - self.rounding) * (1 - _DRAWN_IN * self.closure),
+            "spread": self.spread * (1 - self.rounding) * (1 - _CLOSURE_SPREAD_LOSS * self.closure),
             "upper_lip": self.upper_lip * free,
             "bite": bite,
-            "shut": 1 - _OWN * min(1.0, 2.5 * self.jaw) * free * (1 - bite),
+            "shut": 1 - _VOWEL_REOPENING_SHARE * min(1.0, 2.5 * self.jaw) * free * (1 - bite),
         }
 
 
-SHUT = Articulation(jaw=0, closure=0, rounding=0, spread=0, upper_lip=0, tongue=0, bite=0)
+RESTING_ARTICULATION = MouthArticulation(
+    jaw=0, closure=0, rounding=0, spread=0, upper_lip=0, tongue=0, bite=0
+)
 """The mouth of one who says nothing."""
 
 
-def _widen(name: str, value: float) -> float:
-    return min(1.0, max(0.0, _GAINS[name] * (value - _FLOOR))) if name in _GAINS else value
+def _expand_control(name: str, value: float) -> float:
+    return (
+        min(1.0, max(0.0, _CONTROL_GAINS[name] * (value - _CONTROL_FLOOR)))
+        if name in _CONTROL_GAINS
+        else value
+    )
 
 
-_AJAR, _HELD_LIDS = 0.4, 0.65
+_BLINK_LIMIT_JAW, _BLINK_LIMIT_GAIN = 0.4, 0.65
 """From this opening of the jaw on, and how much, it keeps a blink from shutting the eyes: a wide mouth and shut eyes
 at once are furthest from the face one knows."""
 
 
-def express(mouth: Articulation, pose: HeadPose) -> Expression:
+def build_expression(articulation: MouthArticulation, pose: HeadPose) -> FrameExpression:
     """The frame's expression."""
-    lids = 1 - _HELD_LIDS * max(0.0, mouth.jaw - _AJAR)
-    weights = mouth.weights() | {"brow": pose.brow, "squint": pose.squint}
-    return Expression(
-        shapes=floats([*(weights[name] for name in SHAPES), weights["shut"]]),
-        head=floats([pose.yaw, pose.pitch, pose.roll, pose.shift_x, pose.shift_y, pose.breath]),
+    lids = 1 - _BLINK_LIMIT_GAIN * max(0.0, articulation.jaw - _BLINK_LIMIT_JAW)
+    weights = articulation.shape_weights() | {"brow": pose.brow, "squint": pose.squint}
+    return FrameExpression(
+        shapes=as_float32([*(weights[name] for name in SHAPE_TO_ARKIT), weights["shut"]]),
+        head=as_float32([pose.yaw, pose.pitch, pose.roll, pose.shift_x, pose.shift_y, pose.breath]),
         blink=(lids * pose.blink_right, lids * pose.blink_left),
         gaze=(pose.gaze_x, pose.gaze_y),
         jaw=JAW_TRAVEL * weights["jaw"],
-        tongue=mouth.tongue,
+        tongue=articulation.tongue,
     )
 
 

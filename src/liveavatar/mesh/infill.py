@@ -7,7 +7,7 @@ from liveavatar.frames import Picture
 from liveavatar.mesh.field import Array
 
 
-def spread(rgb: Picture, known: Array) -> Picture:
+def infill_colours(rgb: Picture, known: Array) -> Picture:
     """The colours where `known` is 1, spread over the rest: pull-push over an image pyramid (Gortler et al. 1996)."""
     height, width = known.shape
     weighted = np.dstack([rgb.astype(np.float32) * known[..., None], known])
@@ -17,6 +17,6 @@ def spread(rgb: Picture, known: Array) -> Picture:
     small = np.asarray(cv2.pyrDown(weighted))
     share = small[..., 3]
     colour = small[..., :3] / np.maximum(share, 1e-6)[..., None]
-    coarse = spread(np.clip(colour, 0, 255).astype(np.uint8), (share > 0.05).astype(np.float32))
+    coarse = infill_colours(np.clip(colour, 0, 255).astype(np.uint8), (share > 0.05).astype(np.float32))
     fine = np.asarray(cv2.pyrUp(coarse, dstsize=(width, height)))
     return np.where(known[..., None] > 0, rgb, fine).astype(np.uint8)

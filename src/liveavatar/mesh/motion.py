@@ -10,14 +10,14 @@ from dataclasses import dataclass, fields
 from fractions import Fraction
 from random import Random
 
-from liveavatar.mesh.blinks import Blinks, urge
-from liveavatar.mesh.breath import Breath
-from liveavatar.mesh.cues import Phrase, Voice
-from liveavatar.mesh.gaze import Gaze
-from liveavatar.mesh.posture import Head, limited
-from liveavatar.mesh.signals import DEGREE, TICKS, Spring
+from liveavatar.mesh.blinks import BlinkProcess, blink_probability
+from liveavatar.mesh.breath import BreathProcess
+from liveavatar.mesh.cues import PhraseTracker, VoiceCues
+from liveavatar.mesh.gaze import GazeProcess
+from liveavatar.mesh.posture import HeadMotionProcess, limit_angle
+from liveavatar.mesh.signals import RADIANS_PER_DEGREE, TICKS_PER_SECOND, DampedSpring
 
-FASTEST = math.radians(0.9)
+MAX_ANGLE_STEP_RADIANS = math.radians(0.9)
 """No angle of the head changes more than this within 1/25 s at amount 1."""
 
 
@@ -45,19 +45,19 @@ class HeadPose:
     breath: float
 
 
-class Motion:
+class HeadPoseGenerator:
     """The motion of one head. `step` is called once for each frame, in order."""
 
     def __init__(self, fps: Fraction, seed: int, amount: float = 1.0) -> None:
         """`amount` scales everything but the blinks; 0 is a head that only blinks."""
         self._fps = fps
         self._amount = amount
-        self._life = _Life(seed)
-        self._frame = 0
-        self._ticks = 0
-        self._before = self._now = (0.0,) * len(fields(HeadPose))
+        self._simulation = _HeadSimulation(seed)
+        self._frame_count = 0
+        self._tick_count = 0
+        self._previous_values = self._current_values = (0.0,) * len(fields(HeadPose))
 
-    def step(self, energy: float, pitch: float, emphasis: float, speaking: float) -> HeadPose:
+    def next_pose(self, energy: float, pitch: float, emphasis: float, speaking: float) -> HeadPose:
         """The pose at the start of the next frame, given the speech during it.
 
         Args:
@@ -66,36 +66,47 @@ class Motion:
             emphasis: stress, 0…1.
             speaking: how sure it is that there is speech, 0…1.
         """
-        time = Fraction(self._frame * TICKS) / self._fps
-        voice = Voice(energy=energy, pitch=pitch, emphasis=emphasis, speaking=speaking)
-        while self._ticks < time:
-            self._before, self._now = self._now, self._life.tick(voice, self._amount)
-            self._ticks += 1
-        self._frame += 1
-        share = float(1 - (self._ticks - time))
-        return HeadPose(*(a + share * (b - a) for a, b in zip(self._before, self._now, strict=True)))
+        time = Fraction(self._frame_count * TICKS_PER_SECOND) / self._fps
+        voice = VoiceCues(energy=energy, pitch=pitch, emphasis=emphasis, speaking=speaking)
+        while self._tick_count < time:
+            self._previous_values, self._current_values = (
+                self._current_values,
+                self._simulation.next_pose_values(voice, self._amount),
+            )
+            self._tick_count += 1
+        self._frame_count += 1
+        share = float(1 - (self._tick_count - time))
+        return HeadPose(
+            *(a + share * (b - a) for a, b in zip(self._previous_values, self._current_values, strict=True))
+        )
 
 
-class _Life:
+class _HeadSimulation:
     """All processes of one head, a tick at a time. Each has its own random numbers: none disturbs another."""
 
     def __init__(self, seed: int) -> None:
-        self._phrase = Phrase()
-        self._head = Head(seed)
-        self._gaze = Gaze(Random(f"{seed} gaze"))
-        self._blinks = Blinks(Random(f"{seed} blinks"))
-        self._breath = Breath(Random(f"{seed} breath"))
-        self._squint = Spring(0.4)
+        self._phrase = PhraseTracker()
+        self._head = HeadMotionProcess(seed)
+        self._gaze = GazeProcess(Random(f"{seed} gaze"))
+        self._blinks = BlinkProcess(Random(f"{seed} blinks"))
+        self._breath = BreathProcess(Random(f"{seed} breath"))
+        self._squint = DampedSpring(0.4)
 
-    def tick(self, voice: Voice, amount: float) -> tuple[float, ...]:
+    def next_pose_values(self, voice: VoiceCues, amount: float) -> tuple[float, ...]:
         """The numbers of the next `HeadPose`, in its order."""
-        self._phrase.tick(voice.speaking)
-        breath = amount * self._breath.tick(self._phrase)
-        yaw, pitch, roll, aside, down, brow = (amount * part for part in self._head.tick(voice, self._phrase))
-        yaw, pitch, roll = limited(yaw), limited(pitch - 0.2 * DEGREE * breath), limited(roll)
-        look_x, look_y, jump = self._gaze.tick(self._phrase)
-        lids = self._blinks.tick(voice.speaking, urge(self._phrase, jump))
+        self._phrase.update_phrase(voice.speaking)
+        breath = amount * self._breath.next_fullness(self._phrase)
+        yaw, pitch, roll, aside, down, brow = (
+            amount * part for part in self._head.next_motion(voice, self._phrase)
+        )
+        yaw, pitch, roll = (
+            limit_angle(yaw),
+            limit_angle(pitch - 0.2 * RADIANS_PER_DEGREE * breath),
+            limit_angle(roll),
+        )
+        look_x, look_y, jump = self._gaze.next_direction(self._phrase)
+        lids = self._blinks.next_closures(voice.speaking, blink_probability(self._phrase, jump))
         gaze = (amount * look_x - yaw, amount * look_y - pitch)
-        squint = amount * 0.5 * self._squint.tick(voice.emphasis)
+        squint = amount * 0.5 * self._squint.step_towards(voice.emphasis)
         shift = (aside, down - 0.003 * breath)
         return (yaw, pitch, roll, *shift, *lids, *gaze, *(min(part, 1.0) for part in (brow, squint, breath)))

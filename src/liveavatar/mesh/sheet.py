@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.frames import Picture
-from liveavatar.mesh.field import Array, floats, remap
+from liveavatar.mesh.field import Array, as_float32, remap_image
 
-_SCALE = 2
-_MOST_PIXELS = 4_000_000
+_TEXELS_PER_PIXEL = 2
+_MAX_ENLARGED_PIXELS = 4_000_000
 """Larger pictures are not enlarged: it would take hundreds of megabytes, and their grain is finer than any motion."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
+class SupersampledTexture:
     """`rgba` uint8 [height·scale, width·scale, 4]: colour times share of person, and that share, 0…255.
 
     Pixel (x, y) of the portrait is texel (scale·x, scale·y) itself, so that a portrait at rest stays as it is.
@@ -30,23 +30,23 @@ class Sheet:
     scale: int
 
     @classmethod
-    def of(cls, person: Picture, matte: NDArray[np.uint8]) -> "Sheet":
+    def from_person(cls, person: Picture, matte: NDArray[np.uint8]) -> "SupersampledTexture":
         """Enlarge both; the matte linearly, as ringing would show along the silhouette."""
         height, width = matte.shape
-        scale = _SCALE if height * width <= _MOST_PIXELS else 1
-        share = _enlarge(matte, scale, cv2.INTER_LINEAR)
-        solid = _enlarge(person, scale, cv2.INTER_LANCZOS4)
+        scale = _TEXELS_PER_PIXEL if height * width <= _MAX_ENLARGED_PIXELS else 1
+        share = _enlarge_picture(matte, scale, cv2.INTER_LINEAR)
+        solid = _enlarge_picture(person, scale, cv2.INTER_LANCZOS4)
         colour = cv2.multiply(solid, cv2.cvtColor(share, cv2.COLOR_GRAY2RGB), scale=1 / 255)
         return cls(rgba=np.asarray(cv2.merge([*cv2.split(colour), share]), np.uint8), scale=scale)
 
     def sample(self, texels: Array) -> NDArray[np.uint8]:
         """RGBA at positions [h, w, 2] in texels; beyond the edges they are repeated."""
-        return remap(self.rgba, texels, cv2.INTER_LINEAR)
+        return remap_image(self.rgba, texels, cv2.INTER_LINEAR)
 
 
-def _enlarge(picture: NDArray[np.uint8], scale: int, kernel: int) -> NDArray[np.uint8]:
+def _enlarge_picture(picture: NDArray[np.uint8], scale: int, kernel: int) -> NDArray[np.uint8]:
     """`picture` with pixel (x, y) at (scale·x, scale·y)."""
-    back = floats([[1 / scale, 0, 0], [0, 1 / scale, 0]])
+    back = as_float32([[1 / scale, 0, 0], [0, 1 / scale, 0]])
     size = (scale * picture.shape[1], scale * picture.shape[0])
     flags = kernel | cv2.WARP_INVERSE_MAP
     return np.asarray(

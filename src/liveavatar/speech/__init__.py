@@ -1,6 +1,6 @@
 """From the sound of speech to the shape of the mouth: visemes, mouth controls and prosody at 100 Hz."""
 
 from liveavatar.speech.stream import SpeechStream
-from liveavatar.speech.track import CONTROLS, VISEMES, Speech
+from liveavatar.speech.track import CONTROLS, VISEMES, SpeechTrack
 
-__all__ = ["CONTROLS", "VISEMES", "Speech", "SpeechStream"]
+__all__ = ["CONTROLS", "VISEMES", "SpeechStream", "SpeechTrack"]

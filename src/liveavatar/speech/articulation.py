@@ -12,47 +12,47 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.speech.features import BANDS, Surroundings, before, times
-from liveavatar.speech.packed import load_packed
+from liveavatar.speech.features import MEL_BANDS, NoiseFloorTracker, make_initial_context, matmul_rowwise
+from liveavatar.speech.packed import load_packed_weights
 from liveavatar.speech.track import CONTROLS, VISEMES
 
-PAIR = 2
+PAIR_STEPS = 2
 """Steps heard, and said, at a time: the network runs at 50 Hz."""
 
-DELAY = 10
+DELAY_STEPS = 10
 """Steps of look-ahead, beside the other one of the pair."""
 
-BELL = (0.25, 0.5, 0.25)
+SMOOTHING_KERNEL = (0.25, 0.5, 0.25)
 """What is said is smoothed over three steps: mouths have mass."""
 
-HEARD = 3
+INPUT_TAPS = 3
 """Pairs that the first layer hears at once."""
 
 TAPS = 5
 DILATIONS = (1, 1, 2, 4, 4, 2, 1)
 """Pairs between the taps of each residual layer."""
 
-PAST = (HEARD - 1) + (TAPS - 1) * sum(DILATIONS) + len(BELL) // PAIR
+RECEPTIVE_FIELD_PAIRS = (INPUT_TAPS - 1) + (TAPS - 1) * sum(DILATIONS) + len(SMOOTHING_KERNEL) // PAIR_STEPS
 """Pairs back that all layers reach together."""
 
-READ = 5
+CLOSURE_CONTEXT_STEPS = 5
 """Steps from which lips are read: this one and those before it."""
 
-LEAST = 1e-3
+MIN_PROBABILITY = 1e-3
 """Nothing is taken for less likely than this, nor for more likely than all the rest."""
 
-SETTLED = (0.37, 0.65)
+CLOSURE_THRESHOLDS = (0.37, 0.65)
 """How likely closure is hedges between neighbours that sound alike; a mouth cannot. Halfway between these it is wrong
 about as often in claiming closures as in missing them, for speakers that it was not trained on."""
 
-APPROACH = 0.45
+APPROACH_GAIN = 0.45
 """How far lips come towards each other before they close and after, of the course that the network says; less than
 halfway, so that what it hedges does not look shut."""
 
-SILENT = (0.4, 0.6)
+SILENCE_THRESHOLDS = (0.4, 0.6)
 """Between these likelihoods of silence a mouth comes to count as one that does not speak."""
 
-AJAR = 0.25
+DOUBT_JAW_GAIN = 0.25
 """How far doubt of silence opens a jaw: rather less than the 0.33 to 0.39 of speech, so that mouths still open ahead
 of it."""
 
@@ -60,23 +60,23 @@ Rows = NDArray[np.float32]
 
 
 @cache
-def load_weights() -> dict[str, Rows]:
+def load_articulation_weights() -> dict[str, Rows]:
     """The shipped weights by name, shared by all streams."""
-    return load_packed("articulation.safetensors")
+    return load_packed_weights("articulation.safetensors")
 
 
-class Past:
+class ConvolutionHistory:
     """The rows that a convolution reaches back to."""
 
     def __init__(self, taps: int, dilation: int, width: int) -> None:
-        self._before = np.zeros(((taps - 1) * dilation, width), np.float32)
+        self._rows = np.zeros(((taps - 1) * dilation, width), np.float32)
         self._taps, self._dilation = taps, dilation
 
-    def beside(self, rows: Rows) -> Rows:
+    def gather_taps(self, rows: Rows) -> Rows:
         """The next rows [n, width], each behind the earlier ones that are heard with it, oldest first,
         [n, taps, width]."""
-        known = np.concatenate([self._before, rows])
-        self._before = known[len(rows) :]
+        known = np.concatenate([self._rows, rows])
+        self._rows = known[len(rows) :]
         size = known.strides[0]
         # a view by hand: numpy's sliding windows take ten times as long to make
         return np.ndarray(
@@ -88,7 +88,7 @@ class Past:
         )
 
 
-class Layer:
+class ResidualLayer:
     """One residual layer of a stream."""
 
     def __init__(self, weights: dict[str, Rows], number: int, dilation: int) -> None:
@@ -96,74 +96,76 @@ class Layer:
         self._wide, self._mix = (
             (weights[f"{name}{number}.weight"], weights[f"{name}{number}.bias"]) for name in ("wide", "mix")
         )
-        self._past = Past(TAPS, dilation, self._kernel.shape[1])
+        self._history = ConvolutionHistory(TAPS, dilation, self._kernel.shape[1])
 
     def __call__(self, rows: Rows) -> Rows:
         """The next rows, [n, width]."""
-        courses = np.add.reduce(self._past.beside(rows) * self._kernel, axis=1)
-        wide = times(courses, self._wide[0])
+        courses = np.add.reduce(self._history.gather_taps(rows) * self._kernel, axis=1)
+        wide = matmul_rowwise(courses, self._wide[0])
         wide += self._wide[1]
-        out = times(np.maximum(wide, 0.0, out=wide), self._mix[0])
+        out = matmul_rowwise(np.maximum(wide, 0.0, out=wide), self._mix[0])
         out += self._mix[1]
         out += rows
         return out
 
 
-class ArticulationStream:
+class SmallArticulationModel:
     """Visemes and controls of one stream of features."""
 
-    hop = PAIR
-    delay = DELAY
+    hop_steps = PAIR_STEPS
+    delay_steps = DELAY_STEPS
 
     def __init__(self) -> None:
-        self._weights = load_weights()
-        self._heard = Past(HEARD, 1, PAIR * BANDS)
-        self._layers = [Layer(self._weights, i, dilation) for i, dilation in enumerate(DILATIONS)]
-        self._said = np.zeros((len(BELL) - 1, len(VISEMES) + len(CONTROLS)), np.float32)
-        self._surroundings = Surroundings()
-        self._lips = Lips()
-        self._began = False
+        self._weights = load_articulation_weights()
+        self._input_history = ConvolutionHistory(INPUT_TAPS, 1, PAIR_STEPS * MEL_BANDS)
+        self._layers = [ResidualLayer(self._weights, i, dilation) for i, dilation in enumerate(DILATIONS)]
+        self._logit_history = np.zeros((len(SMOOTHING_KERNEL) - 1, len(VISEMES) + len(CONTROLS)), np.float32)
+        self._noise_floor = NoiseFloorTracker()
+        self._closure_classifier = ClosureClassifier()
+        self._has_started = False
 
-    def push(self, seen: Rows, _sound: Rows | None = None, /) -> tuple[Rows, Rows]:
+    def push(self, relative_mel: Rows, _sound: Rows | None = None, /) -> tuple[Rows, Rows]:
         """Relative log-mel [n, 48] of whole pairs of steps, which is all it hears, to visemes [n, 15] and controls
         [n, 6] of the steps DELAY earlier."""
-        return self._lips.settle(self.hear(seen))
+        return self._closure_classifier.refine_controls(self.predict_probabilities(relative_mel))
 
-    def hear(self, seen: Rows) -> Rows:
+    def predict_probabilities(self, relative_mel: Rows) -> Rows:
         """The same as it is heard, before the lips settle, [n, 21]."""
-        if not self._began:
-            self._began = True
-            past = before(seen[:1], PAIR * PAST)
-            self._say(past[:, :BANDS], past[:, BANDS:])
-        return likely(self._say(seen, self._surroundings.follow(seen)))
+        if not self._has_started:
+            self._has_started = True
+            past = make_initial_context(relative_mel[:1], PAIR_STEPS * RECEPTIVE_FIELD_PAIRS)
+            self._compute_logits(past[:, :MEL_BANDS], past[:, MEL_BANDS:])
+        return logits_to_probabilities(
+            self._compute_logits(relative_mel, self._noise_floor.track_bands(relative_mel))
+        )
 
-    def _say(self, seen: Rows, around: Rows) -> Rows:
+    def _compute_logits(self, relative_mel: Rows, floor_and_mean: Rows) -> Rows:
         """Logits of steps, [n, 21], from their features [n, 48] and `Surroundings` [n, 96]."""
         weights = self._weights
-        pairs = self._heard.beside(seen.reshape(-1, PAIR * BANDS))
-        x = times(pairs.reshape(len(pairs), -1), weights["first.weight"])
-        x += times(around[PAIR - 1 :: PAIR], weights["around.weight"])
+        pairs = self._input_history.gather_taps(relative_mel.reshape(-1, PAIR_STEPS * MEL_BANDS))
+        x = matmul_rowwise(pairs.reshape(len(pairs), -1), weights["first.weight"])
+        x += matmul_rowwise(floor_and_mean[PAIR_STEPS - 1 :: PAIR_STEPS], weights["around.weight"])
         x += weights["first.bias"]
         np.maximum(x, 0.0, out=x)
         for layer in self._layers:
             x = layer(x)
-        out = times(np.maximum(x, 0.0), weights["last.weight"])
+        out = matmul_rowwise(np.maximum(x, 0.0), weights["last.weight"])
         out += weights["last.bias"]
-        return self._smooth(out.reshape(len(seen), -1))
+        return self._smooth_logits(out.reshape(len(relative_mel), -1))
 
-    def _smooth(self, out: Rows) -> Rows:
-        known = np.concatenate([self._said, out])
-        self._said = known[len(out) :]
-        early, here, late = (known[i : i + len(out)] * share for i, share in enumerate(BELL))
+    def _smooth_logits(self, logits: Rows) -> Rows:
+        known = np.concatenate([self._logit_history, logits])
+        self._logit_history = known[len(logits) :]
+        early, here, late = (known[i : i + len(logits)] * share for i, share in enumerate(SMOOTHING_KERNEL))
         return np.asarray(early + here + late, np.float32)
 
 
-def likely(said: Rows) -> Rows:
+def logits_to_probabilities(logits: Rows) -> Rows:
     """Logits of visemes and controls [n, 21] to how likely they are."""
-    return np.concatenate([softmax(said[:, : len(VISEMES)]), sigmoid(said[:, len(VISEMES) :])], axis=1)
+    return np.concatenate([softmax(logits[:, : len(VISEMES)]), sigmoid(logits[:, len(VISEMES) :])], axis=1)
 
 
-class Lips:
+class ClosureClassifier:
     """Reads off what one stream hears whether its lips are together.
 
     The network learns when lips begin to close, and hedges. Here a logistic regression on the odds of all that it says,
@@ -171,47 +173,50 @@ class Lips:
     (training/articulation/lips.py)."""
 
     def __init__(self) -> None:
-        self._past: Past | None = None
+        self._odds_history: ConvolutionHistory | None = None
 
-    def settle(self, heard: Rows) -> tuple[Rows, Rows]:
+    def refine_controls(self, probabilities: Rows) -> tuple[Rows, Rows]:
         """Visemes [n, 15] and controls [n, 6] of the next steps of what is `likely`, [n, 21], with lips that are open
         or shut, and shut in silence."""
-        visemes, controls = heard[:, : len(VISEMES)], heard[:, len(VISEMES) :].copy()
+        visemes, controls = probabilities[:, : len(VISEMES)], probabilities[:, len(VISEMES) :].copy()
         jaw, closure = CONTROLS.index("jaw"), CONTROLS.index("closure")
-        controls[:, jaw] = settle_jaw(visemes, controls[:, jaw])
-        shut = smoothstep(self._together(heard), *SETTLED)
-        controls[:, closure] = np.maximum(APPROACH * controls[:, closure], shut)
+        controls[:, jaw] = close_silent_jaw(visemes, controls[:, jaw])
+        shut = smoothstep_between(self._estimate_closure(probabilities), *CLOSURE_THRESHOLDS)
+        controls[:, closure] = np.maximum(APPROACH_GAIN * controls[:, closure], shut)
         return visemes, controls
 
-    def _together(self, heard: Rows) -> Rows:
+    def _estimate_closure(self, probabilities: Rows) -> Rows:
         """How likely lips are together, [n]."""
-        weights = load_weights()
-        return sigmoid(times(self.lately(heard), weights["lips.weight"])[:, 0] + weights["lips.bias"])
+        weights = load_articulation_weights()
+        return sigmoid(
+            matmul_rowwise(self.stack_recent_odds(probabilities), weights["lips.weight"])[:, 0]
+            + weights["lips.bias"]
+        )
 
-    def lately(self, heard: Rows) -> Rows:
+    def stack_recent_odds(self, probabilities: Rows) -> Rows:
         """The odds of what the next steps hear, behind those of the steps before, [n, READ * 21]."""
-        now = odds(heard)
-        if self._past is None:
-            self._past = Past(READ, 1, now.shape[1])
-            self._past.beside(np.repeat(now[:1], READ - 1, axis=0))
-        return self._past.beside(now).reshape(len(now), -1)
+        now = to_log_odds(probabilities)
+        if self._odds_history is None:
+            self._odds_history = ConvolutionHistory(CLOSURE_CONTEXT_STEPS, 1, now.shape[1])
+            self._odds_history.gather_taps(np.repeat(now[:1], CLOSURE_CONTEXT_STEPS - 1, axis=0))
+        return self._odds_history.gather_taps(now).reshape(len(now), -1)
 
 
-def odds(heard: Rows) -> Rows:
+def to_log_odds(probabilities: Rows) -> Rows:
     """Logarithms of the odds of what is so likely, [n, 21]."""
-    kept = np.minimum(np.maximum(heard, LEAST), 1.0 - LEAST)
+    kept = np.minimum(np.maximum(probabilities, MIN_PROBABILITY), 1.0 - MIN_PROBABILITY)
     return np.asarray(np.log(kept / (1.0 - kept)), np.float32)
 
 
-def settle_jaw(visemes: Rows, jaw: Rows) -> Rows:
+def close_silent_jaw(visemes: Rows, jaw: Rows) -> Rows:
     """A network that doubts that nobody speaks opens the mouth by its doubt; a silent mouth does not hang ajar. What
     is left, [n], is how far it opens for the sound to come."""
     silence = visemes[:, VISEMES.index("sil")]
-    doubt = AJAR * (1.0 - silence) * smoothstep(silence, *SILENT)
+    doubt = DOUBT_JAW_GAIN * (1.0 - silence) * smoothstep_between(silence, *SILENCE_THRESHOLDS)
     return np.asarray(np.maximum(jaw - doubt, 0.0), np.float32)
 
 
-def smoothstep(value: Rows, low: float, high: float) -> Rows:
+def smoothstep_between(value: Rows, low: float, high: float) -> Rows:
     """An S from 0 to 1 between two values."""
     along = np.minimum(np.maximum((value - low) / (high - low), 0.0), 1.0)
     return np.asarray(along * along * (3.0 - 2.0 * along), np.float32)

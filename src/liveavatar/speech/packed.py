@@ -10,35 +10,35 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 Rows = NDArray[np.float32]
-Packed = Mapping[str, Any]
-SCALE = ".scale"
+PackedWeights = Mapping[str, Any]
+SCALE_SUFFIX = ".scale"
 
 
-def load_packed(name: str) -> dict[str, Rows]:
+def load_packed_weights(name: str) -> dict[str, Rows]:
     """The weights of an asset by name, float32."""
-    return unpack(load((files("liveavatar.speech") / "assets" / name).read_bytes()))
+    return unpack_weights(load((files("liveavatar.speech") / "assets" / name).read_bytes()))
 
 
-def save_packed(path: Path, weights: Mapping[str, Rows]) -> None:
+def save_packed_weights(path: Path, weights: Mapping[str, Rows]) -> None:
     """Write weights by name as a safetensors file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(save(pack(weights)))
+    path.write_bytes(save(pack_weights(weights)))
 
 
-def unpack(packed: Packed) -> dict[str, Rows]:
+def unpack_weights(packed: PackedWeights) -> dict[str, Rows]:
     """Weights that were packed, as far as 8 bits remember them."""
     read = {name: np.asarray(packed[name], np.float32) for name in packed}
-    scales = {name: read.pop(name + SCALE) for name in list(read) if name + SCALE in read}
+    scales = {name: read.pop(name + SCALE_SUFFIX) for name in list(read) if name + SCALE_SUFFIX in read}
     return {name: rows * scales[name] if name in scales else rows for name, rows in read.items()}
 
 
-def pack(weights: Mapping[str, Rows]) -> dict[str, Any]:
+def pack_weights(weights: Mapping[str, Rows]) -> dict[str, Any]:
     """Weights by name to what is shipped; matrices are called `….weight`, [inputs, outputs]."""
     packed: dict[str, Any] = {}
     for name, rows in weights.items():
         if name.endswith(".weight"):
             scale = np.maximum(np.abs(rows).max(axis=0), 1e-9).astype(np.float32) / 127
-            packed |= {name: np.rint(rows / scale).astype(np.int8), name + SCALE: scale}
+            packed |= {name: np.rint(rows / scale).astype(np.int8), name + SCALE_SUFFIX: scale}
         else:
             packed[name] = rows.astype(np.float16)
     return packed

@@ -10,64 +10,67 @@ from math import log2
 import numpy as np
 from numpy.typing import NDArray
 
-WINDOW = 800
+PITCH_WINDOW_SAMPLES = 800
 """Samples at 16 kHz, centred on the step."""
 
-RATE = 8_000
-SHORTEST, LONGEST = 18, 130
+PITCH_SAMPLE_RATE = 8_000
+MIN_LAG, MAX_LAG = 18, 130
 """Lags at 8 kHz: pitches from 444 down to 62 Hz."""
 
-FFT = 540
-CLARITY = 0.55
+FFT_SIZE = 540
+MIN_CLARITY = 0.55
 """Least height of a peak that counts as voice."""
 
-NEAR_ENOUGH = 0.88
+PEAK_RATIO = 0.88
 """The first peak this close to the highest one is the period; later ones are its multiples."""
 
-STEADY = (0.84, 1.19)
+STEADY_PITCH_RATIOS = (0.84, 1.19)
 """How much a voice's pitch changes from one step to the next at most, three semitones; anything else is a mistake."""
 
-LEAP = 10.0
+MAX_LEAP_SEMITONES = 10.0
 """Semitones from the median beyond which an octave was mistaken."""
 
-AUDIBLE = -32.0
+AUDIBLE_DB = -32.0
 """dB relative to the speaker's loud passages, under which nothing is called voice."""
 
-ENERGY_RANGE = 40.0
+ENERGY_RANGE_DB = 40.0
 
 
 def find_pitch(windows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Hertz of each window of sound [n, 800]; 0 where there is no clear period."""
     if not len(windows):
         return np.zeros(0, np.float32)
-    similarity = _square_difference((windows[:, 0::2] + windows[:, 1::2]) * np.float32(0.5))
+    similarity = _compute_square_difference((windows[:, 0::2] + windows[:, 1::2]) * np.float32(0.5))
     middle = similarity[:, 1:-1]
-    peaks = (middle > CLARITY) & (middle >= similarity[:, :-2]) & (middle > similarity[:, 2:])
+    peaks = (middle > MIN_CLARITY) & (middle >= similarity[:, :-2]) & (middle > similarity[:, 2:])
     if not peaks.any():
         return np.zeros(len(windows), np.float32)
     heights = np.where(peaks, middle, 0.0)
-    good = heights >= np.maximum(NEAR_ENOUGH * heights.max(axis=1, keepdims=True), CLARITY)
+    good = heights >= np.maximum(PEAK_RATIO * heights.max(axis=1, keepdims=True), MIN_CLARITY)
     first = np.argmax(good, axis=1)
     row = np.arange(len(windows))
     lag = (
-        SHORTEST + 1 + first + _vertex(similarity[row, first], middle[row, first], similarity[row, first + 2])
+        MIN_LAG
+        + 1
+        + first
+        + _interpolate_peak(similarity[row, first], middle[row, first], similarity[row, first + 2])
     )
-    return np.where(good.any(axis=1), RATE / lag, 0.0).astype(np.float32)
+    return np.where(good.any(axis=1), PITCH_SAMPLE_RATE / lag, 0.0).astype(np.float32)
 
 
-def _square_difference(sound: NDArray[np.float32]) -> NDArray[np.float32]:
+def _compute_square_difference(sound: NDArray[np.float32]) -> NDArray[np.float32]:
     """Normalised similarity of each row with itself, 1 … -1, for lags SHORTEST…LONGEST."""
     size = sound.shape[1]
     sound = sound - (sound.sum(axis=1) / np.float32(size))[:, None]
-    spectrum = np.fft.rfft(sound, FFT)
-    products = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, FFT)[:, SHORTEST : LONGEST + 1]
+    spectrum = np.fft.rfft(sound, FFT_SIZE)
+    products = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, FFT_SIZE)[:, MIN_LAG : MAX_LAG + 1]
     squares = np.cumsum(sound.astype(np.float64) ** 2, axis=1)
-    early = squares[:, size - 1 - LONGEST : size - SHORTEST][:, ::-1]
-    late = squares[:, -1:] - squares[:, SHORTEST - 1 : LONGEST]
+    early = squares[:, size - 1 - MAX_LAG : size - MIN_LAG][:, ::-1]
+    late = squares[:, -1:] - squares[:, MIN_LAG - 1 : MAX_LAG]
     return np.asarray(2.0 * products / (early + late + 1e-7), np.float32)
 
 
-def _vertex(
+def _interpolate_peak(
     before: NDArray[np.float32], at: NDArray[np.float32], after: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Where between -0.5 and 0.5 the parabola through three points has its top."""
@@ -82,7 +85,7 @@ class RunningMedian:
     def __init__(self) -> None:
         self._counts = np.zeros(96)
 
-    def update(self, semitone: float) -> float:
+    def update_median(self, semitone: float) -> float:
         """Add one value, semitones above 55 Hz, and return the median now."""
         self._counts *= 0.998
         self._counts[int(min(max(2 * semitone, 0), 95))] += 1.0
@@ -104,31 +107,31 @@ class ProsodyTracker:
 
     def __init__(self) -> None:
         self._median = RunningMedian()
-        self._before = 0.0
+        self._previous_hertz = 0.0
         self._usual_energy = 0.6
         self._emphasis = 0.0
 
-    def follow(
+    def track_prosody(
         self, hertz: NDArray[np.float32], level: NDArray[np.float32], reference: NDArray[np.float32]
     ) -> Prosody:
         """Prosody of steps with pitch `hertz` (0: none), loudness `level` and its `reference`, both in dB."""
-        raised = (level - reference) / ENERGY_RANGE + 1.0
+        raised = (level - reference) / ENERGY_RANGE_DB + 1.0
         energy = np.minimum(np.maximum(raised, 0.0), 1.0).astype(np.float32)
-        audible = np.where(level - reference > AUDIBLE, hertz, 0.0)
-        pitch = np.array([self._relative(value) for value in audible.tolist()])
-        emphasis = [self._stress(e, p) for e, p in zip(energy.tolist(), pitch.tolist(), strict=True)]
+        audible = np.where(level - reference > AUDIBLE_DB, hertz, 0.0)
+        pitch = np.array([self._to_relative_pitch(value) for value in audible.tolist()])
+        emphasis = [self._update_emphasis(e, p) for e, p in zip(energy.tolist(), pitch.tolist(), strict=True)]
         return Prosody(energy=energy, pitch=pitch.astype(np.float32), emphasis=np.array(emphasis, np.float32))
 
-    def _relative(self, hertz: float) -> float:
+    def _to_relative_pitch(self, hertz: float) -> float:
         """Semitones from the median; 0 unless the step before had about the same pitch."""
-        before, self._before = self._before, hertz
-        if not before * STEADY[0] < hertz < before * STEADY[1]:
+        before, self._previous_hertz = self._previous_hertz, hertz
+        if not before * STEADY_PITCH_RATIOS[0] < hertz < before * STEADY_PITCH_RATIOS[1]:
             return 0.0
         semitone = 12.0 * log2(hertz / 55.0)
-        away = semitone - self._median.update(semitone)
-        return away - np.sign(away) * 12.0 if abs(away) > LEAP else away
+        away = semitone - self._median.update_median(semitone)
+        return away - np.sign(away) * 12.0 if abs(away) > MAX_LEAP_SEMITONES else away
 
-    def _stress(self, energy: float, pitch: float) -> float:
+    def _update_emphasis(self, energy: float, pitch: float) -> float:
         if energy > 0.4:
             self._usual_energy += 0.005 * (energy - self._usual_energy)
         louder = min(max((energy - self._usual_energy) / 0.2, 0.0), 1.0)

@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-STEP = 160
+STEP_SAMPLES = 160
 """Samples at 16 kHz that one step covers: step k covers [160k, 160k + 160)."""
 
 VISEMES = ("sil", "PP", "FF", "TH", "DD", "kk", "CH", "SS", "nn", "RR", "aa", "E", "ih", "oh", "ou")
@@ -18,7 +18,7 @@ rounded, corners drawn apart, upper lip raised, tongue tip raised."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Speech:
+class SpeechTrack:
     """A run of n steps from step `start` on."""
 
     start: int
@@ -39,13 +39,13 @@ class Speech:
         return len(self.energy)
 
     @classmethod
-    def join(cls, runs: list[Self]) -> Self:
+    def join_runs(cls, runs: list[Self]) -> Self:
         """One run out of several that follow each other; at least one."""
         names = [field.name for field in fields(cls) if field.name != "start"]
         joined = {name: np.concatenate([getattr(run, name) for run in runs]) for name in names}
         return cls(start=runs[0].start, **joined)
 
-    def slice(self, first: int, last: int) -> Self:
+    def slice_steps(self, first: int, last: int) -> Self:
         """Rows [first, last) of this run, counted from its own beginning."""
         names = [field.name for field in fields(self) if field.name != "start"]
         return type(self)(

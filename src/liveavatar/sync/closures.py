@@ -9,19 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.frames import Samples
-from liveavatar.sync.looking import Seen
+from liveavatar.sync.looking import LipTrack
 
 BILABIALS = ("P", "B", "M")
-_SURE = 0.5
+_CLOSURE_THRESHOLD = 0.5
 """Closure from which the articulation network counts as hearing shut lips."""
-_SHORTEST, _LONGEST = 0.03, 0.5
+_MIN_CLOSURE_SECONDS, _MAX_CLOSURE_SECONDS = 0.03, 0.5
 """Seconds: shorter runs are doubtful, longer ones a pause."""
-_SHUT = 0.2
+_SHUT_SHARE = 0.2
 """Lips this share of the way from the mouth's narrowest to its widest count as shut."""
-_STILL = 0.15
+_MIN_MOVEMENT_CM = 0.15
 """Centimetres: a mouth that moves less never opens."""
-_QUIET = 0.2  # probability of a voice below which nobody speaks
-_CALM = 15  # steps of 10 ms that a silence keeps away from speech
+_SILENCE_PROBABILITY = 0.2  # probability of a voice below which nobody speaks
+_SILENCE_MARGIN_STEPS = 15  # steps of 10 ms that a silence keeps away from speech
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,20 +33,20 @@ class Closure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Closures:
+class ClosureComparison:
     """`met` of `heard` closures are seen within one frame; `chance` is the share that would be met if they were
     anywhere else; `source` says who heard them; `events` pairs each with whether it was met."""
 
     source: str
-    heard: int
-    met: int
-    chance: float
+    heard_count: int
+    met_count: int
+    chance_share: float
     events: tuple[tuple[Closure, bool], ...]
 
     @property
-    def share(self) -> float | None:
+    def met_share(self) -> float | None:
         """Met of those heard; None without any."""
-        return self.met / self.heard if self.heard else None
+        return self.met_count / self.heard_count if self.heard_count else None
 
 
 def has_pocketsphinx() -> bool:
@@ -54,23 +54,23 @@ def has_pocketsphinx() -> bool:
     return importlib.util.find_spec("pocketsphinx") is not None
 
 
-def shut_below(seen: Seen) -> float | None:
+def find_shut_threshold(lip_track: LipTrack) -> float | None:
     """Opening in centimetres up to which these lips count as shut; None when they hardly move."""
-    known = seen.openings[seen.present]
+    known = lip_track.openings[lip_track.face_mask]
     if not len(known):
         return None
     low, high = np.percentile(known, (2, 95))
-    return None if high - low < _STILL else float(low + _SHUT * (high - low))
+    return None if high - low < _MIN_MOVEMENT_CM else float(low + _SHUT_SHARE * (high - low))
 
 
-def heard_closures(closure: NDArray[np.float32], start: float) -> list[Closure]:
+def find_network_closures(closure: NDArray[np.float32], start: float) -> list[Closure]:
     """Runs in which the network's `closure`, one value each 10 ms from `start` on, is sure."""
-    edges = np.flatnonzero(np.diff((closure > _SURE).astype(np.int8), prepend=0, append=0))
+    edges = np.flatnonzero(np.diff((closure > _CLOSURE_THRESHOLD).astype(np.int8), prepend=0, append=0))
     runs = ((start + a / 100, start + b / 100) for a, b in edges.reshape(-1, 2).tolist())
-    return [Closure(start=a, end=b) for a, b in runs if _SHORTEST <= b - a <= _LONGEST]
+    return [Closure(start=a, end=b) for a, b in runs if _MIN_CLOSURE_SECONDS <= b - a <= _MAX_CLOSURE_SECONDS]
 
 
-def spoken_closures(sound: Iterable[Samples], start: float) -> list[Closure]:
+def find_phoneme_closures(sound: Iterable[Samples], start: float) -> list[Closure]:
     """P, B and M as pocketsphinx hears them, without knowing the words (a loop over all phones)."""
     from pocketsphinx import (  # type: ignore[import-not-found, unused-ignore]
         Decoder,
@@ -89,26 +89,29 @@ def spoken_closures(sound: Iterable[Samples], start: float) -> list[Closure]:
     return [
         Closure(start=start + part.start_frame / 100, end=start + (part.end_frame + 1) / 100)
         for part in decoder.seg() or ()
-        if part.word in BILABIALS and (part.end_frame + 1 - part.start_frame) / 100 <= _LONGEST
+        if part.word in BILABIALS and (part.end_frame + 1 - part.start_frame) / 100 <= _MAX_CLOSURE_SECONDS
     ]
 
 
-def compare(seen: Seen, closures: list[Closure], source: str) -> Closures:
+def compare_closures(lip_track: LipTrack, closures: list[Closure], source: str) -> ClosureComparison:
     """Which of the closures, where there is a face, find the lips shut within one frame."""
-    limit = shut_below(seen)
-    times, openings = seen.times[seen.present], seen.openings[seen.present]
+    limit = find_shut_threshold(lip_track)
+    times, openings = lip_track.times[lip_track.face_mask], lip_track.openings[lip_track.face_mask]
     visible = [c for c in closures if len(times) and times[0] < c.start and c.end < times[-1]]
-    events = tuple((c, limit is not None and _met(times, openings, seen.frame, c, limit)) for c in visible)
-    return Closures(
+    events = tuple(
+        (c, limit is not None and _is_closure_met(times, openings, lip_track.frame_seconds, c, limit))
+        for c in visible
+    )
+    return ClosureComparison(
         source=source,
-        heard=len(events),
-        met=sum(met for _, met in events),
-        chance=_chance(times, openings, seen.frame, visible, limit),
+        heard_count=len(events),
+        met_count=sum(met for _, met in events),
+        chance_share=_estimate_chance(times, openings, lip_track.frame_seconds, visible, limit),
         events=events,
     )
 
 
-def _met(
+def _is_closure_met(
     times: NDArray[np.float64], openings: NDArray[np.float64], frame: float, closure: Closure, limit: float
 ) -> bool:
     """Whether a frame whose middle lies within one frame of the closure shows the lips shut."""
@@ -116,7 +119,7 @@ def _met(
     return bool((openings[first:last] <= limit).any())
 
 
-def _chance(
+def _estimate_chance(
     times: NDArray[np.float64],
     openings: NDArray[np.float64],
     frame: float,
@@ -132,20 +135,27 @@ def _chance(
         for closure in closures:
             start = first + (closure.start - first + shift) % length
             moved = Closure(start=start, end=start + closure.end - closure.start)
-            met.append(_met(times, openings, frame, moved, limit))
+            met.append(_is_closure_met(times, openings, frame, moved, limit))
     return float(np.mean(met))
 
 
-def shut_in_silence(seen: Seen, voice: NDArray[np.float32], start: float) -> float | None:
+def measure_silent_shut(lip_track: LipTrack, voice: NDArray[np.float32], start: float) -> float | None:
     """Share of the frames in which nobody speaks that show shut lips; None without such frames.
 
     `voice` is the probability of speech, one value each 10 ms from `start` on.
     """
-    limit = shut_below(seen)
-    loud = np.convolve((voice >= _QUIET).astype(np.float32), np.ones(2 * _CALM + 1), mode="same") > 0.5
-    step = np.floor((seen.times - start) * 100).astype(np.intp)
-    inside = seen.present & (step >= 0) & (step < len(voice))
-    quiet = seen.openings[inside][~loud[step[inside]]]
+    limit = find_shut_threshold(lip_track)
+    loud = (
+        np.convolve(
+            (voice >= _SILENCE_PROBABILITY).astype(np.float32),
+            np.ones(2 * _SILENCE_MARGIN_STEPS + 1),
+            mode="same",
+        )
+        > 0.5
+    )
+    step = np.floor((lip_track.times - start) * 100).astype(np.intp)
+    inside = lip_track.face_mask & (step >= 0) & (step < len(voice))
+    quiet = lip_track.openings[inside][~loud[step[inside]]]
     if not len(quiet):
         return None
     return 1.0 if limit is None else float((quiet <= limit).mean())

@@ -9,31 +9,31 @@ from numpy.typing import NDArray
 
 from liveavatar.errors import VideoError
 from liveavatar.sync.closures import (
-    Closures,
-    compare,
+    ClosureComparison,
+    compare_closures,
+    find_network_closures,
+    find_phoneme_closures,
     has_pocketsphinx,
-    heard_closures,
-    shut_in_silence,
-    spoken_closures,
+    measure_silent_shut,
 )
-from liveavatar.sync.hearing import Heard, listen, sound_of
-from liveavatar.sync.looking import Seen, look
-from liveavatar.sync.offset import RATE, Alignment, Track, align, flatten, smooth
+from liveavatar.sync.hearing import AudioTrack, extract_audio_track, stream_mono_audio
+from liveavatar.sync.looking import LipTrack, extract_lip_track
+from liveavatar.sync.offset import TRACK_RATE, Alignment, Track, align_tracks, band_pass_track, smooth_track
 from liveavatar.video.reader import open_video
 
-BIAS = 0.018
+FEATURE_BIAS_SECONDS = 0.018
 """Seconds by which the sound's features are taken to come before the lips of a face in step: the middle between the
 one real face we know, 0.041, and our own renders, -0.005 to 0.003; see docs/sync.md."""
 
-_LEAST = 2.0
+_MIN_FACE_SECONDS = 2.0
 """Seconds of face with sound that a judgement needs."""
 
-Tell = Callable[[str, float], None]
+ProgressCallback = Callable[[str, float], None]
 """Called with what is being done and the share of it, 0…1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class SyncMeasurement:
     """All tracks of one video, and what came of comparing them. Times are seconds of the file's clock.
 
     `lips`, `present` and `expected` have one value every 10 ms from `start` on; `alignment.line` is already freed
@@ -42,20 +42,22 @@ class Measured:
     """
 
     path: Path
-    seen: Seen
+    lip_track: LipTrack
     start: float
-    lips: Track
-    present: NDArray[np.bool_]
-    expected: Track
+    lip_opening: Track
+    face_mask: NDArray[np.bool_]
+    expected_opening: Track
     alignment: Alignment
     loudness_offset: float
-    closures: Closures
+    closures: ClosureComparison
     silent_shut: float | None
     energy_correlation: float
-    seconds: float
+    face_seconds: float
 
 
-def measure(path: str | Path, tell: Tell = lambda _what, _share: None) -> Measured:
+def measure_sync(
+    path: str | Path, on_progress: ProgressCallback = lambda _what, _share: None
+) -> SyncMeasurement:
     """Compare lips and sound of a video. Pictures and sound are read as streams; a few numbers for every 10 ms
     are kept, about 5 MB an hour.
 
@@ -68,62 +70,79 @@ def measure(path: str | Path, tell: Tell = lambda _what, _share: None) -> Measur
         if video.sound_start is None:
             raise VideoError(f"{path.name} has no sound", "choose a video with a sound track")
         begin, total = float(video.sound_start), max(float(video.duration or 1), 0.1)
-        heard = listen(path, lambda done: tell("listening", min(done / total, 1.0)))
-        seen = look(video, lambda done: tell("watching the lips", min(done / total, 1.0)))
-    return relate(path, seen, heard, begin)
+        heard = extract_audio_track(path, lambda done: on_progress("listening", min(done / total, 1.0)))
+        seen = extract_lip_track(video, lambda done: on_progress("watching the lips", min(done / total, 1.0)))
+    return compare_tracks(path, seen, heard, begin)
 
 
-def relate(path: Path, seen: Seen, heard: Heard, begin: float) -> Measured:
+def compare_tracks(
+    path: Path, lip_track: LipTrack, audio_track: AudioTrack, sound_start: float
+) -> SyncMeasurement:
     """Compare what was seen with what was heard; the sound begins at `begin` seconds of the pictures' clock.
 
     Raises:
         VideoError: no face was seen for long enough.
     """
-    start = float(seen.times[0]) if len(seen.times) else 0.0
-    times = start + np.arange(int((seen.times[-1] - start) * RATE) + 1 if len(seen.times) else 0) / RATE
-    lips, present = seen.at(times)
-    if present.sum() < _LEAST * RATE:
-        problem = f"{path.name} shows a face for only {present.sum() / RATE:.1f} s"
-        raise VideoError(problem, f"choose a video that shows one for {_LEAST:.0f} s or more")
-    expected, loudness = (_on_clock(values, begin, start) for values in (heard.expected, heard.loudness))
-    flat = flatten(lips)
-    alignment = align(flat, present, flatten(expected)).freed(BIAS, start)
-    plain = align(flat, present, flatten(loudness)).freed(BIAS, start)
-    return Measured(
+    start = float(lip_track.times[0]) if len(lip_track.times) else 0.0
+    times = (
+        start
+        + np.arange(int((lip_track.times[-1] - start) * TRACK_RATE) + 1 if len(lip_track.times) else 0)
+        / TRACK_RATE
+    )
+    lips, present = lip_track.sample_openings(times)
+    if present.sum() < _MIN_FACE_SECONDS * TRACK_RATE:
+        problem = f"{path.name} shows a face for only {present.sum() / TRACK_RATE:.1f} s"
+        raise VideoError(problem, f"choose a video that shows one for {_MIN_FACE_SECONDS:.0f} s or more")
+    expected, loudness = (
+        _resample_to_clock(values, sound_start, start)
+        for values in (audio_track.expected_opening, audio_track.loudness)
+    )
+    flat = band_pass_track(lips)
+    alignment = align_tracks(flat, present, band_pass_track(expected)).remove_bias(
+        FEATURE_BIAS_SECONDS, start
+    )
+    plain = align_tracks(flat, present, band_pass_track(loudness)).remove_bias(FEATURE_BIAS_SECONDS, start)
+    return SyncMeasurement(
         path=path,
-        seen=seen,
+        lip_track=lip_track,
         start=start,
-        lips=lips,
-        present=present,
-        expected=expected,
+        lip_opening=lips,
+        face_mask=present,
+        expected_opening=expected,
         alignment=alignment,
         loudness_offset=plain.offset,
-        closures=_closures(path, seen, heard, begin),
-        silent_shut=shut_in_silence(seen, heard.voice, begin),
-        energy_correlation=_correlation(lips, present, loudness),
-        seconds=float(present.sum()) / RATE,
+        closures=_match_closures(path, lip_track, audio_track, sound_start),
+        silent_shut=measure_silent_shut(lip_track, audio_track.voice, sound_start),
+        energy_correlation=_correlate_loudness(lips, present, loudness),
+        face_seconds=float(present.sum()) / TRACK_RATE,
     )
 
 
-def _on_clock(values: NDArray[np.floating], begin: float, start: float) -> Track:
+def _resample_to_clock(values: NDArray[np.floating], sound_start: float, start: float) -> Track:
     """Values about the middles of steps of 10 ms from `begin` on, read every 10 ms from `start` on."""
-    middles = begin - start + (np.arange(len(values)) + 0.5) / RATE
-    count = max(1, int(middles[-1] * RATE) + 1) if len(values) else 1
-    return np.asarray(np.interp(np.arange(count) / RATE, middles, values, left=0.0, right=0.0))
+    middles = sound_start - start + (np.arange(len(values)) + 0.5) / TRACK_RATE
+    count = max(1, int(middles[-1] * TRACK_RATE) + 1) if len(values) else 1
+    return np.asarray(np.interp(np.arange(count) / TRACK_RATE, middles, values, left=0.0, right=0.0))
 
 
-def _closures(path: Path, seen: Seen, heard: Heard, begin: float) -> Closures:
+def _match_closures(
+    path: Path, lip_track: LipTrack, audio_track: AudioTrack, sound_start: float
+) -> ClosureComparison:
     if has_pocketsphinx():
-        return compare(seen, spoken_closures(sound_of(path), begin), "pocketsphinx")
-    return compare(seen, heard_closures(heard.closure, begin), "articulation network")
+        return compare_closures(
+            lip_track, find_phoneme_closures(stream_mono_audio(path), sound_start), "pocketsphinx"
+        )
+    return compare_closures(
+        lip_track, find_network_closures(audio_track.closure, sound_start), "articulation network"
+    )
 
 
-def _correlation(lips: Track, present: NDArray[np.bool_], loudness: Track) -> float:
-    count = min(len(lips), len(loudness))
-    both = np.flatnonzero(present[:count])
+def _correlate_loudness(lip_opening: Track, face_mask: NDArray[np.bool_], loudness: Track) -> float:
+    count = min(len(lip_opening), len(loudness))
+    both = np.flatnonzero(face_mask[:count])
     if len(both) < 2:
         return 0.0
-    one, other = smooth(lips, 9)[both], smooth(loudness, 9)[both]
+    one, other = smooth_track(lip_opening, 9)[both], smooth_track(loudness, 9)[both]
     if one.std() < 1e-9 or other.std() < 1e-9:
         return 0.0
     return float(np.corrcoef(one, other)[0, 1])

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from liveavatar.errors import VideoError
-from liveavatar.sync.measure import Measured
+from liveavatar.sync.measure import SyncMeasurement
 from liveavatar.sync.report import SyncReport
-from liveavatar.video.remux import remux
+from liveavatar.video.remux import shift_sound
 
 
-def mend(measured: Measured, report: SyncReport, output: Path) -> None:
+def fix_sync(measured: SyncMeasurement, report: SyncReport, output: Path) -> None:
     """Write `output` with the lips in step: drift too, if the video drifts; the picture is not encoded anew.
 
     Raises:
@@ -25,6 +25,6 @@ def mend(measured: Measured, report: SyncReport, output: Path) -> None:
         )
     if report.verdict == "drifting":
         line = measured.alignment.line
-        remux(report.file, output, line.at_zero, line.slope)
+        shift_sound(report.file, output, line.lag_at_zero, line.slope)
     else:
-        remux(report.file, output, measured.alignment.offset)
+        shift_sound(report.file, output, measured.alignment.offset)

@@ -5,25 +5,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from liveavatar.sync.measure import Measured
-from liveavatar.sync.offset import Interval
+from liveavatar.sync.measure import SyncMeasurement
+from liveavatar.sync.offset import ConfidenceInterval
 
 Verdict = Literal["in step", "late", "early", "drifting", "not the same speech"]
 
-LATEST, EARLIEST = 40.0, -60.0
+LATE_LIMIT_MS, EARLY_LIMIT_MS = 40.0, -60.0
 """Milliseconds by which lips may be late and early: what EBU R 37 allows a whole broadcast chain, where sound before
 the picture disturbs more than sound after it."""
 
-SURE = 45.0
+MAX_UNCERTAINTY_MS = 45.0
 """Milliseconds: with an interval up to this wide, to either side, an offset may be mended."""
 
-_LEAST_MATCH = 0.25
-_CHANCE = 1.2
+_MIN_MATCH = 0.25
+_CHANCE_MATCH = 1.2
 """Unrelated speech matches by up to about this over the square root of the seconds."""
-_BENT = 0.1
+_LARGE_DRIFT_SECONDS = 0.1
 """Seconds of drift over the whole video from which more is needed, by the factor that follows."""
-_BENT_COSTS = 1.3
-_MINUTE = 60_000.0  # milliseconds
+_LARGE_DRIFT_FACTOR = 1.3
+_MINUTE_MS = 60_000.0  # milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,19 +63,24 @@ class SyncReport:
         return self.closures_met / self.closures_heard if self.closures_heard else None
 
 
-def report(measured: Measured) -> SyncReport:
+def build_sync_report(measured: SyncMeasurement) -> SyncReport:
     """Judge what was measured."""
     found = measured.alignment
-    offset, drift = -1000 * found.offset, -_MINUTE * found.line.slope
-    around, drift_around = _turned(found.offset_interval, 1000), _turned(found.drift_interval, _MINUTE)
-    needed = _needed(measured)
-    verdict = _verdict(measured, offset, drift_around, found.match >= needed)
-    confident = verdict != "not the same speech" and max(offset - around[0], around[1] - offset) <= SURE
+    offset, drift = -1000 * found.offset, -_MINUTE_MS * found.line.slope
+    around, drift_around = (
+        _lag_to_lateness(found.offset_interval, 1000),
+        _lag_to_lateness(found.drift_interval, _MINUTE_MS),
+    )
+    needed = _compute_needed_match(measured)
+    verdict = _choose_verdict(measured, offset, drift_around, found.match >= needed)
+    confident = (
+        verdict != "not the same speech" and max(offset - around[0], around[1] - offset) <= MAX_UNCERTAINTY_MS
+    )
     return SyncReport(
         file=measured.path,
         verdict=verdict,
-        sentence=_sentence(verdict, offset, drift),
-        remedy=_remedy(verdict, measured.path, confident),
+        sentence=_describe_verdict(verdict, offset, drift),
+        remedy=_suggest_remedy(verdict, measured.path, confident),
         confident=confident,
         offset=offset,
         offset_interval=around,
@@ -84,47 +89,49 @@ def report(measured: Measured) -> SyncReport:
         drift_interval=drift_around,
         match=found.match,
         needed=needed,
-        closures_heard=measured.closures.heard,
-        closures_met=measured.closures.met,
-        closures_by_chance=measured.closures.chance,
+        closures_heard=measured.closures.heard_count,
+        closures_met=measured.closures.met_count,
+        closures_by_chance=measured.closures.chance_share,
         closures_source=measured.closures.source,
         energy_correlation=measured.energy_correlation,
         silent_shut=measured.silent_shut,
-        seconds=measured.seconds,
+        seconds=measured.face_seconds,
         windows=tuple((t, -1000 * lag, match) for t, lag, match in found.windows.tolist()),
     )
 
 
-def _needed(measured: Measured) -> float:
+def _compute_needed_match(measured: SyncMeasurement) -> float:
     """The match from which it is no chance: drifting lines are many, and one of them may fit anything a little."""
-    plain = max(_LEAST_MATCH, _CHANCE / math.sqrt(measured.seconds))
-    bent = abs(measured.alignment.line.slope) * measured.seconds > _BENT
-    return plain * _BENT_COSTS if bent else plain
+    plain = max(_MIN_MATCH, _CHANCE_MATCH / math.sqrt(measured.face_seconds))
+    bent = abs(measured.alignment.line.slope) * measured.face_seconds > _LARGE_DRIFT_SECONDS
+    return plain * _LARGE_DRIFT_FACTOR if bent else plain
 
 
-def drifts(measured: Measured, drift_around: tuple[float, float]) -> bool:
+def is_drifting(measured: SyncMeasurement, drift_interval: tuple[float, float]) -> bool:
     """Whether lips surely drift, and by more over the video than they may be off."""
-    line, length = measured.alignment.line, float(measured.seen.times[-1] - measured.start)
-    sure = drift_around[0] > 0 or drift_around[1] < 0
-    return sure and abs(line.slope) * length * 1000 > LATEST
+    line, length = measured.alignment.line, float(measured.lip_track.times[-1] - measured.start)
+    sure = drift_interval[0] > 0 or drift_interval[1] < 0
+    return sure and abs(line.slope) * length * 1000 > LATE_LIMIT_MS
 
 
-def _verdict(measured: Measured, offset: float, drift: tuple[float, float], same: bool) -> Verdict:
-    if not same:
+def _choose_verdict(
+    measured: SyncMeasurement, offset: float, drift_interval: tuple[float, float], is_same_speech: bool
+) -> Verdict:
+    if not is_same_speech:
         return "not the same speech"
-    if drifts(measured, drift):
+    if is_drifting(measured, drift_interval):
         return "drifting"
-    if offset > LATEST:
+    if offset > LATE_LIMIT_MS:
         return "late"
-    return "early" if offset < EARLIEST else "in step"
+    return "early" if offset < EARLY_LIMIT_MS else "in step"
 
 
-def _turned(interval: Interval, unit: float) -> tuple[float, float]:
+def _lag_to_lateness(interval: ConfidenceInterval, unit: float) -> tuple[float, float]:
     """An interval of lags as one of lateness."""
     return -unit * interval.high, -unit * interval.low
 
 
-def _sentence(verdict: Verdict, offset: float, drift: float) -> str:
+def _describe_verdict(verdict: Verdict, offset: float, drift: float) -> str:
     match verdict:
         case "not the same speech":
             return "the lips do not say what is heard"
@@ -139,7 +146,7 @@ def _sentence(verdict: Verdict, offset: float, drift: float) -> str:
             return f"lips and sound are within {abs(offset):.0f} ms"
 
 
-def _remedy(verdict: Verdict, path: Path, confident: bool) -> str:
+def _suggest_remedy(verdict: Verdict, path: Path, confident: bool) -> str:
     if verdict == "in step":
         return ""
     if verdict == "not the same speech":

@@ -16,29 +16,29 @@ from numpy.typing import NDArray
 
 from liveavatar.errors import OptionError, VideoError, WeightsError
 from liveavatar.frames import Picture, Samples
-from liveavatar.sync.face_track import FaceTrack
-from liveavatar.sync.hearing import sound_of
-from liveavatar.sync.mfcc import mfcc
+from liveavatar.sync.face_track import FaceTracker
+from liveavatar.sync.hearing import stream_mono_audio
+from liveavatar.sync.mfcc import compute_mfcc
 from liveavatar.timeline import SAMPLE_RATE
 from liveavatar.video.reader import open_video
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-FPS = 25
-FRAMES, STEPS = 5, 20
+SYNCNET_FPS = 25
+WINDOW_FRAMES, WINDOW_STEPS = 5, 20
 """Pictures and steps of sound that are compared at a time: 0.2 s."""
-SECONDS = 5
+SCORED_SECONDS = 5
 """How much of a video the reference looks at, from its beginning."""
-SHIFTS = 15
+MAX_SHIFT_FRAMES = 15
 """Frames by which lips and sound are moved against each other, each way."""
 
-_SIDE = 224
-_MARGIN = 0.4
-_GREY = 110
-_MEDIAN = 13  # frames over which the face's place and size are smoothed
-_BATCH = 10
-_CHECKPOINT = "name the public syncnet_v2.model"
+_CROP_SIDE = 224
+_CROP_MARGIN = 0.4
+_PADDING_GREY = 110
+_MEDIAN_FRAMES = 13  # frames over which the face's place and size are smoothed
+_BATCH_SIZE = 10
+_CHECKPOINT_REMEDY = "name the public syncnet_v2.model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class SyncNetScore:
     offset_ms: float
 
 
-def score(video: Path, checkpoint: Path) -> SyncNetScore:
+def score_syncnet(video: Path, checkpoint: Path) -> SyncNetScore:
     """Judge the first five seconds of a video.
 
     Raises:
@@ -59,28 +59,30 @@ def score(video: Path, checkpoint: Path) -> SyncNetScore:
         WeightsError: the checkpoint cannot be read or is another network's.
         VideoError, AudioError: the video cannot be read, or shows no face for long enough.
     """
-    network = load(checkpoint)
-    pictures, sound = faces(video), first_sound(video)
-    return compare(network, pictures, mfcc(sound), min(len(pictures), len(sound) // (SAMPLE_RATE // FPS)))
+    network = load_syncnet(checkpoint)
+    pictures, sound = extract_face_crops(video), read_first_sound(video)
+    return compute_syncnet_score(
+        network, pictures, compute_mfcc(sound), min(len(pictures), len(sound) // (SAMPLE_RATE // SYNCNET_FPS))
+    )
 
 
-def build() -> Any:
+def build_syncnet() -> Any:
     """The network `S`, freshly initialised: `lip` and `sound` halves that meet in 1024 numbers."""
-    nn = _torch().nn
-    aud = [*_layer(nn.Conv2d, 1, 64, 3, padding=1), nn.MaxPool2d(1, 1),
-           *_layer(nn.Conv2d, 64, 192, 3, padding=1), nn.MaxPool2d(3, (1, 2)),
-           *_layer(nn.Conv2d, 192, 384, 3, padding=1),
-           *_layer(nn.Conv2d, 384, 256, 3, padding=1),
-           *_layer(nn.Conv2d, 256, 256, 3, padding=1), nn.MaxPool2d(3, 2),
-           *_layer(nn.Conv2d, 256, 512, (5, 4))]  # fmt: skip
-    lip = [*_layer(nn.Conv3d, 3, 96, (5, 7, 7), stride=(1, 2, 2)), nn.MaxPool3d((1, 3, 3), (1, 2, 2)),
-           *_layer(nn.Conv3d, 96, 256, (1, 5, 5), stride=(1, 2, 2), padding=(0, 1, 1)),
+    nn = _import_torch().nn
+    aud = [*_make_layer(nn.Conv2d, 1, 64, 3, padding=1), nn.MaxPool2d(1, 1),
+           *_make_layer(nn.Conv2d, 64, 192, 3, padding=1), nn.MaxPool2d(3, (1, 2)),
+           *_make_layer(nn.Conv2d, 192, 384, 3, padding=1),
+           *_make_layer(nn.Conv2d, 384, 256, 3, padding=1),
+           *_make_layer(nn.Conv2d, 256, 256, 3, padding=1), nn.MaxPool2d(3, 2),
+           *_make_layer(nn.Conv2d, 256, 512, (5, 4))]  # fmt: skip
+    lip = [*_make_layer(nn.Conv3d, 3, 96, (5, 7, 7), stride=(1, 2, 2)), nn.MaxPool3d((1, 3, 3), (1, 2, 2)),
+           *_make_layer(nn.Conv3d, 96, 256, (1, 5, 5), stride=(1, 2, 2), padding=(0, 1, 1)),
            nn.MaxPool3d((1, 3, 3), (1, 2, 2), padding=(0, 1, 1)),
-           *chain.from_iterable(_layer(nn.Conv3d, 256, 256, (1, 3, 3), padding=(0, 1, 1)) for _ in range(3)),
+           *chain.from_iterable(_make_layer(nn.Conv3d, 256, 256, (1, 3, 3), padding=(0, 1, 1)) for _ in range(3)),
            nn.MaxPool3d((1, 3, 3), (1, 2, 2)),
-           *_layer(nn.Conv3d, 256, 512, (1, 6, 6))]  # fmt: skip
-    halves = {"netcnnaud": nn.Sequential(*aud), "netfcaud": _head(nn), "netcnnlip": nn.Sequential(*lip),
-              "netfclip": _head(nn)}  # fmt: skip
+           *_make_layer(nn.Conv3d, 256, 512, (1, 6, 6))]  # fmt: skip
+    halves = {"netcnnaud": nn.Sequential(*aud), "netfcaud": _make_head(nn), "netcnnlip": nn.Sequential(*lip),
+              "netfclip": _make_head(nn)}  # fmt: skip
     return nn.ModuleDict(halves).eval()
 
 
@@ -94,76 +96,78 @@ def embed_sound(network: Any, cepstra: "Tensor") -> "Tensor":
     return network["netfcaud"](network["netcnnaud"](cepstra).flatten(1))  # type: ignore[no-any-return]
 
 
-def load(checkpoint: Path) -> Any:
+def load_syncnet(checkpoint: Path) -> Any:
     """The network with the weights of a `syncnet_v2.model`."""
-    network = build()
+    network = build_syncnet()
     try:
-        state = _torch().load(checkpoint, map_location="cpu", weights_only=True)
+        state = _import_torch().load(checkpoint, map_location="cpu", weights_only=True)
         lost = network.load_state_dict(state, strict=False)
     except (OSError, EOFError, RuntimeError, TypeError, UnpicklingError) as error:
         reason = str(error).splitlines()[0][:80]
-        raise WeightsError(f"{checkpoint} is not SyncNet's checkpoint ({reason})", _CHECKPOINT) from error
+        raise WeightsError(
+            f"{checkpoint} is not SyncNet's checkpoint ({reason})", _CHECKPOINT_REMEDY
+        ) from error
     missing = [name for name in lost.missing_keys if not name.endswith("num_batches_tracked")]
     if missing or lost.unexpected_keys:
         name = [*missing, *lost.unexpected_keys][0]
-        raise WeightsError(f"{checkpoint} is another network's: {name} is amiss", _CHECKPOINT)
+        raise WeightsError(f"{checkpoint} is another network's: {name} is amiss", _CHECKPOINT_REMEDY)
     return network
 
 
-def compare(
-    network: Any, pictures: NDArray[np.uint8], cepstra: NDArray[np.float64], frames: int
+def compute_syncnet_score(
+    network: Any, pictures: NDArray[np.uint8], cepstra: NDArray[np.float64], frame_count: int
 ) -> SyncNetScore:
     """Score pictures [m, 224, 224, 3 BGR] at 25 fps against cepstra [steps, 13]; `frames` both have.
 
     Distances are averaged over all windows of 0.2 s for each shift. Sync-D is the smallest mean, Sync-C by how
     much the median shift is farther.
     """
-    torch = _torch()
-    count = frames - FRAMES
+    torch = _import_torch()
+    count = frame_count - WINDOW_FRAMES
     if count < 1:
         raise VideoError("the face is not seen long enough for SyncNet", "use a video of at least 0.5 s")
     with torch.inference_mode():
         lips = torch.cat(
-            [embed_lips(network, _lip_batch(pictures, i, count)) for i in range(0, count, _BATCH)]
+            [embed_lips(network, _make_lip_batch(pictures, i, count)) for i in range(0, count, _BATCH_SIZE)]
         )
         heard = torch.cat(
-            [embed_sound(network, _sound_batch(cepstra, i, count)) for i in range(0, count, _BATCH)]
+            [embed_sound(network, _make_sound_batch(cepstra, i, count)) for i in range(0, count, _BATCH_SIZE)]
         )
-        padded = torch.nn.functional.pad(heard, (0, 0, SHIFTS, SHIFTS))
-        shifts = range(2 * SHIFTS + 1)
+        padded = torch.nn.functional.pad(heard, (0, 0, MAX_SHIFT_FRAMES, MAX_SHIFT_FRAMES))
+        shifts = range(2 * MAX_SHIFT_FRAMES + 1)
         distance = torch.nn.functional.pairwise_distance
         means = torch.stack([distance(lips, padded[k : k + count]).mean() for k in shifts])
     best = int(means.argmin())
     return SyncNetScore(
         confidence=float(means.median() - means[best]),
         distance=float(means[best]),
-        offset_ms=(SHIFTS - best) * 1000 / FPS,
+        offset_ms=(MAX_SHIFT_FRAMES - best) * 1000 / SYNCNET_FPS,
     )
 
 
-def faces(video: Path) -> NDArray[np.uint8]:
+def extract_face_crops(video: Path) -> NDArray[np.uint8]:
     """The face in the first seconds at 25 fps, as the network was trained: [m, 224, 224, 3], BGR."""
     pictures: list[Picture] = []
     boxes: list[tuple[float, float, float]] = []
-    track = FaceTrack()
+    track = FaceTracker()
     with open_video(video) as file:
         due, start = 0, None
         for shown in file:
             start = shown.time if start is None else start
-            landmarks = track.see(shown.rgb)
-            while due < SECONDS * FPS and (shown.time - start) * FPS >= due:
+            landmarks = track.track_landmarks(shown.rgb)
+            while due < SCORED_SECONDS * SYNCNET_FPS and (shown.time - start) * SYNCNET_FPS >= due:
                 if landmarks is None:
-                    return _cut(pictures, boxes)
+                    return _crop_smoothed_faces(pictures, boxes)
                 low, high = landmarks[:468, :2].min(axis=0), landmarks[:468, :2].max(axis=0)
                 boxes.append((*((low + high) / 2).tolist(), float((high - low).max()) / 2))
                 pictures.append(shown.rgb)
                 due += 1
-            if due == SECONDS * FPS:
+            if due == SCORED_SECONDS * SYNCNET_FPS:
                 break
-    return _cut(pictures, boxes)
+    return _crop_smoothed_faces(pictures, boxes)
 
 
-def first_sound(video: Path) -> Samples:
+def read_first_sound(video: Path) -> Samples:
     """The sound of the first seconds, 16 kHz mono, on the clock of the pictures."""
     with open_video(video) as file:
         first = next(iter(file), None)
@@ -171,58 +175,68 @@ def first_sound(video: Path) -> Samples:
     if first is None or begin is None:
         raise VideoError(f"{video.name} has no pictures or no sound", "choose a video of a talking face")
     early = round((begin - first.time) * SAMPLE_RATE)
-    need = SECONDS * SAMPLE_RATE
+    need = SCORED_SECONDS * SAMPLE_RATE
     pieces = [np.zeros(max(0, early), np.float32)]
-    for samples in sound_of(video):
+    for samples in stream_mono_audio(video):
         pieces.append(samples)
         if sum(map(len, pieces)) >= need + max(0, -early):
             break
     return np.concatenate(pieces)[max(0, -early) :][:need]
 
 
-def _cut(pictures: list[Picture], boxes: list[tuple[float, float, float]]) -> NDArray[np.uint8]:
+def _crop_smoothed_faces(
+    pictures: list[Picture], boxes: list[tuple[float, float, float]]
+) -> NDArray[np.uint8]:
     """Squares around the smoothed places, with more room below the face than above."""
     if not pictures:
-        return np.empty((0, _SIDE, _SIDE, 3), np.uint8)
-    half = _MEDIAN // 2
+        return np.empty((0, _CROP_SIDE, _CROP_SIDE, 3), np.uint8)
+    half = _MEDIAN_FRAMES // 2
     places = np.pad(np.array(boxes), ((half, half), (0, 0)), mode="edge")
-    smooth = np.median(np.lib.stride_tricks.sliding_window_view(places, _MEDIAN, axis=0), axis=-1)
-    cut = [_square(picture, *place) for picture, place in zip(pictures, smooth.tolist(), strict=True)]
+    smooth = np.median(np.lib.stride_tricks.sliding_window_view(places, _MEDIAN_FRAMES, axis=0), axis=-1)
+    cut = [_crop_square(picture, *place) for picture, place in zip(pictures, smooth.tolist(), strict=True)]
     return np.stack(cut)
 
 
-def _square(rgb: Picture, x: float, y: float, half: float) -> Picture:
-    room = int(half * (1 + 2 * _MARGIN))
-    wide = cv2.copyMakeBorder(rgb, room, room, room, room, cv2.BORDER_CONSTANT, value=(_GREY,) * 3)
-    top, left = int(y + room - half), int(x + room - half * (1 + _MARGIN))
-    side = int(half * 2 * (1 + _MARGIN))
+def _crop_square(rgb: Picture, x: float, y: float, half: float) -> Picture:
+    room = int(half * (1 + 2 * _CROP_MARGIN))
+    wide = cv2.copyMakeBorder(rgb, room, room, room, room, cv2.BORDER_CONSTANT, value=(_PADDING_GREY,) * 3)
+    top, left = int(y + room - half), int(x + room - half * (1 + _CROP_MARGIN))
+    side = int(half * 2 * (1 + _CROP_MARGIN))
     square = wide[max(0, top) : top + side, max(0, left) : left + side, ::-1]
-    return np.asarray(cv2.resize(np.ascontiguousarray(square), (_SIDE, _SIDE)), np.uint8)
+    return np.asarray(cv2.resize(np.ascontiguousarray(square), (_CROP_SIDE, _CROP_SIDE)), np.uint8)
 
 
-def _lip_batch(pictures: NDArray[np.uint8], first: int, count: int) -> "Tensor":
-    runs = [pictures[k : k + FRAMES].transpose(3, 0, 1, 2) for k in range(first, min(first + _BATCH, count))]
-    return _torch().from_numpy(np.stack(runs).astype(np.float32))  # type: ignore[no-any-return]
+def _make_lip_batch(pictures: NDArray[np.uint8], first: int, count: int) -> "Tensor":
+    runs = [
+        pictures[k : k + WINDOW_FRAMES].transpose(3, 0, 1, 2)
+        for k in range(first, min(first + _BATCH_SIZE, count))
+    ]
+    return _import_torch().from_numpy(np.stack(runs).astype(np.float32))  # type: ignore[no-any-return]
 
 
-def _sound_batch(cepstra: NDArray[np.float64], first: int, count: int) -> "Tensor":
-    step = STEPS // FRAMES
-    runs = [cepstra[k * step : k * step + STEPS].T[None] for k in range(first, min(first + _BATCH, count))]
-    return _torch().from_numpy(np.stack(runs).astype(np.float32))  # type: ignore[no-any-return]
+def _make_sound_batch(cepstra: NDArray[np.float64], first: int, count: int) -> "Tensor":
+    step = WINDOW_STEPS // WINDOW_FRAMES
+    runs = [
+        cepstra[k * step : k * step + WINDOW_STEPS].T[None]
+        for k in range(first, min(first + _BATCH_SIZE, count))
+    ]
+    return _import_torch().from_numpy(np.stack(runs).astype(np.float32))  # type: ignore[no-any-return]
 
 
-def _layer(convolution: Any, channels: int, filters: int, size: Any, **options: Any) -> "list[nn.Module]":
-    nn = _torch().nn
+def _make_layer(
+    convolution: Any, channels: int, filters: int, size: Any, **options: Any
+) -> "list[nn.Module]":
+    nn = _import_torch().nn
     norm = nn.BatchNorm2d if convolution is nn.Conv2d else nn.BatchNorm3d
     return [convolution(channels, filters, size, **options), norm(filters), nn.ReLU()]
 
 
-def _head(nn: Any) -> "nn.Module":
+def _make_head(nn: Any) -> "nn.Module":
     parts = [nn.Linear(512, 512), nn.BatchNorm1d(512), nn.ReLU(), nn.Linear(512, 1024)]
     return nn.Sequential(*parts)  # type: ignore[no-any-return]
 
 
-def _torch() -> Any:
+def _import_torch() -> Any:
     """PyTorch, which is needed here and nowhere else in this room."""
     try:
         import torch

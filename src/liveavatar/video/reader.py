@@ -17,12 +17,12 @@ from av.video.stream import VideoStream
 from liveavatar.errors import VideoError
 from liveavatar.frames import Picture
 
-_REMEDY = "convert it to mp4 with another program"
-_MAX_FAILURES = 100  # broken packets in a row after which the rest is given up
+_CONVERT_REMEDY = "convert it to mp4 with another program"
+_MAX_BROKEN_PACKETS = 100  # broken packets in a row after which the rest is given up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Shown:
+class TimedPicture:
     """One picture, upright, uint8 [height, width, 3], and the second at which it appears."""
 
     time: Fraction
@@ -38,12 +38,12 @@ class VideoReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._container = _open(path)
-        self._stream = _pick(self._container, path)
-        self._tick = self._stream.time_base or Fraction(1, 1000)
+        self._container = _open_container(path)
+        self._stream = _select_video_stream(self._container, path)
+        self._time_base = self._stream.time_base or Fraction(1, 1000)
         self.fps = self._stream.average_rate
-        self.duration = _duration(self._container, self._stream)
-        self.sound_start = sound_start(path)
+        self.duration = _find_duration(self._container, self._stream)
+        self.sound_start = find_sound_start(path)
 
     def __enter__(self) -> Self:
         return self
@@ -53,25 +53,25 @@ class VideoReader:
     ) -> None:
         self._container.close()
 
-    def __iter__(self) -> Iterator[Shown]:
-        return self.between(None, None)
+    def __iter__(self) -> Iterator[TimedPicture]:
+        return self.read_between(None, None)
 
-    def between(self, start: Fraction | None, end: Fraction | None) -> Iterator[Shown]:
+    def read_between(self, start: Fraction | None, end: Fraction | None) -> Iterator[TimedPicture]:
         """Pictures shown within [start, end) seconds; None is the beginning or the end of the video."""
         if start is not None:
-            self._container.seek(int(start / self._tick), stream=self._stream)
+            self._container.seek(int(start / self._time_base), stream=self._stream)
         last: Fraction | None = None
-        for frame in self._decode():
+        for frame in self._decode_frames():
             if frame.pts is None:
                 continue
-            time = frame.pts * self._tick
+            time = frame.pts * self._time_base
             if end is not None and time >= end:
                 return
             if (start is None or time >= start) and (last is None or time > last):
                 last = time
-                yield Shown(time=time, rgb=_upright(frame))
+                yield TimedPicture(time=time, rgb=_to_upright_rgb(frame))
 
-    def _decode(self) -> Iterator[AvVideoFrame]:
+    def _decode_frames(self) -> Iterator[AvVideoFrame]:
         """Every frame that can be decoded; a broken packet is skipped, and the stamps keep the time."""
         failures = 0
         for packet in self._container.demux(self._stream):
@@ -81,7 +81,7 @@ class VideoReader:
                 return
             except av.error.FFmpegError:
                 failures += 1
-                if failures > _MAX_FAILURES:
+                if failures > _MAX_BROKEN_PACKETS:
                     return
                 continue
             for frame in frames:
@@ -89,13 +89,13 @@ class VideoReader:
                 yield frame
 
 
-def sound_start(path: Path) -> Fraction | None:
+def find_sound_start(path: Path) -> Fraction | None:
     """When the first sample of `path` is heard, in seconds on the file's clock; None without sound.
 
     Raises:
         VideoError: the file cannot be read.
     """
-    with _open(path) as container:
+    with _open_container(path) as container:
         stream = container.streams.best("audio")
         if stream is None:
             return None
@@ -104,7 +104,7 @@ def sound_start(path: Path) -> Fraction | None:
                 if isinstance(frame, av.AudioFrame) and frame.samples and frame.pts is not None:
                     return frame.pts * (frame.time_base or Fraction(1, frame.sample_rate))
         except av.error.FFmpegError as error:
-            raise VideoError(f"the sound of {path.name} cannot be decoded", _REMEDY) from error
+            raise VideoError(f"the sound of {path.name} cannot be decoded", _CONVERT_REMEDY) from error
     return None
 
 
@@ -117,7 +117,7 @@ def open_video(path: str | Path) -> VideoReader:
     return VideoReader(Path(path))
 
 
-def _open(path: Path) -> InputContainer:
+def _open_container(path: Path) -> InputContainer:
     if not path.is_file():
         problem = f"{path} is a folder" if path.is_dir() else f"there is no file {path}"
         raise VideoError(problem, "name a video file")
@@ -126,10 +126,10 @@ def _open(path: Path) -> InputContainer:
     try:
         return av.open(f"file:{path}", "r", options={"protocol_whitelist": "file"}, metadata_errors="ignore")
     except av.error.FFmpegError as error:
-        raise VideoError(f"{path.name} is damaged, or not a video", _REMEDY) from error
+        raise VideoError(f"{path.name} is damaged, or not a video", _CONVERT_REMEDY) from error
 
 
-def _pick(container: InputContainer, path: Path) -> VideoStream:
+def _select_video_stream(container: InputContainer, path: Path) -> VideoStream:
     for stream in container.streams.video:
         if not stream.disposition & stream.disposition.attached_pic and stream.codec_context is not None:
             stream.thread_type = "AUTO"
@@ -138,13 +138,13 @@ def _pick(container: InputContainer, path: Path) -> VideoStream:
     raise VideoError(f"{path.name} has no pictures", "choose a video of a talking face")
 
 
-def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
+def _find_duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
     if stream.duration and stream.time_base:
         return stream.duration * stream.time_base
     return Fraction(container.duration, av.time_base) if container.duration else None
 
 
-def _upright(frame: AvVideoFrame) -> Picture:
+def _to_upright_rgb(frame: AvVideoFrame) -> Picture:
     """RGB, turned as the file says it should be shown."""
     rgb = frame.to_ndarray(format="rgb24")
     turned = np.rot90(rgb, round(frame.rotation / 90)) if frame.rotation else rgb

@@ -18,8 +18,8 @@ from liveavatar.errors import OptionError, OutputError
 from liveavatar.frames import Picture
 from liveavatar.video.encode import Mp4Encoder
 
-_WAITING = 8  # pictures ahead of the encoder: enough to even out the two threads, small in memory
-_REASONS = {
+_MAX_PENDING = 8  # pictures ahead of the encoder: enough to even out the two threads, small in memory
+_ERRNO_REASONS = {
     errno.ENOSPC: ("the disk is full", "free some space or choose another folder"),
     errno.EDQUOT: ("the disk quota is used up", "free some space or choose another folder"),
     errno.EFBIG: ("the file may not grow that large", "raise the limit (ulimit -f) or choose another folder"),
@@ -54,26 +54,26 @@ class VideoWriter:
         size: tuple[int, int],
         sound: str | Path | None = None,
         metadata: Mapping[str, str] | None = None,
-        salvage: tuple[type[Exception], ...] = (),
+        salvage_on: tuple[type[Exception], ...] = (),
     ) -> None:
         width, height = size
         if width % 2 or height % 2 or min(size) < 2:
             raise OptionError(f"a video cannot be {width}x{height}", "use even numbers")
         self._path = Path(path)
-        self._part = self._path.with_name(f".{self._path.name}.part-{os.getpid()}")
+        self._part_path = self._path.with_name(f".{self._path.name}.part-{os.getpid()}")
         self._fps, self._size = fps, size
         self._sound = None if sound is None else Path(sound)
         self._metadata = dict(metadata or {})
-        self._salvage = salvage
-        self.partial = self._path.with_name(f"{self._path.stem}.partial{self._path.suffix}")
-        self.salvaged = False  # whether `partial` was written
+        self._salvage_on = salvage_on
+        self.partial_path = self._path.with_name(f"{self._path.stem}.partial{self._path.suffix}")
+        self.is_salvaged = False  # whether `partial` was written
         self._pending: deque[Future[None]] = deque()
 
     def __enter__(self) -> Self:
-        _check_target(self._path)
-        with self._removed_on_error(), _explained(self._path):
-            self._encoder = Mp4Encoder(self._part, self._fps, self._size, self._sound, self._metadata)
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="video-encoder")
+        _check_target_path(self._path)
+        with self._remove_on_error(), _explain_errors(self._path):
+            self._encoder = Mp4Encoder(self._part_path, self._fps, self._size, self._sound, self._metadata)
+            self._executor = ThreadPoolExecutor(1, thread_name_prefix="video-encoder")
         return self
 
     def write(self, rgb: Picture) -> None:
@@ -82,62 +82,62 @@ class VideoWriter:
         if rgb.shape != (height, width, 3) or rgb.dtype != np.uint8:
             expected = f"uint8 [{height}, {width}, 3]"
             raise ValueError(f"a picture must be {expected}, not {rgb.dtype} {list(rgb.shape)}")
-        self._pending.append(self._thread.submit(self._encoder.add, rgb.copy()))
-        self._wait(_WAITING)
+        self._pending.append(self._executor.submit(self._encoder.add_picture, rgb.copy()))
+        self._wait_for_encoder(_MAX_PENDING)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        target = self._path if error is None else self._partial_after(error)
-        with self._removed_on_error():
+        target = self._path if error is None else self._select_partial_path(error)
+        with self._remove_on_error():
             try:
                 if target is not None:
-                    self._complete()
+                    self._finish_file()
             finally:
-                self._stop()
+                self._stop_encoder()
             if target is None:
-                self._part.unlink(missing_ok=True)
+                self._part_path.unlink(missing_ok=True)
             else:
-                self._publish(target)
-                self.salvaged = target is self.partial
+                self._publish_file(target)
+                self.is_salvaged = target is self.partial_path
 
-    def _partial_after(self, error: BaseException) -> Path | None:
+    def _select_partial_path(self, error: BaseException) -> Path | None:
         """Where the pictures so far are kept, if this error leaves any."""
-        begun = self._encoder.frames or self._pending
-        return self.partial if isinstance(error, self._salvage) and begun else None
+        begun = self._encoder.frame_count or self._pending
+        return self.partial_path if isinstance(error, self._salvage_on) and begun else None
 
-    def _wait(self, left: int) -> None:
+    def _wait_for_encoder(self, max_pending: int) -> None:
         """Let the encoder work until no more than `left` pictures wait; what it raised is raised here."""
-        with _explained(self._path):
-            while len(self._pending) > left:
+        with _explain_errors(self._path):
+            while len(self._pending) > max_pending:
                 self._pending.popleft().result()
 
-    def _complete(self) -> None:
-        self._wait(0)
-        if not self._encoder.frames:
+    def _finish_file(self) -> None:
+        self._wait_for_encoder(0)
+        if not self._encoder.frame_count:
             raise OutputError(f"{self._path} would have no frames", "write at least one")
-        self._pending.append(self._thread.submit(self._encoder.finish))
-        self._wait(0)
+        self._pending.append(self._executor.submit(self._encoder.finish))
+        self._wait_for_encoder(0)
 
-    def _stop(self) -> None:
-        self._thread.shutdown(cancel_futures=True)
+    def _stop_encoder(self) -> None:
+        self._executor.shutdown(cancel_futures=True)
         self._encoder.close()
 
-    def _publish(self, target: Path) -> None:
-        with _explained(target):
-            with self._part.open("rb") as file:
+    def _publish_file(self, target: Path) -> None:
+        with _explain_errors(target):
+            with self._part_path.open("rb") as file:
                 os.fsync(file.fileno())
-            self._part.replace(target)
+            self._part_path.replace(target)
 
     @contextmanager
-    def _removed_on_error(self) -> Iterator[None]:
+    def _remove_on_error(self) -> Iterator[None]:
         with ExitStack() as undo:
-            undo.callback(self._part.unlink, missing_ok=True)
+            undo.callback(self._part_path.unlink, missing_ok=True)
             yield
             undo.pop_all()
 
 
-def _check_target(path: Path) -> None:
+def _check_target_path(path: Path) -> None:
     if path.is_dir():
         raise OutputError(f"{path} is a folder", f"name a file, such as {path / 'out.mp4'}")
     if not path.parent.is_dir():
@@ -145,11 +145,11 @@ def _check_target(path: Path) -> None:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _explain_errors(path: Path) -> Iterator[None]:
     """Turn what FFmpeg and the file system say into an OutputError."""
     try:
         yield
     except (av.error.FFmpegError, OSError) as error:
         unknown = (error.strerror or "unknown", "choose another folder")
-        reason, remedy = _REASONS.get(error.errno or 0, unknown)
+        reason, remedy = _ERRNO_REASONS.get(error.errno or 0, unknown)
         raise OutputError(f"{path} cannot be written: {reason}", remedy) from error

@@ -6,7 +6,7 @@ from liveavatar.errors import WeightsError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Want:
+class WantedFiles:
     """Files of a repository: those that match the first of `patterns` that any file matches.
 
     `size` in bytes is exact where `sha256` is known, else what to expect; at the repository both are checked.
@@ -19,26 +19,26 @@ class Want:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Repository:
+class HubRepository:
     """A model repository on the hub, and what is wanted of it."""
 
     name: str
     licence: str
-    wants: tuple[Want, ...]
+    wanted_files: tuple[WantedFiles, ...]
 
     @property
     def size(self) -> int:
         """Bytes to expect."""
-        return sum(want.size for want in self.wants)
+        return sum(want.size for want in self.wanted_files)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bundle:
+class WeightBundle:
     """Everything an engine needs, fetched together."""
 
     name: str
     purpose: str
-    repositories: tuple[Repository, ...]
+    repositories: tuple[HubRepository, ...]
 
     @property
     def size(self) -> int:
@@ -46,50 +46,52 @@ class Bundle:
         return sum(repository.size for repository in self.repositories)
 
 
-_WAV2VEC2 = "wav2vec2-large-xlsr-53-english"
+_WAV2VEC2_FOLDER = "wav2vec2-large-xlsr-53-english"
 
-WAN = Repository(
+WAN_REPOSITORY = HubRepository(
     name="Wan-AI/Wan2.2-S2V-14B",
     licence="Apache-2.0",
-    wants=(
-        Want(patterns=("config.json",), purpose="sizes of the transformer", size=1_500),
-        Want(
+    wanted_files=(
+        WantedFiles(patterns=("config.json",), purpose="sizes of the transformer", size=1_500),
+        WantedFiles(
             patterns=("diffusion_pytorch_model*.safetensors",),
             purpose="the transformer, 16.3 billion parameters in bfloat16",
             size=32_600_000_000,
         ),
-        Want(
+        WantedFiles(
             patterns=("diffusion_pytorch_model.safetensors.index.json",),
             purpose="which tensor is in which file",
             size=120_000,
         ),
-        Want(
+        WantedFiles(
             patterns=("models_t5_umt5-xxl-enc-bf16.pth",),
             purpose="the text encoder UMT5-XXL in bfloat16",
             size=11_361_920_418,
             sha256="7cace0da2b446bbbbc57d031ab6cf163a3d59b366da94e5afe36745b746fd81d",
         ),
-        Want(patterns=("google/umt5-xxl/*",), purpose="its tokenizer", size=21_500_000),
-        Want(
+        WantedFiles(patterns=("google/umt5-xxl/*",), purpose="its tokenizer", size=21_500_000),
+        WantedFiles(
             patterns=("Wan2.1_VAE.pth",),
             purpose="the video autoencoder in float32",
             size=507_609_880,
             sha256="38071ab59bd94681c686fa51d75a1968f64e470262043be31f7a094e442fd981",
         ),
-        Want(patterns=(f"{_WAV2VEC2}/*config.json",), purpose="sizes of the audio encoder", size=2_000),
-        Want(
-            patterns=(f"{_WAV2VEC2}/model.safetensors", f"{_WAV2VEC2}/pytorch_model.bin"),
+        WantedFiles(
+            patterns=(f"{_WAV2VEC2_FOLDER}/*config.json",), purpose="sizes of the audio encoder", size=2_000
+        ),
+        WantedFiles(
+            patterns=(f"{_WAV2VEC2_FOLDER}/model.safetensors", f"{_WAV2VEC2_FOLDER}/pytorch_model.bin"),
             purpose="the audio encoder wav2vec 2.0 in float32",
             size=1_262_000_000,
         ),
     ),
 )
 
-LORA = Repository(
+LORA_REPOSITORY = HubRepository(
     name="Quark-Vision/Live-Avatar",
     licence="see the model's page",
-    wants=(
-        Want(
+    wanted_files=(
+        WantedFiles(
             patterns=("liveavatar.safetensors",),
             purpose="the low-rank change that makes it four steps and streaming",
             size=1_350_000_000,
@@ -97,24 +99,24 @@ LORA = Repository(
     ),
 )
 
-BUNDLES = (
-    Bundle(
+WEIGHT_BUNDLES = (
+    WeightBundle(
         name="live-avatar",
         purpose="the engine dit: streaming video diffusion, 14B",
-        repositories=(WAN, LORA),
+        repositories=(WAN_REPOSITORY, LORA_REPOSITORY),
     ),
 )
 
 
-def find_bundle(name: str) -> Bundle:
+def find_weight_bundle(name: str) -> WeightBundle:
     """The bundle called `name`.
 
     Raises:
         WeightsError: there is none.
     """
-    for bundle in BUNDLES:
+    for bundle in WEIGHT_BUNDLES:
         if bundle.name == name:
             return bundle
     raise WeightsError(
-        f"there is no bundle called {name!r}", f"choose from: {', '.join(b.name for b in BUNDLES)}"
+        f"there is no bundle called {name!r}", f"choose from: {', '.join(b.name for b in WEIGHT_BUNDLES)}"
     )

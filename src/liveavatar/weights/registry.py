@@ -36,7 +36,7 @@ class WeightFile:
     only_when_named: bool = False
 
 
-FILES = (
+WEIGHT_FILES = (
     WeightFile(
         name="face_landmarker",
         filename="face_landmarker.task",
@@ -96,14 +96,14 @@ FILES = (
 )
 
 
-def find(name: str) -> WeightFile:
+def find_weight_file(name: str) -> WeightFile:
     """The file called `name`.
 
     Raises:
         WeightsError: there is none.
     """
-    for file in FILES:
+    for file in WEIGHT_FILES:
         if file.name == name:
             return file
-    known = ", ".join(file.name for file in FILES)
+    known = ", ".join(file.name for file in WEIGHT_FILES)
     raise WeightsError(f"there is no model file called {name!r}", f"choose from: {known}")

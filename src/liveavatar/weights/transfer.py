@@ -9,35 +9,35 @@ from typing import cast
 
 from liveavatar.errors import WeightsError
 
-Advance = Callable[[int], None]
+FetchedBytesCallback = Callable[[int], None]
 """Told how many bytes more are there."""
 
-TIMEOUT = 30
+HUB_TIMEOUT_SECONDS = 30
 """Seconds without an answer."""
 
 _LOG = logging.getLogger(__name__)
-_TRIES = 5  # failures in a row, without a byte in between
-_PAUSE = 0.5  # seconds after the first failure, twice as many after each further one
+_MAX_FAILURES = 5  # failures in a row, without a byte in between
+_RETRY_PAUSE_SECONDS = 0.5  # seconds after the first failure, twice as many after each further one
 
 
-def download(url: str, part: Path, size: int, advance: Advance) -> None:
+def download_file(url: str, part: Path, size: int, on_bytes: FetchedBytesCallback) -> None:
     """Make `part` the `size` bytes at `url`, after those it has already. What arrived is kept when it fails.
 
     Raises:
         WeightsError: the hub refuses, or cannot be reached five times in a row.
     """
     failures = 0
-    while (have := _size(part)) < size:
-        error = _attempt(url, part, have, advance)
-        failures = 0 if _size(part) > have else failures + 1
-        if failures == _TRIES or _refused(error):
-            raise unreachable(url, error) from error
+    while (have := _file_size(part)) < size:
+        error = _attempt_download(url, part, have, on_bytes)
+        failures = 0 if _file_size(part) > have else failures + 1
+        if failures == _MAX_FAILURES or _is_refusal(error):
+            raise build_unreachable_error(url, error) from error
         if error:
-            _LOG.info("%s stopped after %d bytes (%s); going on", part.name, _size(part), error)
-            time.sleep(_PAUSE * 2**failures)
+            _LOG.info("%s stopped after %d bytes (%s); going on", part.name, _file_size(part), error)
+            time.sleep(_RETRY_PAUSE_SECONDS * 2**failures)
 
 
-def hub() -> ModuleType:
+def import_huggingface_hub() -> ModuleType:
     """The library huggingface_hub.
 
     Raises:
@@ -54,7 +54,7 @@ def hub() -> ModuleType:
     return huggingface_hub
 
 
-def unreachable(what: str, error: Exception | None) -> WeightsError:
+def build_unreachable_error(what: str, error: Exception | None) -> WeightsError:
     """What to tell when the hub gives no answer, or no good one."""
     reason = (str(error).strip() or type(error).__name__).splitlines()[0] if error else "nothing came"
     return WeightsError(
@@ -63,11 +63,11 @@ def unreachable(what: str, error: Exception | None) -> WeightsError:
     )
 
 
-def _size(path: Path) -> int:
+def _file_size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _refused(error: Exception | None) -> bool:
+def _is_refusal(error: Exception | None) -> bool:
     """Whether the hub answered, and asking again would not help."""
     response = getattr(error, "response", None)
     return (
@@ -75,23 +75,29 @@ def _refused(error: Exception | None) -> bool:
     )
 
 
-def _attempt(url: str, part: Path, have: int, advance: Advance) -> Exception | None:
+def _attempt_download(
+    url: str, part: Path, received_bytes: int, on_bytes: FetchedBytesCallback
+) -> Exception | None:
     try:
-        _stream(url, part, have, advance)
-    except hub().errors.HTTPError as error:
+        _stream_to_part(url, part, received_bytes, on_bytes)
+    except import_huggingface_hub().errors.HTTPError as error:
         return cast("Exception", error)
     return None
 
 
-def _stream(url: str, part: Path, have: int, advance: Advance) -> None:
-    utils = hub().utils
-    headers = {**utils.build_hf_headers(), "Accept-Encoding": "identity", "Range": f"bytes={have}-"}
-    request = hub().get_session().stream("GET", url, headers=headers, follow_redirects=True, timeout=TIMEOUT)
+def _stream_to_part(url: str, part: Path, received_bytes: int, on_bytes: FetchedBytesCallback) -> None:
+    utils = import_huggingface_hub().utils
+    headers = {**utils.build_hf_headers(), "Accept-Encoding": "identity", "Range": f"bytes={received_bytes}-"}
+    request = (
+        import_huggingface_hub()
+        .get_session()
+        .stream("GET", url, headers=headers, follow_redirects=True, timeout=HUB_TIMEOUT_SECONDS)
+    )
     with request as response:
         utils.hf_raise_for_status(response)
         resumed = response.status_code == 206
         with part.open("ab" if resumed else "wb") as sink:
-            advance(0 if resumed else -have)
+            on_bytes(0 if resumed else -received_bytes)
             for chunk in response.iter_bytes():
                 sink.write(chunk)
-                advance(len(chunk))
+                on_bytes(len(chunk))
