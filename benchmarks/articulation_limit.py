@@ -32,7 +32,7 @@ from training.articulation.targets import list_closures
 from training.articulation.teacher import compute_inputs
 
 from liveavatar.frames import Samples
-from liveavatar.speech.articulation import (
+from liveavatar.speech.models.articulation import (
     DELAY_STEPS,
     PAIR_STEPS,
     ClosureClassifier,
@@ -40,8 +40,8 @@ from liveavatar.speech.articulation import (
     SmallArticulationModel,
     logits_to_probabilities,
 )
+from liveavatar.speech.models.whisper import compute_reader_logits
 from liveavatar.speech.track import STEP_SAMPLES
-from liveavatar.speech.whisper import compute_reader_logits
 
 GROUPS = ("English, real, all", "English, synthetic", "Mandarin, synthetic")
 

@@ -35,7 +35,7 @@ from training.articulation.lesson import CONTROL_COLUMNS, Floats
 from training.articulation.lips import DEGRADED_COPIES, fit_closure_classifier, make_closure_data
 from training.articulation.targets import list_closures, make_targets
 
-from liveavatar.speech.articulation import ClosureClassifier, Rows
+from liveavatar.speech.models.articulation import ClosureClassifier, Rows
 from liveavatar.speech.track import VISEMES
 
 MEAN_THRESHOLD = 0.40

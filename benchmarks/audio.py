@@ -20,8 +20,8 @@ import av
 import numpy as np
 import soxr  # type: ignore[import-untyped]
 
+from liveavatar.audio.analysis.analyser import analyse_recording
 from liveavatar.audio.front_end import StreamFrontEnd, read_speech
-from liveavatar.audio.quality import analyse_recording
 from liveavatar.frames import Picture, Samples
 from liveavatar.video.writer import VideoWriter
 

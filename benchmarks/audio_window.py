@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 
 from liveavatar.audio.front_end import read_speech
-from liveavatar.dit import audio_encoder
-from liveavatar.dit.audio_encoder import AudioEncoder, SpeechLevel
-from liveavatar.dit.audio_stream import EncoderWindow, StreamingAudioEncoder
-from liveavatar.dit.parts import Placement, randomise_weights
-from liveavatar.dit.presets import AudioEncoderConfig
+from liveavatar.dit.checkpoint.encoders import Placement, randomise_weights
+from liveavatar.dit.codecs import audio_encoder
+from liveavatar.dit.codecs.audio_encoder import AudioEncoder, SpeechLevel
+from liveavatar.dit.plan.presets import AudioEncoderConfig
+from liveavatar.dit.streaming.audio_encoder_stream import EncoderWindow, StreamingAudioEncoder
 from liveavatar.frames import Samples
 
 LEFT = (25, 50, 100, 250, 500)

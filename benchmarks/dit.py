@@ -25,14 +25,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from liveavatar.dit import cards
-from liveavatar.dit.memory import MEMORY_PROFILES, MemoryPlan, MemoryProfile, Workload, fit_memory_profile
-from liveavatar.dit.models import DitModels, find_device, open_models, plan_device_memory
-from liveavatar.dit.options import DitOptions, PresetName
-from liveavatar.dit.pictures import PreparedPortrait, encode_portrait
+from liveavatar.dit.loader import DitModels, find_device, open_models, plan_device_memory
+from liveavatar.dit.plan import cards
+from liveavatar.dit.plan.memory import (
+    MEMORY_PROFILES,
+    MemoryPlan,
+    MemoryProfile,
+    Workload,
+    fit_memory_profile,
+)
+from liveavatar.dit.plan.options import DitOptions, PresetName
+from liveavatar.dit.plan.speed import EXACT_SPEED, SPEED_PRESETS, SpeedOptions
 from liveavatar.dit.session import DitActor, DitSession
-from liveavatar.dit.speed import EXACT_SPEED, SPEED_PRESETS, SpeedOptions
-from liveavatar.dit.stream import LatentStream
+from liveavatar.dit.streaming.latents import LatentStream
+from liveavatar.dit.streaming.video import PreparedPortrait, encode_portrait
 from liveavatar.errors import LiveAvatarError
 
 FPS = Fraction(25)

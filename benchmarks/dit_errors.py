@@ -19,23 +19,23 @@ import torch
 from benchmarks.dit import psnr
 from torch import Tensor, nn
 
-from liveavatar.dit.assembly import TransformerLayout, assemble_transformer
-from liveavatar.dit.cache import MakeKVCache, RingKVCache
-from liveavatar.dit.compiling import make_cache_factory
-from liveavatar.dit.config import DitConfig, StreamConfig
-from liveavatar.dit.kernels import quantise_queries
-from liveavatar.dit.layers import SelfAttention, TransformerBlock
-from liveavatar.dit.model import DiT
-from liveavatar.dit.models import make_random_filler
-from liveavatar.dit.parts import Placement, randomise_weights
-from liveavatar.dit.pictures import STILL_PAST_PICTURES, WARM_UP_LATENTS
-from liveavatar.dit.quantize import WeightFormat
-from liveavatar.dit.scenery import Conditioning
-from liveavatar.dit.speed import EXACT_SPEED, SpeedOptions
-from liveavatar.dit.stream import LatentStream
-from liveavatar.dit.vae import VAE, StreamingDecoder, VAEConfig
-from liveavatar.dit.wavefront import WavefrontStream
-from liveavatar.dit.ways import FP8_DTYPE, KVOps, fp8_to_values, values_to_fp8
+from liveavatar.dit.checkpoint.encoders import Placement, randomise_weights
+from liveavatar.dit.codecs.vae import VAE, StreamingDecoder, VAEConfig
+from liveavatar.dit.loader import make_random_filler
+from liveavatar.dit.model.layers import SelfAttention, TransformerBlock
+from liveavatar.dit.model.transformer import DiT
+from liveavatar.dit.performance.assembly import TransformerLayout, assemble_transformer
+from liveavatar.dit.performance.compile import make_cache_factory
+from liveavatar.dit.performance.kernels import quantise_queries
+from liveavatar.dit.performance.quantise import WeightFormat
+from liveavatar.dit.plan.config import DitConfig, StreamConfig
+from liveavatar.dit.plan.speed import EXACT_SPEED, SpeedOptions
+from liveavatar.dit.streaming.conditioning import Conditioning
+from liveavatar.dit.streaming.kv_cache import MakeKVCache, RingKVCache
+from liveavatar.dit.streaming.kv_ops import FP8_DTYPE, KVOps, fp8_to_values, values_to_fp8
+from liveavatar.dit.streaming.latents import LatentStream
+from liveavatar.dit.streaming.video import STILL_PAST_PICTURES, WARM_UP_LATENTS
+from liveavatar.dit.streaming.wavefront import WavefrontStream
 
 CONFIG = DitConfig(dim=512, heads=4, ffn_dim=1408, text_dim=64, text_len=64, audio_dim=64, audio_layers=5)
 """40 layers, heads of 128 channels, sound heard where the 14B hears it."""

@@ -24,12 +24,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from liveavatar.dit.assembly import TransformerLayout, assemble_transformer
-from liveavatar.dit.cache import RingKVCache, RingShape
-from liveavatar.dit.config import DitConfig, StreamConfig
-from liveavatar.dit.host_rings import HostSink
-from liveavatar.dit.layers import KeyValue
-from liveavatar.dit.memory import (
+from liveavatar.dit.codecs.vae import VAE, StreamingDecoder, VAEConfig
+from liveavatar.dit.loader import choose_cache_factory, tile_decoder
+from liveavatar.dit.model.layers import KeyValue
+from liveavatar.dit.model.rope import block_positions, sink_positions
+from liveavatar.dit.model.transformer import BlockInputs, DiT
+from liveavatar.dit.performance.assembly import TransformerLayout, assemble_transformer
+from liveavatar.dit.plan.config import DitConfig, StreamConfig
+from liveavatar.dit.plan.memory import (
     AUDIO_ENCODER_BYTES,
     CUDA_CONTEXT_BYTES,
     MEMORY_PROFILES,
@@ -38,11 +40,9 @@ from liveavatar.dit.memory import (
     Workload,
     choose_memory_plan,
 )
-from liveavatar.dit.model import BlockInputs, DiT
-from liveavatar.dit.models import choose_cache_factory, tile_decoder
-from liveavatar.dit.rope import block_positions, sink_positions
-from liveavatar.dit.sampler import TRAIN_STEPS, compute_sigmas, euler_step
-from liveavatar.dit.vae import VAE, StreamingDecoder, VAEConfig
+from liveavatar.dit.streaming.host_kv_cache import HostSink
+from liveavatar.dit.streaming.kv_cache import RingKVCache, RingShape
+from liveavatar.dit.streaming.scheduler import TRAIN_STEPS, compute_sigmas, euler_step
 
 DEVICE = torch.device("meta")
 """Stands for the GPU; "cpu" is the host."""

@@ -22,7 +22,7 @@ from benchmarks.machine import processor
 
 import liveavatar
 from liveavatar.frames import Samples
-from liveavatar.sync.hearing import stream_mono_audio
+from liveavatar.sync.audio_track import stream_mono_audio
 from liveavatar.sync.measure import measure_sync
 from liveavatar.sync.report import SyncReport, build_sync_report
 from liveavatar.timeline import SAMPLE_RATE, Timeline, parse_fps

@@ -29,7 +29,7 @@ from liveavatar.engine import open_engine
 from liveavatar.face.portrait import load_portrait
 from liveavatar.frames import Samples
 from liveavatar.mesh.expression import MouthArticulation, build_expression
-from liveavatar.mesh.motion import HeadPoseGenerator
+from liveavatar.mesh.motion.head_pose import HeadPoseGenerator
 from liveavatar.mesh.session import MeshActor, MeshEngine
 from liveavatar.speech.stream import SpeechStream
 from liveavatar.speech.track import STEP_SAMPLES

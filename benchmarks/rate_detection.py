@@ -21,7 +21,7 @@ from training.rate.damage import RecordingSimulator, make_chords
 from training.rate.dataset import extract_segments
 from training.rate.sources import Voice, load_voices
 
-from liveavatar.audio.rate import (
+from liveavatar.audio.analysis.sample_rate import (
     RATE_PRIORS,
     RateDetector,
     RateGuess,
@@ -30,7 +30,7 @@ from liveavatar.audio.rate import (
     predict_speed_probabilities,
     wrong_rate_log_odds,
 )
-from liveavatar.audio.rate_features import SEGMENT_SAMPLES
+from liveavatar.audio.analysis.sample_rate_features import SEGMENT_SAMPLES
 from liveavatar.timeline import SAMPLE_RATE
 
 RESULT = Path(__file__).with_suffix(".md")

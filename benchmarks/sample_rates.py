@@ -25,14 +25,14 @@ from benchmarks.machine import processor
 from numpy.typing import NDArray
 
 import liveavatar
-from liveavatar.audio.denoise import Denoiser
+from liveavatar.audio.dsp.denoise import Denoiser
 from liveavatar.audio.front_end import read_speech
 from liveavatar.engine import Actor, open_engine
 from liveavatar.errors import LiveAvatarError
 from liveavatar.face.portrait import load_portrait
 from liveavatar.frames import Samples
 from liveavatar.generate import stream_frames
-from liveavatar.sync.hearing import stream_mono_audio
+from liveavatar.sync.audio_track import stream_mono_audio
 from liveavatar.sync.measure import measure_sync
 from liveavatar.sync.report import SyncReport, build_sync_report
 from liveavatar.timeline import Timeline

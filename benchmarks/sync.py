@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 import liveavatar
 from liveavatar.face.picture import read_picture
 from liveavatar.frames import Samples
-from liveavatar.sync.hearing import extract_audio_track, stream_mono_audio
-from liveavatar.sync.looking import LipTrack, extract_lip_track
+from liveavatar.sync.audio_track import extract_audio_track, stream_mono_audio
+from liveavatar.sync.lip_track import LipTrack, extract_lip_track
 from liveavatar.sync.measure import compare_tracks
 from liveavatar.sync.report import SyncReport, build_sync_report
 from liveavatar.video.reader import open_video

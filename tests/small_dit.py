@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from drawn import SEEDS, draw_into
-from liveavatar.dit.config import DitConfig
-from liveavatar.dit.model import DiT
+from liveavatar.dit.model.transformer import DiT
+from liveavatar.dit.plan.config import DitConfig
 
 FOLDER = Path(__file__).parent / "golden"
 ROWS, COLUMNS = 4, 8  # of patches, in the golden files

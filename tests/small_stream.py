@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from liveavatar.dit.cache import MakeKVCache, RingKVCache
-from liveavatar.dit.config import StreamConfig
-from liveavatar.dit.model import DiT
-from liveavatar.dit.scenery import Conditioning
-from liveavatar.dit.stream import LatentStream
+from liveavatar.dit.model.transformer import DiT
+from liveavatar.dit.plan.config import StreamConfig
+from liveavatar.dit.streaming.conditioning import Conditioning
+from liveavatar.dit.streaming.kv_cache import MakeKVCache, RingKVCache
+from liveavatar.dit.streaming.latents import LatentStream
 from small_dit import golden
 
 SMALL = StreamConfig(steps=3, clip_blocks=2, sink_distance=(4, 8))

@@ -37,7 +37,7 @@ ALLOWED = {
 
 CONFINED = {
     "torch": ("dit/", "sync/syncnet.py"),
-    "av": ("audio/decode.py", "video/", "server/webrtc.py"),
+    "av": ("audio/io/decode.py", "video/", "server/webrtc.py"),
     "asyncio": ("server/",),
     "typer": ("cli/",),
     "rich": ("cli/",),

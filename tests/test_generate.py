@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from audio.sounds import write_wav
-from liveavatar.audio.decode import open_audio
-from liveavatar.audio.resample import Resampler
+from liveavatar.audio.dsp.resample import Resampler
+from liveavatar.audio.io.decode import open_audio
 from liveavatar.errors import EngineError
 from liveavatar.frames import Samples, VideoFrame
 from liveavatar.generate import Result, render_video

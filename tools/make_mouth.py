@@ -21,7 +21,7 @@ from tools.heads.raster import Camera
 from tools.heads.scene import joined, scene
 from tools.heads.shade import Light, Picture, tone_map
 
-from liveavatar.mesh.mouth import LAYER_HALF_SIZE, LAYER_NAMES, TEXELS_PER_UNIT
+from liveavatar.mesh.render.mouth_interior import LAYER_HALF_SIZE, LAYER_NAMES, TEXELS_PER_UNIT
 
 UNIT = 0.9  # outer eye corners of this head are so far apart, decimetres
 FINE = 4  # drawn so many times as large and reduced

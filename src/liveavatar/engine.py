@@ -93,8 +93,8 @@ def _open_mesh(options: EngineOptions) -> Engine:
 
 
 def _open_dit(options: EngineOptions) -> Engine:
-    from liveavatar.dit.options import DitOptions
-    from liveavatar.dit.robust import DitSupervisor, RecoveringEngine
+    from liveavatar.dit.plan.options import DitOptions
+    from liveavatar.dit.recovery import DitSupervisor, RecoveringEngine
 
     return RecoveringEngine(DitSupervisor(DitOptions(**options)))  # type: ignore[arg-type]
 
@@ -125,8 +125,8 @@ def check_engine_readiness(name: str, options: EngineOptions = NO_OPTIONS) -> Re
     """Whether engine `name` can run here with these options; nothing is loaded."""
     if name == "mesh":
         return Readiness(ready=True, reason="runs on any CPU")
-    from liveavatar.dit.options import DitOptions
-    from liveavatar.dit.requirements import check_dit_readiness as dit_readiness
+    from liveavatar.dit.plan.options import DitOptions
+    from liveavatar.dit.plan.requirements import check_dit_readiness as dit_readiness
 
     return dit_readiness(DitOptions(**options))  # type: ignore[arg-type]
 

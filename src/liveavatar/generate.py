@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from liveavatar.audio.analysis.analyser import AudioReport
+from liveavatar.audio.analysis.report_json import format_report_tag
+from liveavatar.audio.batch.prepare import write_prepared_recording
 from liveavatar.audio.front_end import RepairPolicy, read_speech
-from liveavatar.audio.prepare import write_prepared_recording
-from liveavatar.audio.quality import AudioReport
-from liveavatar.audio.summary import format_report_tag
 from liveavatar.engine import Actor, Session
 from liveavatar.errors import EngineError, OutputError
 from liveavatar.frames import Samples, VideoFrame

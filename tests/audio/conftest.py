@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from liveavatar.audio.decode import open_audio
-from liveavatar.audio.resample import Resampler
+from liveavatar.audio.dsp.resample import Resampler
+from liveavatar.audio.io.decode import open_audio
 from liveavatar.frames import Samples
 
 

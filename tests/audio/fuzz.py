@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from audio.sounds import babble, encode
-from liveavatar.audio.decode import open_audio
 from liveavatar.audio.front_end import check_recording, read_checked_speech
+from liveavatar.audio.io.decode import open_audio
 from liveavatar.errors import AudioError
 
 SECONDS = 10
@@ -214,7 +214,7 @@ def outcomes(
 
 def _start(folder: Path, seed: int) -> "subprocess.Popen[str]":
     command = [sys.executable, __file__, "--serve", str(folder), "--seed", str(seed)]
-    path = {"PYTHONPATH": str(Path(__file__).parents[1])}
+    path = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=path)
 
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from audio.sounds import babble, burst_time, encode, noise, pulse, stamped, write_wav
+from liveavatar.audio.analysis.analyser import AudioReport
+from liveavatar.audio.dsp.gain import TARGET_LUFS
+from liveavatar.audio.dsp.loudness import LoudnessMeter
+from liveavatar.audio.dsp.mix import SpeechDownmixer
 from liveavatar.audio.front_end import RepairPolicy, StreamFrontEnd, check_recording, read_speech
-from liveavatar.audio.level import TARGET_LUFS
-from liveavatar.audio.loudness import LoudnessMeter
-from liveavatar.audio.mix import SpeechDownmixer
-from liveavatar.audio.quality import AudioReport
 from liveavatar.errors import AudioError
 from liveavatar.frames import Samples
 from liveavatar.timeline import rescale_count

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from audio.sounds import babble, burst_time, encode, pulse, stamped, write_wav
-from liveavatar.audio.decode import open_audio
 from liveavatar.audio.front_end import check_recording, read_speech
-from liveavatar.audio.riff import build_wave_header
+from liveavatar.audio.io.decode import open_audio
+from liveavatar.audio.io.riff import build_wave_header
 
 
 def test_ten_hours_are_counted_to_the_sample(tmp_path: Path) -> None:

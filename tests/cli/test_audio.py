@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from liveavatar.audio.decode import open_audio
+from liveavatar.audio.io.decode import open_audio
 from liveavatar.cli.audio import app
 from liveavatar.errors import AudioError, LiveAvatarError, OptionError, OutputError
 from liveavatar.frames import Samples

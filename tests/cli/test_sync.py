@@ -13,7 +13,7 @@ import liveavatar
 from audio.sounds import write_wav
 from liveavatar.cli.sync import sync
 from liveavatar.errors import LiveAvatarError
-from liveavatar.sync.hearing import stream_mono_audio
+from liveavatar.sync.audio_track import stream_mono_audio
 from liveavatar.video.reader import open_video
 from liveavatar.video.remux import shift_sound
 

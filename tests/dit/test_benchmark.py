@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from benchmarks.dit_errors import fp8_attention
 
-from liveavatar.dit.attention import torch_attention
-from liveavatar.dit.ways import compute_head_scale, values_to_fp8
+from liveavatar.dit.model.attention import torch_attention
+from liveavatar.dit.streaming.kv_ops import compute_head_scale, values_to_fp8
 
 ROOT = Path(__file__).parents[2]
 

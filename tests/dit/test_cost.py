@@ -5,14 +5,14 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from liveavatar.dit.audio_tokens import AudioConditioning
-from liveavatar.dit.cache import RingKVCache
-from liveavatar.dit.config import DitConfig, StreamConfig
-from liveavatar.dit.layers import KeyValue
-from liveavatar.dit.model import BlockInputs, DiT, TimeModulation
-from liveavatar.dit.rope import Rope
-from liveavatar.dit.scenery import Conditioning, StreamContext
-from liveavatar.dit.vae import VAE, CausalPast, VAEConfig
+from liveavatar.dit.codecs.vae import VAE, CausalPast, VAEConfig
+from liveavatar.dit.model.audio_injector import AudioConditioning
+from liveavatar.dit.model.layers import KeyValue
+from liveavatar.dit.model.rope import Rope
+from liveavatar.dit.model.transformer import BlockInputs, DiT, TimeModulation
+from liveavatar.dit.plan.config import DitConfig, StreamConfig
+from liveavatar.dit.streaming.conditioning import Conditioning, StreamContext
+from liveavatar.dit.streaming.kv_cache import RingKVCache
 
 TERA = 1e12
 META = torch.device("meta")

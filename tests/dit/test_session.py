@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liveavatar.dit.options import DitOptions
+from liveavatar.dit.plan.options import DitOptions
+from liveavatar.dit.plan.speed import SpeedOptions
 from liveavatar.dit.session import DitActor, DitEngine, DitSession
-from liveavatar.dit.speed import SpeedOptions
 from liveavatar.errors import OptionError, SessionClosed
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Samples, VideoFrame

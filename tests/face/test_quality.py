@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from face.scenes import canvas, paste, scaled, turned
-from liveavatar.face.measure import measure_portrait
+from liveavatar.face.measurements import measure_portrait
 from liveavatar.face.portrait import Landmarks, Portrait, find_portrait
 from liveavatar.face.quality import check_portrait
 from liveavatar.frames import Picture

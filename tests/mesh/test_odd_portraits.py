@@ -13,10 +13,10 @@ from liveavatar.errors import PortraitError
 from liveavatar.face.picture import read_picture
 from liveavatar.face.portrait import Portrait, find_portrait
 from liveavatar.frames import Picture
-from liveavatar.mesh.anatomy import CHIN_LANDMARK, EYE_LANDMARKS, interocular_distance
-from liveavatar.mesh.compose import FaceRenderer
 from liveavatar.mesh.expression import RESTING_ARTICULATION, MouthArticulation, build_expression
-from liveavatar.mesh.motion import HeadPose
+from liveavatar.mesh.geometry.face_landmarks import CHIN_LANDMARK, EYE_LANDMARKS, interocular_distance
+from liveavatar.mesh.motion.head_pose import HeadPose
+from liveavatar.mesh.render.face_renderer import FaceRenderer
 from liveavatar.mesh.session import MeshActor, MeshEngine
 
 STILL = HeadPose(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)

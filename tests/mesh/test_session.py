@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from liveavatar.errors import OptionError, SessionClosed
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Picture, Samples
-from liveavatar.mesh.compose import FaceRenderer, FrameExpression, slice_box
 from liveavatar.mesh.expression import (
     RESTING_ARTICULATION,
     SHAPE_TO_ARKIT,
     MouthArticulation,
     build_expression,
 )
-from liveavatar.mesh.field import as_float32
-from liveavatar.mesh.motion import HeadPose, HeadPoseGenerator
+from liveavatar.mesh.geometry.warp_field import as_float32
+from liveavatar.mesh.motion.head_pose import HeadPose, HeadPoseGenerator
+from liveavatar.mesh.render.face_renderer import FaceRenderer, FrameExpression, slice_box
 from liveavatar.mesh.session import (
     LIP_LAG_SAMPLES,
     LIP_PARTING_SECONDS,

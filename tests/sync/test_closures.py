@@ -3,6 +3,7 @@ import importlib.util
 import numpy as np
 import pytest
 
+from liveavatar.sync.audio_track import extract_audio_track, stream_mono_audio
 from liveavatar.sync.closures import (
     Closure,
     compare_closures,
@@ -12,8 +13,7 @@ from liveavatar.sync.closures import (
     has_pocketsphinx,
     measure_silent_shut,
 )
-from liveavatar.sync.hearing import extract_audio_track, stream_mono_audio
-from liveavatar.sync.looking import LipTrack
+from liveavatar.sync.lip_track import LipTrack
 from sync.conftest import ASSETS
 
 

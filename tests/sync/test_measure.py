@@ -10,10 +10,10 @@ import pytest
 from audio.sounds import write_wav
 from liveavatar.errors import VideoError
 from liveavatar.face.picture import read_picture
-from liveavatar.sync.hearing import extract_audio_track, stream_mono_audio
-from liveavatar.sync.looking import LipTrack, extract_lip_track
+from liveavatar.sync.audio_track import extract_audio_track, stream_mono_audio
+from liveavatar.sync.fix import fix_sync
+from liveavatar.sync.lip_track import LipTrack, extract_lip_track
 from liveavatar.sync.measure import compare_tracks, measure_sync
-from liveavatar.sync.mend import fix_sync
 from liveavatar.sync.report import SyncReport, build_sync_report
 from liveavatar.video.reader import open_video
 from liveavatar.video.remux import shift_sound

@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from liveavatar.speech import SpeechStream, SpeechTrack, articulation
-from liveavatar.speech.articulation import (
+from liveavatar.speech import SpeechStream, SpeechTrack
+from liveavatar.speech.features import MEL_BANDS, compute_log_mel, extract_windows, make_initial_context
+from liveavatar.speech.models import articulation
+from liveavatar.speech.models.articulation import (
     CLOSURE_CONTEXT_STEPS,
     PAIR_STEPS,
     RECEPTIVE_FIELD_PAIRS,
     ClosureClassifier,
 )
-from liveavatar.speech.features import MEL_BANDS, compute_log_mel, extract_windows, make_initial_context
-from liveavatar.speech.packed import pack_weights, unpack_weights
+from liveavatar.speech.models.quantised_weights import pack_weights, unpack_weights
 
 torch = pytest.importorskip("torch")
 from training.articulation import dataset, kokoro, lips, network, train  # noqa: E402  (needs torch)

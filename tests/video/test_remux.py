@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from audio.sounds import noise, write_wav
-from liveavatar.audio.decode import open_audio
+from liveavatar.audio.io.decode import open_audio
 from liveavatar.errors import OptionError, OutputError, VideoError
 from liveavatar.video.remux import shift_sound
 from liveavatar.video.writer import VideoWriter

@@ -14,10 +14,10 @@ import pytest
 from numpy.typing import NDArray
 
 from audio.sounds import burst_time, encode, noise, pulse, write_wav
-from liveavatar.audio.decode import open_audio
+from liveavatar.audio.io.decode import open_audio
 from liveavatar.errors import AudioError, OptionError, OutputError
 from liveavatar.timeline import Timeline
-from liveavatar.video.sound import is_copyable_sound
+from liveavatar.video.sound_source import is_copyable_sound
 from liveavatar.video.writer import VideoWriter
 
 RATES = [Fraction(16), Fraction(24), Fraction(25), Fraction(30), Fraction(30_000, 1_001)]

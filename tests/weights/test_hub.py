@@ -13,7 +13,7 @@ import huggingface_hub.constants as hub_constants
 import pytest
 
 from liveavatar.errors import WeightsError
-from liveavatar.weights import transfer
+from liveavatar.weights import download
 from liveavatar.weights.bundles import (
     WEIGHT_BUNDLES,
     HubRepository,
@@ -65,7 +65,7 @@ WANTED = sorted(FILES.keys() - {"README.md"})
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
     monkeypatch.setenv("LIVEAVATAR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(hub_constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
-    monkeypatch.setattr(transfer, "_RETRY_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(download, "_RETRY_PAUSE_SECONDS", 0.0)
     with serving() as fake:
         fake.repositories["maker/model"] = dict(FILES)
         fake.small = {"config.json", "tokenizer/a.json"}

@@ -10,7 +10,7 @@ from training.articulation.corpus import Clip, load_clip
 from training.articulation.lesson import JAW_COLUMN, VISEME_COLUMNS, Example, Floats, make_silence_targets
 
 from liveavatar.speech import features
-from liveavatar.speech.articulation import PAIR_STEPS, RECEPTIVE_FIELD_PAIRS
+from liveavatar.speech.models.articulation import PAIR_STEPS, RECEPTIVE_FIELD_PAIRS
 from liveavatar.speech.track import STEP_SAMPLES
 from liveavatar.timeline import SAMPLE_RATE
 

@@ -20,7 +20,7 @@ from training.articulation.network import Weights, predict
 from training.articulation.realign import Predictor
 from training.articulation.targets import list_closures
 
-from liveavatar.speech.articulation import ClosureClassifier
+from liveavatar.speech.models.articulation import ClosureClassifier
 from liveavatar.speech.track import STEP_SAMPLES
 
 DEGRADED_COPIES = 3

@@ -1,4 +1,4 @@
-"""The network, for training: the same few lines as `liveavatar.speech.articulation`, on whole runs, in PyTorch."""
+"""The network for training: that of `liveavatar.speech.models.articulation`, on whole runs, in PyTorch."""
 
 from typing import Any
 
@@ -9,7 +9,8 @@ from training.articulation.dataset import append_noise_floor, make_features
 from training.articulation.lesson import CONTROL_COLUMNS, SOUND_COLUMNS, VISEME_COLUMNS, Floats
 from training.articulation.phones import IPA_SIGNS
 
-from liveavatar.speech.articulation import (
+from liveavatar.speech.features import MEL_BANDS, make_initial_context
+from liveavatar.speech.models.articulation import (
     DELAY_STEPS,
     DILATIONS,
     INPUT_TAPS,
@@ -18,7 +19,6 @@ from liveavatar.speech.articulation import (
     SMOOTHING_KERNEL,
     TAPS,
 )
-from liveavatar.speech.features import MEL_BANDS, make_initial_context
 from liveavatar.speech.track import CONTROLS, STEP_SAMPLES, VISEMES
 
 WIDTH, INNER_WIDTH = 256, 512

@@ -16,11 +16,11 @@ from training.articulation.lesson import COLUMN_COUNT, CONTROL_COLUMNS, Example,
 from training.articulation.network import Weights, to_probabilities
 from training.articulation.train import compute_loss
 
-from liveavatar.speech.articulation import PAIR_STEPS
 from liveavatar.speech.features import MEL_BANDS
-from liveavatar.speech.packed import save_packed_weights
+from liveavatar.speech.models.articulation import PAIR_STEPS
+from liveavatar.speech.models.quantised_weights import save_packed_weights
+from liveavatar.speech.models.whisper import DILATIONS, TAPS, encode_with_whisper
 from liveavatar.speech.track import STEP_SAMPLES
-from liveavatar.speech.whisper import DILATIONS, TAPS, encode_with_whisper
 from liveavatar.timeline import SAMPLE_RATE
 
 WIDTH = 256
@@ -174,7 +174,7 @@ def train_teacher(examples: list[TeacherExample], epochs: int, start: Weights | 
 
 
 def write_reader(path: Path, weights: Weights) -> None:
-    """What `liveavatar.speech.whisper` ships: visemes and controls only."""
+    """What `liveavatar.speech.models.whisper` ships: visemes and controls only."""
     shipped = {name: weights[name].detach().numpy() for name in FIXED_WEIGHTS}
     for name in (name.removesuffix(".bias") for name in weights if name.endswith(".bias")):
         weight, bias = (weights[f"{name}.{part}"].detach().numpy() for part in ("weight", "bias"))

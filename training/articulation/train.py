@@ -18,9 +18,9 @@ from training.articulation.network import (
     init_weights,
 )
 
-from liveavatar.speech.articulation import DELAY_STEPS, PAIR_STEPS
 from liveavatar.speech.features import MEL_BANDS
-from liveavatar.speech.packed import save_packed_weights
+from liveavatar.speech.models.articulation import DELAY_STEPS, PAIR_STEPS
+from liveavatar.speech.models.quantised_weights import save_packed_weights
 from liveavatar.speech.track import CONTROLS, VISEMES
 
 WINDOW, WARM_UP = 512, 112

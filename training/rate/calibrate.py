@@ -1,4 +1,4 @@
-"""What the shipped network says of right rates on the dev voices: the thresholds SUSPECT and SURE of audio/rate.py.
+"""What the shipped network says of right rates on the dev voices: thresholds of `audio.analysis.sample_rate`.
 
 python -m training.rate.calibrate DEV.npz RIGHT.npz
 """
@@ -10,7 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from training.rate.train import read_data
 
-from liveavatar.audio.rate import embed_rate_features, predict_speed_probabilities, wrong_rate_log_odds
+from liveavatar.audio.analysis.sample_rate import (
+    embed_rate_features,
+    predict_speed_probabilities,
+    wrong_rate_log_odds,
+)
 
 FALSE_ALARM_SHARES = (0.05, 0.01, 0.002)
 """Of right rates that are doubted."""

@@ -12,8 +12,13 @@ from numpy.typing import NDArray
 from training.rate.damage import RecordingSimulator, make_chords, make_hiss
 from training.rate.sources import Voice, load_voices
 
-from liveavatar.audio.rate import RATE_PRIORS
-from liveavatar.audio.rate_features import FEATURE_COUNT, SEGMENT_SAMPLES, STEP_COUNT, extract_rate_features
+from liveavatar.audio.analysis.sample_rate import RATE_PRIORS
+from liveavatar.audio.analysis.sample_rate_features import (
+    FEATURE_COUNT,
+    SEGMENT_SAMPLES,
+    STEP_COUNT,
+    extract_rate_features,
+)
 from liveavatar.timeline import SAMPLE_RATE
 
 KIND_SHARES = {"real": 0.37, "varied": 0.2, "words": 0.13, "neural": 0.2, "diphone": 0.07, "formant": 0.03}

@@ -1,4 +1,4 @@
-"""The network that `liveavatar.audio.rate` runs in numpy, in PyTorch."""
+"""The network that `liveavatar.audio.analysis.sample_rate` runs in numpy, in PyTorch."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ import torch  # type: ignore[import-not-found, unused-ignore]
 from numpy.typing import NDArray
 from torch import Tensor, nn  # type: ignore[import-not-found, unused-ignore]
 
-from liveavatar.audio.rate import LOG_SPEEDS
-from liveavatar.audio.rate_features import FEATURE_COUNT
+from liveavatar.audio.analysis.sample_rate import LOG_SPEEDS
+from liveavatar.audio.analysis.sample_rate_features import FEATURE_COUNT
 
 FIRST, SECOND, WIDE, EMBEDDING_WIDTH, HIDDEN = 64, 72, 88, 128, 96
 TARGET_WIDTH = 0.05
@@ -58,7 +58,7 @@ def make_soft_targets(log_speeds: Tensor) -> Tensor:
 
 
 def export_weights(net: RateNet) -> dict[str, NDArray[np.float16]]:
-    """As `liveavatar.audio.rate` reads them: right-multiplied, taps oldest first, in half precision."""
+    """As `liveavatar.audio.analysis.sample_rate` reads them: right-multiplied, taps oldest first, in half precision."""
     found = {}
     for name, value in net.state_dict().items():
         array = value.numpy()

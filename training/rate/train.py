@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor  # type: ignore[import-not-found, unused-ignore]
 from training.rate.network import RateNet, export_weights, load_weights, make_soft_targets
 
-from liveavatar.audio.rate_features import BAND_COUNT
+from liveavatar.audio.analysis.sample_rate_features import BAND_COUNT
 
 BATCH = 32
 Data = tuple[NDArray[np.float16], NDArray[np.float32]]

@@ -9,15 +9,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.audio.decode import MAX_AMPLITUDE, SUPPORTED_RATES, open_audio
-from liveavatar.audio.downmix import Downmixer, default_layout
-from liveavatar.audio.findings import assess_recording
-from liveavatar.audio.level import LiveGainControl, compute_fixed_gain
-from liveavatar.audio.live_resample import create_live_resampler
-from liveavatar.audio.mending import describe_repairs, list_unrepaired_findings
-from liveavatar.audio.mix import SpeechDownmixer
-from liveavatar.audio.quality import AudioReport, analyse_recording, measure_speech_share
-from liveavatar.audio.splice import Splicer
+from liveavatar.audio.analysis.analyser import AudioReport, analyse_recording, measure_speech_share
+from liveavatar.audio.analysis.repairs import describe_repairs, list_unrepaired_findings
+from liveavatar.audio.analysis.rules import assess_recording
+from liveavatar.audio.dsp.downmix import Downmixer, default_layout
+from liveavatar.audio.dsp.gain import LiveGainControl, compute_fixed_gain
+from liveavatar.audio.dsp.live_resample import create_live_resampler
+from liveavatar.audio.dsp.mix import SpeechDownmixer
+from liveavatar.audio.io.decode import MAX_AMPLITUDE, SUPPORTED_RATES, open_audio
+from liveavatar.audio.io.timestamps import Splicer
 from liveavatar.errors import AudioError
 from liveavatar.frames import Samples
 from liveavatar.report import FINDING_LEVELS

@@ -18,13 +18,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from liveavatar.audio import batch, cluster, denoise, workers
-from liveavatar.audio.batch import PreparationOutcome
+from liveavatar.audio.analysis.analyser import AudioReport
+from liveavatar.audio.analysis.report_json import audio_report_to_json
+from liveavatar.audio.batch import pool, ray_data, runner
+from liveavatar.audio.batch.prepare import PreparationOptions
+from liveavatar.audio.batch.runner import PreparationOutcome
+from liveavatar.audio.dsp import denoise
 from liveavatar.audio.front_end import check_and_correct_rate
 from liveavatar.audio.front_end import check_recording as examine_file
-from liveavatar.audio.prepare import PreparationOptions
-from liveavatar.audio.quality import AudioReport
-from liveavatar.audio.summary import audio_report_to_json
 from liveavatar.cli.progress import show_stage, stderr_console
 from liveavatar.errors import AudioError, OptionError, OutputError
 from liveavatar.files import atomic_write
@@ -82,7 +83,7 @@ def check(
         for result in results:
             _print_recording(result)
     if plot and results[0].report:
-        from liveavatar.audio.plot import plot_recording
+        from liveavatar.audio.analysis.plot import plot_recording
 
         with show_stage("drawing"):
             plot_recording(results[0].report, plot)
@@ -116,14 +117,14 @@ def prepare(
     spread = (
         _load_ray_spread()
         if ray
-        else partial(workers.run_in_processes, jobs=jobs or len(os.sched_getaffinity(0)))
+        else partial(pool.run_in_processes, jobs=jobs or len(os.sched_getaffinity(0)))
     )
     tally = OutcomeTally()
     with (
-        _file_bar(sum(1 for _ in batch.find_recordings(inputs, output))) as advance,
+        _file_bar(sum(1 for _ in runner.find_recordings(inputs, output))) as advance,
         _open_report(report) as write,
     ):
-        for outcome in batch.prepare_batch(inputs, output, options, spread):
+        for outcome in runner.prepare_batch(inputs, output, options, spread):
             tally.count_outcome(outcome)
             write(outcome)
             advance(outcome)
@@ -148,7 +149,7 @@ def guard_command(
 
     Exit code: that of the program; 2 when the recording cannot be read, or is refused.
     """
-    from liveavatar.audio import guard
+    from liveavatar.audio.batch import guard
     from liveavatar.cli.generate import print_repairs
 
     with show_stage(f"listening to {escape(str(file))}"):
@@ -228,9 +229,9 @@ def _check_prepare_paths(inputs: Iterable[Path], output: Path) -> None:
         raise OutputError(f"{output} is not a folder", "choose another folder")
 
 
-def _load_ray_spread() -> batch.TaskRunner:
-    cluster.import_ray_data()
-    return cluster.run_on_ray
+def _load_ray_spread() -> runner.TaskRunner:
+    ray_data.import_ray_data()
+    return ray_data.run_on_ray
 
 
 @contextmanager

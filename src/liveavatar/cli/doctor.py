@@ -13,9 +13,9 @@ from rich.table import Table
 
 from liveavatar.cli import forecast
 from liveavatar.cli.generate import EngineName
-from liveavatar.dit.options import DitOptions
+from liveavatar.dit.plan.options import DitOptions
 from liveavatar.engine import ENGINE_NAMES, check_engine_readiness
-from liveavatar.video.encode import has_encoder
+from liveavatar.video.encoder import has_encoder
 from liveavatar.weights import WEIGHT_FILES, cache_folder
 from liveavatar.weights.fetch import cached_path
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from liveavatar.dit import cards, requirements
-from liveavatar.dit.cards import Card, SpeedForecast
-from liveavatar.dit.memory import MemoryPlan
-from liveavatar.dit.options import DitOptions
+from liveavatar.dit.plan import cards, requirements
+from liveavatar.dit.plan.cards import Card, SpeedForecast
+from liveavatar.dit.plan.memory import MemoryPlan
+from liveavatar.dit.plan.options import DitOptions
 from liveavatar.errors import EngineError
 from liveavatar.weights.bundles import find_weight_bundle
 from liveavatar.weights.hub import find_missing_weights

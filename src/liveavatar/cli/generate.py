@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from liveavatar.audio.quality import AudioReport
+from liveavatar.audio.analysis.analyser import AudioReport
 from liveavatar.cli.progress import format_result, show_frame_bar, show_stage, stderr_console
 from liveavatar.engine import Actor, Engine, open_engine
 from liveavatar.errors import OutputError

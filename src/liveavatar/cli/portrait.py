@@ -13,7 +13,7 @@ from rich.text import Text
 
 from liveavatar.cli.progress import show_stage
 from liveavatar.errors import PortraitError
-from liveavatar.face.measure import PortraitReport, measure_portrait
+from liveavatar.face.measurements import PortraitReport, measure_portrait
 from liveavatar.face.portrait import load_portrait
 from liveavatar.face.quality import judge_portrait_report
 from liveavatar.report import Finding, find_worst_level

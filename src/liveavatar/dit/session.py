@@ -14,15 +14,20 @@ from fractions import Fraction
 import numpy as np
 from torch import Tensor
 
-from liveavatar.dit import image
-from liveavatar.dit.config import MODEL_FPS, frame_to_picture
-from liveavatar.dit.decoding import PendingPictures, Pictures
-from liveavatar.dit.listener import SAMPLES_PER_PICTURE, AudioFeatureStream
-from liveavatar.dit.models import DitModels, open_models
-from liveavatar.dit.options import DitOptions
-from liveavatar.dit.pictures import PipelinedVideoStream, PreparedPortrait, VideoStream, encode_portrait
-from liveavatar.dit.reference import SKIPPED_PICTURES
-from liveavatar.dit.reference_session import ReferenceActor
+from liveavatar.dit.codecs import image
+from liveavatar.dit.loader import DitModels, open_models
+from liveavatar.dit.parity.session import ReferenceActor
+from liveavatar.dit.parity.whole_file import SKIPPED_PICTURES
+from liveavatar.dit.plan.config import MODEL_FPS, frame_to_picture
+from liveavatar.dit.plan.options import DitOptions
+from liveavatar.dit.streaming.audio_features import SAMPLES_PER_PICTURE, AudioFeatureStream
+from liveavatar.dit.streaming.decoding import PendingPictures, Pictures
+from liveavatar.dit.streaming.video import (
+    PipelinedVideoStream,
+    PreparedPortrait,
+    VideoStream,
+    encode_portrait,
+)
 from liveavatar.engine import Actor
 from liveavatar.errors import SessionClosed
 from liveavatar.face.crop import crop_portrait

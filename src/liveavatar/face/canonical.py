@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.face.models import FloatArray, read_landmarker_file
+from liveavatar.face.networks import FloatArray, read_landmarker_file
 
 IntArray = NDArray[np.intp]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from liveavatar.face.models import FloatArray, load_face_detector
+from liveavatar.face.networks import FloatArray, load_face_detector
 from liveavatar.frames import Picture
 
 Box = tuple[float, float, float, float]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from liveavatar.face.canonical import load_canonical_face
 from liveavatar.face.detect import Box, DetectedFace
-from liveavatar.face.models import load_face_landmarker
+from liveavatar.face.networks import load_face_landmarker
 from liveavatar.frames import Picture
 
 Landmarks = NDArray[np.float32]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.face.landmarks import Landmarks
-from liveavatar.face.models import FloatArray, load_person_segmenter
+from liveavatar.face.networks import FloatArray, load_person_segmenter
 from liveavatar.frames import Picture
 
 _INPUT_SIDE = 256

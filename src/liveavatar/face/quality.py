@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from liveavatar.face.measure import PortraitReport, measure_portrait
+from liveavatar.face.measurements import PortraitReport, measure_portrait
 from liveavatar.face.portrait import Portrait
 from liveavatar.face.search import CLEAR_FACE_TRUST, MIN_FACE_TRUST
 from liveavatar.report import Finding, FindingLevel

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from liveavatar.face.portrait import Landmarks, Portrait
 from liveavatar.frames import Picture
-from liveavatar.mesh.anatomy import (
+from liveavatar.mesh.geometry.face_landmarks import (
     CHIN_LANDMARK,
     EYE_LANDMARKS,
     FACE_OVAL,
@@ -17,13 +17,21 @@ from liveavatar.mesh.anatomy import (
     UPPER_LIP,
     interocular_distance,
 )
-from liveavatar.mesh.compose import FaceRenderer, pixel_positions
-from liveavatar.mesh.eyes import EyeContours
-from liveavatar.mesh.field import Array, FieldBasis, PixelBox, WarpGrid, as_float32, thin_plate_spline
-from liveavatar.mesh.head import build_head_basis
-from liveavatar.mesh.infill import infill_colours
-from liveavatar.mesh.lips import LipEdges
-from liveavatar.mesh.mouth import (
+from liveavatar.mesh.geometry.head_basis import build_head_basis
+from liveavatar.mesh.geometry.lip_edges import LipEdges
+from liveavatar.mesh.geometry.rig import fit_rig_pose, load_rig, upper_lip_share
+from liveavatar.mesh.geometry.warp_field import (
+    Array,
+    FieldBasis,
+    PixelBox,
+    WarpGrid,
+    as_float32,
+    thin_plate_spline,
+)
+from liveavatar.mesh.render.eye_layers import EyeContours
+from liveavatar.mesh.render.face_renderer import FaceRenderer, pixel_positions
+from liveavatar.mesh.render.infill import infill_colours
+from liveavatar.mesh.render.mouth_interior import (
     LAYER_HALF_SIZE,
     LAYER_NAMES,
     MouthInterior,
@@ -32,7 +40,6 @@ from liveavatar.mesh.mouth import (
     PortraitTeeth,
     extract_portrait_teeth,
 )
-from liveavatar.mesh.rig import fit_rig_pose, load_rig, upper_lip_share
 
 _CHEEK_LANDMARKS = (50, 280, 205, 425, 101, 330)
 _CHEEK_SIDES = ((50, 205, 207, 187), (280, 425, 427, 411))

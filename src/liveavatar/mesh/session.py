@@ -10,20 +10,20 @@ from liveavatar.errors import OptionError, SessionClosed
 from liveavatar.face.crop import crop_portrait
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Samples, VideoFrame
-from liveavatar.mesh.anatomy import interocular_distance
-from liveavatar.mesh.compose import FaceRenderer
 from liveavatar.mesh.expression import (
     RESTING_ARTICULATION,
     MouthArticulation,
     build_expression,
     build_face_shapes,
 )
-from liveavatar.mesh.field import as_float32
-from liveavatar.mesh.lips import LipEdges
-from liveavatar.mesh.motion import HeadPose, HeadPoseGenerator
+from liveavatar.mesh.geometry.face_landmarks import interocular_distance
+from liveavatar.mesh.geometry.lip_edges import LipEdges
+from liveavatar.mesh.geometry.lip_refinement import snap_lip_landmarks, widen_open_mouth
+from liveavatar.mesh.geometry.rig import fit_rig_pose, rig_misfit
+from liveavatar.mesh.geometry.warp_field import as_float32
+from liveavatar.mesh.motion.head_pose import HeadPose, HeadPoseGenerator
 from liveavatar.mesh.prepare import prepare_renderer
-from liveavatar.mesh.refine import snap_lip_landmarks, widen_open_mouth
-from liveavatar.mesh.rig import fit_rig_pose, rig_misfit
+from liveavatar.mesh.render.face_renderer import FaceRenderer
 from liveavatar.speech.stream import SpeechStream, check_articulation_model
 from liveavatar.speech.track import STEP_SAMPLES, SpeechTrack
 from liveavatar.timeline import Timeline

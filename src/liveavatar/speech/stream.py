@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from liveavatar.errors import OptionError, SessionClosed
 from liveavatar.frames import Samples
 from liveavatar.speech import features, prosody
-from liveavatar.speech.articulation import SmallArticulationModel
+from liveavatar.speech.models.articulation import SmallArticulationModel
 from liveavatar.speech.track import CONTROLS, STEP_SAMPLES, VISEMES, SpeechTrack
 
 MAX_BATCH_STEPS = 128
@@ -41,7 +41,7 @@ class ArticulationModel(Protocol):
 
 
 def _load_whisper_model() -> ArticulationModel:
-    from liveavatar.speech.whisper import WhisperArticulationModel
+    from liveavatar.speech.models.whisper import WhisperArticulationModel
 
     return WhisperArticulationModel()
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.frames import Samples
-from liveavatar.sync.looking import LipTrack
+from liveavatar.sync.lip_track import LipTrack
 
 BILABIALS = ("P", "B", "M")
 _CLOSURE_THRESHOLD = 0.5

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.errors import VideoError
+from liveavatar.sync.audio_track import AudioTrack, extract_audio_track, stream_mono_audio
 from liveavatar.sync.closures import (
     ClosureComparison,
     compare_closures,
@@ -16,8 +17,7 @@ from liveavatar.sync.closures import (
     has_pocketsphinx,
     measure_silent_shut,
 )
-from liveavatar.sync.hearing import AudioTrack, extract_audio_track, stream_mono_audio
-from liveavatar.sync.looking import LipTrack, extract_lip_track
+from liveavatar.sync.lip_track import LipTrack, extract_lip_track
 from liveavatar.sync.offset import TRACK_RATE, Alignment, Track, align_tracks, band_pass_track, smooth_track
 from liveavatar.video.reader import open_video
 

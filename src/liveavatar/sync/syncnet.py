@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from liveavatar.errors import OptionError, VideoError, WeightsError
 from liveavatar.frames import Picture, Samples
-from liveavatar.sync.face_track import FaceTracker
-from liveavatar.sync.hearing import stream_mono_audio
+from liveavatar.sync.audio_track import stream_mono_audio
+from liveavatar.sync.face_tracker import FaceTracker
 from liveavatar.sync.mfcc import compute_mfcc
 from liveavatar.timeline import SAMPLE_RATE
 from liveavatar.video.reader import open_video

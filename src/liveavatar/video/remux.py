@@ -14,7 +14,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from liveavatar.audio.decode import open_audio, open_container
+from liveavatar.audio.io.decode import open_audio, open_container
 from liveavatar.errors import OptionError, OutputError, VideoError
 from liveavatar.files import atomic_write
 from liveavatar.video.reader import find_sound_start

@@ -16,7 +16,7 @@ import numpy as np
 
 from liveavatar.errors import OptionError, OutputError
 from liveavatar.frames import Picture
-from liveavatar.video.encode import Mp4Encoder
+from liveavatar.video.encoder import Mp4Encoder
 
 _MAX_PENDING = 8  # pictures ahead of the encoder: enough to even out the two threads, small in memory
 _ERRNO_REASONS = {

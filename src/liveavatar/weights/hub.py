@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING
 from liveavatar.errors import WeightsError
 from liveavatar.files import atomic_write
 from liveavatar.weights.bundles import HubRepository, WantedFiles, WeightBundle
-from liveavatar.weights.fetch import FetchProgressCallback, cache_folder
-from liveavatar.weights.transfer import (
+from liveavatar.weights.download import (
     HUB_TIMEOUT_SECONDS,
     FetchedBytesCallback,
     build_unreachable_error,
     download_file,
     import_huggingface_hub,
 )
+from liveavatar.weights.fetch import FetchProgressCallback, cache_folder
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo, RepoSibling

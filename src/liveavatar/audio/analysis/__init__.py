@@ -1,0 +1,1 @@
+"""What a recording is like, and what to do about it: measurements, rules, repairs."""

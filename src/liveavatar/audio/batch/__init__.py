@@ -1,0 +1,1 @@
+"""Whole files and folders: prepared recordings, processes, the manifest, other programs."""

@@ -1,0 +1,92 @@
+"""Runs any other program on a recording that was mended before, as if nothing stood between."""
+
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from liveavatar.audio.analysis.analyser import AudioReport
+from liveavatar.audio.batch.prepare import write_prepared_recording
+from liveavatar.audio.front_end import require_usable_recording
+from liveavatar.errors import AudioError, OptionError
+from liveavatar.timeline import SAMPLE_RATE
+
+AUDIO_PLACEHOLDER = "{audio}"
+"""Stands in a command for the recording."""
+
+_FORWARDED_SIGNALS = frozenset(
+    {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2}
+)
+_SI_KERNEL = 0x80  # si_code of Linux's kernel: the terminal has told the whole group already
+
+
+def is_ready_recording(report: AudioReport) -> bool:
+    """Whether other programs may have the recording as it is: 16 kHz mono 16-bit WAV with nothing to mend."""
+    info = report.info
+    form = (info.container, info.codec, info.declared_rate, info.rate, info.channels)
+    return form == ("wav", "pcm_s16le", SAMPLE_RATE, SAMPLE_RATE, 1) and not report.fixes
+
+
+def require_ready_recording(report: AudioReport, instead: str) -> None:
+    """Do nothing for a recording that every program hears rightly.
+
+    Raises:
+        AudioError: it needs mending, or is not 16 kHz mono; with what to do `instead`.
+    """
+    require_usable_recording(report, instead)
+    info = report.info
+    if (info.declared_rate, info.rate, info.channels) != (SAMPLE_RATE, SAMPLE_RATE, 1):
+        problem = f"{report.path.name} is {info.rate} Hz with {info.channels_text}, not 16000 Hz mono"
+        raise AudioError(problem, f"run: liveavatar audio prepare, or {instead}")
+
+
+def run_guarded_command(report: AudioReport, command: Sequence[str], fix: bool = True) -> int:
+    """Run `command` with the recording in place of `{audio}`, mended where need be; gives its exit code.
+
+    Without `mend` it is always the recording itself.
+
+    No shell stands between. Input and output are the program's own, signals are passed on, and a program that
+    was killed by signal n gives 128 + n, as in a shell. The mended file is removed in the end.
+
+    Raises:
+        OptionError: `{audio}` is missing, or the program cannot be run.
+        AudioError: the recording cannot be read.
+    """
+    if not any(AUDIO_PLACEHOLDER in part for part in command):
+        raise OptionError(
+            "the command does not say where the recording goes", f"write {AUDIO_PLACEHOLDER} in its place"
+        )
+    with ExitStack() as stack:
+        audio = report.path.absolute()
+        if fix and not is_ready_recording(report):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="liveavatar-"))
+            audio = write_prepared_recording(report, Path(folder) / f"{report.path.stem}.wav").output
+        return _run_program([part.replace(AUDIO_PLACEHOLDER, str(audio)) for part in command])
+
+
+def _run_program(command: list[str]) -> int:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*_FORWARDED_SIGNALS, signal.SIGCHLD})
+
+    def unblock_signals() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    try:
+        program = subprocess.Popen(command, preexec_fn=unblock_signals)  # noqa: PLW1509  (it calls no lock)
+        return _wait_forwarding_signals(program)
+    except OSError as error:
+        reason = (error.strerror or "failed").lower()
+        raise OptionError(f"{command[0]} cannot be run: {reason}", "check the name of the program") from error
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _wait_forwarding_signals(program: "subprocess.Popen[bytes]") -> int:
+    """Pass signals on until the program ends."""
+    while (code := program.poll()) is None:
+        told = signal.sigwaitinfo({*_FORWARDED_SIGNALS, signal.SIGCHLD})
+        if told.si_signo in _FORWARDED_SIGNALS and told.si_code != _SI_KERNEL:
+            os.kill(program.pid, told.si_signo)
+    return 128 - code if code < 0 else code

@@ -1,0 +1,192 @@
+"""Many recordings, prepared: folders keep their tree, what is done and unchanged is left, no file stops another."""
+
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from liveavatar.audio.analysis.report_json import audio_report_to_json
+from liveavatar.audio.batch.manifest import Manifest, ManifestEntry, hash_file
+from liveavatar.audio.batch.pool import WorkerCrash
+from liveavatar.audio.batch.prepare import (
+    PREPARATION_VERSION,
+    PreparationOptions,
+    PreparedRecording,
+    prepare_recording,
+)
+from liveavatar.errors import LiveAvatarError
+from liveavatar.files import partial_path
+
+RECORDING_SUFFIXES = frozenset(
+    suffix
+    for family in (
+        "wav w64 rf64 aif aifc aiff au snd caf flac alac ape tta wv",
+        "mp3 mp2 aac m4a m4b ogg oga opus spx wma amr 3gp ac3 eac3 dts gsm g722 ra",
+        "mp4 m4v mov mkv mka webm avi flv wmv mpg mpeg ts vob ogv mxf",
+    )
+    for suffix in family.split()
+)
+"""What is taken for a recording in a folder; a file that is named itself may have any suffix."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparationTask:
+    """One recording to prepare; `name` is that of the result, below the folder of results."""
+
+    source: Path
+    output: Path
+    name: str
+    options: PreparationOptions
+    entry: ManifestEntry | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparationOutcome:
+    """What became of one recording; plain values, to be sent between processes and written as JSON."""
+
+    source: str
+    output: str
+    state: Literal["done", "unchanged", "failed"]
+    seconds: float = 0.0
+    mended: tuple[str, ...] = ()
+    left: tuple[dict[str, str], ...] = ()
+    error: str = ""
+    remedy: str = ""
+    measured: dict[str, Any] | None = None
+    entry: ManifestEntry | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """For JSON."""
+        values = asdict(self)
+        known = values.pop("entry") or {}
+        hashes = {name: known[name] for name in ("source_hash", "output_hash") if known}
+        return {name: value for name, value in values.items() if value not in ("", None)} | hashes
+
+
+TaskRunner = Callable[
+    [Callable[[PreparationTask], PreparationOutcome], Iterable[PreparationTask]],
+    Iterator[tuple[PreparationTask, PreparationOutcome | WorkerCrash]],
+]
+"""How tasks are done, one after the other or many at a time."""
+
+
+def find_recordings(inputs: Iterable[Path], output_folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Every recording named or found, with its place below the folder of results, without suffix."""
+    for path in inputs:
+        if path.is_dir():
+            for found in _walk_folder(path, output_folder.resolve()):
+                yield found, found.relative_to(path).with_suffix("")
+        else:
+            yield path, Path(path.stem)
+
+
+def _walk_folder(folder: Path, output_folder: Path) -> Iterator[Path]:
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        path = Path(entry.path)
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            if path.resolve() != output_folder:
+                yield from _walk_folder(path, output_folder)
+        elif entry.is_file() and path.suffix.lower().removeprefix(".") in RECORDING_SUFFIXES:
+            yield path
+
+
+def prepare_batch(
+    inputs: Iterable[Path], output_folder: Path, options: PreparationOptions, run_tasks: TaskRunner
+) -> Iterator[PreparationOutcome]:
+    """Prepare every recording named or found into `folder`; gives what became of each, as they are done.
+
+    Raises:
+        OutputError: the folder cannot be used.
+    """
+    with Manifest(output_folder) as manifest:
+        for task, result in run_tasks(
+            run_preparation_task, _plan_tasks(inputs, output_folder, options, manifest)
+        ):
+            outcome = _crash_to_outcome(task, result) if isinstance(result, WorkerCrash) else result
+            if outcome.entry and outcome.state == "done":
+                manifest.record_entry(task.name, outcome.entry)
+            yield outcome
+
+
+def _plan_tasks(
+    inputs: Iterable[Path], output_folder: Path, options: PreparationOptions, manifest: Manifest
+) -> Iterator[PreparationTask]:
+    for source, place in find_recordings(inputs, output_folder):
+        name = next(name for name in _candidate_names(place, source.suffix) if manifest.claim_output(name))
+        known = manifest.find_entry(name)
+        yield PreparationTask(
+            source=source, output=output_folder / name, name=name, options=options, entry=known
+        )
+
+
+def _candidate_names(place: Path, suffix: str) -> Iterator[str]:
+    """`talk.wav`; `talk.mp3.wav` when another talk has that; then `talk-2.wav` and so on."""
+    yield f"{place}.wav"
+    yield f"{place}{suffix}.wav"
+    number = 2
+    while True:
+        yield f"{place}-{number}.wav"
+        number += 1
+
+
+def run_preparation_task(task: PreparationTask) -> PreparationOutcome:
+    """One task; a recording that cannot be prepared is an outcome too."""
+    source, output = str(task.source), str(task.output)
+    try:
+        known = _expected_entry(task)
+        if known == task.entry and task.output.is_file() and hash_file(task.output) == known.output_hash:
+            return PreparationOutcome(source=source, output=output, state="unchanged", entry=known)
+        return _build_outcome(prepare_recording(task.source, task.output, task.options), task, known)
+    except LiveAvatarError as error:
+        return PreparationOutcome(
+            source=source, output=output, state="failed", error=error.problem, remedy=error.remedy
+        )
+
+
+def _expected_entry(task: PreparationTask) -> ManifestEntry:
+    """What would be known of the result if it were the one made before."""
+    made_with = f"{PREPARATION_VERSION} {task.options}"
+    readable = task.source.is_file() and os.access(task.source, os.R_OK)
+    return ManifestEntry(
+        source=str(task.source),
+        source_hash=hash_file(task.source) if readable else "",
+        output_hash=task.entry.output_hash if task.entry else "",
+        options=made_with,
+    )
+
+
+def _build_outcome(
+    prepared: PreparedRecording, task: PreparationTask, entry: ManifestEntry
+) -> PreparationOutcome:
+    made = ManifestEntry(
+        source=entry.source,
+        source_hash=entry.source_hash,
+        output_hash=hash_file(task.output),
+        options=entry.options,
+    )
+    return PreparationOutcome(
+        source=str(task.source),
+        output=str(task.output),
+        state="done",
+        seconds=float(prepared.report.duration),
+        mended=prepared.repairs,
+        left=tuple(asdict(finding) for finding in prepared.report.remaining_findings),
+        measured=audio_report_to_json(prepared.report),
+        entry=made,
+    )
+
+
+def _crash_to_outcome(task: PreparationTask, crash: WorkerCrash) -> PreparationOutcome:
+    partial_path(task.output).unlink(missing_ok=True)
+    how = signal.Signals(-crash.exit_code).name if crash.exit_code < 0 else f"code {crash.exit_code}"
+    return PreparationOutcome(
+        source=str(task.source),
+        output=str(task.output),
+        state="failed",
+        error=f"{task.source.name} stopped the program that reads it ({how})",
+        remedy="convert it to WAV or MP3 with another program",
+    )

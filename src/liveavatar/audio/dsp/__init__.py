@@ -1,0 +1,1 @@
+"""Signal processing on streams: mixing, resampling, gain, loudness, voice activity."""

@@ -1,0 +1,1 @@
+"""Recordings as they are stored: containers, headers, samples and their time stamps."""

@@ -1,0 +1,191 @@
+# ruff: noqa: N806  (names carry their shape, by the legend below)
+"""Speech as the transformer hears it: every hidden state of a wav2vec2, HuBERT or WavLM, 50 steps a second.
+
+Legend: L layers (the states before the first layer and after each one), T steps, C channels. The networks are
+those in transformers. Sources: wav2vec 2.0 (arXiv 2006.11477), HuBERT (2106.07447), WavLM (2110.13900).
+"""
+
+import json
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from liveavatar.dit.checkpoint import load
+from liveavatar.dit.codecs import clock
+from liveavatar.errors import OptionError, WeightsError
+from liveavatar.frames import Samples
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+MODEL_TYPES = ("wav2vec2", "hubert", "wavlm")
+"""Kinds of network, as a checkpoint's `config.json` names them."""
+
+_UNUSED_PREFIXES = (
+    "lm_head",
+    "quantizer",
+    "project_q",
+    "project_hid",
+    "dropout_features",
+    "masked_spec_embed",
+    "label_embs",
+)
+"""Tensors that only training and transcription need."""
+
+
+class AudioEncoder:
+    """Hears speech; holds weights only, so that any number of sessions may share it."""
+
+    def __init__(self, network: nn.Module, *, needs_normalisation: bool = True) -> None:
+        self.network = network
+        self.needs_normalisation = needs_normalisation
+
+    def __call__(self, samples: Samples) -> Tensor:
+        """All hidden states [L, T, C], float32, of speech at 16 kHz, heard as a whole.
+
+        Raises:
+            OptionError: fewer than 400 samples, which is less than one step.
+        """
+        wave = _check_length(np.asarray(samples, np.float32))
+        level = SpeechLevel.from_samples(wave) if self.needs_normalisation else None
+        return self.encode_normalised(level.normalise_samples(wave) if level else wave)
+
+    @torch.no_grad()
+    def encode_normalised(self, waveform: Samples) -> Tensor:
+        """All hidden states of a wave that is normalised already."""
+        first = next(self.network.parameters())
+        batch = torch.from_numpy(_check_length(waveform)).to(first)[None]
+        heard = self.network(batch, output_hidden_states=True)
+        # the last state is the one after the closing norm, as the model was trained; transformers 5 gives it here only
+        states_LTC = torch.cat([*heard.hidden_states[:-1], heard.last_hidden_state])
+        return states_LTC.float()
+
+
+def _check_length(waveform: Samples) -> Samples:
+    if len(waveform) < clock.RECEPTIVE_SAMPLES:
+        raise OptionError(f"{len(waveform)} samples are less than one step of speech", "give at least 25 ms")
+    return waveform
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechLevel:
+    """Mean and mean square of a recording, and of how many samples; what speech is normalised by."""
+
+    mean: float
+    mean_square: float
+    sample_count: int
+
+    @classmethod
+    def from_samples(cls, samples: Samples) -> "SpeechLevel":
+        """The level of a whole recording."""
+        return cls(
+            float(samples.mean(dtype=np.float64)),
+            float(np.square(samples, dtype=np.float64).mean()),
+            len(samples),
+        )
+
+    def with_samples(self, samples: Samples) -> "SpeechLevel":
+        """The level of this and of `wave` after it."""
+        if not len(samples):
+            return self
+        other, count = SpeechLevel.from_samples(samples), self.sample_count + len(samples)
+        share = len(samples) / count
+        return SpeechLevel(
+            self.mean + (other.mean - self.mean) * share,
+            self.mean_square + (other.mean_square - self.mean_square) * share,
+            count,
+        )
+
+    def normalise_samples(self, samples: Samples) -> Samples:
+        """`wave` with mean 0 and variance 1."""
+        variance = max(0.0, self.mean_square - self.mean**2)
+        normalised: NDArray[np.float32] = ((samples - self.mean) / np.sqrt(variance + 1e-7)).astype(
+            np.float32
+        )
+        return normalised
+
+
+def build_audio_network(config: "PreTrainedConfig") -> nn.Module:
+    """The network alone, without what only training needs; under `torch.device("meta")` it takes no memory.
+
+    Raises:
+        WeightsError: not of the wav2vec2 family, or it does not make 50 steps a second out of 400 samples each.
+    """
+    from transformers import AutoModel
+
+    if config.model_type not in MODEL_TYPES:
+        raise WeightsError(
+            f"a {config.model_type} model is no audio encoder", f"use one of: {', '.join(MODEL_TYPES)}"
+        )
+    _check_step_rate(config)
+    config.apply_spec_augment = False
+    network: nn.Module = AutoModel.from_config(config).eval()  # type: ignore[no-untyped-call]
+    if hasattr(network, "masked_spec_embed"):
+        del network.masked_spec_embed
+    return network
+
+
+def open_audio_encoder(
+    folder: Path, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> AudioEncoder:
+    """The encoder in a checkpoint folder: `config.json`, `preprocessor_config.json` if any, and the weights.
+
+    Raises:
+        WeightsError: something is missing, damaged, or of another family.
+    """
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"{folder} holds no audio encoder", "run: liveavatar weights fetch live-avatar"
+        ) from error
+    with torch.device("meta"):
+        network = build_audio_network(config)
+    load.load_checkpoint(network, [_find_weights(folder)], rename=map_audio_key, dtype=dtype, device=device)
+    return AudioEncoder(network, needs_normalisation=_needs_normalisation(folder))
+
+
+def _find_weights(folder: Path) -> Path:
+    modern = folder / "model.safetensors"
+    return modern if modern.is_file() else load.require_file(folder / "pytorch_model.bin")
+
+
+def _needs_normalisation(folder: Path) -> bool:
+    path = folder / "preprocessor_config.json"
+    return (
+        bool(json.loads(path.read_text(encoding="utf-8")).get("do_normalize", True))
+        if path.is_file()
+        else True
+    )
+
+
+def _check_step_rate(config: "PreTrainedConfig") -> None:
+    kernels, strides = config.conv_kernel, config.conv_stride
+    field = 1 + sum((kernel - 1) * prod(strides[:index]) for index, kernel in enumerate(kernels))
+    if (prod(strides), field) != (clock.STEP_SAMPLES, clock.RECEPTIVE_SAMPLES):
+        raise WeightsError(
+            f"the audio encoder makes a step every {prod(strides)} samples out of {field}, not 320 out of 400",
+            "use a checkpoint with 50 steps a second",
+        )
+
+
+def map_audio_key(key: str) -> str | None:
+    """The network's name for a tensor of a checkpoint; None for what only training and transcription need."""
+    for prefix in MODEL_TYPES:
+        key = key.removeprefix(f"{prefix}.")
+    if key.startswith(_UNUSED_PREFIXES):
+        return None
+    for old, new in (
+        ("weight_g", "parametrizations.weight.original0"),
+        ("weight_v", "parametrizations.weight.original1"),
+    ):
+        key = key.replace(f"pos_conv_embed.conv.{old}", f"pos_conv_embed.conv.{new}")
+    return key

@@ -1,0 +1,1 @@
+"""What the public implementation computes from a whole recording, for comparison."""

@@ -1,0 +1,1 @@
+"""The model made smaller and faster from outside: quantised, offloaded, compiled."""

@@ -1,0 +1,92 @@
+"""The model made faster from outside: what lies between products and attention is compiled, the same for all layers.
+
+Every layer is three pure functions around two attentions, every injector two around one. Each function is compiled
+once and serves all its layers, since weights are its inputs; a new shape (the sink, another size of picture) compiles
+it again. What is computed is the same but for rounding: joined operations keep float32 in between.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import ParamSpec, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from liveavatar.dit.codecs.vae import VAE, VAEDecoder
+from liveavatar.dit.model.audio_injector import AudioInjector
+from liveavatar.dit.model.layers import TransformerBlock
+from liveavatar.dit.model.rope import apply_rope
+from liveavatar.dit.performance.kernels import choose_attention_kernel, make_fp8_attention, quantise_queries
+from liveavatar.dit.plan.speed import SpeedOptions
+from liveavatar.dit.streaming.kv_cache import KVCache, MakeKVCache, RingKVCache, RingShape
+from liveavatar.dit.streaming.kv_ops import FP8_DTYPE, KVOps, fp8_to_values, values_to_fp8
+
+Arguments = ParamSpec("Arguments")
+Returned = TypeVar("Returned")
+CompileBackend = str | Callable[..., object]
+"""A backend of torch.compile."""
+
+MAX_COMPILED_SHAPES = 64
+"""Kinds of shapes that one function is compiled for before PyTorch gives up."""
+
+
+def compile_function(
+    function: Callable[Arguments, Returned], backend: CompileBackend = "inductor"
+) -> Callable[Arguments, Returned]:
+    """`function`, compiled as a whole for every shape it meets."""
+    from torch._dynamo import config  # slow to import, and needed only here
+
+    config.recompile_limit = max(MAX_COMPILED_SHAPES, config.recompile_limit)
+    return torch.compile(function, fullgraph=True, dynamic=False, backend=backend)
+
+
+def compile_model(model: nn.Module, backend: CompileBackend = "inductor") -> None:
+    """Compile what the blocks and injectors in `model` compute, in place; nothing is compiled before it is called."""
+    for module in model.modules():
+        names = _COMPILED_METHODS.get(type(module), ())
+        for name in names:
+            setattr(module, name, compile_function(getattr(module, name), backend))
+
+
+_COMPILED_METHODS: dict[type[nn.Module], tuple[str, ...]] = {
+    TransformerBlock: ("before_self_attention", "between_attentions", "after_cross_attention"),
+    AudioInjector: ("project_query", "add_output"),
+}
+
+
+def compile_vae(vae: VAE, backend: CompileBackend = "inductor") -> None:
+    """Lay the decoder's weights out as cuDNN wants them, channels last, and compile what decodes a latent, in place."""
+    for layer in vae.decoder.modules():
+        if isinstance(layer, nn.Conv2d | nn.Conv3d):
+            last = torch.channels_last if layer.weight.ndim == 4 else torch.channels_last_3d
+            layer.weight.data = layer.weight.data.contiguous(memory_format=last)
+    if isinstance(vae.decoder, VAEDecoder):  # tiles bring their past from the host, which cannot be compiled
+        setattr(vae.decoder, "forward_pure", compile_function(vae.decoder.forward_pure, backend))  # noqa: B010  (a method, to mypy)
+
+
+def make_cache_factory(
+    speed: SpeedOptions,
+    cache_type: Callable[..., KVCache] = RingKVCache,
+    backend: CompileBackend = "inductor",
+) -> MakeKVCache:
+    """Rings, or what takes their place, in the numbers, and read by the kernel, that `speed` says."""
+
+    def compile_if_asked(function: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
+        return compile_function(function, backend) if speed.compile else function
+
+    store = FP8_DTYPE if speed.kv == "fp8" else None
+    ways = KVOps(
+        to_fp8=compile_if_asked(values_to_fp8),
+        from_fp8=compile_if_asked(fp8_to_values),
+        rotate=compile_if_asked(apply_rope),
+    )
+    if speed.attention == "fp8":
+        ways = replace(ways, attend_fp8=make_fp8_attention(compile_if_asked(quantise_queries)))
+    only = {"steps_per_sink": 1} if speed.wavefront else {}
+
+    def make_kv_cache(shape: RingShape, like: Tensor) -> KVCache:
+        size = shape.block_tokens, shape.sink_tokens + shape.ring_tokens, shape.heads, shape.head_dim
+        look = choose_attention_kernel("auto" if speed.attention == "fp8" else speed.attention, size, like)
+        return cache_type(shape, like, store, replace(ways, attend=look), **only)
+
+    return make_kv_cache

@@ -1,0 +1,1 @@
+"""What is to run where: configurations, options, memory and speed by arithmetic. No torch in here."""

@@ -1,0 +1,1 @@
+"""The state of one session: KV cache, conditioning, latents, decoded pictures."""

@@ -1,0 +1,1 @@
+"""Landmarks, the rig, displacement fields: what moves where."""

@@ -1,0 +1,1 @@
+"""What a living head does besides articulating: posture, gaze, blinks, breath."""

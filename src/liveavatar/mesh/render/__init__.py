@@ -1,0 +1,1 @@
+"""Pictures: the warped portrait, eyes and mouth laid in."""

@@ -1,0 +1,1 @@
+"""Networks from features of speech to the shape of the mouth, in numpy."""

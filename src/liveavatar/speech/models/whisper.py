@@ -1,0 +1,207 @@
+"""A larger ear for those who want it: the encoder of whisper-tiny.en, and a network of ours that reads from it.
+
+The encoder (OpenAI, MIT; A. Radford et al., Robust speech recognition via large-scale weak supervision, 2022) hears
+the last 4 s and LOOK_AHEAD of what follows, anew for every HOP; CTranslate2 runs it, in 8 bits. Beside it the reader
+hears our own features. Where windows begin depends on the time alone, so that the same sound gives the same bits
+however it is cut. The reader's weights are made by training/articulation; see assets/README.md.
+"""
+
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from liveavatar.errors import EngineError
+from liveavatar.frames import Samples
+from liveavatar.speech.features import MEL_BANDS
+from liveavatar.speech.models.articulation import (
+    DELAY_STEPS,
+    PAIR_STEPS,
+    ClosureClassifier,
+    Rows,
+    SmallArticulationModel,
+    logits_to_probabilities,
+)
+from liveavatar.speech.models.quantised_weights import load_packed_weights
+from liveavatar.speech.track import CONTROLS, STEP_SAMPLES, VISEMES
+from liveavatar.timeline import SAMPLE_RATE
+from liveavatar.weights import ensure_weight_file
+
+HOP_STEPS = 8
+"""Steps heard, and said, at a time."""
+
+LOOKAHEAD_STEPS = 12
+"""Steps beyond those."""
+
+CONTEXT_STEPS = 400
+"""Steps before those."""
+
+WINDOW_STEPS = CONTEXT_STEPS + HOP_STEPS + LOOKAHEAD_STEPS
+TAPS = 3
+DILATIONS = (1, 2, 4, 1)
+"""Pairs of steps between the taps of each layer of the reader, which looks back and ahead alike."""
+
+REACH_PAIRS = 1 + sum(DILATIONS)
+"""Pairs on either side that all layers see together."""
+
+SILENCE_TRUST_RANGE = (0.5, 0.9)
+"""What the small ear says of silence from which on it begins to be, and is, believed alone: whisper is deaf to how
+loud sound is, and makes words of hiss. Elsewhere both count: they mistake different things."""
+
+_FFT_SIZE, _MEL_HOP_SAMPLES, _MEL_BANDS = 400, 160, 80
+_VOCABULARY_SIZE = 51_864
+"""Words of the decoder, which is not used; its library wants to know them all the same."""
+
+
+def import_ctranslate2() -> ModuleType:
+    """CTranslate2.
+
+    Raises:
+        EngineError: it is not installed, or has no build for this machine.
+    """
+    try:
+        return import_module("ctranslate2")
+    except (ImportError, OSError) as error:
+        remedy = "run: pip install 'liveavatar[whisper]', or leave out --speech whisper"
+        raise EngineError("CTranslate2 is not installed", remedy) from error
+
+
+@cache
+def load_whisper_encoder() -> Any:
+    """The encoder, shared by all streams.
+
+    Raises:
+        EngineError: its library is not installed.
+        WeightsError: its weights could not be fetched.
+    """
+    module = import_ctranslate2()
+    words = "\n".join(map(str, range(_VOCABULARY_SIZE))).encode()
+    given = {
+        "model.bin": ensure_weight_file("whisper_tiny_en").read_bytes(),
+        "config.json": b"{}",
+        "vocabulary.txt": words,
+    }
+    return module.models.Whisper(
+        "whisper-tiny.en", device="cpu", compute_type="int8", intra_threads=1, files=given
+    )
+
+
+@cache
+def load_whisper_reader() -> dict[str, Rows]:
+    """The reader's weights by name, shared by all streams."""
+    return load_packed_weights("whisper_reader.safetensors")
+
+
+def encode_with_whisper(sound: Samples) -> Rows:
+    """Sound [samples], a multiple of 320, to 384 numbers every 20 ms, [samples / 320, 384]."""
+    seen = np.ascontiguousarray(compute_whisper_mel(sound).T[None])
+    encoded: Rows = np.asarray(
+        load_whisper_encoder().encode(import_ctranslate2().StorageView.from_array(seen)), np.float32
+    )[0]
+    return encoded
+
+
+def compute_whisper_mel(sound: Samples) -> Rows:
+    """What whisper sees, [samples / 160, 80]: Hann windows of 25 ms, Slaney's mel scale, 80 dB of range."""
+    windows = sliding_window_view(np.pad(sound, _FFT_SIZE // 2, mode="reflect"), _FFT_SIZE)[
+        ::_MEL_HOP_SAMPLES
+    ]
+    spectrum = np.fft.rfft(windows[: len(sound) // _MEL_HOP_SAMPLES] * _make_hann_window(), axis=1)
+    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+    level = np.log10(np.maximum(power @ _make_mel_filters(), 1e-10))
+    return np.asarray((np.maximum(level, level.max() - 8.0) + 4.0) / 4.0, np.float32)
+
+
+@cache
+def _make_hann_window() -> Rows:
+    return np.asarray(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_FFT_SIZE) / _FFT_SIZE), np.float32)
+
+
+@cache
+def _make_mel_filters() -> Rows:
+    """Triangles of equal area, evenly spaced under 1 kHz and in equal ratios above, [201, 80]."""
+    top = 15.0 + 27.0 * np.log(8.0) / np.log(6.4)
+    marks = np.linspace(0.0, top, _MEL_BANDS + 2)
+    edges = np.where(marks < 15.0, marks * 200.0 / 3.0, 1000.0 * 6.4 ** ((marks - 15.0) / 27.0))
+    bins = np.fft.rfftfreq(_FFT_SIZE, 1 / SAMPLE_RATE)[:, None]
+    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
+    return np.asarray(
+        np.maximum(0.0, np.minimum(rising, falling)) * 2.0 / (edges[2:] - edges[:-2]), np.float32
+    )
+
+
+class WhisperArticulationModel:
+    """Visemes and controls of one stream; takes the place of `ArticulationStream`."""
+
+    hop_steps = HOP_STEPS
+    delay_steps = LOOKAHEAD_STEPS
+
+    def __init__(self) -> None:
+        load_whisper_encoder()
+        self._small_model = SmallArticulationModel()
+        self._closure_classifier = ClosureClassifier()
+        self._small_history = np.zeros(
+            (LOOKAHEAD_STEPS - DELAY_STEPS, len(VISEMES) + len(CONTROLS)), np.float32
+        )
+        # nothing before the first sound: silence made up for it would be heard as a pause, and cost 2 % of the steps
+        self._sound = np.zeros((0, STEP_SAMPLES), np.float32)
+        self._relative_mel = np.zeros((0, MEL_BANDS), np.float32)
+
+    def push(self, relative_mel: Rows, sound: Rows) -> tuple[Rows, Rows]:
+        """Relative log-mel [n, 48] and sound [n, 160] of n steps, a multiple of HOP, to visemes [n, 15] and controls
+        [n, 6] of the steps LOOK_AHEAD earlier."""
+        said = np.concatenate(
+            [
+                self._compute_logits(relative_mel[at : at + HOP_STEPS], sound[at : at + HOP_STEPS])
+                for at in range(0, len(relative_mel), HOP_STEPS)
+            ]
+        )
+        return self._closure_classifier.refine_controls(
+            self._blend_predictions(logits_to_probabilities(said), relative_mel)
+        )
+
+    def _blend_predictions(self, probabilities: Rows, relative_mel: Rows) -> Rows:
+        """What both ears hear on average, or where the small one hears silence, that one."""
+        known = np.concatenate([self._small_history, self._small_model.predict_probabilities(relative_mel)])
+        small, self._small_history = known[: len(relative_mel)], known[len(relative_mel) :]
+        low, high = SILENCE_TRUST_RANGE
+        share = 0.5 + 0.5 * np.clip((small[:, :1] - low) / (high - low), 0.0, 1.0)
+        return np.asarray((1 - share) * probabilities + share * small, np.float32)
+
+    def _compute_logits(self, relative_mel: Rows, sound: Rows) -> Rows:
+        """The next HOP steps; logits [HOP, 21] of those LOOK_AHEAD earlier."""
+        self._relative_mel = np.concatenate([self._relative_mel, relative_mel])[-WINDOW_STEPS:]
+        self._sound = np.concatenate([self._sound, sound])[-WINDOW_STEPS:]
+        pairs = self._relative_mel.reshape(-1, PAIR_STEPS * MEL_BANDS)
+        heard = np.concatenate([encode_with_whisper(self._sound.reshape(-1)), pairs], axis=1)
+        needed = (HOP_STEPS + LOOKAHEAD_STEPS) // PAIR_STEPS + REACH_PAIRS
+        said = compute_reader_logits(heard[-needed:])[:-LOOKAHEAD_STEPS][-HOP_STEPS:]
+        return np.pad(
+            said, ((HOP_STEPS - len(said), 0), (0, 0))
+        )  # steps before the first one, which nobody asks for
+
+
+def compute_reader_logits(pairs: Rows) -> Rows:
+    """What is heard, pairs of steps [rows, 480], to logits of visemes and controls, [PAIR · rows, 21]."""
+    weights = load_whisper_reader()
+    x: Rows = (pairs - weights["mean"]) / weights["spread"]
+    x = _apply_relu(_convolve_dilated(weights, "first", x, 1))
+    for i, dilation in enumerate(DILATIONS):
+        y = _apply_relu(_convolve_dilated(weights, f"wide{i}", x, dilation))
+        x = x + y @ weights[f"mix{i}.weight"] + weights[f"mix{i}.bias"]
+    said = _apply_relu(x) @ weights["last.weight"] + weights["last.bias"]
+    return np.asarray(said.reshape(PAIR_STEPS * len(pairs), len(VISEMES) + len(CONTROLS)), np.float32)
+
+
+def _apply_relu(rows: Rows) -> Rows:
+    return np.asarray(np.maximum(rows, 0.0), np.float32)
+
+
+def _convolve_dilated(weights: dict[str, Rows], name: str, rows: Rows, dilation: int) -> Rows:
+    padded = np.pad(rows, ((dilation, dilation), (0, 0)))
+    taps = [padded[tap * dilation : tap * dilation + len(rows)] for tap in range(TAPS)]
+    return np.concatenate(taps, axis=1) @ weights[f"{name}.weight"] + weights[f"{name}.bias"]

@@ -1,0 +1,55 @@
+"""Whatever one task does to its process, the others are done."""
+
+import operator
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
+
+from liveavatar.audio.batch.pool import WorkerCrash, run_in_processes
+
+Task = Callable[[], object]
+
+
+def test_crashes_stop_nothing_and_are_told_from_results() -> None:
+    tasks: list[Task] = [
+        partial(pow, 2, 5),
+        partial(signal.raise_signal, signal.SIGKILL),
+        partial(pow, 3, 2),
+        partial(os._exit, 7),
+        partial(sys.exit, 0),
+        partial(pow, 7, 2),
+    ]
+    results = {
+        tasks.index(task): result for task, result in run_in_processes(operator.call, iter(tasks), jobs=2)
+    }
+    assert results == {0: 32, 1: WorkerCrash(-9), 2: 9, 3: WorkerCrash(7), 4: WorkerCrash(0), 5: 49}
+
+
+def test_tasks_are_taken_as_they_are_needed() -> None:
+    taken = []
+
+    def endless() -> Iterator[int]:
+        number = 0
+        while True:
+            taken.append(number)
+            yield number
+            number += 1
+
+    results = run_in_processes(abs, endless(), jobs=1)
+    assert [result for _, result in islice(results, 3)] == [0, 1, 2]
+    assert len(taken) <= 4
+
+
+def test_no_tasks_are_no_results() -> None:
+    assert list(run_in_processes(abs, [], jobs=1)) == []
+
+
+def test_leaving_early_stops_the_processes() -> None:
+    tasks: list[Task] = [partial(pow, 2, 2), partial(time.sleep, 600), partial(time.sleep, 600)]
+    results = run_in_processes(operator.call, iter(tasks), jobs=2)
+    assert next(results)[1] == 4
+    del results  # would wait ten minutes if the processes were left to end by themselves

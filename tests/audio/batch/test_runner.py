@@ -1,0 +1,151 @@
+"""Folders of recordings: the tree is kept, the bad ones stop nothing, and what is done is not done again."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audio.sounds import babble, encode, write_wav
+from liveavatar.audio.batch import manifest, runner
+from liveavatar.audio.batch.pool import WorkerCrash
+from liveavatar.audio.batch.prepare import PreparationOptions
+from liveavatar.audio.batch.runner import PreparationOutcome, PreparationTask, TaskRunner
+from liveavatar.errors import OutputError
+from liveavatar.files import partial_path
+
+
+def one_by_one(work, tasks):  # type: ignore[no-untyped-def]
+    return ((task, work(task)) for task in tasks)
+
+
+SERIAL: TaskRunner = one_by_one
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "in"
+    (folder / "deep" / "er").mkdir(parents=True)
+    for place in ("a.wav", "deep/b.wav", "deep/er/声.wav"):
+        write_wav(folder / place, babble(16_000, 0.5), 16_000)
+    encode(folder / "a.flac", babble(22_050, 0.5), 22_050, "flac")
+    (folder / "bad.mp3").write_text("this is no sound")
+    (folder / "notes.txt").write_text("nor is this")
+    (folder / ".hidden.wav").write_text("nor this")
+    return folder
+
+
+def run(
+    folder: Path, output: Path, options: PreparationOptions | None = None, spread: TaskRunner = SERIAL
+) -> list[PreparationOutcome]:
+    return list(runner.prepare_batch([folder], output, options or PreparationOptions(), spread))
+
+
+def states(outcomes: list[PreparationOutcome], output: Path) -> dict[str, str]:
+    return {str(Path(outcome.output).relative_to(output)): outcome.state for outcome in outcomes}
+
+
+def test_a_tree_is_kept_and_a_bad_file_stops_nothing(folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    outcomes = run(folder, output)
+    assert states(outcomes, output) == {
+        "a.wav": "done", "a.wav.wav": "done", "bad.wav": "failed", "deep/b.wav": "done", "deep/er/声.wav": "done",
+    }  # fmt: skip
+    [failed] = [outcome for outcome in outcomes if outcome.state == "failed"]
+    assert "not a sound file" in failed.error
+    assert failed.remedy
+    made = {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
+    assert made == {"a.wav", "a.wav.wav", "deep/b.wav", "deep/er/声.wav", manifest.MANIFEST_NAME}
+
+
+def test_what_is_done_and_unchanged_is_left(folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    run(folder, output)
+    before = {path: path.stat().st_mtime_ns for path in output.rglob("*.wav")}
+    again = states(run(folder, output), output)
+    assert set(again.values()) == {"unchanged", "failed"}
+    assert {path: path.stat().st_mtime_ns for path in output.rglob("*.wav")} == before
+
+
+def test_a_change_of_the_recording_the_result_or_the_options_is_seen(folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    run(folder, output)
+    write_wav(folder / "deep" / "b.wav", babble(16_000, 0.5, 0.2), 16_000)
+    (output / "deep" / "er" / "声.wav").write_text("somebody wrote over it")
+    (output / "a.wav").unlink()
+    assert states(run(folder, output), output) == {
+        "a.wav": "done", "a.wav.wav": "unchanged", "bad.wav": "failed", "deep/b.wav": "done",
+        "deep/er/声.wav": "done",
+    }  # fmt: skip
+    options = PreparationOptions(true_rate=22_050)
+    assert set(states(run(folder, output, options), output).values()) == {"done", "failed"}
+
+
+def test_the_same_sound_gives_the_same_file(folder: Path, tmp_path: Path) -> None:
+    for output in (tmp_path / "one", tmp_path / "two"):
+        run(folder, output)
+    assert (tmp_path / "one" / "a.wav").read_bytes() == (tmp_path / "two" / "a.wav").read_bytes()
+
+
+def test_results_inside_the_folder_are_not_prepared_again(folder: Path) -> None:
+    output = folder / "out"
+    assert len(run(folder, output)) == 5
+    assert len(run(folder, output)) == 5
+
+
+def test_files_of_one_name_from_several_places_do_not_meet(tmp_path: Path) -> None:
+    sources = []
+    for place in ("a", "b", "c"):
+        (tmp_path / place).mkdir()
+        sources.append(write_wav(tmp_path / place / "talk.wav", babble(16_000, 0.3), 16_000))
+    outcomes = list(runner.prepare_batch(sources, tmp_path / "out", PreparationOptions(), SERIAL))
+    assert [Path(outcome.output).name for outcome in outcomes] == ["talk.wav", "talk.wav.wav", "talk-2.wav"]
+
+
+def test_a_crash_is_the_failure_of_one_file_and_leaves_no_part(folder: Path, tmp_path: Path) -> None:
+    def crashing(work, tasks):  # type: ignore[no-untyped-def]
+        for task in tasks:
+            if task.source.name == "b.wav":
+                partial_path(task.output).parent.mkdir(exist_ok=True)
+                partial_path(task.output).write_text("half")
+                yield task, WorkerCrash(-11)
+            else:
+                yield task, work(task)
+
+    output = tmp_path / "out"
+    outcomes = run(folder, output, spread=crashing)
+    assert states(outcomes, output)["deep/b.wav"] == "failed"
+    assert any("stopped the program that reads it (SIGSEGV)" in outcome.error for outcome in outcomes)
+    assert not list(output.rglob("*.part"))
+
+
+def test_an_outcome_is_plain_values(folder: Path, tmp_path: Path) -> None:
+    done = next(outcome for outcome in run(folder, tmp_path / "out") if outcome.state == "done")
+    values = done.to_json()
+    assert values["measured"]["rate"] in {16_000, 22_050}
+    assert len(values["output_hash"]) == 64
+    assert "error" not in values
+
+
+def test_many_files_need_no_more_memory_than_few(tmp_path: Path) -> None:
+    """Names are taken one at a time: a folder listed only as far as its files are worked on."""
+    (tmp_path / "in").mkdir()
+    for number in range(300):
+        (tmp_path / "in" / f"{number}.wav").touch()
+    open_tasks: list[PreparationTask] = []
+
+    def peeking(work, tasks):  # type: ignore[no-untyped-def]
+        for task in tasks:
+            open_tasks.append(task)
+            yield task, work(task)
+
+    outcomes = runner.prepare_batch([tmp_path / "in"], tmp_path / "out", PreparationOptions(), peeking)
+    next(outcomes)
+    assert len(open_tasks) == 1
+    assert sum(outcome.state == "failed" for outcome in outcomes) == 299
+
+
+def test_a_damaged_manifest_is_told(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / manifest.MANIFEST_NAME).write_bytes(np.random.default_rng(0).bytes(4_000))
+    with pytest.raises(OutputError, match=r"cannot be used: .*; delete it"):
+        run(folder, tmp_path / "out")

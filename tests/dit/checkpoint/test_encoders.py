@@ -1,0 +1,137 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+
+from liveavatar.dit.checkpoint.encoders import (
+    AUDIO_FOLDER,
+    EncoderPlacements,
+    Encoders,
+    Placement,
+    build_random_encoders,
+    open_encoders,
+    open_vae,
+    randomise_weights,
+    tokenise_bytes,
+)
+from liveavatar.dit.codecs import clock
+from liveavatar.dit.codecs.text_encoder import TextEncoder, map_text_key
+from liveavatar.dit.model.transformer import DiT
+from liveavatar.dit.plan.presets import FULL_PRESET, MODEL_PRESETS, TINY_PRESET
+from liveavatar.errors import OptionError, WeightsError
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+
+
+def test_tiny_parts_run_their_whole_path() -> None:
+    made = build_random_encoders(TINY_PRESET, seed=1)
+    video = made.vae.decode(made.vae.encode(torch.zeros(1, 3, 5, 64, 64)))
+    prompt = made.text.encode("a person speaks")
+    heard = made.audio(0.1 * np.random.default_rng(0).standard_normal(8000, np.float32))
+    assert video.shape == (1, 3, 5, 64, 64)
+    assert prompt.shape == (len("a person speaks") + 1, TINY_PRESET.dit.text_dim)
+    assert heard.shape == (
+        TINY_PRESET.dit.audio_layers,
+        clock.count_steps_within(8000),
+        TINY_PRESET.dit.audio_dim,
+    )
+    for tensor in (video, prompt, heard):
+        assert torch.isfinite(tensor).all()
+        assert 0.01 < tensor.std() < 10
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    made = [build_random_encoders(TINY_PRESET, seed=seed).vae.state_dict() for seed in (1, 1, 2)]
+    assert all(torch.equal(made[0][name], made[1][name]) for name in made[0])
+    assert not torch.equal(made[0]["conv2.weight"], made[2]["conv2.weight"])
+
+
+def test_tiny_is_a_few_megabytes() -> None:
+    made = build_random_encoders(TINY_PRESET, seed=0)
+    with torch.device("meta"):
+        dit = DiT(TINY_PRESET.dit)
+    networks = [dit, made.vae, made.text.network, made.audio.network]
+    count = sum(weight.numel() for network in networks for weight in network.parameters())
+    assert 4 * count < 8e6
+
+
+def test_full_is_the_published_model() -> None:
+    assert FULL_PRESET.dit.audio_layers == FULL_PRESET.audio.layers + 1 == 25
+    config = FULL_PRESET.audio.to_wav2vec2()
+    assert (config.hidden_size, config.num_attention_heads, config.intermediate_size) == (1024, 16, 4096)
+    assert sorted(MODEL_PRESETS) == ["full", "tiny"]
+
+
+def test_networks_that_do_not_fit_together_are_refused() -> None:
+    with pytest.raises(OptionError, match="do not fit together"):
+        replace(TINY_PRESET, text=FULL_PRESET.text)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_random_weights_fill_everything_in_the_asked_numbers(dtype: torch.dtype) -> None:
+    with torch.device("meta"):
+        dit = DiT(TINY_PRESET.dit)
+    randomise_weights(dit, seed=0, placement=Placement(dtype=dtype))
+    assert {weight.dtype for weight in dit.parameters()} == {dtype}
+    assert not any(weight.is_meta or weight.requires_grad for weight in dit.parameters())
+    assert all(0.001 < weight.float().abs().mean() < 2 for weight in dit.parameters())
+
+
+def test_letters_fit_the_tiny_vocabulary_and_the_longest_prompt() -> None:
+    tokens = tokenise_bytes("é" * 600)
+    assert len(tokens) == 512
+    assert max(tokens) < TINY_PRESET.text.vocabulary
+    assert tokens[-1] == 1
+    assert tokenise_bytes("") == [1]
+
+
+def save_like_the_official(made: Encoders, folder: Path) -> None:
+    torch.save(made.vae.state_dict(), folder / "Wan2.1_VAE.pth")
+    names = (line.split("\t")[0] for line in (GOLDEN / "t5_keys.txt").read_text().splitlines())
+    held = made.text.network.state_dict()
+    official = {name: held[map_text_key(name)] for name in names if map_text_key(name) in held}
+    torch.save(official, folder / "models_t5_umt5-xxl-enc-bf16.pth")
+    (folder / "google" / "umt5-xxl").mkdir(parents=True)
+    Tokenizer(WordLevel({"<unk>": 0, "speak": 5}, "<unk>")).save(
+        str(folder / "google/umt5-xxl/tokenizer.json")
+    )
+    (folder / "google/umt5-xxl/tokenizer_config.json").write_text(
+        '{"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "<unk>"}'
+    )
+    audio = folder / AUDIO_FOLDER
+    TINY_PRESET.audio.to_wav2vec2().save_pretrained(audio)
+    save_file(made.audio.network.state_dict(), audio / "model.safetensors")
+
+
+def test_opens_a_folder_laid_out_like_the_official_one(tmp_path: Path) -> None:
+    made = build_random_encoders(TINY_PRESET, seed=5)
+    save_like_the_official(made, tmp_path)
+    read = open_encoders(tmp_path, EncoderPlacements(text=Placement()), TINY_PRESET)
+    wave = np.ones(4000, np.float32)
+    latent = torch.ones(1, 16, 2, 2, 2)
+    assert torch.equal(read.audio(wave), made.audio(wave))
+    assert torch.equal(read.vae.decode(latent), made.vae.decode(latent))
+    assert torch.equal(read.text.encode("speak"), TextEncoder(made.text.network, lambda _: [5]).encode(""))
+
+
+def test_another_audio_encoder_may_be_used(tmp_path: Path) -> None:
+    save_like_the_official(build_random_encoders(TINY_PRESET, seed=5), tmp_path)
+    (tmp_path / AUDIO_FOLDER).rename(tmp_path / "hubert")
+    read = open_encoders(tmp_path, EncoderPlacements(), TINY_PRESET, audio_folder=tmp_path / "hubert")
+    assert read.audio(np.ones(400, np.float32)).shape == (4, 1, 32)
+
+
+def test_says_what_of_the_autoencoder_does_not_fit(tmp_path: Path) -> None:
+    torch.save(
+        {name: torch.zeros(1) for name in build_random_encoders(TINY_PRESET, seed=0).vae.state_dict()},
+        tmp_path / "Wan2.1_VAE.pth",
+    )
+    with pytest.raises(WeightsError, match="of another shape: conv1"):
+        open_vae(tmp_path, Placement(), TINY_PRESET.vae)
+    with pytest.raises(WeightsError, match=r"Wan2\.1_VAE\.pth is missing"):
+        open_vae(tmp_path / "nowhere", Placement())

@@ -1,0 +1,80 @@
+"""Functions are traced as they would be, and then computed one by one: the real compiler takes minutes."""
+
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+import torch
+from torch import nn
+from torch._dynamo.testing import CompileCounterWithBackend
+
+from drawn import SEEDS, draw_into
+from liveavatar.dit.codecs.vae import VAE, StreamingDecoder, VAEConfig
+from liveavatar.dit.performance.compile import compile_model, compile_vae, make_cache_factory
+from liveavatar.dit.performance.fuse_qkv import fuse_qkv
+from liveavatar.dit.plan.speed import EXACT_SPEED, KVFormat
+from small_dit import small_dit
+from small_stream import distance, drawn
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> None:
+    torch._dynamo.reset()
+
+
+def test_all_layers_share_what_is_compiled_and_it_is_whole() -> None:
+    counter = CompileCounterWithBackend("aot_eager")
+    plain, dit = small_dit(), small_dit()
+    fuse_qkv(plain)
+    fuse_qkv(dit)
+    compile_model(dit, counter)
+    expected = drawn(plain)
+    actual = drawn(dit)
+    assert distance(actual, expected) < 1e-6
+    # three functions of a block for the sink and the block, two of an injector for the block
+    assert counter.frame_count == 3 * 2 + 2
+
+
+@pytest.mark.parametrize("kv", get_args(KVFormat))
+def test_compiled_rings_remember_the_same(kv: KVFormat) -> None:
+    plain, fast = (
+        drawn(
+            small_dit(),
+            rings=make_cache_factory(replace(EXACT_SPEED, compile=on, kv=kv), backend="aot_eager"),
+        )
+        for on in (False, True)
+    )
+    assert distance(fast, plain) < 1e-6
+
+
+def test_the_exact_plan_has_plain_rings() -> None:
+    assert torch.equal(
+        torch.cat(drawn(small_dit())), torch.cat(drawn(small_dit(), rings=make_cache_factory(EXACT_SPEED)))
+    )
+
+
+def vae() -> VAE:
+    model = VAE(VAEConfig(width=6))
+    draw_into(model, SEEDS["vae"])
+    return model.requires_grad_(False)
+
+
+def test_a_compiled_decoder_gives_the_same_frames_piece_by_piece() -> None:
+    counter = CompileCounterWithBackend("aot_eager")
+    plain, fast = vae(), vae()
+    compile_vae(fast, counter)
+    latent = torch.randn(1, 16, 7, 4, 4, generator=torch.Generator().manual_seed(6))
+    whole = fast.decode(latent)
+    assert float((whole - plain.decode(latent)).abs().max()) < 2e-5
+    decoder = StreamingDecoder(fast)
+    pieces = [decoder.push(piece) for piece in torch.split(latent, [3, 3, 1], dim=2)]
+    assert torch.equal(torch.cat(pieces, dim=2), whole)
+    assert counter.frame_count == 1
+
+
+def test_the_decoder_lies_channels_last() -> None:
+    fast = vae()
+    compile_vae(fast, "eager")
+    for layer in fast.decoder.modules():
+        if isinstance(layer, nn.Conv3d):
+            assert layer.weight.is_contiguous(memory_format=torch.channels_last_3d)

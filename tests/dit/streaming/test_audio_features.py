@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from liveavatar.dit.checkpoint.encoders import build_random_encoders
+from liveavatar.dit.codecs import clock, frame_features
+from liveavatar.dit.codecs.audio_encoder import AudioEncoder
+from liveavatar.dit.plan.config import MODEL_FPS
+from liveavatar.dit.plan.presets import TINY_PRESET
+from liveavatar.dit.streaming.audio_features import SAMPLES_PER_PICTURE, AudioFeatureStream
+from liveavatar.frames import Samples
+
+BLOCK = 12
+SPAN = BLOCK * SAMPLES_PER_PICTURE
+
+
+@pytest.fixture(scope="module")
+def encoder() -> AudioEncoder:
+    network = build_random_encoders(TINY_PRESET, seed=3).audio.network
+    return AudioEncoder(network, needs_normalisation=False)  # so that nothing is carried over an interruption
+
+
+def speech(samples: int, seed: int = 0) -> Samples:
+    return np.random.default_rng(seed).standard_normal(samples, np.float32)
+
+
+def heard(listener: AudioFeatureStream, number: int) -> Tensor:
+    columns = listener.read_block(number)
+    assert columns is not None
+    return columns
+
+
+def test_a_clock_of_25_pictures_has_two_steps_each() -> None:
+    assert SAMPLES_PER_PICTURE == 640
+
+
+def test_within_the_window_a_stream_hears_what_the_whole_does(encoder: AudioEncoder) -> None:
+    sound = speech(3 * SPAN)
+    listener = AudioFeatureStream(encoder, BLOCK, live=False)
+    listener.push(sound)
+    listener.flush()
+    whole = frame_features.resample_to_pictures(encoder(sound), 0, 3 * BLOCK, MODEL_FPS)  # type: ignore[arg-type]
+    for number in range(3):
+        columns = heard(listener, number)
+        torch.testing.assert_close(
+            columns, whole[..., number * BLOCK : (number + 1) * BLOCK], rtol=0, atol=1e-4
+        )
+
+
+def test_a_block_is_known_as_soon_as_the_look_ahead_was_heard(encoder: AudioEncoder) -> None:
+    listener = AudioFeatureStream(encoder, BLOCK, live=True)
+    listener.push(speech(SPAN + listener.lookahead - 1))
+    assert listener.read_block(0) is None
+    listener.push(speech(1))
+    assert heard(listener, 0).shape == (TINY_PRESET.dit.audio_layers, TINY_PRESET.dit.audio_dim, BLOCK)
+
+
+def test_what_was_heard_before_an_interruption_stays_and_the_rest_is_new(encoder: AudioEncoder) -> None:
+    listener = AudioFeatureStream(encoder, BLOCK, live=True)
+    listener.push(speech(3 * SPAN))
+    before = heard(listener, 1)
+    picture = BLOCK + 5
+    listener.restart_at(picture, picture * SAMPLES_PER_PICTURE)
+    assert listener.read_block(1) is None
+    listener.push(speech(3 * SPAN, seed=1))
+    after = heard(listener, 1)
+    assert torch.equal(after[..., :5], before[..., :5])
+    assert not torch.equal(after[..., 5:], before[..., 5:])
+
+
+def test_after_an_interruption_blocks_come_as_soon_as_before(encoder: AudioEncoder) -> None:
+    listener = AudioFeatureStream(encoder, BLOCK, live=True)
+    listener.push(speech(3 * SPAN))
+    heard(listener, 0)
+    listener.restart_at(5, 5 * SAMPLES_PER_PICTURE)
+    listener.push(speech(SPAN - 5 * SAMPLES_PER_PICTURE + listener.lookahead))
+    heard(listener, 0)
+    listener.push(speech(SPAN))
+    heard(listener, 1)
+
+
+def after_restart(encoder: AudioEncoder, shift: int) -> Tensor:
+    """Block 1 of a session that was interrupted at its beginning, with one click in the new sound.
+
+    The new sound begins `shift` samples after the block, and the click comes at the same sample of the session.
+    """
+    listener = AudioFeatureStream(encoder, BLOCK, live=True)
+    listener.push(speech(2 * SPAN))
+    heard(listener, 0)
+    listener.restart_at(BLOCK, SPAN + shift)
+    sound = np.zeros(2 * SPAN, np.float32)
+    sound[3 * SAMPLES_PER_PICTURE - shift] = 1
+    listener.push(sound)
+    return heard(listener, 1)
+
+
+@pytest.mark.parametrize("shift", [-100, 100])
+def test_sound_that_begins_between_pictures_keeps_its_time(encoder: AudioEncoder, shift: int) -> None:
+    assert torch.equal(after_restart(encoder, shift), after_restart(encoder, 0))
+
+
+def test_memory_does_not_grow(encoder: AudioEncoder) -> None:
+    listener = AudioFeatureStream(encoder, BLOCK, live=True)
+    for number in range(12):
+        listener.push(speech(SPAN))
+        if number:
+            heard(listener, number - 1)
+        assert (
+            listener._states is None or listener._states.shape[1] <= 3 * BLOCK * clock.STEP_RATE // MODEL_FPS
+        )
