@@ -8,6 +8,7 @@ seed give the same damage, and `--only NUMBER --keep FILE` writes it out.
 
 import argparse
 import json
+import os
 import resource
 import signal
 import subprocess
