@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from liveavatar.errors import PortraitError
-from liveavatar.face.picture import _capture_codec_messages, read_picture, reduce_picture
+from liveavatar.face.picture import read_picture, reduce_picture
 from liveavatar.frames import Picture
 
 Save = Callable[..., Path]
@@ -297,21 +297,58 @@ def test_no_damage_leads_to_anything_but_a_picture_or_a_clear_refusal(
         assert picture.shape[2:] == (3,)
 
 
-def test_what_others_write_to_standard_error_is_passed_on(
-    scene: Picture, save: Save, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """The decoders' messages are caught where they are written: on the process's own channel."""
-    with _capture_codec_messages() as messages:
-        os.write(
-            2, b"libpng warning: a profile\nsomebody else\nCorrupt JPEG data: premature end of data segment\n"
-        )
-    assert messages == ["libpng warning: a profile", "Corrupt JPEG data: premature end of data segment"]
-    assert capfd.readouterr().err == "somebody else\n"
-
-
 def test_reading_works_without_standard_error(scene: Picture, save: Save) -> None:
     path = save(Image.fromarray(scene), "a.png")
     read = f"from liveavatar.face.picture import read_picture as read; print(read({str(path)!r}).shape)"
     script = f"import os; os.close(2); {read}"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout == "(64, 96, 3)\n"
+
+
+def test_what_follows_the_end_of_a_png_is_ignored(scene: Picture, save: Save) -> None:
+    path = save(Image.fromarray(scene), "a.png")
+    path.write_bytes(path.read_bytes() + b"a note that some program left")
+    assert difference(read_picture(path), scene) == 0
+
+
+def test_a_png_chunk_longer_than_the_file_is_damage(scene: Picture, save: Save) -> None:
+    path = save(Image.fromarray(scene), "a.png")
+    data = path.read_bytes()
+    path.write_bytes(data[:33] + b"\xf0\0\0\0tEXt" + data[33:])  # 33: after the first chunk
+    assert "damaged PNG" in refusal(path)
+
+
+@pytest.mark.parametrize("height", [2, -2])
+def test_bitmaps_store_their_rows_in_either_direction(tmp_path: Path, height: int) -> None:
+    rows = [b"\x0a\x14\x1e\0", b"\x28\x32\x3c\0"][:: 1 if height < 0 else -1]  # BGR, padded to four bytes
+    header = struct.pack("<IiiHHIIiiII", 40, 1, height, 1, 24, 0, 8, 0, 0, 0, 0)
+    (tmp_path / "a.bmp").write_bytes(b"BM" + struct.pack("<IHHI", 62, 0, 0, 54) + header + b"".join(rows))
+    assert read_picture(tmp_path / "a.bmp").tolist() == [[[30, 20, 10]], [[60, 50, 40]]]
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65_535])
+def test_an_orientation_that_does_not_exist_means_upright(
+    scene: Picture, save: Save, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[274] = orientation
+    assert difference(read_picture(save(Image.fromarray(scene), "a.png", exif=exif)), scene) == 0
+
+
+def test_broken_exif_means_upright(scene: Picture, save: Save) -> None:
+    """Pillow warns of it; nothing reaches the caller."""
+    path = save(Image.fromarray(scene), "a.png", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01")
+    assert difference(read_picture(path), scene) == 0
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.gif", "GIF"), ("a.webp", "WEBP"), ("a.png", "PNG"), ("a.tif", "TIFF"),
+                                            ("a.jpg", "MPO")])  # fmt: skip
+def test_the_first_of_several_pictures_is_taken(scene: Picture, save: Save, name: str, kind: str) -> None:
+    others = [Image.fromarray(255 - scene)]
+    path = save(Image.fromarray(scene), name, format=kind, save_all=True, append_images=others)
+    assert difference(read_picture(path), scene) < 8
+
+
+def test_transparency_of_a_tiff_is_blended(save: Save) -> None:
+    image = Image.new("RGBA", (2, 2), (10, 20, 30, 0))
+    assert (read_picture(save(image, "a.tif")) == 255).all()
