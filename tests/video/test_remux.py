@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from audio.sounds import noise, write_wav
+from audio.sounds import encode, noise, write_wav
 from liveavatar.audio.io.decode import open_audio
 from liveavatar.errors import OptionError, OutputError, VideoError
 from liveavatar.video.remux import shift_sound
@@ -16,6 +16,25 @@ from liveavatar.video.writer import VideoWriter
 
 RATE = 48_000
 CLICKS = (1.0, 2.0, 3.0)
+
+
+def encode_clip(folder: Path, rate: int) -> Path:
+    """A second of noise at `rate` Hz as FLAC under H.264."""
+    sound = encode(folder / "a.flac", 0.1 * noise(rate, 1.0), rate, "flac", "s16")
+    pictures = folder / "pictures.mp4"
+    with VideoWriter(pictures, Fraction(25), (64, 48)) as writer:
+        for _ in range(25):
+            writer.write(np.zeros((48, 64, 3), np.uint8))
+    path = folder / "clip.mkv"
+    with av.open(str(pictures)) as video, av.open(str(sound)) as audio, av.open(str(path), "w") as target:
+        sources = ((video, video.streams.video[0]), (audio, audio.streams.audio[0]))
+        copies = [target.add_stream_from_template(stream) for _, stream in sources]
+        for (source, stream), copy in zip(sources, copies, strict=True):
+            for packet in source.demux(stream):
+                if packet.dts is not None:
+                    packet.stream = copy
+                    target.mux(packet)
+    return path
 
 
 @pytest.fixture
@@ -62,6 +81,14 @@ def test_takes_out_a_drift(clip: Path, tmp_path: Path, slope: float) -> None:
     output = tmp_path / "out.mp4"
     shift_sound(clip, output, 0.1, slope)
     np.testing.assert_allclose(clicks(output), [(at - 0.1) / (1 + slope) for at in CLICKS], atol=0.001)
+
+
+@pytest.mark.parametrize(("rate", "output_rate"), [(96_000, 96_000), (88_200, 88_200), (192_000, 48_000)])
+def test_keeps_the_rates_that_aac_has(tmp_path: Path, rate: int, output_rate: int) -> None:
+    clip = encode_clip(tmp_path, rate)
+    shift_sound(clip, tmp_path / "out.mp4", 0.1)
+    with open_audio(tmp_path / "out.mp4") as stream:
+        assert stream.info.rate == output_rate
 
 
 def test_leaves_the_picture_alone(clip: Path, tmp_path: Path) -> None:
