@@ -275,10 +275,11 @@ SCRIPT = """
 import json, sys
 from liveavatar.errors import LiveAvatarError
 from liveavatar.weights import hub
-from liveavatar.weights.bundles import Bundle, Repository, Want
+from liveavatar.weights.bundles import HubRepository, WantedFiles, WeightBundle
 
-want = Want(patterns=("config.json",), purpose="", size=2)
-bundle = Bundle(name="test", purpose="", repositories=(Repository(name="maker/model", licence="", wants=(want,)),))
+wanted = WantedFiles(patterns=("config.json",), purpose="", size=2)
+repository = HubRepository(name="maker/model", licence="", wanted_files=(wanted,))
+bundle = WeightBundle(name="test", purpose="", repositories=(repository,))
 try:
     print(hub.fetch_bundle(bundle))
 except LiveAvatarError as error:
