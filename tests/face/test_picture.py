@@ -352,3 +352,12 @@ def test_the_first_of_several_pictures_is_taken(scene: Picture, save: Save, name
 def test_transparency_of_a_tiff_is_blended(save: Save) -> None:
     image = Image.new("RGBA", (2, 2), (10, 20, 30, 0))
     assert (read_picture(save(image, "a.tif")) == 255).all()
+
+
+def test_a_frame_larger_than_its_gif_is_damage(scene: Picture, save: Save) -> None:
+    path = save(Image.fromarray(scene).convert("P"), "a.gif")
+    data = bytearray(path.read_bytes())
+    descriptor = data.rindex(b",\0\0\0\0")
+    data[descriptor + 5 : descriptor + 9] = b"\xff\xff\xff\xff"  # width and height
+    path.write_bytes(data)
+    assert "damaged GIF" in read_problem(path)

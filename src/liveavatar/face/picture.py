@@ -24,8 +24,8 @@ MAX_PICTURE_PIXELS = 64_000_000
 _MAX_FILE_BYTES = 8 * MAX_PICTURE_PIXELS + 1_000_000  # uncompressed, with alpha, at 16 bits
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # Pillow's names; nothing else is tried
-_DAMAGE_ERRORS = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError,
-                  MemoryError, struct.error)  # fmt: skip
+_DAMAGE_ERRORS = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, MemoryError,
+                  struct.error, Image.DecompressionBombError)  # fmt: skip
 """What Pillow raises on damaged files: `Image.open` itself catches five of these, the plugins raise the rest."""
 
 _LOG = logging.getLogger(__name__)
