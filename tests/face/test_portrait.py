@@ -43,6 +43,7 @@ def test_the_same_file_gives_the_same_portrait(portrait: Portrait, hopper_path: 
     assert (again.matte == portrait.matte).all()
 
 
+@pytest.mark.slow
 def test_threads_may_load_at_once(portrait: Portrait, hopper_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         for other in pool.map(load_portrait, [hopper_path] * 8):
@@ -88,6 +89,7 @@ def test_a_face_of_20_pixels(hopper: Picture, tmp_path: Path, wide: bool) -> Non
         load_portrait(path)
 
 
+@pytest.mark.slow
 def test_a_picture_on_its_head(hopper: Picture) -> None:
     with pytest.raises(PortraitError, match="turn the picture by 180°"):
         find_portrait(np.ascontiguousarray(hopper[::-1, ::-1]))

@@ -129,6 +129,7 @@ def test_a_damaged_copy_is_replaced(cache: Path, shelf: Path) -> None:
     assert fetch_file(build_weight_file("carrier==1.0")).read_bytes() == CONTENT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("member", "content"),
     [("carrier/data.bin", b"tampered with"), ("carrier/elsewhere.bin", CONTENT)],
