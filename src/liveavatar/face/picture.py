@@ -26,7 +26,7 @@ _MAX_FILE_BYTES = 8 * MAX_PICTURE_PIXELS + 1_000_000  # uncompressed, with alpha
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # Pillow's names; nothing else is tried
 _DAMAGE_ERRORS = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, MemoryError,
                   struct.error, Image.DecompressionBombError)  # fmt: skip
-"""What Pillow raises on damaged files: `Image.open` itself catches five of these, the plugins raise the rest."""
+"""What Pillow raises on damaged files. `Image.open` catches four of these; plugins raise the others on load."""
 
 _LOG = logging.getLogger(__name__)
 _EXPORT_REMEDY = "export or download it again"
