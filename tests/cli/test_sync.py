@@ -96,7 +96,9 @@ def test_refuses_what_makes_no_sense(clip: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_fix_keeps_96_khz(clip: Path, photograph: Path, tmp_path: Path) -> None:
     samples = np.concatenate(list(stream_mono_audio(clip)))[:, None]
-    sound = write_wav(tmp_path / "a.wav", Resampler(16_000, 96_000).resample_chunk(samples, last=True), 96_000)
+    sound = write_wav(
+        tmp_path / "a.wav", Resampler(16_000, 96_000).resample_chunk(samples, last=True), 96_000
+    )
     liveavatar.open(photograph, size=(160, 192)).render(sound, tmp_path / "high.mp4")
     shift_sound(tmp_path / "high.mp4", tmp_path / "late.mp4", 0.3)
     assert run(tmp_path / "late.mp4", "--fix", tmp_path / "fixed.mp4")[0] == 0

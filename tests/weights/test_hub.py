@@ -251,6 +251,15 @@ def test_reports_missing_files_before_the_first_fetch(hub: FakeHub) -> None:
     ]
 
 
+def test_a_linked_folder_counts(hub: FakeHub, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.json").touch()
+    folder = repository_folder(BUNDLE, "maker/model")
+    folder.mkdir(parents=True)
+    (folder / "tokenizer").symlink_to(tmp_path / "elsewhere")
+    assert not any(line.startswith("tokenizer") for line in find_missing_weights(BUNDLE))
+
+
 def test_a_full_disk_is_reported(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     described = hub.listing("maker/model")
     described["siblings"][1]["size"] = 10**18

@@ -8,6 +8,7 @@ huggingface_hub deletes a partial file when a download fails (`file_download._do
 
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -232,7 +233,9 @@ def _match_names(wanted: WantedFiles, names: Iterable[str]) -> list[str]:
 
 
 def _list_files(folder: Path) -> list[str]:
-    return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    """Paths of all files relative to `folder`; links to other folders are followed."""
+    walk = os.walk(folder, followlinks=True)
+    return [Path(root, name).relative_to(folder).as_posix() for root, _, names in walk for name in names]
 
 
 def _to_hub_file(repository: str, revision: str, sibling: "RepoSibling") -> HubFile:
