@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from liveavatar.audio.front_end import read_speech
-from liveavatar.dit.checkpoint.encoders import Placement, randomise_weights
+from liveavatar.dit.checkpoint.load import Placement
+from liveavatar.dit.checkpoint.random_weights import randomise_weights
 from liveavatar.dit.codecs import audio_encoder
 from liveavatar.dit.codecs.audio_encoder import AudioEncoder, SpeechLevel
 from liveavatar.dit.plan.presets import AudioEncoderConfig

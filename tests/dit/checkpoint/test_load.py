@@ -11,7 +11,8 @@ from torch import nn
 
 from drawn import draw
 from liveavatar.dit.checkpoint import load
-from liveavatar.dit.codecs.vae import VAE, VAEConfig
+from liveavatar.dit.codecs.vae import VAE
+from liveavatar.dit.plan.config import VAEConfig
 from liveavatar.errors import WeightsError
 
 
