@@ -20,6 +20,7 @@ from liveavatar.dit.model.transformer import DiT
 from liveavatar.dit.performance.assembly import TransformerLayout, WeightFiller, assemble_transformer
 from liveavatar.dit.performance.compile import compile_model, compile_vae, make_cache_factory
 from liveavatar.dit.performance.quantise import find_weight_format, has_fast_matmul
+from liveavatar.dit.performance.resolve_speed import resolve_speed
 from liveavatar.dit.plan.config import DitConfig
 from liveavatar.dit.plan.memory import (
     TEXT_ENCODER_BYTES,
@@ -31,7 +32,7 @@ from liveavatar.dit.plan.memory import (
 from liveavatar.dit.plan.options import DitOptions
 from liveavatar.dit.plan.presets import MODEL_PRESETS
 from liveavatar.dit.plan.requirements import BUNDLE, free_host_memory
-from liveavatar.dit.plan.speed import EXACT_SPEED, SpeedOptions, resolve_speed
+from liveavatar.dit.plan.speed import EXACT_SPEED, SpeedOptions
 from liveavatar.dit.streaming.host_kv_cache import HostKVCache, HostSink
 from liveavatar.dit.streaming.kv_cache import MakeKVCache, RingKVCache
 from liveavatar.dit.streaming.video import PreparedPortrait
