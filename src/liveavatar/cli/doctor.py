@@ -49,7 +49,8 @@ def doctor(
 ) -> None:
     """Say what is installed and which engines can run here. Exit code 1 when none can."""
     if engine is EngineName.DIT or gpu is not None:
-        print_predictions(gpu, DitOptions(**drop_unset(engine_options)), as_json=as_json)
+        options = DitOptions(**drop_unset(engine_options))  # type: ignore[arg-type]
+        print_predictions(gpu, options, as_json=as_json)
         return
     report = inspect_installation()
     if as_json:
