@@ -33,6 +33,21 @@ class LayerCache(Protocol):
         ...
 
 
+class SinkRecorder:
+    """The cache of one layer while the sink is computed: records its keys, before rotation, and its values."""
+
+    key_value: KeyValue
+
+    def __init__(self, rope: Rope) -> None:
+        self._rope = rope
+
+    def attend(self, q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor) -> Tensor:
+        """Record keys and values; the sink attends to itself, rotated by its own angles."""
+        # a view of the values would keep the whole product of q, k and v alive
+        self.key_value = KeyValue(k_BNHK, v_BNHK.contiguous())
+        return compute_attention(apply_rope(q_BNHK, self._rope), apply_rope(k_BNHK, self._rope), v_BNHK)
+
+
 def layer_norm_float32(x: Tensor, eps: float) -> Tensor:
     """Layer norm without parameters, in float32."""
     return functional.layer_norm(x.float(), x.shape[-1:], eps=eps)

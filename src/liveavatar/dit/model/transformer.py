@@ -15,7 +15,14 @@ from torch.nn import functional
 
 from liveavatar.dit.model.audio_injector import AudioConditioning, AudioInjector, CausalAudioEncoder
 from liveavatar.dit.model.frame_packer import FramePacker, latent_to_tokens
-from liveavatar.dit.model.layers import KeyValue, LayerCache, TransformerBlock, VelocityHead, linear_float32
+from liveavatar.dit.model.layers import (
+    KeyValue,
+    LayerCache,
+    SinkRecorder,
+    TransformerBlock,
+    VelocityHead,
+    linear_float32,
+)
 from liveavatar.dit.model.rope import (
     REFERENCE_FRAME,
     Rope,
@@ -24,7 +31,6 @@ from liveavatar.dit.model.rope import (
     sink_positions,
 )
 from liveavatar.dit.plan.config import DitConfig
-from liveavatar.dit.streaming.kv_cache import SinkRecorder
 
 NOISY_TOKEN, REFERENCE_TOKEN, MOTION_TOKEN = range(3)
 """Kinds of tokens, each with its learned mark."""

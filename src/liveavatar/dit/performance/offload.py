@@ -10,44 +10,19 @@ What is needed once a prompt, the keys and values of the text, is copied for the
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from liveavatar.dit.streaming.copy_stream import CopyStream
+
 ALIGNMENT_BYTES = 256
 """Bytes that every tensor begins at a multiple of, as kernels want it."""
 
 _MIN_PIECE_BYTES = 1 << 20
 _TEXT_LAYER_PATTERN = re.compile(r"cross_attn\.(k|v|kv)\b")
-
-
-class CopyStream:
-    """Copies beside the computation: on a stream of its own on a GPU, at once elsewhere."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
-
-    @contextmanager
-    def queue_copies(self) -> Iterator[None]:
-        """What is copied inside waits for what has been asked of the device so far, and for nothing later."""
-        if self._stream is None:
-            yield
-            return
-        self._stream.wait_stream(torch.cuda.current_stream(self._stream.device))
-        with torch.cuda.stream(self._stream):
-            yield
-
-    def record_event(self) -> torch.cuda.Event | None:
-        """The end of the copies so far."""
-        return None if self._stream is None else self._stream.record_event()
-
-    def wait_event(self, event: torch.cuda.Event | None) -> None:
-        """What is computed from now on waits for `mark`."""
-        if self._stream is not None and event is not None:
-            torch.cuda.current_stream(self._stream.device).wait_event(event)
 
 
 @dataclass(frozen=True, slots=True)

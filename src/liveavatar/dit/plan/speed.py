@@ -1,7 +1,6 @@
 """How fast the engine is to be, and at what price. No torch is imported with this module."""
 
-import importlib.util
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 from liveavatar.errors import OptionError
@@ -78,39 +77,3 @@ def find_speed_preset(name: str) -> SpeedOptions:
 
 def _format_setting(value: bool | str | None) -> str:
     return value if isinstance(value, str) else {True: "on", False: "off", None: "auto"}[value]
-
-
-def resolve_speed(requested: SpeedOptions, device: str, *, offloaded: bool = False) -> SpeedOptions:
-    """What this device will do of it. `streamed` is whether weights or rings come out of host memory.
-
-    Raises:
-        OptionError: something was asked for by name that this device cannot do.
-    """
-    gpu = device.split(":", maxsplit=1)[0] == "cuda"
-    recordable = gpu and not offloaded and not requested.wavefront
-    if requested.graphs and not recordable:
-        raise OptionError(
-            "a CUDA graph is of one block at a time, and all in the memory of a GPU", "leave graphs out"
-        )
-    if requested.attention in ("fa3", "fp8", "cudnn", "flash") and not (
-        gpu and _has_kernel(requested.attention)
-    ):
-        raise OptionError(f"there is no {requested.attention} attention here", "use --speed auto")
-    return replace(
-        requested,
-        compile=_or_default(requested.compile, gpu and importlib.util.find_spec("triton") is not None),
-        graphs=_or_default(requested.graphs, recordable),
-        attention=requested.attention if gpu else "torch",
-        kv=requested.kv or ("fp8" if requested.attention == "fp8" else "bf16"),
-        vae_stream=_or_default(requested.vae_stream, gpu),
-    )
-
-
-def _or_default(requested: bool | None, default: bool) -> bool:
-    return default if requested is None else requested
-
-
-def _has_kernel(attention: AttentionName) -> bool:
-    from liveavatar.dit.performance.kernels import find_attention_kernels
-
-    return ("fa3" if attention == "fp8" else attention) in find_attention_kernels()

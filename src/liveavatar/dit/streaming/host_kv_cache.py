@@ -17,7 +17,7 @@ from torch import Tensor
 
 from liveavatar.dit.model.layers import KeyValue
 from liveavatar.dit.model.rope import Rope, apply_rope
-from liveavatar.dit.performance.offload import CopyStream
+from liveavatar.dit.streaming.copy_stream import CopyStream
 from liveavatar.dit.streaming.kv_cache import RingLayerCache, RingShape
 from liveavatar.dit.streaming.kv_ops import EAGER_KV_OPS, KVOps, compute_head_scale
 

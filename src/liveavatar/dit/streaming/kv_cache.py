@@ -23,25 +23,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from liveavatar.dit.model.attention import compute_attention
 from liveavatar.dit.model.layers import KeyValue, LayerCache
 from liveavatar.dit.model.rope import Rope, apply_rope
 from liveavatar.dit.streaming.kv_ops import EAGER_KV_OPS, KVOps, compute_head_scale
-
-
-class SinkRecorder:
-    """Records one layer's keys and values while the sink is computed; they come as they are before turning."""
-
-    key_value: KeyValue
-
-    def __init__(self, rope: Rope) -> None:
-        self._rope = rope
-
-    def attend(self, q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor) -> Tensor:
-        """Keep keys and values, and let the sink see itself."""
-        # what comes out of one product for q, k and v would keep all three
-        self.key_value = KeyValue(k_BNHK, v_BNHK.contiguous())
-        return compute_attention(apply_rope(q_BNHK, self._rope), apply_rope(k_BNHK, self._rope), v_BNHK)
 
 
 @dataclass(frozen=True, slots=True)
