@@ -52,6 +52,8 @@ def multiply_quantised(
 
 
 def _multiply_int8(x_NK: Tensor, weight_MK: Tensor) -> Tensor:
+    if x_NK.device.type == "cpu":  # oneDNN's product saturates on CPUs without VNNI; float64 is exact
+        return functional.linear(x_NK.double(), weight_MK.double())
     rows = len(x_NK)
     filled = functional.pad(x_NK, (0, 0, 0, max(0, _MIN_INT8_ROWS - rows)))
     return torch._int_mm(filled, weight_MK.t())[:rows]
