@@ -19,6 +19,7 @@ from liveavatar.dit.codecs.vae import VAE
 from liveavatar.dit.model.transformer import DiT
 from liveavatar.dit.performance.assembly import TransformerLayout, WeightFiller, assemble_transformer
 from liveavatar.dit.performance.compile import compile_model, compile_vae, make_cache_factory
+from liveavatar.dit.performance.kernels import choose_attention_kernel
 from liveavatar.dit.performance.quantise import find_weight_format, has_fast_matmul
 from liveavatar.dit.performance.resolve_speed import resolve_speed
 from liveavatar.dit.plan.config import DitConfig
@@ -101,6 +102,9 @@ def accelerate_models(models: DitModels, requested: SpeedOptions, device: torch.
     )
     if device.type == "cuda":
         _LOG.info("speed: %s", speed)
+    models.dit.attention_kernel = choose_attention_kernel(
+        speed.attention, models.dit.config, models.dit.template_tensor
+    )
     if speed.compile:
         compile_model(models.dit)
         compile_vae(models.vae)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from liveavatar.dit.model.attention import AttentionKernel
 from liveavatar.dit.model.layers import CrossAttention, KeyValue, layer_norm_float32, linear_float32
 from liveavatar.dit.plan.config import PICTURES_PER_LATENT, DitConfig
 
@@ -141,11 +142,17 @@ class AudioInjector(nn.Module):
         return hearings
 
     def forward(
-        self, index: int, x_BND: Tensor, conditioning: AudioConditioning, mask_AN: Tensor | None
+        self,
+        index: int,
+        x_BND: Tensor,
+        conditioning: AudioConditioning,
+        mask_AN: Tensor | None,
+        kernel: AttentionKernel,
     ) -> Tensor:
         """`x_BND` with what injector `index` adds; `mask_AN` says which tokens each voice reaches, B being 1 then."""
         injector = cast(CrossAttention, self.injector[index])
-        seen = injector.attend(self.project_query(injector, x_BND, conditioning), conditioning.key_value)
+        q_BNHK = self.project_query(injector, x_BND, conditioning)
+        seen = injector.attend(kernel, q_BNHK, conditioning.key_value)
         return self.add_output(injector, x_BND, seen, mask_AN)
 
     @staticmethod

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from liveavatar.dit.model.attention import compute_attention
+from liveavatar.dit.model.attention import AttentionKernel
 from liveavatar.dit.model.rope import Rope, apply_rope
 from liveavatar.dit.plan.config import DitConfig
 
@@ -38,14 +38,15 @@ class SinkRecorder:
 
     key_value: KeyValue
 
-    def __init__(self, rope: Rope) -> None:
+    def __init__(self, rope: Rope, kernel: AttentionKernel) -> None:
         self._rope = rope
+        self._kernel = kernel
 
     def attend(self, q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor) -> Tensor:
         """Record keys and values; the sink attends to itself, rotated by its own angles."""
         # a view of the values would keep the whole product of q, k and v alive
         self.key_value = KeyValue(k_BNHK, v_BNHK.contiguous())
-        return compute_attention(apply_rope(q_BNHK, self._rope), apply_rope(k_BNHK, self._rope), v_BNHK)
+        return self._kernel(apply_rope(q_BNHK, self._rope), apply_rope(k_BNHK, self._rope), v_BNHK)
 
 
 def layer_norm_float32(x: Tensor, eps: float) -> Tensor:
@@ -129,11 +130,11 @@ class CrossAttention(AttentionProjections):
     """Attention to tokens from elsewhere, whose keys and values are computed once by `key_value`."""
 
     @staticmethod
-    def attend(q_BNHK: Tensor, key_value: KeyValue) -> Tensor:
-        """What the queries see; they all look at the same tokens where `given` has a batch of 1."""
+    def attend(kernel: AttentionKernel, q_BNHK: Tensor, key_value: KeyValue) -> Tensor:
+        """Attention of the queries to `key_value`, whose batch is B, or 1 where all queries share the same tokens."""
         if len(key_value.k) == len(q_BNHK):
-            return compute_attention(q_BNHK, key_value.k, key_value.v)
-        return compute_attention(q_BNHK.flatten(0, 1)[None], key_value.k, key_value.v).view(q_BNHK.shape)
+            return kernel(q_BNHK, key_value.k, key_value.v)
+        return kernel(q_BNHK.flatten(0, 1)[None], key_value.k, key_value.v).view(q_BNHK.shape)
 
 
 class TransformerBlock(nn.Module):
@@ -153,7 +154,13 @@ class TransformerBlock(nn.Module):
         )
 
     def forward(
-        self, x_BND: Tensor, time_6BD: Tensor, text: KeyValue, rope: Rope, cache: LayerCache
+        self,
+        x_BND: Tensor,
+        time_6BD: Tensor,
+        text: KeyValue,
+        rope: Rope,
+        cache: LayerCache,
+        kernel: AttentionKernel,
     ) -> Tensor:
         """One layer. `time_6BD` already holds this block's own modulation, float32.
 
@@ -161,7 +168,7 @@ class TransformerBlock(nn.Module):
         """
         seen_BNHK = cache.attend(*self.before_self_attention(x_BND, time_6BD, rope))
         x_BND, q_BNHK = self.between_attentions(x_BND, seen_BNHK, time_6BD)
-        return self.after_cross_attention(x_BND, self.cross_attn.attend(q_BNHK, text), time_6BD)
+        return self.after_cross_attention(x_BND, self.cross_attn.attend(kernel, q_BNHK, text), time_6BD)
 
     def before_self_attention(
         self, x_BND: Tensor, time_6BD: Tensor, rope: Rope

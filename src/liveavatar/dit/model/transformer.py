@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from liveavatar.dit.model.attention import AttentionKernel, torch_attention
 from liveavatar.dit.model.audio_injector import AudioConditioning, AudioInjector, CausalAudioEncoder
 from liveavatar.dit.model.frame_packer import FramePacker, latent_to_tokens
 from liveavatar.dit.model.layers import (
@@ -65,6 +66,7 @@ class DiT(nn.Module):
     def __init__(self, config: DitConfig) -> None:
         super().__init__()
         self.config = config
+        self.attention_kernel: AttentionKernel = torch_attention
         dim, patch = config.dim, (1, config.patch, config.patch)
         self.patch_embedding = nn.Conv3d(config.channels, dim, patch, stride=patch)
         self.cond_encoder = nn.Conv3d(config.channels, dim, patch, stride=patch)
@@ -94,11 +96,13 @@ class DiT(nn.Module):
     ) -> Tensor:
         """Velocity of a noisy block, [B, C, T, H, W] float32; writes the block's keys and values into `memory`."""
         injectors = {layer: index for index, layer in enumerate(self.config.inject)} if inputs.audio else {}
-        x_BND = self.embed_block(latent_BCTHW, inputs.pose)
+        x_BND, kernel = self.embed_block(latent_BCTHW, inputs.pose), self.attention_kernel
         for layer, block in enumerate(self.blocks):
-            x_BND = block(x_BND, modulation.blocks[layer], inputs.text[layer], inputs.rope, caches[layer])
+            x_BND = block(
+                x_BND, modulation.blocks[layer], inputs.text[layer], inputs.rope, caches[layer], kernel
+            )
             if (index := injectors.get(layer)) is not None:
-                x_BND = self.audio_injector(index, x_BND, inputs.audio[index], inputs.voice_mask)
+                x_BND = self.audio_injector(index, x_BND, inputs.audio[index], inputs.voice_mask, kernel)
         return self.unpatchify_latent(self.head(x_BND, modulation.head), latent_BCTHW.shape)
 
     def compute_sink(
@@ -115,9 +119,10 @@ class DiT(nn.Module):
         past = self.frame_packer(past_BCTHW.to(self.template_tensor)) + marks[MOTION_TOKEN]
         x_BND = torch.cat([portrait, past], dim=1)
         clean, still = self.compute_modulations([0.0])[0], rope.to_identity()
-        layers = [SinkRecorder(rope) for _ in self.blocks]
+        kernel = self.attention_kernel
+        layers = [SinkRecorder(rope, kernel) for _ in self.blocks]
         for layer, block in enumerate(self.blocks):
-            x_BND = block(x_BND, clean.blocks[layer], text[layer], still, layers[layer])
+            x_BND = block(x_BND, clean.blocks[layer], text[layer], still, layers[layer], kernel)
         return [layer.key_value for layer in layers]
 
     def embed_block(self, latent_BCTHW: Tensor, pose_BCTHW: Tensor | None) -> Tensor:

@@ -6,17 +6,17 @@ it again. What is computed is the same but for rounding: joined operations keep 
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from liveavatar.dit.codecs.vae import VAE, VAEDecoder
+from liveavatar.dit.model.attention import AttentionKernel
 from liveavatar.dit.model.audio_injector import AudioInjector
 from liveavatar.dit.model.layers import TransformerBlock
 from liveavatar.dit.model.rope import apply_rope
-from liveavatar.dit.performance.kernels import choose_attention_kernel, make_fp8_attention, quantise_queries
+from liveavatar.dit.performance.kernels import make_fp8_attention, quantise_queries
 from liveavatar.dit.plan.speed import SpeedOptions
 from liveavatar.dit.streaming.kv_cache import KVCache, MakeKVCache, RingKVCache, RingShape
 from liveavatar.dit.streaming.kv_ops import FP8_DTYPE, KVOps, fp8_to_values, values_to_fp8
@@ -74,19 +74,18 @@ def make_cache_factory(
     def compile_if_asked(function: Callable[Arguments, Returned]) -> Callable[Arguments, Returned]:
         return compile_function(function, backend) if speed.compile else function
 
-    store = FP8_DTYPE if speed.kv == "fp8" else None
-    ways = KVOps(
+    ops = KVOps(
         to_fp8=compile_if_asked(values_to_fp8),
         from_fp8=compile_if_asked(fp8_to_values),
         rotate=compile_if_asked(apply_rope),
+        attend_fp8=make_fp8_attention(compile_if_asked(quantise_queries))
+        if speed.attention == "fp8"
+        else None,
     )
-    if speed.attention == "fp8":
-        ways = replace(ways, attend_fp8=make_fp8_attention(compile_if_asked(quantise_queries)))
-    only = {"steps_per_sink": 1} if speed.wavefront else {}
+    storage_dtype = FP8_DTYPE if speed.kv == "fp8" else None
+    own_sinks = {"steps_per_sink": 1} if speed.wavefront else {}
 
-    def make_kv_cache(shape: RingShape, like: Tensor) -> KVCache:
-        size = shape.block_tokens, shape.sink_tokens + shape.ring_tokens, shape.heads, shape.head_dim
-        look = choose_attention_kernel("auto" if speed.attention == "fp8" else speed.attention, size, like)
-        return cache_type(shape, like, store, replace(ways, attend=look), **only)
+    def make_kv_cache(shape: RingShape, like: Tensor, *, kernel: AttentionKernel) -> KVCache:
+        return cache_type(shape, like, storage_dtype, ops, kernel=kernel, **own_sinks)
 
     return make_kv_cache

@@ -15,6 +15,7 @@ from typing import overload
 import torch
 from torch import Tensor
 
+from liveavatar.dit.model.attention import AttentionKernel, torch_attention
 from liveavatar.dit.model.layers import KeyValue
 from liveavatar.dit.model.rope import Rope, apply_rope
 from liveavatar.dit.streaming.copy_stream import CopyStream
@@ -49,12 +50,15 @@ class HostKVCache:
         like: Tensor,
         storage_dtype: torch.dtype | None = None,
         ops: KVOps = EAGER_KV_OPS,
+        *,
+        kernel: AttentionKernel = torch_attention,
     ) -> None:
         """`like` gives type and device; `store` FP8 keeps numbers in that."""
         self.shape = shape
         self._like = like.new_empty(0, dtype=storage_dtype)
         self._storage_dtype = storage_dtype
         self._ops = ops
+        self._kernel = kernel
         self._copy_stream = CopyStream(like.device)
         self._sink = self._allocate_device(shape.layers, shape.sink_tokens)
         self._scales: list[KeyValue] | None = None
@@ -115,6 +119,7 @@ class HostKVCache:
             self._visible_range(target),
             None if self._scales is None else self._scales[target.layer],
             self._ops,
+            self._kernel,
         )
 
     def store_block(self, target: HostLayerCache) -> None:

@@ -16,13 +16,14 @@ Memory may be kept in FP8 (`ways`), at half the size.
 Shapes: B batch, N tokens of a block, S slots, H heads, K channels of a head.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from liveavatar.dit.model.attention import AttentionKernel, torch_attention
 from liveavatar.dit.model.layers import KeyValue, LayerCache
 from liveavatar.dit.model.rope import Rope, apply_rope
 from liveavatar.dit.streaming.kv_ops import EAGER_KV_OPS, KVOps, compute_head_scale
@@ -40,6 +41,7 @@ class RingLayerCache:
     visible_range: slice
     scale: KeyValue | None
     ops: KVOps
+    kernel: AttentionKernel
 
     def attend(self, q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor) -> Tensor:
         """Write the block into its slot; it sees itself, the blocks before it that are still there, the sink."""
@@ -47,16 +49,14 @@ class RingLayerCache:
         self._write_slots(1, v_BNHK)
         seen = KeyValue(*(slots[:, self.visible_range] for slots in self.slots))
         return (
-            self.ops.attend(q_BNHK, *seen)
-            if self.scale is None
-            else self._attend_fp8(q_BNHK, seen, self.scale)
+            self.kernel(q_BNHK, *seen) if self.scale is None else self._attend_fp8(q_BNHK, seen, self.scale)
         )
 
     def _attend_fp8(self, q_BNHK: Tensor, visible: KeyValue, scale: KeyValue) -> Tensor:
         if self.ops.attend_fp8 is not None:
             return self.ops.attend_fp8(q_BNHK, *visible, *scale)
         k, v = (self.ops.from_fp8(part, by, q_BNHK.dtype) for part, by in zip(visible, scale, strict=True))
-        return self.ops.attend(q_BNHK, k, v)
+        return self.kernel(q_BNHK, k, v)
 
     def _write_slots(self, index: int, part_BNHK: Tensor) -> None:
         """Keep keys (0) or values (1) of the block; copied by index, so that a recorded graph can write anywhere."""
@@ -103,8 +103,12 @@ class KVCache(Protocol):
         ...
 
 
-MakeKVCache = Callable[[RingShape, Tensor], KVCache]
-"""Makes the memory of a session; the tensor gives the type and the device that are computed with."""
+class MakeKVCache(Protocol):
+    """Makes the cache of a session."""
+
+    def __call__(self, shape: RingShape, like: Tensor, *, kernel: AttentionKernel) -> KVCache:
+        """A cache of this shape, whose layers attend by `kernel` in the type and on the device of `like`."""
+        ...
 
 
 class RingKVCache:
@@ -112,11 +116,12 @@ class RingKVCache:
 
     def __init__(
         self, shape: RingShape, like: Tensor, storage_dtype: torch.dtype | None = None, ops: KVOps = EAGER_KV_OPS,
-        *, steps_per_sink: int = 2,
+        *, steps_per_sink: int = 2, kernel: AttentionKernel = torch_attention,
     ) -> None:  # fmt: skip
         """`like` gives type and device; `store` FP8 keeps numbers in that; `shared` steps, 1 or 2, have one sink."""
         self.shape = shape
         self._ops = ops
+        self._kernel = kernel
         self._storage_dtype = storage_dtype
         self._steps_per_sink = steps_per_sink
         kept = like.new_empty(0, dtype=storage_dtype)
@@ -173,7 +178,9 @@ class RingKVCache:
         torch.add(self._token_offsets, self._slot_range(step, block).start, out=self._write_indices[step])
         where, read, scales = self._write_indices[step], self._visible_range(step, block), self._scales
         return [
-            RingLayerCache(slots, where, read, None if scales is None else scales[layer], self._ops)
+            RingLayerCache(
+                slots, where, read, None if scales is None else scales[layer], self._ops, self._kernel
+            )
             for layer, slots in enumerate(self._groups[step // self._steps_per_sink])
         ]
 

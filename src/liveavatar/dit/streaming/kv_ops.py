@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from liveavatar.dit.model.attention import AttentionKernel, Fp8AttentionKernel, compute_attention
+from liveavatar.dit.model.attention import Fp8AttentionKernel
 from liveavatar.dit.model.rope import Rope, apply_rope
 
 FP8_DTYPE = torch.float8_e4m3fn
@@ -44,7 +44,6 @@ def fp8_to_values(stored_BSHK: Tensor, scale_11H1: Tensor, dtype: torch.dtype) -
 class KVOps:
     """`look_at_fp8` attends to FP8 as it is; without it, FP8 is widened and looked at like anything else."""
 
-    attend: AttentionKernel = compute_attention
     attend_fp8: Fp8AttentionKernel | None = None
     to_fp8: Callable[[Tensor, Tensor], Tensor] = values_to_fp8
     from_fp8: Callable[[Tensor, Tensor, torch.dtype], Tensor] = fp8_to_values

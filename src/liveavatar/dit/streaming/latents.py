@@ -41,7 +41,9 @@ class LatentStream:
         self._context = StreamContext(model, conditioning, config, seed)
         self._sigmas = compute_sigmas(config.steps, config.shift)
         self._modulations = model.compute_modulations([TRAIN_STEPS * sigma for sigma in self._sigmas[:-1]])
-        self._cache = make_cache(self._context.ring_shape, model.template_tensor)
+        self._cache = make_cache(
+            self._context.ring_shape, model.template_tensor, kernel=model.attention_kernel
+        )
         self._block_rope = self._context.make_moving_rope(config.block_latents)
         noise = self._context.block_noise(0)
         self._latents = [noise.clone() for _ in range(config.steps + 1)]

@@ -71,7 +71,7 @@ class WavefrontStream:
         ]
         self._sigmas = compute_sigmas(config.steps, config.shift)
         self._modulations = model.compute_modulations([TRAIN_STEPS * sigma for sigma in self._sigmas[:-1]])
-        memory = make_cache(self._context.ring_shape, model.template_tensor)
+        memory = make_cache(self._context.ring_shape, model.template_tensor, kernel=model.attention_kernel)
         if not isinstance(memory, RingKVCache):
             raise OptionError(
                 "the wavefront needs rings in the memory of the GPU", "leave it out, or use a larger card"
