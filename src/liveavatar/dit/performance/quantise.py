@@ -19,14 +19,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from liveavatar.dit.streaming.kv_ops import FP8_DTYPE, FP8_MAX
+
 WeightFormat = Literal["bf16", "fp8", "int8"]
 """Numbers that large weights are kept in; bf16 stands for the type of the model, whatever it is."""
 
 UNQUANTISED_PARTS = ("text_embedding", "time_embedding", "time_projection", "head", "casual_audio_encoder")
 """Parts of the transformer that are not quantised."""
 
-_FORMAT_DTYPES = {"fp8": torch.float8_e4m3fn, "int8": torch.int8}
-_MAX_VALUES = {torch.float8_e4m3fn: 448.0, torch.int8: 127.0}
+_FORMAT_DTYPES = {"fp8": FP8_DTYPE, "int8": torch.int8}
+_MAX_VALUES = {FP8_DTYPE: FP8_MAX, torch.int8: 127.0}
 _MIN_ROW_MAX = 1e-12
 _MIN_INT8_ROWS = 32
 """Rows below which the integer product refuses; missing ones are filled with zeros, which changes nothing."""
