@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from liveavatar.dit.codecs.vae import VAE, VAEDecoder
-from liveavatar.dit.model.attention import AttentionKernel
+from liveavatar.dit.model.attention import AttentionKernel, torch_attention
 from liveavatar.dit.model.audio_injector import AudioInjector
 from liveavatar.dit.model.layers import TransformerBlock
 from liveavatar.dit.model.rope import apply_rope
@@ -85,7 +85,9 @@ def make_cache_factory(
     storage_dtype = FP8_DTYPE if speed.kv == "fp8" else None
     own_sinks = {"steps_per_sink": 1} if speed.wavefront else {}
 
-    def make_kv_cache(shape: RingShape, like: Tensor, *, kernel: AttentionKernel) -> KVCache:
+    def make_kv_cache(
+        shape: RingShape, like: Tensor, *, kernel: AttentionKernel = torch_attention
+    ) -> KVCache:
         return cache_type(shape, like, storage_dtype, ops, kernel=kernel, **own_sinks)
 
     return make_kv_cache
