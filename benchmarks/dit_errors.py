@@ -19,8 +19,9 @@ import torch
 from benchmarks.dit import psnr
 from torch import Tensor, nn
 
-from liveavatar.dit.checkpoint.encoders import Placement, randomise_weights
-from liveavatar.dit.codecs.vae import VAE, StreamingDecoder, VAEConfig
+from liveavatar.dit.checkpoint.load import Placement
+from liveavatar.dit.checkpoint.random_weights import randomise_weights
+from liveavatar.dit.codecs.vae import VAE, StreamingDecoder
 from liveavatar.dit.loader import make_random_filler
 from liveavatar.dit.model.layers import SelfAttention, TransformerBlock
 from liveavatar.dit.model.transformer import DiT
@@ -28,7 +29,7 @@ from liveavatar.dit.performance.assembly import TransformerLayout, assemble_tran
 from liveavatar.dit.performance.compile import make_cache_factory
 from liveavatar.dit.performance.kernels import quantise_queries
 from liveavatar.dit.performance.quantise import WeightFormat
-from liveavatar.dit.plan.config import DitConfig, StreamConfig
+from liveavatar.dit.plan.config import DitConfig, StreamConfig, VAEConfig
 from liveavatar.dit.plan.speed import EXACT_SPEED, SpeedOptions
 from liveavatar.dit.streaming.conditioning import Conditioning
 from liveavatar.dit.streaming.kv_cache import MakeKVCache, RingKVCache

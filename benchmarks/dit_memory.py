@@ -24,13 +24,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from liveavatar.dit.codecs.vae import VAE, StreamingDecoder, VAEConfig
+from liveavatar.dit.codecs.vae import VAE, StreamingDecoder
 from liveavatar.dit.loader import choose_cache_factory, tile_decoder
 from liveavatar.dit.model.layers import KeyValue
 from liveavatar.dit.model.rope import block_positions, sink_positions
 from liveavatar.dit.model.transformer import BlockInputs, DiT
 from liveavatar.dit.performance.assembly import TransformerLayout, assemble_transformer
-from liveavatar.dit.plan.config import DitConfig, StreamConfig
+from liveavatar.dit.plan.config import DitConfig, StreamConfig, VAEConfig
 from liveavatar.dit.plan.memory import (
     AUDIO_ENCODER_BYTES,
     CUDA_CONTEXT_BYTES,

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from liveavatar.errors import OptionError, SessionClosed
+from liveavatar.errors import SessionClosed
 from liveavatar.face.crop import crop_portrait
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Samples, VideoFrame
@@ -22,9 +22,10 @@ from liveavatar.mesh.geometry.lip_refinement import snap_lip_landmarks, widen_op
 from liveavatar.mesh.geometry.rig import fit_rig_pose, rig_misfit
 from liveavatar.mesh.geometry.warp_field import as_float32
 from liveavatar.mesh.motion.head_pose import HeadPose, HeadPoseGenerator
+from liveavatar.mesh.options import MeshOptions
 from liveavatar.mesh.prepare import prepare_renderer
 from liveavatar.mesh.render.face_renderer import FaceRenderer
-from liveavatar.speech.stream import SpeechStream, check_articulation_model
+from liveavatar.speech.stream import SpeechStream
 from liveavatar.speech.track import STEP_SAMPLES, SpeechTrack
 from liveavatar.timeline import Timeline
 
@@ -43,23 +44,8 @@ _MOMENTS_PER_FRAME = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MeshEngine:
-    """Warps portraits. `motion` scales head and gaze, `expression` the mouth's opening; both 0…1. `speech` names the
-    ear: "small", or "whisper", which hears better and takes longer.
-
-    Raises:
-        OptionError: one of them is outside 0…1, or there is no such ear.
-    """
-
-    motion: float = 1.0
-    expression: float = 1.0
-    speech: str = "small"
-
-    def __post_init__(self) -> None:
-        for name, value in (("motion", self.motion), ("expression", self.expression)):
-            if not 0 <= value <= 1:
-                raise OptionError(f"{name} {value} is outside 0…1", f"use --{name} 0.5, say")
-        check_articulation_model(self.speech)
+class MeshEngine(MeshOptions):
+    """Warps portraits with these options."""
 
     def open(self, portrait: Portrait, size: tuple[int, int] | None) -> "MeshActor":
         """Prepare a portrait, in a second or less; `size` is (width, height), or None to follow the portrait."""

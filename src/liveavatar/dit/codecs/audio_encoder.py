@@ -5,10 +5,8 @@ Legend: L layers (the states before the first layer and after each one), T steps
 those in transformers. Sources: wav2vec 2.0 (arXiv 2006.11477), HuBERT (2106.07447), WavLM (2110.13900).
 """
 
-import json
 from dataclasses import dataclass
 from math import prod
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from liveavatar.dit.checkpoint import load
-from liveavatar.dit.codecs import clock
+from liveavatar.dit.codecs.clock import WAV2VEC2_CLOCK
 from liveavatar.errors import OptionError, WeightsError
 from liveavatar.frames import Samples
 
@@ -26,17 +23,6 @@ if TYPE_CHECKING:
 
 MODEL_TYPES = ("wav2vec2", "hubert", "wavlm")
 """Kinds of network, as a checkpoint's `config.json` names them."""
-
-_UNUSED_PREFIXES = (
-    "lm_head",
-    "quantizer",
-    "project_q",
-    "project_hid",
-    "dropout_features",
-    "masked_spec_embed",
-    "label_embs",
-)
-"""Tensors that only training and transcription need."""
 
 
 class AudioEncoder:
@@ -68,7 +54,7 @@ class AudioEncoder:
 
 
 def _check_length(waveform: Samples) -> Samples:
-    if len(waveform) < clock.RECEPTIVE_SAMPLES:
+    if len(waveform) < WAV2VEC2_CLOCK.field:
         raise OptionError(f"{len(waveform)} samples are less than one step of speech", "give at least 25 ms")
     return waveform
 
@@ -131,61 +117,11 @@ def build_audio_network(config: "PreTrainedConfig") -> nn.Module:
     return network
 
 
-def open_audio_encoder(
-    folder: Path, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
-) -> AudioEncoder:
-    """The encoder in a checkpoint folder: `config.json`, `preprocessor_config.json` if any, and the weights.
-
-    Raises:
-        WeightsError: something is missing, damaged, or of another family.
-    """
-    from transformers import AutoConfig
-
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise WeightsError(
-            f"{folder} holds no audio encoder", "run: liveavatar weights fetch live-avatar"
-        ) from error
-    with torch.device("meta"):
-        network = build_audio_network(config)
-    load.load_checkpoint(network, [_find_weights(folder)], rename=map_audio_key, dtype=dtype, device=device)
-    return AudioEncoder(network, needs_normalisation=_needs_normalisation(folder))
-
-
-def _find_weights(folder: Path) -> Path:
-    modern = folder / "model.safetensors"
-    return modern if modern.is_file() else load.require_file(folder / "pytorch_model.bin")
-
-
-def _needs_normalisation(folder: Path) -> bool:
-    path = folder / "preprocessor_config.json"
-    return (
-        bool(json.loads(path.read_text(encoding="utf-8")).get("do_normalize", True))
-        if path.is_file()
-        else True
-    )
-
-
 def _check_step_rate(config: "PreTrainedConfig") -> None:
     kernels, strides = config.conv_kernel, config.conv_stride
     field = 1 + sum((kernel - 1) * prod(strides[:index]) for index, kernel in enumerate(kernels))
-    if (prod(strides), field) != (clock.STEP_SAMPLES, clock.RECEPTIVE_SAMPLES):
+    if (prod(strides), field) != (WAV2VEC2_CLOCK.stride, WAV2VEC2_CLOCK.field):
         raise WeightsError(
             f"the audio encoder makes a step every {prod(strides)} samples out of {field}, not 320 out of 400",
             "use a checkpoint with 50 steps a second",
         )
-
-
-def map_audio_key(key: str) -> str | None:
-    """The network's name for a tensor of a checkpoint; None for what only training and transcription need."""
-    for prefix in MODEL_TYPES:
-        key = key.removeprefix(f"{prefix}.")
-    if key.startswith(_UNUSED_PREFIXES):
-        return None
-    for old, new in (
-        ("weight_g", "parametrizations.weight.original0"),
-        ("weight_v", "parametrizations.weight.original1"),
-    ):
-        key = key.replace(f"pos_conv_embed.conv.{old}", f"pos_conv_embed.conv.{new}")
-    return key

@@ -12,7 +12,6 @@ Module names are those of the official `Wan2.1_VAE.pth`. Source: Wan 2.1 (arXiv 
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from liveavatar.dit.plan.config import PICTURES_PER_LATENT, VAEConfig
 from liveavatar.errors import OptionError
 
 LATENT_MEAN = (-0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508,
@@ -27,30 +27,10 @@ LATENT_MEAN = (-0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.55
 LATENT_STD = (2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
               3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160)  # fmt: skip
 
-FRAMES_PER_LATENT = 4
 PIXELS_PER_LATENT = 8
 
 INITIAL_LATENTS = 2
 """Latents at the start of a video that are decoded by other operations: the first is not doubled in time."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class VAEConfig:
-    """Widths of the autoencoder; `multipliers` has one entry a stage, and each step between two halves the picture."""
-
-    width: int = 96
-    multipliers: tuple[int, ...] = (1, 2, 4, 4)
-    halves_time: tuple[bool, ...] = (False, True, True)
-    blocks_per_stage: int = 2
-    latent_channels: int = 16
-
-    def __post_init__(self) -> None:
-        if len(self.halves_time) != len(self.multipliers) - 1:
-            raise OptionError(
-                "halves_time needs one entry for each step between stages", "correct the VAEConfig"
-            )
-        if self.latent_channels != len(LATENT_MEAN):
-            raise OptionError("the statistics are of 16 latent channels", "set latent_channels=16")
 
 
 PastKey = nn.Module | tuple[int, str]
@@ -383,8 +363,8 @@ class StreamingDecoder:
 
 def _split_frame_groups(video_BCTHW: Tensor) -> Iterator[Tensor]:
     yield video_BCTHW[:, :, :1]
-    for start in range(1, video_BCTHW.shape[2] - FRAMES_PER_LATENT + 1, FRAMES_PER_LATENT):
-        yield video_BCTHW[:, :, start : start + FRAMES_PER_LATENT]
+    for start in range(1, video_BCTHW.shape[2] - PICTURES_PER_LATENT + 1, PICTURES_PER_LATENT):
+        yield video_BCTHW[:, :, start : start + PICTURES_PER_LATENT]
 
 
 def _channel_constants(values: tuple[float, ...], like: Tensor) -> Tensor:
