@@ -121,7 +121,7 @@ def model(saving: Saving, trial: Trial) -> DiT:
 
     with torch.device("meta"):
         dit = DiT(trial.config)
-    return assemble_transformer(dit, sharpen, TransformerLayout(device=CPU, kind=saving.kind))
+    return assemble_transformer(dit, sharpen, TransformerLayout(device=CPU, weight_format=saving.kind))
 
 
 def scale_norms(attention: SelfAttention, times: float) -> None:

@@ -132,7 +132,7 @@ def fp8_layout(plan: MemoryPlan) -> TransformerLayout:
     rung = plan.profile
     return TransformerLayout(
         device=DEVICE,
-        kind="fp8" if rung.eight_bit_weights else "bf16",
+        weight_format="fp8" if rung.eight_bit_weights else "bf16",
         scaled_mm=rung.eight_bit_weights,
         offloaded_blocks=plan.offloaded_blocks,
         offloads_text=rung.offloads_text,

@@ -9,13 +9,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from drawn import SEEDS, draw_into
-from liveavatar.dit.codecs.vae import VAE, VAEConfig
+from liveavatar.dit.codecs.vae import VAE
 from liveavatar.dit.loader import accelerate_models, open_models
 from liveavatar.dit.model.attention import torch_attention
 from liveavatar.dit.model.transformer import DiT
 from liveavatar.dit.parity.whole_file import draw_reference_clips
 from liveavatar.dit.performance.kernels import cudnn_attention
-from liveavatar.dit.plan.config import StreamConfig
+from liveavatar.dit.plan.config import StreamConfig, VAEConfig
 from liveavatar.dit.plan.options import DitOptions
 from liveavatar.dit.plan.speed import SpeedOptions
 from liveavatar.dit.streaming.host_kv_cache import HostKVCache

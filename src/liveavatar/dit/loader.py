@@ -168,7 +168,7 @@ def choose_layout(plan: MemoryPlan, device: torch.device) -> TransformerLayout:
     kind = find_weight_format(device) if plan.profile.eight_bit_weights else "bf16"
     return TransformerLayout(
         device=device,
-        kind=kind,
+        weight_format=kind,
         scaled_mm=kind == "fp8" and has_fast_matmul(device, "fp8"),
         offloaded_blocks=plan.offloaded_blocks,
         offloads_text=plan.profile.offloads_text,
@@ -177,7 +177,9 @@ def choose_layout(plan: MemoryPlan, device: torch.device) -> TransformerLayout:
 
 def describe_layout(plan: MemoryPlan, layout: TransformerLayout) -> str:
     """One line: the profile, the number format, the device of the text encoder."""
-    numbers = {"fp8": "FP8", "int8": "int8, since the card has no FP8", "bf16": "bfloat16"}[layout.kind]
+    numbers = {"fp8": "FP8", "int8": "int8, since the card has no FP8", "bf16": "bfloat16"}[
+        layout.weight_format
+    ]
     text = "GPU" if choose_text_device(layout.device).type == "cuda" else "CPU"
     return f"{plan.summary}; numbers: {numbers}; the prompt is encoded on the {text} first"
 

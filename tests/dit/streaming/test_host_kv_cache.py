@@ -64,7 +64,7 @@ class HostAllocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.bytes = 0
+        self.bytes: int = 0
 
     def __torch_dispatch__(
         self, func: Callable[..., object], types: object, args: Sequence[object] = (),
