@@ -12,7 +12,7 @@ standard deviation of what goes into the softmax). No GPU; about a minute of one
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -68,10 +68,8 @@ def fp8_attention(q_BNHD: Tensor, k: Tensor, v: Tensor, k_scale: Tensor, v_scale
     return seen.transpose(1, 2).to(q_BNHD.dtype)
 
 
-def fp8_rings(*given: object) -> RingKVCache:
-    """Rings in FP8, looked at in FP8."""
-    shape, like = given
-    return RingKVCache(shape, like, FP8_DTYPE, KVOps(attend_fp8=fp8_attention))  # type: ignore[arg-type]
+fp8_rings = partial(RingKVCache, storage_dtype=FP8_DTYPE, ops=KVOps(attend_fp8=fp8_attention))
+"""A cache in FP8, attended to in FP8."""
 
 
 EXACT_SAVING = Saving(name="float32")
@@ -123,7 +121,7 @@ def model(saving: Saving, trial: Trial) -> DiT:
 
     with torch.device("meta"):
         dit = DiT(trial.config)
-    return assemble_transformer(dit, sharpen, TransformerLayout(device=CPU, kind=saving.kind))
+    return assemble_transformer(dit, sharpen, TransformerLayout(device=CPU, weight_format=saving.kind))
 
 
 def scale_norms(attention: SelfAttention, times: float) -> None:
