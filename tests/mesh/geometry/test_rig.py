@@ -17,7 +17,6 @@ from liveavatar.mesh.geometry.rig import (
     OUTER_MOUTH_CORNERS,
     RIGID_LANDMARK_WEIGHTS,
     STRETCH_LIMITS,
-    Array,
     FaceRig,
     fit_rig_pose,
     load_rig,
@@ -26,6 +25,7 @@ from liveavatar.mesh.geometry.rig import (
     rig_misfit,
     upper_lip_share,
 )
+from liveavatar.mesh.geometry.warp_field import Array
 
 UPPER, LOWER = list(INNER_UPPER_LIP[1:-1]), list(INNER_LOWER_LIP[1:-1])
 MIDDLE = slice(3, 6)  # of the nine inner lip points

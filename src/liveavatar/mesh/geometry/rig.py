@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.face.portrait import Landmarks
+from liveavatar.face.procrustes import fit_similarity
 from liveavatar.mesh.geometry.face_landmarks import (
     CHIN_LANDMARK,
     EYE_LANDMARKS,
@@ -27,9 +28,7 @@ from liveavatar.mesh.geometry.face_landmarks import (
     EyeLandmarks,
     interocular_distance,
 )
-
-Array = NDArray[np.float32]
-DoubleArray = NDArray[np.float64]
+from liveavatar.mesh.geometry.warp_field import Array, as_float32
 
 NOSE_BASE_LANDMARK = 2
 _FACE_POINT_COUNT = 468
@@ -49,6 +48,8 @@ LOWER_LID_SHARE = 0.1
 """How much of an open eye the lower lid closes."""
 MAX_SHUT_GAP, MIN_OPEN_GAP = 0.008, 0.02
 """Gaps of the inner lips, relative to the mouth's width: shut below the first, open above the second."""
+_DEPTH_SCALES = tuple(float(scale) for scale in np.arange(0.8, 1.41, 0.05))
+"""Factors tried on the landmarks' depth, whose unit the landmark network leaves open."""
 STRETCH_LIMITS = (0.65, 1.6)
 """Limits of a face's proportions relative to the rig's: beyond them the landmarks are probably wrong."""
 
@@ -124,13 +125,15 @@ def fit_rig_pose(landmarks: Landmarks) -> RigPose:
     for weight, points in RIGID_LANDMARK_WEIGHTS.items():
         weights[list(points)] = weight
     neutral = load_rig().neutral.astype(float)
-    fits = [
-        _fit_similarity(neutral, landmarks * (1, 1, depth), weights) for depth in np.arange(0.8, 1.41, 0.05)
-    ]
-    best = int(np.argmin([error for *_, error in fits]))
-    rotation, scale, translation, _ = fits[best]
-    return RigPose(rotation=rotation.astype(np.float32), scale=scale, translation=translation.astype(np.float32),
-                depth=0.8 + 0.05 * best)  # fmt: skip
+    fits = [fit_similarity(neutral, landmarks * (1, 1, depth), weights) for depth in _DEPTH_SCALES]
+    best = int(np.argmin([fit.error for fit in fits]))
+    fit = fits[best]
+    return RigPose(
+        rotation=as_float32(fit.rotation),
+        scale=fit.scale,
+        translation=as_float32(fit.translation),
+        depth=_DEPTH_SCALES[best],
+    )
 
 
 def rig_misfit(landmarks: Landmarks, pose: RigPose) -> float:
@@ -138,21 +141,6 @@ def rig_misfit(landmarks: Landmarks, pose: RigPose) -> float:
     rig's unit. People have 0.03 to 0.06, more when they laugh; drawn creatures up to 0.2."""
     away = (pose.to_head(landmarks) - load_rig().neutral)[:_FACE_POINT_COUNT, :2]
     return float(np.sqrt(np.mean(np.sum(away**2, axis=1))))
-
-
-def _fit_similarity(
-    source: DoubleArray, target: DoubleArray, weights: DoubleArray
-) -> tuple[DoubleArray, float, DoubleArray, float]:
-    """Rotation, scale, translation from source to target, and the relative squared error (Umeyama 1991)."""
-    share = (weights / weights.sum())[:, None]
-    from_middle, to_middle = (share * source).sum(axis=0), (share * target).sum(axis=0)
-    centred, goal = source - from_middle, target - to_middle
-    left, values, right = np.linalg.svd((share * goal).T @ centred)
-    signs = np.array([1.0, 1.0, np.linalg.det(left @ right)])
-    rotation = (left * signs) @ right
-    scale = float((values * signs).sum() / (share * centred**2).sum())
-    missed = (share * (goal - scale * centred @ rotation.T) ** 2).sum() / scale**2
-    return rotation, scale, to_middle - scale * rotation @ from_middle, float(missed)
 
 
 def project_shapes(landmarks: Landmarks, rig: FaceRig, pose: RigPose) -> Array:
