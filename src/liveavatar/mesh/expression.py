@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.face.portrait import Landmarks
+from liveavatar.mesh.geometry.arrays import Array, as_float32
 from liveavatar.mesh.geometry.rig import fit_rig_pose, load_rig, mouth_shut_shape, project_shapes
-from liveavatar.mesh.geometry.warp_field import Array, as_float32
 from liveavatar.mesh.motion.head_pose import HeadPose
 from liveavatar.mesh.render.face_renderer import FrameExpression
 from liveavatar.speech.track import CONTROLS, VISEMES, SpeechTrack

@@ -16,11 +16,11 @@ from liveavatar.mesh.expression import (
     build_expression,
     build_face_shapes,
 )
+from liveavatar.mesh.geometry.arrays import as_float32
 from liveavatar.mesh.geometry.face_landmarks import interocular_distance
 from liveavatar.mesh.geometry.lip_edges import LipEdges
 from liveavatar.mesh.geometry.lip_refinement import snap_lip_landmarks, widen_open_mouth
 from liveavatar.mesh.geometry.rig import fit_rig_pose, rig_misfit
-from liveavatar.mesh.geometry.warp_field import as_float32
 from liveavatar.mesh.motion.head_pose import HeadPose, HeadPoseGenerator
 from liveavatar.mesh.prepare import prepare_renderer
 from liveavatar.mesh.render.face_renderer import FaceRenderer
@@ -84,7 +84,7 @@ class MeshActor:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of its frames."""
-        height, width = self.renderer.person.shape[:2]
+        width, height = self.renderer.size
         return width, height
 
     def session(self, fps: Fraction, seed: int) -> "MeshSession":
