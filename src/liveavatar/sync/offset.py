@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from liveavatar.audio.dsp.spectrum import interpolate_peak
+
 Track = NDArray[np.float64]
 
 TRACK_RATE = 100
@@ -240,18 +242,13 @@ def _bootstrap_lines(sheared: Track, slopes: Track, margin: int) -> tuple[Track,
 def _locate_peaks(totals: Track, slopes: Track, margin: int) -> tuple[Track, Track]:
     """Lag in seconds and slope at the top of each of `totals` [n, slopes, lags], between the steps too."""
     count, _, lags = totals.shape
-    top = totals.reshape(count, -1).argmax(axis=1)
-    row, column = np.clip(top // lags, 1, len(slopes) - 2), np.clip(top % lags, 1, lags - 2)
+    best = totals.reshape(count, -1).argmax(axis=1)
+    row, column = np.clip(best // lags, 1, len(slopes) - 2), np.clip(best % lags, 1, lags - 2)
     n = np.arange(count)
-    near = _interpolate_peak(totals[n, row, column - 1], totals[n, row, column], totals[n, row, column + 1])
-    steep = _interpolate_peak(totals[n, row - 1, column], totals[n, row, column], totals[n, row + 1, column])
+    top = totals[n, row, column]
+    near = interpolate_peak(totals[n, row, column - 1], top, totals[n, row, column + 1], 1.0)
+    steep = interpolate_peak(totals[n, row - 1, column], top, totals[n, row + 1, column], 1.0)
     return (column + near - margin) / TRACK_RATE, slopes[row] + steep * (slopes[1] - slopes[0])
-
-
-def _interpolate_peak(left: Track, top: Track, right: Track) -> Track:
-    """Where the parabola through three neighbours is highest, in steps from the middle one."""
-    bend = 2 * top - left - right
-    return np.clip(np.where(bend > 0, (right - left) / (2 * np.maximum(bend, 1e-12)), 0.0), -1, 1)
 
 
 def _to_interval(values: Track) -> ConfidenceInterval:
