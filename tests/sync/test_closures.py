@@ -40,7 +40,7 @@ def test_a_closure_is_met_up_to_one_frame_away() -> None:
     wanted = [Closure(start=at, end=at + 0.06) for at in (1.0, 3.1, 5.87)]
     found = compare_closures(seen, wanted, "test")
     assert [met for _, met in found.events] == [True, True, False]
-    assert (found.heard_count, found.met_count, found.source) == (3, 2, "test")
+    assert (found.closure_count, found.met_count, found.source) == (3, 2, "test")
     assert found.met_share == pytest.approx(2 / 3)
 
 
@@ -55,7 +55,7 @@ def test_says_what_chance_would_meet() -> None:
 
 def test_closures_outside_the_picture_do_not_count() -> None:
     found = compare_closures(lips([(1, 2)], seconds=3), [Closure(start=5, end=5.1)], "test")
-    assert (found.heard_count, found.met_share) == (0, None)
+    assert (found.closure_count, found.met_share) == (0, None)
 
 
 def test_frames_without_a_face_are_left_out() -> None:

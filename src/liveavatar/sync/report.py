@@ -89,7 +89,7 @@ def build_sync_report(measured: SyncMeasurement) -> SyncReport:
         drift_interval=drift_around,
         match=found.match,
         needed=needed,
-        closures_heard=measured.closures.heard_count,
+        closures_heard=measured.closures.closure_count,
         closures_met=measured.closures.met_count,
         closures_by_chance=measured.closures.chance_share,
         closures_source=measured.closures.source,
