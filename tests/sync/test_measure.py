@@ -133,7 +133,7 @@ def test_a_photograph_does_not_speak(photograph: Path, tmp_path: Path) -> None:
     measured = measure_sync(path)
     found = build_sync_report(measured)
     assert found.verdict == "not the same speech"
-    with pytest.raises(VideoError, match="cannot be mended"):
+    with pytest.raises(VideoError, match="cannot be fixed"):
         fix_sync(measured, found, output)
     assert not output.exists()
 
