@@ -14,9 +14,11 @@ from liveavatar.audio.analysis.repairs import describe_repairs, list_unrepaired_
 from liveavatar.audio.analysis.rules import assess_recording
 from liveavatar.audio.dsp.downmix import Downmixer, default_layout
 from liveavatar.audio.dsp.gain import LiveGainControl, compute_fixed_gain
+from liveavatar.audio.dsp.invalid_samples import silence_invalid_samples
 from liveavatar.audio.dsp.live_resample import create_live_resampler
-from liveavatar.audio.dsp.mix import SpeechDownmixer
-from liveavatar.audio.io.decode import MAX_AMPLITUDE, SUPPORTED_RATES, open_audio
+from liveavatar.audio.dsp.speech_downmix import SpeechDownmixer
+from liveavatar.audio.io.decode import SUPPORTED_RATES, open_audio
+from liveavatar.audio.io.pcm import INT16_FULL_SCALE
 from liveavatar.audio.io.timestamps import Splicer
 from liveavatar.errors import AudioError
 from liveavatar.frames import Samples
@@ -184,8 +186,7 @@ def _live_to_float(chunk: NDArray[Any]) -> NDArray[np.float32]:
             f"live sound of shape {list(chunk.shape)} is not possible", "send [n] or [n, channels]"
         )
     if chunk.dtype == np.int16:
-        return chunk.astype(np.float32) / np.float32(32768)
+        return chunk.astype(np.float32) / INT16_FULL_SCALE
     if not np.issubdtype(chunk.dtype, np.floating):
         raise AudioError(f"live sound of type {chunk.dtype} is not possible", "send float32 or int16")
-    samples = chunk.astype(np.float32)
-    return np.where(np.abs(samples) <= MAX_AMPLITUDE, samples, np.float32(0))
+    return silence_invalid_samples(chunk.astype(np.float32))[0]
