@@ -190,7 +190,7 @@ def main() -> None:
         f"Machine: {options.machine}, {os.cpu_count()} cores; PyAV {av.__version__}. "
         "Script: `benchmarks/loudness.py`.",
         "",
-        "| signal | LUFS, ours | LUFS, ebur128 | dBTP, ours | dBTP, ebur128 | dBTP, interpolated | ebur128 chunk-invariant |",
+        "| signal | LUFS, ours | LUFS, ebur128 | dBTP, ours | dBTP, ebur128 | dBTP, interpolated | chunk-invariant |",
         "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
         *accuracy_rows(),
         "",

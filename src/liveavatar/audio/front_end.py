@@ -20,6 +20,7 @@ from liveavatar.audio.dsp.speech_downmix import SpeechDownmixer
 from liveavatar.audio.io.decode import SUPPORTED_RATES, open_audio
 from liveavatar.audio.io.pcm import INT16_FULL_SCALE
 from liveavatar.audio.io.timestamps import Splicer
+from liveavatar.audio.io.wav import write_wav
 from liveavatar.errors import AudioError
 from liveavatar.frames import Samples
 from liveavatar.report import FINDING_LEVELS
@@ -117,6 +118,16 @@ def read_checked_speech(report: AudioReport, policy: RepairPolicy) -> Iterator[S
         for chunk in stream:
             yield from _split_into_seconds((mix.push(chunk.samples) - offset) * gain)
         yield from _split_into_seconds((mix.flush() - offset) * gain)
+
+
+def write_checked_speech(report: AudioReport, output: Path) -> None:
+    """Write the speech of a checked recording, repaired, as a 16 kHz mono 16-bit WAV; complete or not at all.
+
+    Raises:
+        AudioError: the recording cannot be read any more.
+        OutputError: the file cannot be written, or the recording has changed since it was checked.
+    """
+    write_wav(output, read_checked_speech(report, "fix"), report.speech_sample_count)
 
 
 def _split_into_seconds(samples: Samples) -> Iterator[Samples]:
