@@ -18,7 +18,7 @@ from liveavatar.audio.dsp.invalid_samples import silence_invalid_samples
 from liveavatar.audio.dsp.live_resample import create_live_resampler
 from liveavatar.audio.dsp.speech_downmix import SpeechDownmixer
 from liveavatar.audio.io.decode import SUPPORTED_RATES, open_audio
-from liveavatar.audio.io.pcm import INT16_FULL_SCALE
+from liveavatar.audio.io.pcm import int16_to_float
 from liveavatar.audio.io.timestamps import Splicer
 from liveavatar.audio.io.wav import write_wav
 from liveavatar.errors import AudioError
@@ -197,7 +197,7 @@ def _live_to_float(chunk: NDArray[Any]) -> NDArray[np.float32]:
             f"live sound of shape {list(chunk.shape)} is not possible", "send [n] or [n, channels]"
         )
     if chunk.dtype == np.int16:
-        return chunk.astype(np.float32) / INT16_FULL_SCALE
+        return int16_to_float(chunk)
     if not np.issubdtype(chunk.dtype, np.floating):
         raise AudioError(f"live sound of type {chunk.dtype} is not possible", "send float32 or int16")
     return silence_invalid_samples(chunk.astype(np.float32))[0]
