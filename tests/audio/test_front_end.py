@@ -14,7 +14,7 @@ from audio.sounds import babble, burst_time, encode, noise, pulse, stamped, writ
 from liveavatar.audio.analysis.analyser import AudioReport
 from liveavatar.audio.dsp.gain import TARGET_LUFS
 from liveavatar.audio.dsp.loudness import LoudnessMeter
-from liveavatar.audio.dsp.mix import SpeechDownmixer
+from liveavatar.audio.dsp.speech_downmix import SpeechDownmixer
 from liveavatar.audio.front_end import RepairPolicy, StreamFrontEnd, check_recording, read_speech
 from liveavatar.errors import AudioError
 from liveavatar.frames import Samples

@@ -19,10 +19,13 @@ from liveavatar.audio.analysis.rules import (
 )
 from liveavatar.audio.dsp.downmix import Downmixer, default_layout
 from liveavatar.audio.dsp.gain import LiveGainControl, compute_fixed_gain
+from liveavatar.audio.dsp.invalid_samples import silence_invalid_samples
 from liveavatar.audio.dsp.live_resample import create_live_resampler
-from liveavatar.audio.dsp.mix import SpeechDownmixer
-from liveavatar.audio.io.decode import MAX_AMPLITUDE, SUPPORTED_RATES, open_audio
+from liveavatar.audio.dsp.speech_downmix import SpeechDownmixer
+from liveavatar.audio.io.decode import SUPPORTED_RATES, open_audio
+from liveavatar.audio.io.pcm import INT16_FULL_SCALE
 from liveavatar.audio.io.timestamps import Splicer
+from liveavatar.audio.io.wav import write_wav
 from liveavatar.errors import AudioError
 from liveavatar.frames import Samples
 from liveavatar.report import FINDING_LEVELS
@@ -114,6 +117,16 @@ def read_checked_speech(report: AudioReport, policy: RepairPolicy) -> Iterator[S
         yield from _split_into_seconds((mix.flush() - offset) * gain)
 
 
+def write_checked_speech(report: AudioReport, output: Path) -> None:
+    """Write the speech of a checked recording, repaired, as a 16 kHz mono 16-bit WAV; complete or not at all.
+
+    Raises:
+        AudioError: the recording cannot be read any more.
+        OutputError: the file cannot be written, or the recording has changed since it was checked.
+    """
+    write_wav(output, read_checked_speech(report, "fix"), report.speech_sample_count)
+
+
 def _split_into_seconds(samples: Samples) -> Iterator[Samples]:
     """One after the other, so that an engine begins with the first instead of with them all."""
     for start in range(0, len(samples), SAMPLE_RATE):
@@ -181,8 +194,7 @@ def _live_to_float(chunk: NDArray[Any]) -> NDArray[np.float32]:
             f"live sound of shape {list(chunk.shape)} is not possible", "send [n] or [n, channels]"
         )
     if chunk.dtype == np.int16:
-        return chunk.astype(np.float32) / np.float32(32768)
+        return chunk.astype(np.float32) / INT16_FULL_SCALE
     if not np.issubdtype(chunk.dtype, np.floating):
         raise AudioError(f"live sound of type {chunk.dtype} is not possible", "send float32 or int16")
-    samples = chunk.astype(np.float32)
-    return np.where(np.abs(samples) <= MAX_AMPLITUDE, samples, np.float32(0))
+    return silence_invalid_samples(chunk.astype(np.float32))[0]

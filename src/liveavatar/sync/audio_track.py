@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from liveavatar.audio.dsp.mix import SpeechDownmixer
+from liveavatar.audio.dsp.speech_downmix import SpeechDownmixer
 from liveavatar.audio.dsp.vad import VAD_WINDOW_SAMPLES as VOICE_WINDOW
 from liveavatar.audio.dsp.vad import VoiceActivityDetector
 from liveavatar.audio.io.decode import open_audio

@@ -15,7 +15,7 @@ from liveavatar.audio.analysis.sample_rate import RateDetector, RateGuess
 from liveavatar.audio.analysis.texture import SoundTexture, SoundTextureMeter
 from liveavatar.audio.dsp.gain import SignalLevel
 from liveavatar.audio.dsp.loudness import LoudnessMeter
-from liveavatar.audio.dsp.mix import SpeechDownmixer
+from liveavatar.audio.dsp.speech_downmix import SpeechDownmixer
 from liveavatar.audio.dsp.true_peak import TruePeakMeter
 from liveavatar.audio.dsp.vad import SPEECH_THRESHOLD, VoiceActivityDetector
 from liveavatar.audio.io.decode import AudioInfo, StreamDamage, open_audio

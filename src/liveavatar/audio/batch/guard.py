@@ -9,8 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from liveavatar.audio.analysis.analyser import AudioReport
-from liveavatar.audio.batch.prepare import write_prepared_recording
-from liveavatar.audio.front_end import require_usable_recording
+from liveavatar.audio.front_end import require_usable_recording, write_checked_speech
 from liveavatar.errors import AudioError, OptionError
 from liveavatar.timeline import SAMPLE_RATE
 
@@ -63,7 +62,8 @@ def run_guarded_command(report: AudioReport, command: Sequence[str], fix: bool =
         audio = report.path.absolute()
         if fix and not is_ready_recording(report):
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="liveavatar-"))
-            audio = write_prepared_recording(report, Path(folder) / f"{report.path.stem}.wav").output
+            audio = Path(folder) / f"{report.path.stem}.wav"
+            write_checked_speech(report, audio)
         return _run_program([part.replace(AUDIO_PLACEHOLDER, str(audio)) for part in command])
 
 

@@ -11,7 +11,6 @@ from liveavatar.audio.analysis.report_json import audio_report_to_json
 from liveavatar.audio.batch.manifest import Manifest, ManifestEntry, hash_file
 from liveavatar.audio.batch.pool import WorkerCrash
 from liveavatar.audio.batch.prepare import (
-    PREPARATION_VERSION,
     PreparationOptions,
     PreparedRecording,
     prepare_recording,
@@ -149,13 +148,12 @@ def run_preparation_task(task: PreparationTask) -> PreparationOutcome:
 
 def _expected_entry(task: PreparationTask) -> ManifestEntry:
     """What would be known of the result if it were the one made before."""
-    made_with = f"{PREPARATION_VERSION} {task.options}"
     readable = task.source.is_file() and os.access(task.source, os.R_OK)
     return ManifestEntry(
         source=str(task.source),
         source_hash=hash_file(task.source) if readable else "",
         output_hash=task.entry.output_hash if task.entry else "",
-        options=made_with,
+        options=task.options.to_manifest_text(),
     )
 
 

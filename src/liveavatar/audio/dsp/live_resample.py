@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from liveavatar.audio.dsp.kaiser_sinc import design_kaiser_sinc
 from liveavatar.audio.dsp.resample import Resampler, StreamResampler
 from liveavatar.timeline import rescale_count
 
@@ -34,10 +35,7 @@ def _design_phase_filters(from_rate: int, to_rate: int) -> NDArray[np.float32]:
     transition = (_STOPBAND_ATTENUATION_DB - 8) / (2.285 * 2 * math.pi * 2 * HALF_FILTER_SECONDS)  # Hz
     cutoff = (min(from_rate, to_rate) - transition) / from_rate  # of the input's Nyquist frequency
     offset = np.arange(1 - half, half + 1) - np.arange(positions)[:, None] / positions
-    window = np.i0(beta * np.sqrt(np.clip(1 - (offset / half) ** 2, 0, 1)))
-    filters = np.sinc(cutoff * offset) * window
-    table: NDArray[np.float32] = (filters / filters.sum(axis=1, keepdims=True)).astype(np.float32)
-    return table
+    return design_kaiser_sinc(offset, half, beta, cutoff)
 
 
 def create_live_resampler(from_rate: int, to_rate: int, channels: int) -> StreamResampler:

@@ -33,7 +33,6 @@ class Resampler:
     def __init__(self, from_rate: int, to_rate: int = SAMPLE_RATE, channels: int = 1) -> None:
         self.from_rate = from_rate
         self.to_rate = to_rate
-        self._shape = (0, channels)
         same = from_rate == to_rate
         self._soxr = None if same else soxr.ResampleStream(from_rate, to_rate, channels, quality="VHQ")
         self._input_count = 0

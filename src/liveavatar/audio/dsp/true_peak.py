@@ -3,18 +3,18 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from liveavatar.audio.dsp.kaiser_sinc import design_kaiser_sinc
+
 _TAPS_PER_PHASE = 16  # of each phase of the interpolating filter
 _BLOCK_SAMPLES = 1024
+_KAISER_BETA = 6.0
 
 
 def _design_interpolation_filters(factor: int) -> NDArray[np.float32]:
     """Windowed-sinc filters for the points between two samples, [taps, factor - 1]."""
-    offsets = np.arange(1, factor) / factor
-    distance = np.arange(_TAPS_PER_PHASE)[:, None] - (_TAPS_PER_PHASE // 2 - 1) - offsets
-    window = np.i0(6.0 * np.sqrt(1 - (distance / (_TAPS_PER_PHASE / 2)) ** 2)) / np.i0(6.0)
-    filters = np.sinc(distance) * window
-    normal: NDArray[np.float32] = (filters / filters.sum(axis=0)).astype(np.float32)
-    return normal
+    positions = np.arange(1, factor)[:, None] / factor
+    offsets = np.arange(_TAPS_PER_PHASE) - (_TAPS_PER_PHASE // 2 - 1) - positions
+    return np.ascontiguousarray(design_kaiser_sinc(offsets, _TAPS_PER_PHASE / 2, _KAISER_BETA).T)
 
 
 class TruePeakMeter:

@@ -20,6 +20,7 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from liveavatar.audio.dsp.downmix import default_layout, polarity_step_samples
+from liveavatar.audio.dsp.invalid_samples import silence_invalid_samples
 from liveavatar.audio.io import pcm, riff
 from liveavatar.audio.io.timestamps import Splicer, TimestampRepairs
 from liveavatar.errors import AudioError
@@ -28,9 +29,6 @@ from liveavatar.timeline import round_half_up
 
 CHUNK_SAMPLES = 1 << 18
 """Samples a chunk of up to two channels holds at least, but for the last: large enough that Python costs little."""
-
-MAX_AMPLITUDE = 1e6
-"""120 dB over full scale: beyond it a float is damage, not sound."""
 
 SUPPORTED_RATES = range(1_000, 768_001)
 """Sample rates in Hz that are taken for sound."""
@@ -211,14 +209,12 @@ class AudioStream:
         samples = _frame_to_float(frame)
         if frame.format.name[:3] not in ("flt", "dbl"):
             return samples
-        bad = ~(np.abs(samples) <= MAX_AMPLITUDE)
-        if not bad.any():
-            return samples
-        if not self._silence_invalid:
+        samples, invalid_count = silence_invalid_samples(samples)
+        if invalid_count and not self._silence_invalid:
             problem = f"{self._path.name} has samples that are not numbers"
             raise AudioError(problem, "use --audio-policy fix to silence them")
-        self.damage.invalid_samples += int(bad.any(axis=1).sum())
-        return np.where(bad, np.float32(0), samples)
+        self.damage.invalid_samples += invalid_count
+        return samples
 
     def _trim_codec_padding(self, track: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
         """Cut what an mp4 decodes beyond its own duration when that is no more than a codec's padding."""

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from liveavatar.errors import AudioError
 
+INT16_FULL_SCALE = np.float32(2**15)
+"""Value of a 16-bit sample at full scale."""
+
 SAMPLE_FORMATS = {
     "u8": ("u1", 2.0**7),
     "s16": ("i2", 2.0**15),

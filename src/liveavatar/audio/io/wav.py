@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from liveavatar.audio.io.pcm import INT16_FULL_SCALE
 from liveavatar.audio.io.riff import build_wave_header
 from liveavatar.errors import OutputError
 from liveavatar.files import atomic_write
 from liveavatar.frames import Samples
 from liveavatar.timeline import SAMPLE_RATE
 
-_FULL_SCALE = np.float32(32768)
 _NOISE_LENGTH = 1 << 18  # numbers, about 16 s
 
 
@@ -31,7 +31,7 @@ class Ditherer:
 
     def __call__(self, samples: Samples) -> NDArray[np.int16]:
         """Round float32 [n], full scale 1; what lies beyond is cut off."""
-        values = samples * _FULL_SCALE
+        values = samples * INT16_FULL_SCALE
         start = 0
         while start < len(values):
             noise = self._noise[self._noise_position : self._noise_position + len(values) - start]
