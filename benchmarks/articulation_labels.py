@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from benchmarks.articulation import Score, count_closures, count_steps, store_sound
 from benchmarks.machine import processor
-from training.articulation import real, synth_kokoro
+from training.articulation import english, synth_kokoro
 from training.articulation.corpus import Clip
 from training.articulation.kokoro import Kokoro
 from training.articulation.targets import list_closures, make_targets
@@ -57,10 +57,10 @@ class LabelScore(Score):
 
 def list_texts() -> Iterator[tuple[str, str]]:
     """What real voices say, as the labels have it."""
-    for name, source in (("librivox", real.list_librivox()), ("commands", real.list_commands())):
+    for name, source in (("librivox", english.list_librivox()), ("commands", english.list_commands())):
         yield from ((name, text) for _, text in source)
-    yield from (("words", text) for _, text in real.list_words())
-    yield from (("stamps", text.partition(" ")[2]) for _, text in real.list_stamps())
+    yield from (("words", text) for _, text in english.list_words())
+    yield from (("stamps", text.partition(" ")[2]) for _, text in english.list_stamps())
 
 
 def compare(known: Clip, aligned: Clip, score: LabelScore) -> None:
@@ -86,7 +86,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, text in list_texts():
             known = synth_kokoro.make_clip(kokoro, text, "en", next(voices), 1.0)
-            for aligned in real.align_transcript(
+            for aligned in english.align_transcript(
                 store_sound(known.samples, Path(folder) / "clip.wav"), text, "real:kokoro"
             ):
                 compare(known, aligned, scores[name])

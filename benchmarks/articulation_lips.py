@@ -1,11 +1,11 @@
-"""From what lips are best read: closures found and justified by several readings of what the small network says.
+"""Compare readings of closed lips from the output of the small network: closures found and claims justified.
 
     python -m benchmarks.articulation_lips CORPUS
 
-Every reading between the first and the last is a regression fitted to the clips of CORPUS/valid as
-training/articulation/lips.py does, and takes as many steps of the past as it says. Its threshold is where as many of
-those clips' closures are found as claims are justified, by regressions that were fitted to the other half of them.
-The printed table is in training/articulation/README.md.
+The first reading is the mean of two outputs, the last is what is shipped. The others are regressions fitted to the clips
+of CORPUS/valid as in training/articulation/closure_classifier.py, over the number of past steps in their name. Their
+threshold is where as many closures are found as claims are justified, in one half of those clips, by a regression fitted
+to the other half. The printed table is in training/articulation/README.md.
 """
 
 import argparse
@@ -29,10 +29,14 @@ from benchmarks.articulation import (
     read_stored,
 )
 from benchmarks.articulation_limit import predict_small
+from training.articulation.closure_classifier import (
+    DEGRADED_COPIES,
+    fit_closure_classifier,
+    make_closure_data,
+)
 from training.articulation.corpus import Clip
 from training.articulation.dataset import load_clips
-from training.articulation.lesson import CONTROL_COLUMNS, Floats
-from training.articulation.lips import DEGRADED_COPIES, fit_closure_classifier, make_closure_data
+from training.articulation.examples import CONTROL_COLUMNS, Floats
 from training.articulation.targets import list_closures, make_targets
 
 from liveavatar.speech.models.articulation import ClosureClassifier, Rows

@@ -187,7 +187,7 @@ def test_a_program_hears_the_mended_recording(quiet: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "so quiet.wav', '--x=/" in done.stdout
     assert done.stdout.endswith("so quiet.wav', '{other} $HOME *'] 16000 1\n")
-    assert "mended: the level is raised by" in done.stderr
+    assert "fixed: the level is raised by" in done.stderr
     folder = Path(done.stdout[2:].split("'")[0]).parent
     assert folder != quiet.parent
     assert not folder.exists()
@@ -265,8 +265,8 @@ def test_strict_hands_on_the_recording_itself(good: Path, tmp_path: Path) -> Non
     softer = write(tmp_path / "softer.wav", (samples / np.float32(2 * 32768)).astype(np.float32), 16_000)
     done = guard(softer, "--strict", "--", sys.executable, "-c", ECHO, "{audio}")
     assert done.stdout == f"['{softer}'] 16000 1\n"
-    assert "mended" not in done.stderr
-    assert "mended: the level" in guard(softer, "--", "true", "{audio}").stderr
+    assert "fixed" not in done.stderr
+    assert "fixed: the level" in guard(softer, "--", "true", "{audio}").stderr
 
 
 def test_commands_nobody_can_run_are_refused(good: Path) -> None:

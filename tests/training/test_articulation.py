@@ -16,11 +16,11 @@ from liveavatar.speech.models.articulation import (
 from liveavatar.speech.models.quantised_weights import pack_weights, unpack_weights
 
 torch = pytest.importorskip("torch")
-from training.articulation import dataset, kokoro, lips, network, train  # noqa: E402  (needs torch)
+from training.articulation import closure_classifier, dataset, kokoro, network, train  # noqa: E402  (needs torch)
 from training.articulation.augment import Augmenter, make_room_tone  # noqa: E402
 from training.articulation.corpus import Clip  # noqa: E402
 from training.articulation.dataset import augment_example  # noqa: E402
-from training.articulation.lesson import (  # noqa: E402
+from training.articulation.examples import (  # noqa: E402
     BILABIAL_COLUMN,
     COLUMN_COUNT,
     VISEME_COLUMNS,
@@ -67,7 +67,7 @@ def test_lips_are_read_from_what_is_said_a_few_steps_before() -> None:
     random = np.random.default_rng(0)
     rows = random.normal(3.0, 2.0, (4000, 2)).astype(np.float32)
     together = (random.random(4000) < 1 / (1 + np.exp(6 - 2 * rows[:, 0]))).astype(np.float32)
-    learned = lips.fit_closure_classifier(rows, together)
+    learned = closure_classifier.fit_closure_classifier(rows, together)
     said = torch.from_numpy(rows) @ learned["lips.weight"][:, 0] + learned["lips.bias"]
     assert abs(float(learned["lips.weight"][1, 0])) < 0.1 < 1.0 < float(learned["lips.weight"][0, 0])
     assert float(((said > 0) == (torch.from_numpy(rows)[:, 0] > 3)).float().mean()) > 0.85
@@ -77,7 +77,7 @@ def test_examples_of_lips_are_as_long_as_what_is_heard() -> None:
     clip = Clip(
         speaker="nobody", language="en", samples=sound(16_100), phones=[("p", 4800, 6400), ("", 6400, 16_100)]
     )
-    rows, together = lips.make_closure_data(
+    rows, together = closure_classifier.make_closure_data(
         [clip],
         lambda samples: np.full((-(-len(samples) // 160), COLUMN_COUNT), 0.5, np.float32),
         np.random.default_rng(0),
@@ -86,7 +86,7 @@ def test_examples_of_lips_are_as_long_as_what_is_heard() -> None:
     shut_steps = np.flatnonzero(together[:101])
     assert (shut_steps[0], shut_steps[-1]) == (29, 36)
     np.testing.assert_array_equal(
-        together.reshape(-1, 101), np.tile(together[:101], (1 + lips.DEGRADED_COPIES, 1))
+        together.reshape(-1, 101), np.tile(together[:101], (1 + closure_classifier.DEGRADED_COPIES, 1))
     )
 
 

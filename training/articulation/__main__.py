@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 
 import torch  # type: ignore[import-not-found, unused-ignore]
-from training.articulation import games, make_corpus, synth_kokoro, teacher
+from training.articulation import make_corpus, synth_kokoro, teacher, unlabelled
+from training.articulation.closure_classifier import add_closure_classifier
 from training.articulation.dataset import load_clips
-from training.articulation.lesson import VISEME_COLUMNS, Example, Floats, label_example, pseudo_label
-from training.articulation.lips import add_closure_classifier
+from training.articulation.examples import VISEME_COLUMNS, Example, Floats, label_example, pseudo_label
 from training.articulation.network import Weights, predict
 from training.articulation.realign import Predictor, realign_folder
 from training.articulation.train import average_weights, train_network, write_weights
@@ -88,7 +88,7 @@ def train_teacher(folder: Path) -> Weights:
 
 def pseudo_label_recordings(predictor: Predictor) -> Iterator[Example]:
     """Lessons of the games' lines, of which only what an `ear` hears tells what they are."""
-    for speaker, samples in games.read_recordings():
+    for speaker, samples in unlabelled.read_recordings():
         heard = predictor(samples)
         if heard[:, VISEME_COLUMNS].max(axis=1).mean() > MIN_CONFIDENCE:
             yield pseudo_label(speaker, samples, heard)

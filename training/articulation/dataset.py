@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from training.articulation.augment import ROOM_TONE_WINDOW, Augmenter, make_background, make_room_tone
 from training.articulation.corpus import Clip, load_clip
-from training.articulation.lesson import JAW_COLUMN, VISEME_COLUMNS, Example, Floats, make_silence_targets
+from training.articulation.examples import JAW_COLUMN, VISEME_COLUMNS, Example, Floats, make_silence_targets
 
 from liveavatar.speech import features
 from liveavatar.speech.models.articulation import PAIR_STEPS, RECEPTIVE_FIELD_PAIRS

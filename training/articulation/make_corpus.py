@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from training.articulation import people, real, synth_espeak, synth_flite, synth_piper
+from training.articulation import english, multilingual, synth_espeak, synth_flite, synth_piper
 from training.articulation.corpus import Clip, save_clip
 from training.articulation.realign import Predictor
 
@@ -25,11 +25,11 @@ def gather_corpus(out: Path, espeak_minutes: float, flite_minutes: float, piper_
     print("espeak-ng", write_clips(train, "espeak", synth_espeak.make_clips(), espeak_minutes))
     print("flite", write_clips(train, "flite", synth_flite.make_clips(), flite_minutes))
     print("Piper", write_clips(train, "piper", synth_piper.make_clips(), piper_minutes))
-    print("real, to train on", write_clips(train, "real", real.training_clips(), 1e9))
-    print("real, to test on", write_clips(test, "real", real.held_out_clips(), 1e9))
+    print("real, to train on", write_clips(train, "real", english.training_clips(), 1e9))
+    print("real, to test on", write_clips(test, "real", english.held_out_clips(), 1e9))
 
 
 def gather_multilingual(out: Path, predictor: Predictor) -> None:
     """Add the people of twelve more languages, aligned by what an `ear` hears."""
-    for i, clip in enumerate(people.make_clips(predictor)):
-        save_clip(out / people.HELD_OUT.get(clip.speaker, "train") / f"people_{i:05}.npz", clip)
+    for i, clip in enumerate(multilingual.make_clips(predictor)):
+        save_clip(out / multilingual.HELD_OUT.get(clip.speaker, "train") / f"people_{i:05}.npz", clip)

@@ -6,7 +6,7 @@ import numpy as np
 import torch  # type: ignore[import-not-found, unused-ignore]
 from torch.nn import functional  # type: ignore[import-not-found, unused-ignore]
 from training.articulation.dataset import append_noise_floor, make_features
-from training.articulation.lesson import CONTROL_COLUMNS, SOUND_COLUMNS, VISEME_COLUMNS, Floats
+from training.articulation.examples import CONTROL_COLUMNS, SOUND_COLUMNS, VISEME_COLUMNS, Floats
 from training.articulation.phones import IPA_SIGNS
 
 from liveavatar.speech.features import MEL_BANDS, make_initial_context

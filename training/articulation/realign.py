@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from training.articulation.corpus import Clip, Span, load_clip, save_clip
-from training.articulation.lesson import SOUND_COLUMNS, VISEME_COLUMNS, Floats
+from training.articulation.examples import SOUND_COLUMNS, VISEME_COLUMNS, Floats
 from training.articulation.phones import IPA_SIGNS, phone_to_gestures
 from training.articulation.targets import Segment, make_segments, resolve_breaths
 

@@ -12,7 +12,7 @@ import torch  # type: ignore[import-not-found, unused-ignore]
 from numpy.typing import NDArray
 from torch.nn import functional  # type: ignore[import-not-found, unused-ignore]
 from training.articulation.dataset import make_features
-from training.articulation.lesson import COLUMN_COUNT, CONTROL_COLUMNS, Example, Floats
+from training.articulation.examples import COLUMN_COUNT, CONTROL_COLUMNS, Example, Floats
 from training.articulation.network import Weights, to_probabilities
 from training.articulation.train import compute_loss
 

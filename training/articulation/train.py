@@ -9,7 +9,7 @@ import torch  # type: ignore[import-not-found, unused-ignore]
 from numpy.typing import NDArray
 from torch.nn import functional  # type: ignore[import-not-found, unused-ignore]
 from training.articulation.dataset import FeatureSequence, draw_sequence
-from training.articulation.lesson import CONTROL_COLUMNS, SOUND_COLUMNS, VISEME_COLUMNS, Example
+from training.articulation.examples import CONTROL_COLUMNS, SOUND_COLUMNS, VISEME_COLUMNS, Example
 from training.articulation.network import (
     AUXILIARY_LAYER,
     Weights,

@@ -10,8 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.audio.analysis.analyser import AudioReport, analyse_recording, measure_speech_share
-from liveavatar.audio.analysis.repairs import describe_repairs, list_unrepaired_findings
-from liveavatar.audio.analysis.rules import assess_recording
+from liveavatar.audio.analysis.rules import (
+    assess_recording,
+    describe_repairs,
+    find_blocking_finding,
+    find_certain_rate,
+    list_unrepaired_findings,
+)
 from liveavatar.audio.dsp.downmix import Downmixer, default_layout
 from liveavatar.audio.dsp.gain import LiveGainControl, compute_fixed_gain
 from liveavatar.audio.dsp.invalid_samples import silence_invalid_samples
@@ -28,10 +33,6 @@ from liveavatar.timeline import SAMPLE_RATE
 
 RepairPolicy = Literal["fix", "strict", "as-is"]
 """What to do about a recording that needs mending: mend it, refuse it, or use it as it is."""
-
-
-HINT_FINDINGS = frozenset({"silence", "noise", "echo", "clipping"})
-"""Findings that, unless they are bad, change neither the sound nor the time of the lips: "strict" lets them pass."""
 
 
 def read_speech(
@@ -58,9 +59,9 @@ def require_usable_recording(report: AudioReport, alternative: str) -> None:
     Raises:
         AudioError: it needs mending, or would spoil the lips; the gravest reason, its remedy, what to do `instead`.
     """
-    for finding in report.findings:
-        if finding.level == "bad" or (finding.level == "warn" and finding.name not in HINT_FINDINGS):
-            raise AudioError(f"{report.path.name}: {finding.sentence}", f"{finding.remedy}, or {alternative}")
+    finding = find_blocking_finding(report)
+    if finding is not None:
+        raise AudioError(f"{report.path.name}: {finding.sentence}", f"{finding.remedy}, or {alternative}")
 
 
 def check_recording(
@@ -95,12 +96,8 @@ def check_and_correct_rate(
         AudioError: as `check`.
     """
     report = check_recording(path, policy, true_rate)
-    wrong = any(finding.name == "true-rate" and finding.level == "bad" for finding in report.findings)
-    return (
-        check_recording(path, policy, report.rate_guess.likely_rate)
-        if wrong and policy == "fix" and not true_rate
-        else report
-    )
+    certain_rate = find_certain_rate(report)
+    return check_recording(path, policy, certain_rate) if certain_rate and policy == "fix" else report
 
 
 def read_checked_speech(report: AudioReport, policy: RepairPolicy) -> Iterator[Samples]:

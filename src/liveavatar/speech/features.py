@@ -8,9 +8,11 @@ the picture.
 from functools import cache
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from liveavatar.audio.dsp.filter_bank import hertz_to_htk_mel, make_triangles
+from liveavatar.audio.dsp.spectrum import compute_power_spectrum, make_hann_window
+from liveavatar.audio.dsp.windows import slice_windows
 from liveavatar.frames import Samples
 from liveavatar.speech.track import STEP_SAMPLES
 from liveavatar.timeline import SAMPLE_RATE
@@ -39,11 +41,6 @@ RELEASE_DB_PER_STEP = 0.03
 """dB a step by which the reference falls, 3 dB a second."""
 
 
-def hertz_to_mel(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mel scale of O'Shaughnessy (1987), 2595·log10(1 + f/700)."""
-    return 2595.0 * np.log10(1.0 + hertz / 700.0)
-
-
 QUIET_RELATIVE_MEL = -0.2
 """What `relative` gives for a band 30 dB under the reference: a room's noise is no louder, what is louder has begun."""
 
@@ -51,18 +48,14 @@ QUIET_RELATIVE_MEL = -0.2
 @cache
 def mel_filters() -> NDArray[np.float32]:
     """Triangular filters of equal width in mel, each with a peak of 1, [257, BANDS]."""
-    ends = hertz_to_mel(np.array([MEL_LOW_HERTZ, MEL_HIGH_HERTZ]))
-    edges = np.linspace(ends[0], ends[1], MEL_BANDS + 2)
-    bins = hertz_to_mel(np.arange(FFT_SIZE // 2 + 1) * SAMPLE_RATE / FFT_SIZE)[:, None]
-    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
-    return np.asarray(np.maximum(0.0, np.minimum(rising, falling)), np.float32)
+    ends = hertz_to_htk_mel(np.array([MEL_LOW_HERTZ, MEL_HIGH_HERTZ]))
+    bins = hertz_to_htk_mel(np.arange(FFT_SIZE // 2 + 1) * SAMPLE_RATE / FFT_SIZE)
+    return make_triangles(bins, np.linspace(ends[0], ends[1], MEL_BANDS + 2)).astype(np.float32)
 
 
 @cache
-def _make_hann_window() -> NDArray[np.float32]:
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(WINDOW_SAMPLES) + 0.5) / WINDOW_SAMPLES)
-    return np.asarray(hann / np.sqrt(FFT_SIZE * np.sum(hann**2)), np.float32)
+def _hann_window() -> NDArray[np.float32]:
+    return make_hann_window(WINDOW_SAMPLES, FFT_SIZE)
 
 
 def extract_windows(samples: Samples) -> NDArray[np.float32]:
@@ -70,7 +63,7 @@ def extract_windows(samples: Samples) -> NDArray[np.float32]:
     steps = -(-len(samples) // STEP_SAMPLES)
     padded = np.zeros(steps * STEP_SAMPLES + WINDOW_SAMPLES, np.float32)
     padded[WINDOW_MARGIN_SAMPLES : WINDOW_MARGIN_SAMPLES + len(samples)] = samples
-    return sliding_window_view(padded, WINDOW_SAMPLES)[::STEP_SAMPLES][:steps]
+    return slice_windows(padded, WINDOW_SAMPLES, STEP_SAMPLES, steps)
 
 
 def matmul_rowwise(rows: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -81,8 +74,7 @@ def matmul_rowwise(rows: NDArray[np.float32], weight: NDArray[np.float32]) -> ND
 
 def compute_log_mel(windows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Windows of sound [n, 400] to decibels in mel bands [n, BANDS]."""
-    spectrum = np.fft.rfft(windows * _make_hann_window(), FFT_SIZE)
-    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+    power = compute_power_spectrum(windows, _hann_window(), FFT_SIZE)
     return np.asarray(10.0 * np.log10(matmul_rowwise(power, mel_filters()) + POWER_FLOOR), np.float32)
 
 

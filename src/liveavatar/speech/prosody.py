@@ -10,6 +10,8 @@ from math import log2
 import numpy as np
 from numpy.typing import NDArray
 
+from liveavatar.audio.dsp.spectrum import interpolate_peak
+
 PITCH_WINDOW_SAMPLES = 800
 """Samples at 16 kHz, centred on the step."""
 
@@ -53,7 +55,7 @@ def find_pitch(windows: NDArray[np.float32]) -> NDArray[np.float32]:
         MIN_LAG
         + 1
         + first
-        + _interpolate_peak(similarity[row, first], middle[row, first], similarity[row, first + 2])
+        + interpolate_peak(similarity[row, first], middle[row, first], similarity[row, first + 2], 0.5)
     )
     return np.where(good.any(axis=1), PITCH_SAMPLE_RATE / lag, 0.0).astype(np.float32)
 
@@ -68,15 +70,6 @@ def _compute_square_difference(sound: NDArray[np.float32]) -> NDArray[np.float32
     early = squares[:, size - 1 - MAX_LAG : size - MIN_LAG][:, ::-1]
     late = squares[:, -1:] - squares[:, MIN_LAG - 1 : MAX_LAG]
     return np.asarray(2.0 * products / (early + late + 1e-7), np.float32)
-
-
-def _interpolate_peak(
-    before: NDArray[np.float32], at: NDArray[np.float32], after: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Where between -0.5 and 0.5 the parabola through three points has its top."""
-    bend = before - 2.0 * at + after
-    top = 0.5 * (before - after) / np.minimum(bend, -1e-6)
-    return np.asarray(np.minimum(np.maximum(top, -0.5), 0.5), np.float32)
 
 
 class RunningMedian:

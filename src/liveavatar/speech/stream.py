@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from liveavatar.audio.dsp.windows import slice_windows
 from liveavatar.errors import OptionError, SessionClosed
 from liveavatar.frames import Samples
 from liveavatar.speech import features, prosody
@@ -196,8 +197,4 @@ class SpeechStream:
         first = step * STEP_SAMPLES + (STEP_SAMPLES - size) // 2 - (self._sample_count - len(self._sound))
         missing = first + max(0, count - 1) * STEP_SAMPLES + size - len(self._sound)
         sound = np.pad(self._sound, (0, missing)) if missing > 0 else self._sound
-        # a view by hand: numpy's sliding windows take ten times as long to make
-        bytes_each = sound.itemsize
-        return np.ndarray(
-            (count, size), np.float32, sound, first * bytes_each, (STEP_SAMPLES * bytes_each, bytes_each)
-        )
+        return slice_windows(sound[first:], size, STEP_SAMPLES, count)

@@ -8,22 +8,24 @@ import pytest
 from numpy.typing import NDArray
 
 from audio.sounds import noise, write_wav
+from liveavatar import plotting
 from liveavatar.audio.analysis import plot
 from liveavatar.audio.front_end import check_recording
 from liveavatar.errors import OptionError, OutputError
 from liveavatar.frames import Samples
 
 
-def picture(sound: NDArray[np.float32], rate: int, folder: Path) -> NDArray[np.uint8]:
-    plot.plot_recording(check_recording(write_wav(folder / "a.wav", sound, rate)), folder / "a.png")
+def picture(sound: NDArray[np.float32], rate: int, folder: Path, name: str = "a") -> NDArray[np.uint8]:
+    """The plot of a recording, BGR [height, width, 3]."""
+    plot.plot_recording(check_recording(write_wav(folder / f"{name}.wav", sound, rate)), folder / "a.png")
     drawn = cv2.imread(str(folder / "a.png"))
     assert drawn is not None
     return np.asarray(drawn, np.uint8)
 
 
-def has(part: NDArray[np.uint8], colour: tuple[int, int, int]) -> NDArray[np.bool_]:
-    """In which columns a colour is."""
-    return np.asarray((part == colour).all(axis=2).any(axis=0))
+def has(part: NDArray[np.uint8], colour: str) -> NDArray[np.bool_]:
+    """The columns that contain a colour, "#rrggbb"."""
+    return np.asarray((part == list(bytes.fromhex(colour[1:])[::-1])).all(axis=2).any(axis=0))
 
 
 def test_speech_clipping_and_silence_are_where_they_belong(tmp_path: Path, speech: Samples) -> None:
@@ -31,9 +33,9 @@ def test_speech_clipping_and_silence_are_where_they_belong(tmp_path: Path, speec
     clipped = np.clip(6 * speech, -0.5, 0.5)
     drawn = picture(np.concatenate([speech, silent, clipped])[:, None], 16_000, tmp_path)
     inner = drawn[:, plot._LEFT_MARGIN : plot._LEFT_MARGIN + plot._COLUMN_COUNT]
-    red = has(inner[plot._HEADER_HEIGHT : plot._HEADER_HEIGHT + 6], plot._RED)
+    red = has(inner[plot._HEADER_HEIGHT : plot._HEADER_HEIGHT + 6], plotting.RED)
     voice = plot._HEADER_HEIGHT + plot._WAVEFORM_HEIGHT
-    green = has(inner[voice : voice + plot._SPEECH_HEIGHT], plot._GREEN)
+    green = has(inner[voice : voice + plot._SPEECH_HEIGHT], plotting.GREEN)
     third = plot._COLUMN_COUNT // 3
     assert not red[: 2 * third - 5].any()
     assert red[2 * third + 5 :].mean() > 0.2
@@ -64,8 +66,7 @@ def test_odd_recordings_can_be_drawn(tmp_path: Path, count: int, rate: int, chan
 def test_names_in_any_script_are_written(tmp_path: Path) -> None:
     heads = []
     for name in ("声音", "录音", "録音"):
-        path = write_wav(tmp_path / f"{name}.wav", noise(16_000, 0.1), 16_000)
-        heads.append(plot._render_plot(check_recording(path))[:30])
+        heads.append(picture(noise(16_000, 0.1), 16_000, tmp_path, name)[:30])
     assert not np.array_equal(heads[0], heads[1])
     assert not np.array_equal(heads[1], heads[2])
 

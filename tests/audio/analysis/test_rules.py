@@ -13,6 +13,7 @@ from audio.analysis.test_texture import applause, chords
 from audio.sounds import encode, stamped, write_wav
 from liveavatar.audio.analysis.analyser import AudioReport
 from liveavatar.audio.analysis.report_json import audio_report_to_json, format_report_tag
+from liveavatar.audio.analysis.rules import RULES, format_prepare_command
 from liveavatar.audio.batch.prepare import PreparationOptions, prepare_recording
 from liveavatar.audio.dsp.resample import Resampler
 from liveavatar.audio.front_end import check_and_correct_rate, check_recording, read_speech
@@ -234,3 +235,11 @@ def test_a_wrong_rate_is_told_with_its_command_and_mended(tmp_path: Path, speech
 def test_what_is_no_voice_says_nothing_of_the_rate(tmp_path: Path, sound: Samples) -> None:
     report = check_recording(write_wav(tmp_path / "a.wav", sound[:, None], 16_000))
     assert named(report, "true-rate").level == "ok"
+
+
+def test_the_table_says_who_repairs_and_how() -> None:
+    for rule in RULES:
+        assert (rule.handling is None) == (rule.level == "ok") == (rule.remedy == "")
+        assert rule.handling != "repaired" or rule.remedy is format_prepare_command
+        assert rule.repair is None or rule.handling == "repaired"
+        assert rule.handling != "hint" or rule.level == "warn"

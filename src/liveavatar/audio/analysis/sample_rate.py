@@ -18,6 +18,7 @@ from liveavatar.audio.analysis.sample_rate_features import (
     StepFeatures,
     extract_rate_features,
 )
+from liveavatar.audio.dsp.windows import stack_taps
 from liveavatar.frames import Samples
 from liveavatar.timeline import SAMPLE_RATE
 
@@ -194,10 +195,10 @@ def load_rate_weights() -> dict[str, FloatArray]:
 def embed_rate_features(features: StepFeatures) -> FloatArray:
     """One look [STEPS, WIDTH] to what it says about the speed, [128]."""
     x = _apply_layer("first", features.reshape(STEP_COUNT, FEATURE_COUNT))
-    x = _apply_layer("second", _stack_taps(x, 5, stride=2))
-    x = _apply_layer("third", _stack_taps(x, 5, stride=2))
-    x = x[1:-1] + _apply_layer("near", _stack_taps(x, 3))
-    x = x[4:-4] + _apply_layer("far", _stack_taps(x, 3, dilation=4))
+    x = _convolve_taps("second", x, 5, stride=2)
+    x = _convolve_taps("third", x, 5, stride=2)
+    x = x[1:-1] + _convolve_taps("near", x, 3)
+    x = x[4:-4] + _convolve_taps("far", x, 3, dilation=4)
     return _apply_layer("look", np.concatenate([x.mean(axis=0), x.std(axis=0)]))
 
 
@@ -215,7 +216,7 @@ def _apply_layer(name: str, x: FloatArray) -> FloatArray:
     return np.asarray(np.maximum(x @ weights[f"{name}.weight"] + weights[f"{name}.bias"], 0.0), np.float32)
 
 
-def _stack_taps(x: FloatArray, taps: int, stride: int = 1, dilation: int = 1) -> FloatArray:
-    """Rows side by side with the `taps - 1` that follow, oldest first."""
-    end = len(x) - (taps - 1) * dilation
-    return np.concatenate([x[i * dilation : i * dilation + end : stride] for i in range(taps)], axis=1)
+def _convolve_taps(name: str, x: FloatArray, taps: int, stride: int = 1, dilation: int = 1) -> FloatArray:
+    """A layer over each row side by side with the `taps - 1` that follow, oldest first."""
+    windows = stack_taps(x, taps, stride, dilation)
+    return _apply_layer(name, windows.reshape(len(windows), -1))

@@ -7,9 +7,11 @@ Sound played too fast or too slowly moves along both axes and is squeezed in tim
 from functools import cache
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from liveavatar.audio.dsp.filter_bank import make_triangles_between
+from liveavatar.audio.dsp.spectrum import compute_power_spectrum, make_hann_window
+from liveavatar.audio.dsp.windows import slice_windows
 from liveavatar.frames import Samples
 from liveavatar.timeline import SAMPLE_RATE
 
@@ -39,7 +41,7 @@ def extract_rate_features(samples: Samples) -> StepFeatures | None:
 
     Anything shorter than `LOOK` (but at least `LONG`) is seen over and over.
     """
-    framed = sliding_window_view(samples, PERIODICITY_WINDOW)[::STEP_SAMPLES][:STEP_COUNT]
+    framed = slice_windows(samples, PERIODICITY_WINDOW, STEP_SAMPLES)[:STEP_COUNT]
     starts = (
         (PERIODICITY_WINDOW - SPECTRUM_WINDOW) // 2 - STEP_SAMPLES // 4,
         (PERIODICITY_WINDOW - SPECTRUM_WINDOW) // 2 + STEP_SAMPLES // 4,
@@ -55,8 +57,7 @@ def extract_rate_features(samples: Samples) -> StepFeatures | None:
 
 def _compute_band_levels(windows: StepFeatures) -> StepFeatures:
     """Decibels in each band, [n, BANDS]."""
-    spectrum = np.fft.rfft(windows * _scaled_hann(SPECTRUM_WINDOW), SPECTRUM_FFT_SIZE)
-    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+    power = compute_power_spectrum(windows, _scaled_hann(SPECTRUM_WINDOW), SPECTRUM_FFT_SIZE)
     return np.asarray(10.0 * np.log10(power @ _band_filters() + POWER_FLOOR), np.float32)
 
 
@@ -79,8 +80,7 @@ def _compute_periodicity(windows: StepFeatures) -> StepFeatures:
 
 @cache
 def _scaled_hann(size: int) -> NDArray[np.float32]:
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(size) + 0.5) / size)
-    return np.asarray(hann / np.sqrt(SPECTRUM_FFT_SIZE * np.sum(hann**2)), np.float32)
+    return make_hann_window(size, SPECTRUM_FFT_SIZE)
 
 
 @cache
@@ -89,5 +89,5 @@ def _band_filters() -> NDArray[np.float32]:
     centres = np.geomspace(LOWEST_BAND_HZ, HIGHEST_BAND_HZ, BAND_COUNT)
     bin_width = SAMPLE_RATE / SPECTRUM_FFT_SIZE
     half = np.maximum(centres * (centres[1] / centres[0] - 1.0), bin_width)
-    hertz = np.arange(SPECTRUM_FFT_SIZE // 2 + 1)[:, None] * bin_width
-    return np.asarray(np.maximum(0.0, 1.0 - np.abs(hertz - centres) / half), np.float32)
+    hertz = np.arange(SPECTRUM_FFT_SIZE // 2 + 1) * bin_width
+    return make_triangles_between(hertz, centres - half, centres, centres + half).astype(np.float32)

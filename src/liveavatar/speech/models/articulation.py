@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from liveavatar.audio.dsp.windows import stack_taps
 from liveavatar.speech.features import MEL_BANDS, NoiseFloorTracker, make_initial_context, matmul_rowwise
 from liveavatar.speech.models.quantised_weights import load_packed_weights
 from liveavatar.speech.track import CONTROLS, VISEMES
@@ -77,15 +78,7 @@ class ConvolutionHistory:
         [n, taps, width]."""
         known = np.concatenate([self._rows, rows])
         self._rows = known[len(rows) :]
-        size = known.strides[0]
-        # a view by hand: numpy's sliding windows take ten times as long to make
-        return np.ndarray(
-            (len(rows), self._taps, rows.shape[1]),
-            np.float32,
-            known,
-            0,
-            (size, size * self._dilation, known.itemsize),
-        )
+        return stack_taps(known, self._taps, dilation=self._dilation)
 
 
 class ResidualLayer:

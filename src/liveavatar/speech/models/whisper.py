@@ -12,8 +12,10 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
+from liveavatar.audio.dsp.filter_bank import hertz_to_slaney_mel, make_triangles, slaney_mel_to_hertz
+from liveavatar.audio.dsp.spectrum import compute_power_spectrum
+from liveavatar.audio.dsp.windows import slice_windows, stack_taps
 from liveavatar.errors import EngineError
 from liveavatar.frames import Samples
 from liveavatar.speech.features import MEL_BANDS
@@ -106,11 +108,9 @@ def encode_with_whisper(sound: Samples) -> Rows:
 
 def compute_whisper_mel(sound: Samples) -> Rows:
     """What whisper sees, [samples / 160, 80]: Hann windows of 25 ms, Slaney's mel scale, 80 dB of range."""
-    windows = sliding_window_view(np.pad(sound, _FFT_SIZE // 2, mode="reflect"), _FFT_SIZE)[
-        ::_MEL_HOP_SAMPLES
-    ]
-    spectrum = np.fft.rfft(windows[: len(sound) // _MEL_HOP_SAMPLES] * _make_hann_window(), axis=1)
-    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+    padded = np.pad(sound, _FFT_SIZE // 2, mode="reflect")
+    windows = slice_windows(padded, _FFT_SIZE, _MEL_HOP_SAMPLES, len(sound) // _MEL_HOP_SAMPLES)
+    power = compute_power_spectrum(windows, _make_hann_window(), _FFT_SIZE)
     level = np.log10(np.maximum(power @ _make_mel_filters(), 1e-10))
     return np.asarray((np.maximum(level, level.max() - 8.0) + 4.0) / 4.0, np.float32)
 
@@ -123,15 +123,9 @@ def _make_hann_window() -> Rows:
 @cache
 def _make_mel_filters() -> Rows:
     """Triangles of equal area, evenly spaced under 1 kHz and in equal ratios above, [201, 80]."""
-    top = 15.0 + 27.0 * np.log(8.0) / np.log(6.4)
-    marks = np.linspace(0.0, top, _MEL_BANDS + 2)
-    edges = np.where(marks < 15.0, marks * 200.0 / 3.0, 1000.0 * 6.4 ** ((marks - 15.0) / 27.0))
-    bins = np.fft.rfftfreq(_FFT_SIZE, 1 / SAMPLE_RATE)[:, None]
-    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
-    return np.asarray(
-        np.maximum(0.0, np.minimum(rising, falling)) * 2.0 / (edges[2:] - edges[:-2]), np.float32
-    )
+    edges = slaney_mel_to_hertz(np.linspace(0.0, hertz_to_slaney_mel(SAMPLE_RATE / 2), _MEL_BANDS + 2))
+    triangles = make_triangles(np.fft.rfftfreq(_FFT_SIZE, 1 / SAMPLE_RATE), edges)
+    return np.asarray(triangles * 2.0 / (edges[2:] - edges[:-2]), np.float32)
 
 
 class WhisperArticulationModel:
@@ -203,5 +197,5 @@ def _apply_relu(rows: Rows) -> Rows:
 
 def _convolve_dilated(weights: dict[str, Rows], name: str, rows: Rows, dilation: int) -> Rows:
     padded = np.pad(rows, ((dilation, dilation), (0, 0)))
-    taps = [padded[tap * dilation : tap * dilation + len(rows)] for tap in range(TAPS)]
-    return np.concatenate(taps, axis=1) @ weights[f"{name}.weight"] + weights[f"{name}.bias"]
+    taps = stack_taps(padded, TAPS, dilation=dilation).reshape(len(rows), -1)
+    return taps @ weights[f"{name}.weight"] + weights[f"{name}.bias"]

@@ -18,7 +18,7 @@ import pocketsphinx  # type: ignore[import-not-found, unused-ignore]
 import soxr  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
 from training.articulation.corpus import Clip, Span
-from training.articulation.readings import read_american, read_british
+from training.articulation.pronunciation import read_american, read_british
 
 from liveavatar.timeline import SAMPLE_RATE
 

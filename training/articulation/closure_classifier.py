@@ -15,7 +15,7 @@ from torch.nn import functional  # type: ignore[import-not-found, unused-ignore]
 from training.articulation.augment import Augmenter
 from training.articulation.corpus import Clip
 from training.articulation.dataset import load_clips
-from training.articulation.lesson import CONTROL_COLUMNS, Floats
+from training.articulation.examples import CONTROL_COLUMNS, Floats
 from training.articulation.network import Weights, predict
 from training.articulation.realign import Predictor
 from training.articulation.targets import list_closures

@@ -17,7 +17,7 @@ from pypinyin.constants import PINYIN_DICT  # type: ignore[import-not-found, unu
 from pypinyin.contrib.tone_convert import to_tone3  # type: ignore[import-not-found, unused-ignore]
 from pypinyin.style.bopomofo import BopomofoConverter  # type: ignore[import-not-found, unused-ignore]
 from training.articulation.corpus import Clip
-from training.articulation.real import read_recording
+from training.articulation.english import read_recording
 from training.articulation.realign import MIN_LOG_LIKELIHOOD, Predictor, realign_clip
 from training.articulation.synth_espeak import Espeak
 

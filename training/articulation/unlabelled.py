@@ -16,7 +16,7 @@ import numpy as np
 import soxr  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
 from training.articulation import rnc
-from training.articulation.real import decode_audio
+from training.articulation.english import decode_audio
 
 from liveavatar.timeline import SAMPLE_RATE
 
