@@ -103,8 +103,8 @@ class AudioStream:
                 raise self._no_samples_error()
             self.info = _override_rate(self._read_info(self._first_frame), true_rate)
             if self.info.rate not in SUPPORTED_RATES:
-                problem = f"{path.name} runs at {self.info.rate} Hz, which is no rate of sound"
-                raise AudioError(problem, "export it again at 16000 Hz or more, or say --true-rate HZ")
+                problem = f"{path.name} runs at {self.info.rate} Hz, which is not a sample rate of sound"
+                raise AudioError(problem, "export it again at 16000 Hz or more, or give --true-rate HZ")
             on_error.pop_all()
 
     def __enter__(self) -> Self:
