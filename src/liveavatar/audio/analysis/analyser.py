@@ -13,10 +13,10 @@ from liveavatar.audio.analysis.dropouts import DropoutCounter
 from liveavatar.audio.analysis.noise import Background, BackgroundMeter
 from liveavatar.audio.analysis.sample_rate import RateDetector, RateGuess
 from liveavatar.audio.analysis.texture import SoundTexture, SoundTextureMeter
+from liveavatar.audio.dsp.decibels import power_to_decibels
 from liveavatar.audio.dsp.gain import SignalLevel
-from liveavatar.audio.dsp.loudness import LoudnessMeter
+from liveavatar.audio.dsp.level_meter import LevelMeter
 from liveavatar.audio.dsp.speech_downmix import SpeechDownmixer
-from liveavatar.audio.dsp.true_peak import TruePeakMeter
 from liveavatar.audio.dsp.vad import SPEECH_THRESHOLD, VoiceActivityDetector
 from liveavatar.audio.io.decode import AudioInfo, StreamDamage, open_audio
 from liveavatar.frames import Samples
@@ -24,10 +24,9 @@ from liveavatar.report import Finding
 from liveavatar.timeline import SAMPLE_RATE, rescale_count
 
 _DENSE_SAMPLES = 20 * SAMPLE_RATE  # the first 20 s are searched for speech all through,
-_SPARSE_PERIOD_SAMPLES, _SPARSE_SPAN_SAMPLES = (
-    30 * SAMPLE_RATE,
-    SAMPLE_RATE,
-)  # then 1 s of every 30: the detector is the slowest part
+_SPARSE_PERIOD_SAMPLES, _SPARSE_SPAN_SAMPLES = 30 * SAMPLE_RATE, SAMPLE_RATE  # then 1 s of every 30: the
+# detector of speech is the slowest part of the analysis
+_POWER_FLOOR = 1e-20  # -200 dB, the level of a silent channel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,29 +83,6 @@ class AudioReport:
     def speech_sample_count(self) -> int:
         """Samples at 16 kHz that `read_speech` gives of it."""
         return max(1, rescale_count(self.sample_count, self.info.rate, SAMPLE_RATE))
-
-
-class LevelMeter:
-    """Measures the `Level` of one stream."""
-
-    def __init__(self, rate: int, layout: tuple[str, ...]) -> None:
-        self._loudness = LoudnessMeter(rate, layout)
-        self._true_peak = TruePeakMeter(rate, len(layout))
-        self._sum = np.zeros(len(layout))
-        self._sample_count = 0
-
-    def push(self, planes: NDArray[np.float32]) -> None:
-        """Hear float32 [channels, n]."""
-        self._loudness.push(planes)
-        self._true_peak.push(planes)
-        self._sum += planes.sum(axis=1, dtype=np.float64)
-        self._sample_count += planes.shape[1]
-
-    def finish(self) -> SignalLevel:
-        """The level of everything heard; the offset is that of the channel with the largest."""
-        means = self._sum / max(self._sample_count, 1)
-        dc = float(means[np.abs(means).argmax()])
-        return SignalLevel(loudness=self._loudness.finish(), true_peak=self._true_peak.finish(), dc_offset=dc)
 
 
 class SpeechShareMeter:
@@ -180,7 +156,7 @@ class RecordingAnalyser:
     ) -> AudioReport:
         """What was measured on all `samples`; without findings."""
         self._push_mono(self._mix.flush())
-        power = self._energy / sample_count + 1e-20
+        channel_levels = power_to_decibels(self._energy / sample_count, _POWER_FLOOR)
         speech, texture = self._speech_share.finish()
         return AudioReport(
             path=path,
@@ -190,10 +166,10 @@ class RecordingAnalyser:
             duration=Fraction(sample_count, info.rate),
             level=self._level.finish(),
             mono_level=self._mono_level.finish(),
-            clipped_share=self._clipped_count / (sample_count * len(power)),
+            clipped_share=self._clipped_count / (sample_count * len(channel_levels)),
             speech_share=speech,
             opposite_polarity_share=self._mix.inverted_share,
-            channel_levels=tuple(float(level) for level in 10 * np.log10(power)),
+            channel_levels=tuple(float(level) for level in channel_levels),
             band_limit=self._bandwidth.finish(),
             background=self._background.finish(),
             texture=texture,

@@ -1,10 +1,14 @@
 """What lies behind a voice: noise, the echo of a room, silence. From the level of every 10 ms, in constant memory."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from liveavatar.audio.analysis.histogram import find_percentile_bin, level_to_bin
+from liveavatar.audio.dsp.decibels import power_to_decibels
+from liveavatar.audio.dsp.framing import StreamFramer
 from liveavatar.frames import Samples
 from liveavatar.timeline import SAMPLE_RATE
 
@@ -12,6 +16,7 @@ _FRAME_SAMPLES = SAMPLE_RATE // 100
 _FRAME_SECONDS = _FRAME_SAMPLES / SAMPLE_RATE
 _LOWEST_DB, _LEVEL_COUNT = -120, 220  # dB, counted in steps of 1 dB; float files may be scaled to ±32768
 _DIGITAL_SILENCE_DB = -95.0  # dB below which there is no noise but zeros and dither
+_POWER_FLOOR = 1e-12  # -120 dB, the lowest level
 _MIN_FRAME_COUNT = 50  # frames that tell something
 _NOISE_PERCENTILE = 0.05  # share of the frames that are taken for pauses
 _SILENCE_THRESHOLDS_DB = np.arange(-100, 0, 3.0)  # dB: candidates for what counts as silence
@@ -51,7 +56,7 @@ class BackgroundMeter:
     """Measures the `Background` of one stream at 16 kHz. Any chunking gives the same."""
 
     def __init__(self) -> None:
-        self._waiting = np.empty(0, np.float32)
+        self._framer = StreamFramer(_FRAME_SAMPLES, _FRAME_SAMPLES)
         self._level_histogram = np.zeros(_LEVEL_COUNT, np.int64)
         self._silence_runs = [_LongestQuietRun(threshold) for threshold in _SILENCE_THRESHOLDS_DB]
         self._decay_histogram = np.zeros((_LEVEL_COUNT, _SLOPE_COUNT), np.int64)
@@ -59,11 +64,9 @@ class BackgroundMeter:
 
     def push(self, samples: Samples) -> None:
         """Hear float32 [n]."""
-        waiting = np.concatenate([self._waiting, samples])
-        whole = len(waiting) // _FRAME_SAMPLES * _FRAME_SAMPLES
-        self._waiting = waiting[whole:]
-        if whole:
-            self._add_levels(_measure_levels(waiting[:whole].reshape(-1, _FRAME_SAMPLES)))
+        frames = self._framer.push(samples)
+        if len(frames):  # a constant offset is left out
+            self._add_levels(power_to_decibels(frames.var(axis=1, dtype=np.float64), _POWER_FLOOR))
 
     def finish(self) -> Background:
         """Everything that was measured."""
@@ -76,7 +79,9 @@ class BackgroundMeter:
                 longest_silence=self._find_longest_silence(-60.0),
                 reverberation_time=None,
             )
-        noise, loud = (_find_percentile(counts, share) + _LOWEST_DB for share in (_NOISE_PERCENTILE, 0.95))
+        noise, loud = (
+            int(find_percentile_bin(counts, share)) + _LOWEST_DB for share in (_NOISE_PERCENTILE, 0.95)
+        )
         upper = np.where(centres > (noise + loud) / 2, counts, 0)
         power = (upper * 10 ** (centres / 10)).sum() / upper.sum() if upper.any() else 10 ** (loud / 10)
         speech = float(10 * np.log10(power))
@@ -91,8 +96,8 @@ class BackgroundMeter:
             reverberation_time=self._estimate_reverberation(noise),
         )
 
-    def _add_levels(self, levels: NDArray[np.float64]) -> None:
-        index = _to_level_index(levels)
+    def _add_levels(self, levels: NDArray[np.floating[Any]]) -> None:
+        index = level_to_bin(levels, _LOWEST_DB, _LEVEL_COUNT)
         self._level_histogram += np.bincount(index, minlength=_LEVEL_COUNT)
         for run in self._silence_runs:
             run.push(levels)
@@ -106,7 +111,7 @@ class BackgroundMeter:
         falling = windows[(np.diff(windows, axis=1) < 0).all(axis=1)]
         speed = (falling[:, 0] - falling[:, -1]) / ((_DECAY_FRAMES - 1) * _FRAME_SECONDS)
         slope = np.clip(speed * _SLOPE_COUNT / _STEEPEST_DB_PER_SECOND, 0, _SLOPE_COUNT - 1).astype(np.intp)
-        np.add.at(self._decay_histogram, (_to_level_index(falling[:, -1]), slope), 1)
+        np.add.at(self._decay_histogram, (level_to_bin(falling[:, -1], _LOWEST_DB, _LEVEL_COUNT), slope), 1)
 
     def _estimate_reverberation(self, noise: float) -> float | None:
         end = np.arange(_LEVEL_COUNT)[:, None] + _LOWEST_DB - noise
@@ -117,7 +122,7 @@ class BackgroundMeter:
         )
         if counts.sum() < _MIN_FRAME_COUNT / 5:
             return None
-        return float(60 / speed[_find_percentile(counts, 0.75)])
+        return float(60 / speed[find_percentile_bin(counts, 0.75)])
 
     def _find_longest_silence(self, threshold: float) -> float:
         nearest = min(self._silence_runs, key=lambda run: abs(run.threshold - threshold))
@@ -132,7 +137,7 @@ class _LongestQuietRun:
         self.longest = 0
         self._current = 0
 
-    def push(self, levels: NDArray[np.float64]) -> None:
+    def push(self, levels: NDArray[np.floating[Any]]) -> None:
         loud = np.flatnonzero(levels >= self.threshold)
         if not len(loud):
             self._current += len(levels)
@@ -142,18 +147,3 @@ class _LongestQuietRun:
         self.longest = max(self.longest, self._current + int(loud[0]), between)
         self._current = len(levels) - 1 - int(loud[-1])
         self.longest = max(self.longest, self._current)
-
-
-def _measure_levels(frames: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Level of each frame in dB, a constant offset left out."""
-    levels: NDArray[np.float64] = 10 * np.log10(frames.var(axis=1, dtype=np.float64) + 1e-12)
-    return levels
-
-
-def _to_level_index(levels: NDArray[np.float64]) -> NDArray[np.intp]:
-    return np.clip(np.round(levels) - _LOWEST_DB, 0, _LEVEL_COUNT - 1).astype(np.intp)
-
-
-def _find_percentile(counts: NDArray[np.int64], share: float) -> int:
-    """The place under which `share` of what is counted lies."""
-    return int((counts.cumsum() >= share * counts.sum()).argmax())

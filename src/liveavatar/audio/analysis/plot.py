@@ -1,16 +1,17 @@
 """A plot of a recording: waveform with clipped parts, speech, and spectrogram with the edge of its band."""
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.audio.analysis.analyser import AudioReport
 from liveavatar.audio.analysis.clipping import count_clipped_samples
+from liveavatar.audio.dsp.decibels import power_to_decibels
 from liveavatar.audio.dsp.downmix import Downmixer
+from liveavatar.audio.dsp.framing import StreamFramer
 from liveavatar.audio.dsp.resample import Resampler
 from liveavatar.audio.dsp.vad import SPEECH_THRESHOLD, VAD_WINDOW_SAMPLES, VoiceActivityDetector
 from liveavatar.audio.io.decode import open_audio
@@ -50,64 +51,58 @@ _BIN_COUNT = 1024  # of a spectrum
 _MAX_COLUMNS_PER_SECOND = 50  # a column of the waveform covers at least 20 ms
 _MAX_SPEECH_SAMPLES = 10 * VAD_WINDOW_SAMPLES  # at 16 kHz: part of a long column in which speech is detected
 _NEAR_PEAK_SHARE = 0.5  # of the highest peak: flat tops lower than that are chance
+_POWER_FLOOR = 1e-14  # -140 dB
 _SPECTROGRAM_RANGE_DB = 90.0  # below the loudest bin
 _MINUTES_FROM_SECONDS = 180.0  # durations from which the time axis is in minutes
 
 
-class _FrameCutter:
-    """Cuts one stream into overlapping or distant frames of `size`, one every `hop` samples."""
-
-    def __init__(self, size: int, hop: int, channels: int = 1) -> None:
-        self._size, self._hop = size, hop
-        self._waiting = np.empty((0, channels), np.float32)
-        self._skip_count = 0
-
-    def push(self, samples: NDArray[np.float32], last: bool = False) -> Iterator[NDArray[np.float32]]:
-        """Take float32 [n, channels]; gives [size, channels], the last one filled with silence."""
-        taken = samples[self._skip_count :]
-        self._skip_count -= len(samples) - len(taken)
-        self._waiting = np.concatenate([self._waiting, taken])
-        if last and len(self._waiting):
-            filling = max(0, self._size - len(self._waiting))
-            self._waiting = np.pad(self._waiting, ((0, filling), (0, 0)))
-        while len(self._waiting) >= self._size:
-            yield self._waiting[: self._size]
-            self._skip_count = max(0, self._hop - len(self._waiting))
-            self._waiting = self._waiting[self._hop :]
-
-
 class _PlotData:
-    """Hears one recording and keeps what is drawn of it."""
+    """Reduces one recording to the columns that are drawn."""
 
     def __init__(self, report: AudioReport) -> None:
         rate, layout = report.info.rate, report.info.layout
         column = max(rate // _MAX_COLUMNS_PER_SECOND, math.ceil(report.sample_count / _COLUMN_COUNT))
         hop = max(VAD_WINDOW_SAMPLES, math.ceil(report.speech_sample_count / _COLUMN_COUNT))
-        self._downmix, self._resampler, self._voice_detector = (
-            Downmixer(rate, layout),
-            Resampler(rate),
-            VoiceActivityDetector(),
-        )
-        self._waveform_cutter = _FrameCutter(column, column, len(layout))
-        self._spectrum_cutter = _FrameCutter(2 * _BIN_COUNT, max(_BIN_COUNT // 2, column))
-        self._speech_cutter = _FrameCutter(min(hop, _MAX_SPEECH_SAMPLES), hop)
-        self._window = np.hanning(2 * _BIN_COUNT)[:, None]
-        self.waveform: list[tuple[float, float, bool]] = []
+        self._downmixer, self._resampler = Downmixer(rate, layout), Resampler(rate)
+        self._detector = VoiceActivityDetector()
+        self._waveform_framer = StreamFramer(column, column, len(layout))
+        self._spectrum_framer = StreamFramer(2 * _BIN_COUNT, max(_BIN_COUNT // 2, column))
+        self._speech_framer = StreamFramer(min(hop, _MAX_SPEECH_SAMPLES), hop)
+        self._window = np.hanning(2 * _BIN_COUNT)
+        self.waveform: list[tuple[float, float, bool]] = []  # lowest, highest, whether tops are flat
         self.speech_probabilities: list[float] = []
-        self.spectra: list[NDArray[np.float64]] = []
+        self.spectra: list[NDArray[np.floating[Any]]] = []  # dB
 
-    def add_samples(self, samples: NDArray[np.float32], last: bool = False) -> None:
-        """Take float32 [n, channels]."""
-        mono = self._downmix.flush() if last else self._downmix.push(samples)
-        speech = self._resampler.resample_chunk(mono, last)
-        for frame in self._waveform_cutter.push(samples, last):
-            tops = any(count_clipped_samples(np.ascontiguousarray(channel)) for channel in frame.T)
+    def push(self, samples: NDArray[np.float32]) -> None:
+        """Take the next float32 [n, channels]."""
+        mono = self._downmixer.push(samples)
+        self._add_waveform(self._waveform_framer.push(samples.T))
+        self._add_spectra(self._spectrum_framer.push(mono))
+        self._add_speech(self._speech_framer.push(self._resampler.resample_chunk(mono)))
+
+    def flush(self) -> None:
+        """End the stream."""
+        mono = self._downmixer.flush()
+        self._add_waveform(self._waveform_framer.flush())
+        for frames in (self._spectrum_framer.push(mono), self._spectrum_framer.flush()):
+            self._add_spectra(frames)
+        speech = self._resampler.resample_chunk(mono, last=True)
+        for frames in (self._speech_framer.push(speech), self._speech_framer.flush()):
+            self._add_speech(frames)
+
+    def _add_waveform(self, frames: NDArray[np.float32]) -> None:
+        for frame in frames:
+            tops = any(count_clipped_samples(channel) for channel in frame)
             self.waveform.append((float(frame.min()), float(frame.max()), tops))
-        for frame in self._spectrum_cutter.push(mono[:, None], last):
-            power = np.square(np.abs(np.fft.rfft(frame * self._window, axis=0)))[:_BIN_COUNT, 0]
-            self.spectra.append(10 * np.log10(power / np.square(self._window.sum() / 2) + 1e-14))
-        for frame in self._speech_cutter.push(speech[:, None], last):
-            self.speech_probabilities.append(float(self._voice_detector.push(frame[:, 0]).mean()))
+
+    def _add_spectra(self, frames: NDArray[np.float32]) -> None:
+        for frame in frames:
+            power = np.square(np.abs(np.fft.rfft(frame * self._window)))[:_BIN_COUNT]
+            self.spectra.append(power_to_decibels(power / np.square(self._window.sum() / 2), _POWER_FLOOR))
+
+    def _add_speech(self, frames: NDArray[np.float32]) -> None:
+        for frame in frames:
+            self.speech_probabilities.append(float(self._detector.push(frame).mean()))
 
     @property
     def peak(self) -> float:
@@ -144,8 +139,8 @@ def _read_plot_data(report: AudioReport) -> _PlotData:
     data = _PlotData(report)
     with open_audio(report.path, True, report.info.rate) as stream:
         for chunk in stream:
-            data.add_samples(chunk.samples)
-    data.add_samples(np.empty((0, report.info.channels), np.float32), last=True)
+            data.push(chunk.samples)
+    data.flush()
     return data
 
 

@@ -6,6 +6,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from liveavatar.audio.analysis.histogram import find_percentile_bin
+from liveavatar.audio.dsp.framing import StreamFramer
 from liveavatar.frames import Samples
 
 SoundKind = Literal["music", "noise", "other"]
@@ -34,7 +36,7 @@ class SoundTextureMeter:
     """Measures the `Texture` of one stream at 16 kHz. Any chunking gives the same."""
 
     def __init__(self) -> None:
-        self._waiting = np.empty(0, np.float32)
+        self._framer = StreamFramer(_WINDOW_SAMPLES, _HOP_SAMPLES)
         self._window = np.hanning(_WINDOW_SAMPLES).astype(np.float32)
         self._flatness_histogram = np.zeros(_HISTOGRAM_BINS, np.int64)
         self._similarity_histogram = np.zeros(_HISTOGRAM_BINS, np.int64)
@@ -42,16 +44,8 @@ class SoundTextureMeter:
 
     def push(self, samples: Samples) -> None:
         """Hear float32 [n]."""
-        self._waiting = np.concatenate([self._waiting, samples])
-        count = (len(self._waiting) - _WINDOW_SAMPLES) // _HOP_SAMPLES + 1
-        if count <= 0:
-            return
-        frames = np.lib.stride_tricks.sliding_window_view(self._waiting, _WINDOW_SAMPLES)[::_HOP_SAMPLES][
-            :count
-        ]
-        for frame in frames:
+        for frame in self._framer.push(samples):
             self._add_spectrum(frame)
-        self._waiting = self._waiting[count * _HOP_SAMPLES :]
 
     def finish(self) -> SoundTexture | None:
         """What it is most of the time; None when hardly anything is heard."""
@@ -81,4 +75,4 @@ def _count_share(histogram: NDArray[np.int64], share: float) -> None:
 
 
 def _histogram_median(histogram: NDArray[np.int64]) -> float:
-    return float((histogram.cumsum() >= histogram.sum() / 2).argmax() + 0.5) / _HISTOGRAM_BINS
+    return float(find_percentile_bin(histogram, 0.5) + 0.5) / _HISTOGRAM_BINS
