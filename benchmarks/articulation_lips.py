@@ -2,9 +2,9 @@
 
     python -m benchmarks.articulation_lips CORPUS
 
-The first reading is the mean of two outputs, the last is what is shipped. The others are regressions fitted to the clips
-of CORPUS/valid as in training/articulation/closure_classifier.py, over the number of past steps in their name. Their
-threshold is where as many closures are found as claims are justified, in one half of those clips, by a regression fitted
+The first reading is the mean of two outputs, the last is shipped. The others are regressions fitted to the clips of
+CORPUS/valid as in training/articulation/closure_classifier.py, over the number of past steps in their name. Their
+threshold is where as many closures are found as claims are justified in one half of those clips, by a regression fitted
 to the other half. The printed table is in training/articulation/README.md.
 """
 
