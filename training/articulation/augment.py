@@ -1,4 +1,8 @@
-"""Augmentation of speech: speed, room, microphone, noise, babble, telephone. Only speed moves sounds in time."""
+"""Augmentation of speech: speed, room, microphone, noise, babble, telephone. Only speed moves sounds in time.
+
+Separate from training/rate/damage.py, which filters and resamples in one FFT: merging them would change the random
+draws of both, and with them the training data.
+"""
 
 from dataclasses import dataclass
 
