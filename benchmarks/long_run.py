@@ -1,9 +1,9 @@
-"""Hours of speech through the mesh engine: memory, frame count, and whether the end is as much in step as the start.
+"""Hours of speech through the mesh engine: memory, number of frames, and lip sync at the start and the end.
 
     python -m benchmarks.long_run --hours 3 --fps 25 -o benchmarks/results/long_run.md
 
-The speech is the demo's, again and again, from a WAV that is written first. Rendering takes about a sixth of the time
-at the lowest resolution; `liveavatar sync` then looks at twenty stretches of half a minute.
+The speech of the demo is repeated in a WAV file. Rendering takes about a sixth of the duration, at the lowest
+resolution; `liveavatar sync` then measures twenty windows of half a minute.
 """
 
 import argparse
@@ -31,36 +31,36 @@ from liveavatar.video.reader import open_video
 
 @dataclass(slots=True, kw_only=True)
 class Memory:
-    """Resident megabytes, once a minute of video."""
+    """The resident set in MB, once for each minute of video."""
 
     fps: Fraction
     samples: list[float]
 
-    def note(self, done: int, _total: int) -> None:
-        """Called after every frame."""
+    def record(self, done: int, _total: int) -> None:
+        """The progress callback of the rendering."""
         if done % round(60 * self.fps) == 0:
-            self.samples.append(resident())
+            self.samples.append(measure_resident_memory())
 
 
-def resident() -> float:
-    """Memory of this process now, MB."""
+def measure_resident_memory() -> float:
+    """The resident set of this process now, in MB."""
     status = Path("/proc/self/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1]) / 1000
 
 
-def repeated(speech: list[Path], seconds: float) -> Iterator[Samples]:
-    """Recordings again and again, exactly so long."""
-    left = round(seconds * SAMPLE_RATE)
+def repeat_speech(speech: list[Path], seconds: float) -> Iterator[Samples]:
+    """Yield the recordings again and again, for exactly `seconds`."""
+    remaining = round(seconds * SAMPLE_RATE)
     sounds = [np.concatenate(list(stream_mono_audio(path))) for path in speech]
-    while left > 0:
+    while remaining > 0:
         for sound in sounds:
-            yield sound[:left]
-            left -= min(left, len(sound))
+            yield sound[:remaining]
+            remaining -= min(remaining, len(sound))
 
 
 def write_wav(path: Path, sound: Iterator[Samples]) -> Path:
-    """A mono WAV at 16 kHz."""
+    """Write a mono WAV at 16 kHz."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -70,47 +70,48 @@ def write_wav(path: Path, sound: Iterator[Samples]) -> Path:
     return path
 
 
-def clock(video: Path, fps: Fraction, count: int) -> tuple[int, float]:
-    """Frames beyond the end, and how far the last one is from its time, in samples at 16 kHz."""
+def check_end(video: Path, fps: Fraction, count: int) -> tuple[int, float]:
+    """The number of surplus frames, and how late the last frame is, in samples at 16 kHz."""
     timeline = Timeline(fps=fps)
     with open_video(video) as file:
         last = [shown.time for shown in file.read_between(Fraction(count - 5) / fps, None)]
     return len(last) - 5, float(last[-1] - timeline.frame_time(count - 1)) * SAMPLE_RATE
 
 
-def run(fps: Fraction, hours: float, size: tuple[int, int], folder: Path) -> str:
-    """One row of the table."""
+def measure_long_video(fps: Fraction, hours: float, size: tuple[int, int], folder: Path) -> str:
+    """Render a long video and measure it; returns a row of the table."""
     assets = Path(liveavatar.__file__).parent / "assets"
     speech = [assets / "demo_en.ogg", assets / "demo_zh.ogg"]
-    sound = write_wav(folder / "speech.wav", repeated(speech, 3600 * hours))
+    sound = write_wav(folder / "speech.wav", repeat_speech(speech, 3600 * hours))
     count = Timeline(fps=fps).frame_count(round(3600 * hours * SAMPLE_RATE))
     memory, video = Memory(fps=fps, samples=[]), folder / "long.mp4"
     portrait = Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg"
     started = time.perf_counter()
-    result = liveavatar.open(portrait, size=size).render(sound, video, fps=fps, progress=memory.note)
-    rendered = time.perf_counter() - started
-    extra, off = clock(video, fps, count)
-    before = resident()
-    found = build_sync_report(measure_sync(video))
-    first, last = ends(found)
+    result = liveavatar.open(portrait, size=size).render(sound, video, fps=fps, progress=memory.record)
+    elapsed = time.perf_counter() - started
+    surplus, lateness = check_end(video, fps, count)
+    before = measure_resident_memory()
+    report = build_sync_report(measure_sync(video))
+    first, last = measure_end_offsets(report)
+    growth = measure_resident_memory() - before
     return (
-        f"| {float(fps):.2f} | {hours:g} h | {result.frames - count + extra:+d} | {memory.samples[0]:.0f} / "
-        f"{memory.samples[-1]:.0f} / {max(memory.samples):.0f} MB | {3600 * hours / rendered:.1f}x | {off:+.2f} | "
-        f"{first:+.0f} ms | {last:+.0f} ms | {found.drift * 60 * hours:+.1f} ms | {resident() - before:+.0f} MB | "
-        f"{found.verdict} |"
+        f"| {float(fps):.2f} | {hours:g} h | {result.frames - count + surplus:+d} | {memory.samples[0]:.0f} / "
+        f"{memory.samples[-1]:.0f} / {max(memory.samples):.0f} MB | {3600 * hours / elapsed:.1f}x | {lateness:+.2f} | "
+        f"{first:+.0f} ms | {last:+.0f} ms | {report.drift * 60 * hours:+.1f} ms | {growth:+.0f} MB | "
+        f"{report.verdict} |"
     )
 
 
-def ends(found: SyncReport) -> tuple[float, float]:
-    """Offset of the first and of the last stretch, ms: the median of their windows."""
-    times = np.array([time for time, _, _ in found.windows])
-    offsets = np.array([offset for _, offset, _ in found.windows])
+def measure_end_offsets(report: SyncReport) -> tuple[float, float]:
+    """The median offsets, in ms, of the windows in the first and in the last half minute."""
+    times = np.array([time for time, _, _ in report.windows])
+    offsets = np.array([offset for _, offset, _ in report.windows])
     early, late = times < times[0] + 30, times > times[-1] - 30
     return float(np.median(offsets[early])), float(np.median(offsets[late]))
 
 
 def main() -> None:
-    """Run it and write the table."""
+    """Measure and write the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -123,16 +124,16 @@ def main() -> None:
         "# The long run", "",
         f"Made by `benchmarks/long_run.py` on a {processor()}, Python {platform.python_version()}; "
         f"mesh engine at {options.size[0]}x{options.size[1]}.", "",
-        "Memory is resident after the first minute, at the end, and at most. The clock counts samples at 16 kHz "
-        "between where the last frame is and where it should be. Offsets are `liveavatar sync`'s in the first and "
-        "the last half minute.", "",
-        "| fps | length | frames too many | memory | speed | clock at the end | offset at the start | at the end | "
+        "Memory is the resident set after the first minute, at the end, and at most. The clock is the lateness of the "
+        "last frame in samples at 16 kHz. Offsets are those of `liveavatar sync` in the first and the last half "
+        "minute.", "",
+        "| fps | length | surplus frames | memory | speed | clock at the end | offset at the start | at the end | "
         "drift over all | memory for measuring | verdict |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for fps in options.fps:
         with tempfile.TemporaryDirectory() as folder:
-            lines.append(run(parse_fps(fps), options.hours, tuple(options.size), Path(folder)))
+            lines.append(measure_long_video(parse_fps(fps), options.hours, tuple(options.size), Path(folder)))
             print(lines[-1], flush=True)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
