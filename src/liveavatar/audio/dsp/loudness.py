@@ -1,7 +1,7 @@
 """Integrated loudness by ITU-R BS.1770-5: K-weighted and gated, in LUFS, streaming in constant memory.
 
 Ours instead of FFmpeg's `ebur128`, which reads speech at 8 kHz 0.2 LU too loud, ends at +10 LUFS, gives nothing under
-400 ms and is slower (`benchmarks/results/loudness.md`).
+400 ms and is slower (`benchmarks/audio/loudness.py`).
 """
 
 import math

@@ -1,7 +1,7 @@
 """True peak: the highest absolute value of the interpolated signal (ITU-R BS.1770-5, annex 2).
 
 Ours instead of FFmpeg's `ebur128`, which rounds peaks to 0.001 of full scale and is slower
-(`benchmarks/results/loudness.md`).
+(`benchmarks/audio/loudness.py`).
 """
 
 import numpy as np
