@@ -1,8 +1,7 @@
-"""When lips are together, read off what a trained network says about speakers that it was not trained on.
+"""The classifier of closed lips: a logistic regression on the network's output for speakers it was not trained on.
 
-Of its own speakers a network is surer than of others, and what it learns of lips is their whole course, which begins
-to close early; so what it says of others is turned into how likely lips are together right now by a logistic
-regression on the odds of all that it says, in the last few steps.
+A network is surer of its training speakers than of others, and its closure output rises before the lips meet. The
+regression turns the log odds of all its outputs over the last few steps into the probability of closed lips now.
 """
 
 from functools import partial
@@ -24,20 +23,20 @@ from liveavatar.speech.models.articulation import ClosureClassifier
 from liveavatar.speech.track import STEP_SAMPLES
 
 DEGRADED_COPIES = 3
-"""Times that every clip is heard through some other microphone, beside as it is."""
+"""Degraded copies of every clip, beside the clip itself."""
 
 EARLY_STEPS = 1
-"""Steps by which lips are together before their label begins: a regression that looks back would close them late."""
+"""Steps by which a closure begins before its label; without them a regression that looks back would be late."""
 
 CLOSED_WEIGHT = 2.0
-"""Of steps with closed lips, which are rare, in the regression's entropy."""
+"""Weight of steps with closed lips, which are rare, in the cross entropy."""
 
 RIDGE_PENALTY = 0.005
-"""Of the squares of its weights, for inputs of unit variance."""
+"""Weight of the sum of squared coefficients, for inputs of unit variance."""
 
 
 def add_closure_classifier(weights: Weights, folder: Path) -> Weights:
-    """A network's weights, and beside them those that read lips, from clips that it did not learn from."""
+    """Add the classifier's weights to a network's, fitted to clips that the network did not learn from."""
     rows, together = make_closure_data(
         load_clips(folder), partial(predict, weights), np.random.default_rng(0)
     )
@@ -47,32 +46,32 @@ def add_closure_classifier(weights: Weights, folder: Path) -> Weights:
 def make_closure_data(
     clips: list[Clip], predictor: Predictor, random: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """What an `ear` hears of clips, as `Lips` sees it, [steps, READ * 21], and whether lips are together, [steps]."""
+    """Inputs of `ClosureClassifier` [steps, CLOSURE_CONTEXT_STEPS * 21] for clips, and closed lips, 0 or 1, [steps]."""
     augmenter = Augmenter(random=random, others=[clip.samples for clip in clips])
-    rows, together = [], []
+    rows, closed = [], []
     for clip in clips:
-        shut = np.zeros(-(-len(clip.samples) // STEP_SAMPLES), np.float32)
+        is_closed = np.zeros(-(-len(clip.samples) // STEP_SAMPLES), np.float32)
         for first, last in list_closures(clip):
-            shut[max(first - EARLY_STEPS, 0) : last] = 1.0
+            is_closed[max(first - EARLY_STEPS, 0) : last] = 1.0
         for sound in (clip.samples, *(augmenter.degrade(clip.samples) for _ in range(DEGRADED_COPIES))):
             rows.append(ClosureClassifier().stack_recent_odds(predictor(sound)[:, : CONTROL_COLUMNS.stop]))
-            together.append(shut)
-    return np.concatenate(rows), np.concatenate(together)
+            closed.append(is_closed)
+    return np.concatenate(rows), np.concatenate(closed)
 
 
 def fit_closure_classifier(rows: Floats, together: Floats) -> Weights:
-    """The regression's weights by name, from what is heard [steps, inputs] and whether lips are together [steps]."""
-    heard, closed = torch.from_numpy(rows), torch.from_numpy(together)
-    mean, spread = heard.mean(0), heard.std(0) + 1e-2
-    seen = (heard - mean) / spread
-    weight, bias = torch.zeros(seen.shape[1], requires_grad=True), torch.zeros(1, requires_grad=True)
+    """Fit the regression to inputs [steps, inputs] and closed lips [steps]; returns its weights by name."""
+    inputs, closed = torch.from_numpy(rows), torch.from_numpy(together)
+    mean, spread = inputs.mean(0), inputs.std(0) + 1e-2
+    normalised = (inputs - mean) / spread
+    weight, bias = torch.zeros(normalised.shape[1], requires_grad=True), torch.zeros(1, requires_grad=True)
     optimizer: Any = torch.optim.LBFGS([weight, bias], max_iter=100, line_search_fn="strong_wolfe")
 
     def compute_loss() -> Any:
         optimizer.zero_grad()
-        said = seen @ weight + bias
+        logits = normalised @ weight + bias
         entropy = functional.binary_cross_entropy_with_logits(
-            said, closed, pos_weight=torch.tensor(CLOSED_WEIGHT)
+            logits, closed, pos_weight=torch.tensor(CLOSED_WEIGHT)
         )
         total: Any = entropy + RIDGE_PENALTY * (weight**2).sum()
         total.backward()

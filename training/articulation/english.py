@@ -1,8 +1,8 @@
 """English clips of real voices, aligned with their transcripts by pocketsphinx (Debian: asterisk-core-sounds-en and
 -en-g722, pocketsphinx-testdata, ktuberling-data, tuxpaint-stamps-default).
 
-The prompts' one speaker trains; the LibriVox reader, the speakers of pocketsphinx's tests, of ktuberling's words and
-of Tux Paint's stamps are only ever tested on.
+The speaker of the Asterisk prompts is for training. The LibriVox reader and the speakers of pocketsphinx's tests, of
+ktuberling's words and of Tux Paint's stamps are only for testing.
 """
 
 import gzip
@@ -23,7 +23,7 @@ from training.articulation.pronunciation import read_american, read_british
 from liveavatar.timeline import SAMPLE_RATE
 
 Recording = tuple[Path, str]
-"""A file and what is said in it."""
+"""A file and its transcript."""
 
 PROMPTS = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 PROMPT_TEXTS = Path("/usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz")
@@ -32,31 +32,29 @@ WORDS = Path("/usr/share/ktuberling/sounds/en")
 STAMPS = Path("/usr/share/tuxpaint/stamps")
 _STEP_SAMPLES = 160
 _BRITISH_SUFFIX = "'british"
-"""Ends the names of British readings in pocketsphinx's dictionary."""
+"""Suffix of words in pocketsphinx's dictionary that are pronounced as in Britain."""
 
 
 def training_clips() -> Iterator[Clip]:
-    """The telephone prompts, one female speaker."""
+    """The telephone prompts, by one female speaker."""
     for path, text in list_prompts():
         yield from align_transcript(path, text, "real:allison")
 
 
 def held_out_clips() -> Iterator[Clip]:
-    """Everybody else."""
+    """The clips of all other speakers."""
     for path, text in list_librivox():
         yield from align_transcript(path, text, "real:librivox")
     for path, text in list_commands():
         yield from align_transcript(path, text, "real:commands")
     for path, text in list_words():
-        yield from align_transcript(
-            path, text, "real:words", is_british=True
-        )  # the reader says "car" without an r
+        yield from align_transcript(path, text, "real:words", is_british=True)  # "car" has no r
     for path, text in list_stamps():
         yield from align_transcript(path, text, "real:stamps", abridged=True)  # "A frog." is read as "frog"
 
 
 def list_prompts() -> Iterator[Recording]:
-    """Prompts with their texts; tones and the like are left out."""
+    """Prompts with their texts, without tones and other sounds that are not speech."""
     for line in gzip.decompress(PROMPT_TEXTS.read_bytes()).decode("utf-8", "ignore").splitlines():
         name, _, text = line.partition(": ")
         path = PROMPTS / f"{name}.g722"
@@ -65,24 +63,24 @@ def list_prompts() -> Iterator[Recording]:
 
 
 def list_librivox() -> Iterator[Recording]:
-    """Five sentences of Sense and Sensibility."""
+    """Five sentences of Sense and Sensibility, from LibriVox."""
     yield from _list_transcript(SPHINX / "librivox" / "transcription", SPHINX / "librivox")
 
 
 def list_commands() -> Iterator[Recording]:
-    """Cards, directions and numbers, several speakers."""
+    """Cards, directions and numbers, by several speakers."""
     yield from _list_transcript(SPHINX / "cards" / "cards.transcription", SPHINX / "cards")
     yield SPHINX / "goforward.raw", "go forward ten meters"
 
 
 def list_words() -> Iterator[Recording]:
-    """Names of what ktuberling's pictures show."""
+    """Names of things in ktuberling's pictures."""
     for path in sorted(WORDS.glob("*.ogg")):
         yield path, path.stem.rpartition("_")[2]
 
 
 def list_stamps() -> Iterator[Recording]:
-    """Names of Tux Paint's stamps, with an article that is not read."""
+    """Names of Tux Paint's stamps, with an article that is not spoken."""
     for path in sorted(STAMPS.rglob("*_desc.ogg")):
         described = path.with_name(path.name.replace("_desc.ogg", ".txt"))
         if described.exists():
@@ -104,8 +102,10 @@ def read_recording(path: Path) -> NDArray[np.float32]:
 
 
 def decode_audio(file: Path | BinaryIO, kind: str | None = None) -> NDArray[np.float32]:
-    """What FFmpeg finds in a file, of a `kind` that it cannot tell by itself, at 16 kHz mono; nothing in one without
-    sound."""
+    """Decode a file at 16 kHz mono; empty for one without sound.
+
+    `kind` names the format where FFmpeg does not recognise it.
+    """
     with av.open(file, mode="r", format=kind, metadata_errors="replace") as container:
         stream = container.streams.audio[0]
         resampler = av.AudioResampler("flt", "mono")
@@ -122,25 +122,36 @@ def decode_audio(file: Path | BinaryIO, kind: str | None = None) -> NDArray[np.f
 def align_transcript(
     path: Path, text: str, speaker: str, abridged: bool = False, is_british: bool = False
 ) -> Iterator[Clip]:
-    """The clip with its phones; nothing if a word is not in the dictionary or the words do not fit the sound. Of an
-    `abridged` text the beginning may have been left out, and `abroad` it may have been read as in Britain: what fits
-    best was said, and where only letters differ, what Britons say."""
+    """Yield the clip with its phones, or nothing if a word is unknown or the words do not fit the sound.
+
+    Of an `abridged` text the beginning may be missing in the sound. With `is_british`, British pronunciations are tried
+    too. The best fit is taken; of two with the same dictionary phones, the British one.
+    """
     words, samples = re.findall(r"[a-z']+", text.lower()), read_recording(path)
-    said = [words[first:] for first in range(len(words) if abridged else 1)]
+    candidates = [words[first:] for first in range(len(words) if abridged else 1)]
     if is_british:
-        there = [[word + _BRITISH_SUFFIX for word in some] for some in said if all(map(read_british, some))]
-        sounds = [_look_up_words(some) for some in there]
-        said = [*there, *(some for some in said if _look_up_words(some) not in sounds)]
-    fits = [fit for fit in (_align_words(samples, some) for some in said) if fit]
-    if fits:
-        _, phones = max(fits, key=lambda fit: fit[0])
+        british = [
+            [word + _BRITISH_SUFFIX for word in candidate]
+            for candidate in candidates
+            if all(map(read_british, candidate))
+        ]
+        british_phones = [_look_up_words(candidate) for candidate in british]
+        candidates = [
+            *british,
+            *(candidate for candidate in candidates if _look_up_words(candidate) not in british_phones),
+        ]
+    alignments = [
+        alignment for alignment in (_align_words(samples, candidate) for candidate in candidates) if alignment
+    ]
+    if alignments:
+        _, phones = max(alignments, key=lambda alignment: alignment[0])
         yield Clip(speaker=speaker, language="en", samples=samples, phones=phones)
 
 
 def _look_up_words(words: list[str]) -> list[str | None]:
-    """The phones of words in pocketsphinx's dictionary, or as Britons say them; None for words it does not know."""
+    """Phones of words in pocketsphinx's dictionary, or in British pronunciation; None for unknown words."""
     return [
-        _look_up_british(word) if word.endswith(_BRITISH_SUFFIX) else _dictionary().lookup_word(word)
+        _look_up_british(word) if word.endswith(_BRITISH_SUFFIX) else _load_dictionary().lookup_word(word)
         for word in words
     ]
 
@@ -150,7 +161,7 @@ def _look_up_british(word: str) -> str:
 
 
 def _align_words(samples: NDArray[np.float32], words: list[str]) -> tuple[int, list[Span]] | None:
-    """How well the words fit the sound, and their phones."""
+    """Align words with sound: the score and the phones, or None if they do not fit."""
     if not words or None in _look_up_words(words):
         return None
     decoder = _make_decoder()
@@ -163,13 +174,13 @@ def _align_words(samples: NDArray[np.float32], words: list[str]) -> tuple[int, l
         _run_decoder(decoder, pcm)
         decoder.set_alignment()
         _run_decoder(decoder, pcm)
-    except RuntimeError:  # the words do not fit the sound
+    except RuntimeError:  # the words do not fit
         return None
     aligned = [
         (entry.name, entry.score, [(phone.name, phone.start, phone.duration) for phone in entry])
         for entry in decoder.get_alignment() or ()
     ]
-    # "word(2)" is the word's second pronunciation, "<sil>" no word; the last words may be missing
+    # "word(2)" is the second pronunciation, "<sil>" is silence; the last words may be missing
     if [_strip_variant(name) for name, _, _ in aligned if name[0] != "<"] != words:
         return None
     phones = [
@@ -187,21 +198,21 @@ def _strip_variant(word: str) -> str:
 
 
 def _word_to_ipa(word: str, phones: list[str]) -> list[str]:
-    """IPA of the phones of a word as pocketsphinx names it, with its reading."""
+    """IPA of an aligned word, from pocketsphinx's name of the word and its phones."""
     if word.endswith(_BRITISH_SUFFIX):
         return [phone for _, phone in read_british(word.removesuffix(_BRITISH_SUFFIX)) or ()]
     return read_american(_strip_variant(word), phones)
 
 
 def _make_decoder() -> Any:
-    """One for each attempt: it remembers, and after one that fails finds less."""
+    """Make a decoder. Each alignment needs its own: after a failure one finds less."""
     pocketsphinx.set_loglevel("FATAL")  # as an argument of Decoder it crashes
     return pocketsphinx.Decoder(lm=None)
 
 
 @cache
-def _dictionary() -> Any:
-    """One to look words up in."""
+def _load_dictionary() -> Any:
+    """A decoder for looking words up."""
     return _make_decoder()
 
 
@@ -212,7 +223,7 @@ def _run_decoder(decoder: Any, pcm: bytes) -> None:
 
 
 def _make_spans(phones: Iterable[tuple[str, int, int]], length: int) -> list[Span]:
-    # Frame i of pocketsphinx spans samples 160i … 160i + 410, so its centre is that of step i plus 125 samples.
+    # Frame i of pocketsphinx covers samples 160i … 160i + 410; its centre is 125 samples after the centre of step i.
     spans: list[Span] = []
     for name, start, duration in phones:
         first = start * _STEP_SAMPLES + 125

@@ -1,4 +1,4 @@
-"""What the network is to say at every step of a recording: what the labels know, what the teacher heard, or both."""
+"""Training examples: targets for every 10 ms step of a recording, from labels, from the teacher, or from both."""
 
 from dataclasses import dataclass
 
@@ -8,29 +8,30 @@ from training.articulation.corpus import Clip
 from training.articulation.phones import IPA_SIGNS
 from training.articulation.targets import make_targets
 
-from liveavatar.speech.track import CONTROLS, VISEMES
+from liveavatar.speech.track import CONTROLS, STEP_SAMPLES, VISEMES
 
 Floats = NDArray[np.float32]
+
 VISEME_COLUMNS = slice(0, len(VISEMES))
 CONTROL_COLUMNS = slice(VISEME_COLUMNS.stop, VISEME_COLUMNS.stop + len(CONTROLS))
 SOUND_COLUMNS = slice(CONTROL_COLUMNS.stop, CONTROL_COLUMNS.stop + len(IPA_SIGNS))
 COLUMN_COUNT = SOUND_COLUMNS.stop
-"""Probabilities of visemes, controls, and probabilities of sounds, side by side."""
+"""A row holds probabilities of visemes, controls (0…1), and probabilities of IPA sounds, side by side."""
 
 JAW_COLUMN = CONTROL_COLUMNS.start + CONTROLS.index("jaw")
 BILABIAL_COLUMN, CLOSURE_COLUMN = VISEMES.index("PP"), CONTROL_COLUMNS.start + CONTROLS.index("closure")
-"""Columns that say that the lips are together."""
+"""The two columns that are high while the lips are together."""
 
 NEAR_STEPS, AROUND_STEPS = 6, 3
-"""Steps from a labelled closure up to which the teacher is believed to hear it, and that count as its own."""
+"""Steps around a labelled closure: where the teacher may place it, and where it must detect it to be used."""
 
 MIN_CLOSURE_PROBABILITY = 0.6
-"""How likely the teacher has to find a closure somewhere, to be believed when it is."""
+"""Where the teacher's probability of PP stays below this over a labelled closure, the label is used alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """`speaker` as in `Clip`, `samples` at 16 kHz, `wanted` [steps, COLUMNS], and `lead`: samples before speech."""
+    """A recording at 16 kHz, targets [steps, COLUMN_COUNT], and the number of samples before speech."""
 
     speaker: str
     samples: Floats
@@ -39,7 +40,7 @@ class Example:
 
 
 def make_label_targets(clip: Clip) -> NDArray[np.float16]:
-    """What the labels say, [steps, COLUMNS]."""
+    """Targets from a clip's phones, [steps, COLUMN_COUNT]."""
     targets = make_targets(clip)
     visemes = np.eye(len(VISEMES), dtype=np.float16)[targets.visemes]
     sounds = np.eye(len(IPA_SIGNS), dtype=np.float16)[targets.sounds]
@@ -47,40 +48,45 @@ def make_label_targets(clip: Clip) -> NDArray[np.float16]:
 
 
 def align_closures(predicted: Floats, labels: NDArray[np.float16]) -> Floats:
-    """What the teacher heard, [steps, COLUMNS], but for the lips: whether they close, the text knows; the teacher only
-    hears when. Where it does not hear a closure at all, the labels stand alone."""
+    """The teacher's prediction [steps, COLUMN_COUNT] with lip closures only where the labels have them.
+
+    The text tells reliably whether lips close, and the teacher when. Where the teacher misses a labelled closure, the
+    labels replace its prediction.
+    """
     closed = labels[:, BILABIAL_COLUMN] > 0.5
     far = np.convolve(closed, np.ones(2 * NEAR_STEPS + 1), "same") == 0
-    told = predicted.copy()
-    told[far, BILABIAL_COLUMN] = 0.0
-    told[far, CLOSURE_COLUMN] = np.minimum(predicted, labels)[far, CLOSURE_COLUMN]
-    rest = told[:, VISEME_COLUMNS].sum(axis=1, keepdims=True)
-    unheard = rest[:, 0] < 1 - MIN_CLOSURE_PROBABILITY
-    told[:, VISEME_COLUMNS] /= np.maximum(rest, 1 - MIN_CLOSURE_PROBABILITY)
+    aligned = predicted.copy()
+    aligned[far, BILABIAL_COLUMN] = 0.0
+    aligned[far, CLOSURE_COLUMN] = np.minimum(predicted, labels)[far, CLOSURE_COLUMN]
+    remainder = aligned[:, VISEME_COLUMNS].sum(axis=1, keepdims=True)
+    missed = remainder[:, 0] < 1 - MIN_CLOSURE_PROBABILITY
+    aligned[:, VISEME_COLUMNS] /= np.maximum(remainder, 1 - MIN_CLOSURE_PROBABILITY)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], closed, [False]]).astype(int)))
     for first, last in edges.reshape(-1, 2):
         own = slice(max(0, first - AROUND_STEPS), last + AROUND_STEPS)
-        unheard[own] |= predicted[own, BILABIAL_COLUMN].max() < MIN_CLOSURE_PROBABILITY
-    return np.where(unheard[:, None], labels, told).astype(np.float32)
+        missed[own] |= predicted[own, BILABIAL_COLUMN].max() < MIN_CLOSURE_PROBABILITY
+    return np.where(missed[:, None], labels, aligned).astype(np.float32)
 
 
 def label_example(clip: Clip, predicted: Floats | None = None) -> Example:
-    """A lesson of the labels alone, or of their mean with what the teacher `heard`, [steps, COLUMNS]."""
-    wanted = make_label_targets(clip)
+    """Make an example from labels, or from their mean with a teacher's prediction [steps, COLUMN_COUNT]."""
+    targets = make_label_targets(clip)
     if predicted is not None:
-        wanted = np.asarray(0.5 * (wanted + align_closures(predicted, wanted)), np.float16)
-    lead = next((first for phone, first, _ in clip.phones if phone), 0)
-    return Example(speaker=clip.speaker, samples=clip.samples, targets=wanted, lead_samples=lead)
+        targets = np.asarray(0.5 * (targets + align_closures(predicted, targets)), np.float16)
+    lead_samples = next((first for phone, first, _ in clip.phones if phone), 0)
+    return Example(speaker=clip.speaker, samples=clip.samples, targets=targets, lead_samples=lead_samples)
 
 
 def pseudo_label(speaker: str, samples: Floats, predicted: Floats) -> Example:
-    """A lesson of the teacher alone."""
-    lead = int(np.argmax(predicted[:, 0] < 0.5)) * 160
-    return Example(speaker=speaker, samples=samples, targets=predicted.astype(np.float16), lead_samples=lead)
+    """Make an example from a teacher's prediction alone."""
+    lead_samples = int(np.argmax(predicted[:, 0] < 0.5)) * STEP_SAMPLES
+    return Example(
+        speaker=speaker, samples=samples, targets=predicted.astype(np.float16), lead_samples=lead_samples
+    )
 
 
 def make_silence_targets(steps: int) -> NDArray[np.float16]:
-    """What to say where nobody speaks."""
-    wanted = np.zeros((steps, COLUMN_COUNT), np.float16)
-    wanted[:, [VISEME_COLUMNS.start, SOUND_COLUMNS.start]] = 1.0
-    return wanted
+    """Targets without speech, [steps, COLUMN_COUNT]."""
+    targets = np.zeros((steps, COLUMN_COUNT), np.float16)
+    targets[:, [VISEME_COLUMNS.start, SOUND_COLUMNS.start]] = 1.0
+    return targets

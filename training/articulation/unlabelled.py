@@ -1,8 +1,8 @@
-"""What actors say in five games that may be given away freely, and volunteers in two for children (Debian:
-beneath-a-steel-sky, drascula, drascula-italian, drascula-spanish, flight-of-the-amazon-queen, hedgewars-data,
-klettres-data, ktuberling-data and warzone2100-data): ten hours, a hundred voices, without texts.
+"""Speech without texts, from games whose data may be redistributed: ten hours, a hundred voices.
 
-How the files of the first three games are laid out is told by ScummVM, which plays them.
+Actors in five games, volunteers in two for children (Debian: beneath-a-steel-sky, drascula, drascula-italian,
+drascula-spanish, flight-of-the-amazon-queen, hedgewars-data, klettres-data, ktuberling-data and warzone2100-data). The
+file formats of the first three are documented by the source of ScummVM, which runs them.
 """
 
 import io
@@ -26,7 +26,7 @@ SKY = SCUMMVM / "beneath-a-steel-sky"
 QUEEN = SCUMMVM / "flight-of-the-amazon-queen" / "queen.1c"
 DRASCULA = SCUMMVM / "drascula"
 EIGHT_BIT_RATE = 11_025
-"""Samples a second in the two that keep 8-bit samples."""
+"""Hz, of the two games with 8-bit samples."""
 
 HEDGEWARS = Path("/usr/share/games/hedgewars/Data/Sounds/voices")
 HEDGEWARS_ENGLISH = ("British", "Classic", "Default", "HillBilly", "Mobster", "Pirate", "Surfer")
@@ -36,21 +36,21 @@ WARZONE_FOLDERS = ("tutorial", "extra", "memressp", "vtoltalk", "taunts", "nexus
 
 KLETTRES = Path("/usr/share/klettres")
 KLETTRES_UNREADABLE = "cs"
-"""KLettres' Czech files are of a kind of Vorbis that FFmpeg does not know."""
+"""KLettres' Czech files are a variant of Vorbis that FFmpeg cannot decode."""
 
 KTUBERLING = Path("/usr/share/ktuberling/sounds")
 KTUBERLING_TEST_LANGUAGE, KTUBERLING_DUPLICATES = "en", "sr@"
-"""ktuberling's English speaker is for testing, and its Serbian one there under several names."""
+"""ktuberling's English speaker is for testing. Its Serbian recordings exist under several names; these are skipped."""
 
 MIN_SECONDS, MAX_SECONDS = 0.3, 20.0
-"""Seconds of a line."""
+"""Limits of a recording's duration."""
 
 MIN_PEAK = 0.02
-"""The highest sample of a line is at least that."""
+"""The peak amplitude of a recording is at least this."""
 
 
 def read_recordings() -> Iterator[tuple[str, Sound]]:
-    """(speaker, sound at 16 kHz) of every line that is neither very short nor very long."""
+    """Yield (speaker, sound at 16 kHz) of every recording within the limits."""
     sources: dict[str, Callable[[], Iterator[Sound]]] = {
         "sky": read_sky,
         "queen": read_queen,
@@ -63,14 +63,14 @@ def read_recordings() -> Iterator[tuple[str, Sound]]:
         "klettres": read_klettres,
         "ktuberling": read_ktuberling,
     }
-    for name, spoken in sources.items():
-        for line in spoken():
-            if MIN_SECONDS < len(line) / SAMPLE_RATE < MAX_SECONDS and float(np.abs(line).max()) > MIN_PEAK:
-                yield f"game:{name}", line
+    for name, read_source in sources.items():
+        for sound in read_source():
+            if MIN_SECONDS < len(sound) / SAMPLE_RATE < MAX_SECONDS and float(np.abs(sound).max()) > MIN_PEAK:
+                yield f"game:{name}", sound
 
 
 def read_sky() -> Iterator[Sound]:
-    """Files 50,000 to 59,999 of Beneath a Steel Sky: 22 bytes of header, then 8-bit samples, mostly packed."""
+    """Files 50,000 to 59,999 of Beneath a Steel Sky: a header of 22 bytes, then 8-bit samples, mostly packed."""
     table, disk = (SKY / "sky.dnr").read_bytes(), (SKY / "sky.dsk").read_bytes()
     for at in range(4, len(table) - 7, 8):
         number = int.from_bytes(table[at : at + 2], "little")
@@ -93,21 +93,21 @@ def read_queen() -> Iterator[Sound]:
 
 
 def read_drascula(language: str) -> Iterator[Sound]:
-    """The .ALS files of Drascula: 8-bit samples and nothing else; what is not spoken anew is a link to English."""
+    """The .ALS files of Drascula: 8-bit samples without a header. Lines without a translation link to English."""
     for path in sorted((DRASCULA / language).glob("*.ALS")):
         if not path.is_symlink():
             yield _resample_eight_bits(path.read_bytes())
 
 
 def read_hedgewars(voices: tuple[str, ...]) -> Iterator[Sound]:
-    """What hedgehogs shout."""
+    """The voices of Hedgewars."""
     for voice in voices:
         for path in sorted((HEDGEWARS / voice).glob("*.ogg")):
             yield decode_audio(path)
 
 
 def read_warzone() -> Iterator[Sound]:
-    """What officers report."""
+    """The spoken messages of Warzone 2100."""
     with zipfile.ZipFile(WARZONE) as archive:
         for name in sorted(archive.namelist()):
             audio, _, rest = name.partition("/")
@@ -116,14 +116,14 @@ def read_warzone() -> Iterator[Sound]:
 
 
 def read_klettres() -> Iterator[Sound]:
-    """Letters and syllables of nineteen languages."""
+    """Letters and syllables of nineteen languages, from KLettres."""
     for path in sorted(KLETTRES.rglob("*.ogg")):
         if path.relative_to(KLETTRES).parts[0] != KLETTRES_UNREADABLE:
             yield decode_audio(path)
 
 
 def read_ktuberling() -> Iterator[Sound]:
-    """Names of what pictures show, in twenty-one languages."""
+    """Names of things in ktuberling's pictures, in twenty-one languages."""
     for path in sorted(KTUBERLING.glob("*/*")):
         language = path.parent.name
         if (
@@ -134,6 +134,6 @@ def read_ktuberling() -> Iterator[Sound]:
             yield decode_audio(path)
 
 
-def _resample_eight_bits(eight_bits: bytes) -> Sound:
-    sound = (np.frombuffer(eight_bits, np.uint8).astype(np.float32) - 128) / 128
+def _resample_eight_bits(samples: bytes) -> Sound:
+    sound = (np.frombuffer(samples, np.uint8).astype(np.float32) - 128) / 128
     return np.asarray(soxr.resample(sound, EIGHT_BIT_RATE, SAMPLE_RATE, "VHQ"), np.float32)

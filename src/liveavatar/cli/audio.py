@@ -66,7 +66,7 @@ def _audio_callback() -> None:
 
 @app.command("check")
 def check_recordings(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Recordings: anything FFmpeg reads.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings: anything FFmpeg reads.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Draw waveform, speech and spectrogram into a PNG.")
@@ -100,7 +100,7 @@ def check_recordings(
 @app.command("prepare")
 def prepare_recordings(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="FILE|DIR…", help="Recordings, and folders of them.")
+        list[Path], typer.Argument(metavar="FILE|DIR", help="Recordings, and folders of them.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the results.")],
     jobs: Annotated[
@@ -121,20 +121,14 @@ def prepare_recordings(
         denoise.load_rnnoise()
     _check_prepare_paths(inputs, output)
     options = PreparationOptions(denoise=use_denoiser, true_rate=true_rate)
-    spread = (
-        _load_ray_runner()
-        if ray
-        else functools.partial(pool.run_in_processes, jobs=jobs or len(os.sched_getaffinity(0)))
-    )
+    run_tasks = _choose_task_runner(jobs, ray)
+    file_count = sum(1 for _ in runner.find_recordings(inputs, output))
     tally = OutcomeTally()
-    with (
-        _file_bar(sum(1 for _ in runner.find_recordings(inputs, output))) as advance,
-        _open_report(report) as write,
-    ):
-        for outcome in runner.prepare_batch(inputs, output, options, spread):
+    with _file_bar(file_count) as advance_bar, _open_report(report) as write_outcome:
+        for outcome in runner.prepare_batch(inputs, output, options, run_tasks):
             tally.count_outcome(outcome)
-            write(outcome)
-            advance(outcome)
+            write_outcome(outcome)
+            advance_bar(outcome)
     tally.print_table()
     if failed := tally.state_counts["failed"]:
         raise typer.Exit(EXIT_NEEDS_WORK if tally.state_counts.total() > failed else EXIT_FAILED)
@@ -146,7 +140,7 @@ def guard_command(
     command: Annotated[
         list[str],
         typer.Argument(
-            metavar="-- COMMAND …", help="The program to run; {audio} becomes the recording's path."
+            metavar="-- COMMAND", help="The program to run; {audio} becomes the recording's path."
         ),
     ],
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a recording that needs repair.")] = False,
@@ -232,9 +226,12 @@ def _check_prepare_paths(inputs: Iterable[Path], output: Path) -> None:
         raise OutputError(f"{output} is not a folder", "choose another folder")
 
 
-def _load_ray_runner() -> runner.TaskRunner:
-    ray_data.import_ray_data()
-    return ray_data.run_on_ray
+def _choose_task_runner(jobs: int | None, ray: bool) -> runner.TaskRunner:
+    """A Ray cluster, or as many processes as `jobs` or this process's cores."""
+    if ray:
+        ray_data.import_ray_data()
+        return ray_data.run_on_ray
+    return functools.partial(pool.run_in_processes, jobs=jobs or len(os.sched_getaffinity(0)))
 
 
 @contextmanager

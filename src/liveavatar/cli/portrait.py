@@ -46,9 +46,7 @@ def _portrait_callback() -> None:
 
 @app.command("check")
 def check_portraits(
-    images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE…", help="Pictures: JPEG, PNG, WebP, TIFF, …")
-    ],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Pictures: JPEG, PNG, WebP, TIFF, …")],
     face: Annotated[
         int | None, typer.Option(help="The number of the face, 1 being the largest.", min=1)
     ] = None,

@@ -43,7 +43,7 @@ class VideoInspection:
 
 
 def sync(
-    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO…", help="Videos of one talking face.")],
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO", help="Videos of one talking face.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw the measurement into this PNG.")] = None,
     fix: Annotated[

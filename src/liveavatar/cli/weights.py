@@ -33,7 +33,7 @@ app = typer.Typer(help="List, fetch and verify model files.", no_args_is_help=Tr
 WeightNames = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[NAME…]", help="Files or bundles; by default the files that every installation needs."
+        metavar="NAME", help="Files or bundles; by default the files that every installation needs."
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
