@@ -106,12 +106,6 @@ def test_premultiplied_layers_are_blended() -> None:
     assert target[0].tolist() == [[100, 100, 100], [90, 100, 110], [1, 2, 3]]
 
 
-def test_boxes_within_boxes() -> None:
-    whole = pixel_positions((0, 0, 9, 9))
-    part = slice_box(whole, (2, 3, 8, 9))
-    assert np.array_equal(slice_box(part, (4, 5, 6, 7), (2, 3, 8, 9)), pixel_positions((4, 5, 6, 7)))
-
-
 def test_the_lower_teeth_go_down_with_the_portraits_own_gap(renderer: FaceRenderer) -> None:
     """If the gap of a smile reopens, its lower teeth lie where a jaw opened as far by speech puts them."""
     unit = np.float32(renderer.unit)
