@@ -32,7 +32,7 @@ SHAPE_TO_ARKIT: dict[str, dict[str, float]] = {
 }
 """Each shape as a weighted sum of the rig's ARKit shapes; shapes of both sides are named without Left and Right.
 
-Weights: how far lips and jaw of people go in speech, limited by the identity bound of `benchmarks/faces.py`.
+Weights: how far lips and jaw of people go in speech, limited by the identity bound of `benchmarks/mesh/faces.py`.
 """
 
 _TURN_DEGREES_TO_STRENGTH = (15.0, 40.0), (1.0, 0.5)
@@ -67,7 +67,7 @@ _FUNNEL_FLOOR, _FUNNEL_JAW_GAIN = 0.1, 1.2
 _BLINK_LIMIT_JAW, _BLINK_LIMIT_GAIN = 0.4, 0.65
 """Opening of the jaw from which it limits blinks, and by how much. A wide mouth with shut eyes is the frame furthest
 from
-the portrait by the identity measure of `benchmarks/faces.py`."""
+the portrait by the identity measure of `benchmarks/mesh/faces.py`."""
 
 JAW_TRAVEL = 0.133
 """Way of the lower teeth down under the shape "jaw" at 1, interocular units."""

@@ -39,7 +39,7 @@ LIP_PARTING_SECONDS = 0.1
 
 _MISFIT_TO_MOTION = (0.06, 0.10), (1.0, 0.2)
 """`rig_misfit` of a face, and share of the motion that it gets. People have up to 0.06; two painted creatures with 0.09
-and 0.17 exceed the identity bound of `benchmarks/faces.py` with more."""
+and 0.17 exceed the identity bound of `benchmarks/mesh/faces.py` with more."""
 
 _MOMENTS_PER_FRAME = 4
 """Times within a frame at which the speech is sampled: as many as there are steps of 10 ms at 25 fps."""

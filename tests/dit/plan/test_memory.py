@@ -52,16 +52,16 @@ def test_a_rung_may_be_asked_for_and_must_fit() -> None:
     assert card(79.1, name="24").profile.name == "24"
     with pytest.raises(EngineError, match="are needed"):
         card(23.6, name="80")
-    with pytest.raises(OptionError, match="no rung"):
+    with pytest.raises(OptionError, match="no memory profile"):
         find_memory_profile("32")
-    with pytest.raises(OptionError, match="no rung"):
+    with pytest.raises(OptionError, match="no memory profile"):
         DitOptions(memory="32")
 
 
 def test_host_memory_counts_too() -> None:
-    assert card(23.6, host=64 * GIB).estimate.host < 64 * GIB
+    assert card(23.6, host_bytes=64 * GIB).estimate.host < 64 * GIB
     with pytest.raises(EngineError, match="of the machine's"):
-        card(23.6, host=16 * GIB)
+        card(23.6, host_bytes=16 * GIB)
 
 
 @given(st.integers(10, 200), st.integers(1, 6))
@@ -118,7 +118,7 @@ def test_weights_are_predicted_as_they_are_laid_out(rung: MemoryProfile) -> None
     """On the meta device: every tensor of the full size in its place, without its numbers."""
     with torch.device("meta"):
         dit = DiT(DitConfig()).bfloat16()
-    layout = TransformerLayout(device=LIKE.device, kind="fp8" if rung.eight_bit_weights else "bf16")
+    layout = TransformerLayout(device=LIKE.device, weight_format="fp8" if rung.eight_bit_weights else "bf16")
     assemble_transformer(dit, lambda _name, _part: None, layout)
     taken = sum(tensor.nbytes for tensor in (*dit.parameters(), *dit.buffers()))
     memory = estimate_memory(CONFIG, JOB.stream, JOB.size, rung)
