@@ -1,5 +1,6 @@
-"""What many tests share: a real portrait and the sound of speech."""
+"""Fixtures of many rooms: a real portrait and the sound of speech."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,12 +15,23 @@ from liveavatar.face.portrait import Portrait, load_portrait
 from liveavatar.frames import Samples
 
 settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")  # how long a property takes is no property: machines are busy
+settings.load_profile("unhurried")  # a busy machine must not fail a property by its duration
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` deselects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the filmed face. LIVEAVATAR_OFFLINE_TESTS skips what needs a network, but never in CI."""
+    offline = os.environ.get("LIVEAVATAR_OFFLINE_TESTS") and not os.environ.get("CI")
+    for item in items:
+        if "real_face" in getattr(item, "fixturenames", ()):
+            item.add_marker("network")
+        if offline and item.get_closest_marker("network"):
+            item.add_marker(pytest.mark.skip(reason="LIVEAVATAR_OFFLINE_TESTS is set"))
 
 
 @pytest.fixture(autouse=True, scope="session")
 def one_core() -> Iterator[None]:
-    """Waiting for each other, threads make a busy machine ten times slower."""
+    """Run OpenCV on one thread: on a busy machine, threads that wait for each other make tests ten times slower."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     yield
@@ -34,7 +46,7 @@ def photograph() -> Path:
 
 @pytest.fixture(scope="session")
 def portrait(photograph: Path) -> Portrait:
-    """The photograph at 160x192: small enough to be quick, large enough to have lips."""
+    """The photograph at 160x192: small enough to be fast, large enough for the lips."""
     return crop_portrait(load_portrait(photograph), (160, 192))
 
 

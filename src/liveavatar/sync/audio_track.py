@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.audio.dsp.mix import SpeechDownmixer
 from liveavatar.audio.dsp.spectrum import compute_power_spectrum, make_hann_window
+from liveavatar.audio.dsp.speech_downmix import SpeechDownmixer
 from liveavatar.audio.dsp.vad import VAD_WINDOW_SAMPLES, VoiceActivityDetector
 from liveavatar.audio.dsp.windows import slice_windows
 from liveavatar.audio.io.decode import open_audio
