@@ -58,9 +58,10 @@ SUB_ROOMS = {
         "geometry": set[str](),
         "motion": set[str](),
         "render": {"geometry"},
-        "expression": {"geometry", "motion"},
+        "options": set[str](),
+        "expression": {"geometry", "motion", "render"},
         "prepare": {"geometry", "render"},
-        "session": {"geometry", "motion", "render", "expression", "prepare"},
+        "session": {"geometry", "motion", "render", "options", "expression", "prepare"},
     },
     "dit": {
         "plan": set[str](),
