@@ -1,7 +1,6 @@
 """Read a picture file as upright 8-bit RGB of at most 1920 pixels a side. Pillow decodes it."""
 
 import logging
-import os
 import struct
 import threading
 import warnings
@@ -18,7 +17,7 @@ from PIL.ImageFile import ImageFile
 from liveavatar.errors import PortraitError
 from liveavatar.face.colour import convert_to_srgb
 from liveavatar.face.picture_structure import STRUCTURE_ERRORS, check_structure
-from liveavatar.files import describe_path, open_regular_file
+from liveavatar.files import describe_path, open_regular_file, to_path
 from liveavatar.frames import Picture
 
 MAX_PICTURE_SIDE = 1920
@@ -50,7 +49,7 @@ def read_picture(path: Path | str) -> Picture:
     Raises:
         PortraitError: not a readable regular file, empty, not a picture, damaged, or over 64 megapixels.
     """
-    name = describe_path(os.fsdecode(path)) if isinstance(path, str | bytes | os.PathLike) else ""
+    name = describe_path(to_path(path, PortraitError, "picture"))
     with _log_warnings():
         return reduce_picture(_decode_picture(_read_bytes(path, name), name))
 

@@ -18,10 +18,13 @@ _MAX_METADATA_BYTES = 32_000_000
 """Bytes of a JPEG outside of its scans: profile, EXIF with a thumbnail, XMP and notes have some megabytes at most."""
 _MAX_SCANS = 100
 """Scans of a JPEG. Programs write about 10; libtiff has the same limit."""
-_MAX_SCAN_BLOCKS = 40_000_000
-"""Scans of a JPEG times its blocks of 8 x 8: those of 64 megapixels in 10 scans of three colours are 30 million."""
-_MAX_ARITHMETIC_BLOCKS = 2_000_000
-"""The same for arithmetic coding, which no camera uses and which takes many times as long."""
+_MAX_SCAN_BLOCKS = 64_000_000
+"""Scans of a JPEG times its blocks of 8 x 8: those of 64 megapixels in 12 scans of four colours are 48 million, and an
+empty scan takes 24 ns a block."""
+_MAX_JPEG_BYTES = 128_000_000
+"""The slowest scans are decoded at 15 MB/s. 64 megapixels of a camera have 40 MB."""
+_MAX_ARITHMETIC_BLOCKS = 600_000
+"""Blocks in scans of arithmetic coding, which no camera uses and which takes many times as long: 12 megapixels."""
 _MAX_RUN_LENGTH_BYTES = 8_000_000
 """Bytes of a run-length coded BMP: Pillow decodes it in Python, at about a megabyte a second."""
 _MAX_TILE_PIXELS, _MAX_TILED_PIXELS = 16_000_000, 128_000_000
@@ -57,6 +60,8 @@ _MARKER_AFTER_SCAN = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)
 
 def _walk_jpeg(data: bytes) -> Size:
     """One frame, and scans in proportion to it, up to the end of the first picture; ITU-T T.81, annex B."""
+    if len(data) > _MAX_JPEG_BYTES:
+        raise ValueError("too many bytes for a JPEG")
     frames: list[tuple[int, bytes]] = []
     scan_count = 0
     for marker, segment in _iterate_jpeg_segments(data):

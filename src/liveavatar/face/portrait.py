@@ -11,6 +11,7 @@ from liveavatar.face.landmarks import Landmarks
 from liveavatar.face.matte import compute_person_matte
 from liveavatar.face.picture import read_picture, reduce_picture
 from liveavatar.face.search import CLEAR_FACE_TRUST, find_faces
+from liveavatar.files import describe_path, to_path
 from liveavatar.frames import Picture
 
 __all__ = ["Landmarks", "Portrait", "find_portrait", "load_portrait"]
@@ -45,7 +46,8 @@ def load_portrait(path: Path | str, face: int | None = None) -> Portrait:
     Raises:
         PortraitError: the picture cannot be read, has no usable face, or no face of that number.
     """
-    return find_portrait(read_picture(path), face, name=str(path))
+    rgb = read_picture(path)
+    return find_portrait(rgb, face, name=describe_path(to_path(path, PortraitError, "picture")))
 
 
 def find_portrait(rgb: Picture, face: int | None = None, *, name: str = "the picture") -> Portrait:
