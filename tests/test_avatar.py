@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import liveavatar
 from liveavatar.avatar import Avatar, AvatarSession
-from liveavatar.errors import SessionClosed
+from liveavatar.errors import OptionError, PortraitError, SessionClosed
 from liveavatar.frames import Samples, VideoFrame
 
 FRAME_SAMPLES = 640
@@ -105,3 +107,22 @@ def test_an_interruption_drops_what_the_front_end_holds(engine_session: Counting
     session.interrupt()
     session.flush()
     assert engine_session.sample_count == 0
+
+
+@pytest.mark.parametrize("size", [(0, 0), (100_000, 100_000), 512, (512.0, 512.0), "512"])
+def test_an_unusable_size_is_refused_before_anything_is_read(size: tuple[int, int]) -> None:
+    with pytest.raises(OptionError, match="size"):
+        liveavatar.open("there is no such picture", size=size)
+
+
+@pytest.mark.parametrize("face", ["1", 1.0, True, [1]])
+def test_a_face_that_is_no_number_is_refused(photograph: Path, face: int) -> None:
+    with pytest.raises(OptionError, match="is not the number of a face"):
+        liveavatar.open(photograph, face=face)
+
+
+@pytest.mark.parametrize("image", [None, 7, "", b"", [], "a\0b", "/", ".", "a" * 5000])
+def test_what_is_no_picture_file_is_refused_in_one_line(image: str) -> None:
+    with pytest.raises(PortraitError) as caught:
+        liveavatar.open(image)
+    assert "\n" not in str(caught.value)

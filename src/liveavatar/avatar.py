@@ -12,6 +12,7 @@ from liveavatar.audio.front_end import RepairPolicy, StreamFrontEnd
 from liveavatar.engine import Actor, Session
 from liveavatar.engines import open_engine
 from liveavatar.errors import SessionClosed
+from liveavatar.face.crop import check_frame_size
 from liveavatar.face.portrait import load_portrait
 from liveavatar.frames import VideoFrame
 from liveavatar.generate import ProgressCallback, Result, render_video
@@ -139,7 +140,7 @@ def open(  # noqa: A001  (liveavatar.open is meant)
     Args:
         image: a picture file with a face in it.
         engine: "mesh" (any CPU) or "dit" (a GPU).
-        size: (width, height) of the frames; None follows the picture.
+        size: (width, height) of the frames, even and 64…4096; None follows the picture.
         face: the number of the face, from 1, largest first; None takes the largest.
         options: options of the engine. For "mesh": `motion` (head and gaze, 0…1), `expression` (mouth opening, 0…1)
             and `speech` ("small" or "whisper"). For "dit": see docs/dit.md.
@@ -150,5 +151,6 @@ def open(  # noqa: A001  (liveavatar.open is meant)
         EngineError: the engine cannot run on this machine.
         WeightsError: a model file cannot be fetched.
     """
+    frame_size = check_frame_size(size)
     opened = open_engine(engine, options)
-    return Avatar(opened.open(load_portrait(image, face), size))
+    return Avatar(opened.open(load_portrait(image, face), frame_size))
