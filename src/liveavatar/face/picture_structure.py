@@ -21,6 +21,8 @@ _MAX_SCANS = 100
 _MAX_SCAN_BLOCKS = 64_000_000
 """Scans of a JPEG times its blocks of 8 x 8: those of 64 megapixels in 12 scans of four colours are 48 million, and an
 empty scan takes 24 ns a block."""
+_MAX_FRAME_PIXELS = 64_000_000
+"""More are not counted here: they are refused by their number, whatever the scans."""
 _MAX_JPEG_BYTES = 128_000_000
 """The slowest scans are decoded at 15 MB/s. 64 megapixels of a camera have 40 MB."""
 _MAX_ARITHMETIC_BLOCKS = 600_000
@@ -70,10 +72,13 @@ def _walk_jpeg(data: bytes) -> Size:
         scan_count += marker == _START_OF_SCAN
         if len(frames) > 1 or scan_count > _MAX_SCANS:
             raise ValueError("two frames, or too many scans")
-    [(marker, segment)] = frames
+    if not frames or not scan_count:
+        raise ValueError("no frame, or no scan")
+    marker, segment = frames[0]
     height, width, colours = struct.unpack_from(">HHB", segment, 1)
     limit = _MAX_ARITHMETIC_BLOCKS if marker in _ARITHMETIC_MARKERS else _MAX_SCAN_BLOCKS
-    if scan_count * colours * (width * height // 64) > limit:
+    blocks = min(width * height, _MAX_FRAME_PIXELS) // 64
+    if scan_count * colours * blocks > limit:
         raise ValueError("too many scans for so many pixels")
     return width, height
 
