@@ -15,8 +15,8 @@ from PIL import ExifTags, Image
 from PIL.ImageFile import ImageFile
 
 from liveavatar.errors import PortraitError
-from liveavatar.face.colour import convert_to_srgb
-from liveavatar.face.picture_structure import STRUCTURE_ERRORS, check_structure
+from liveavatar.face.io.colour import convert_to_srgb
+from liveavatar.face.io.structure import STRUCTURE_ERRORS, check_structure
 from liveavatar.files import describe_path, open_regular_file, to_path
 from liveavatar.frames import Picture
 

@@ -20,7 +20,7 @@ from face.profiles import (
     build_rgb_profile,
     compute_xyz_matrix,
 )
-from liveavatar.face.colour import build_profile_transform
+from liveavatar.face.io.colour import build_profile_transform
 from liveavatar.face.picture import read_picture
 from liveavatar.frames import Picture
 
@@ -54,10 +54,11 @@ def read_patches(path: Path) -> NDArray[np.int64]:
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
 def test_skin_has_its_colour_in_every_space(tmp_path: Path, name: str, suffix: str) -> None:
     stored = store_in_space(SPACES[name])
-    path, options = (
-        tmp_path / f"a.{suffix}",
-        {"webp": {"lossless": True}, "jpg": {"quality": 100, "subsampling": 0}},
-    )
+    path = tmp_path / f"a.{suffix}"
+    options: dict[str, dict[str, Any]] = {
+        "webp": {"lossless": True},
+        "jpg": {"quality": 100, "subsampling": 0},
+    }
     Image.fromarray(stored).save(path, icc_profile=build_rgb_profile(SPACES[name]), **options.get(suffix, {}))
     assert np.abs(read_patches(path) - SKIN).max() <= 4
     assert np.abs(stored[8, 8::16].astype(int) - SKIN).max() > 8
@@ -93,7 +94,7 @@ def test_orientation_and_profile_together(tmp_path: Path) -> None:
 def test_a_picture_of_many_strips_has_one_colour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save_adobe(tmp_path, lambda image: image)
     whole = read_picture(path)
-    monkeypatch.setattr("liveavatar.face.colour._STRIP_PIXELS", 300)
+    monkeypatch.setattr("liveavatar.face.io.colour._STRIP_PIXELS", 300)
     np.testing.assert_array_equal(read_picture(path), whole)
 
 

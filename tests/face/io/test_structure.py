@@ -17,8 +17,8 @@ from face.files import (
     repeat_last_scan,
 )
 from liveavatar.errors import PortraitError
+from liveavatar.face.io.structure import STRUCTURE_ERRORS, check_structure
 from liveavatar.face.picture import read_picture
-from liveavatar.face.picture_structure import STRUCTURE_ERRORS, check_structure
 from liveavatar.frames import Picture
 
 SIZE = (48, 32)
