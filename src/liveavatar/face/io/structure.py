@@ -31,6 +31,8 @@ _MAX_RUN_LENGTH_BYTES = 8_000_000
 """Bytes of a run-length coded BMP: Pillow decodes it in Python, at about a megabyte a second."""
 _MAX_TILE_PIXELS, _MAX_TILED_PIXELS = 16_000_000, 128_000_000
 """Pixels of one tile of a TIFF, and of all tiles, with what sticks out of the picture."""
+_MAX_SAMPLES = 6
+"""Samples of a pixel of a TIFF; the limit of Pillow, which logs an error beyond it."""
 _MAX_SAMPLE_BYTES = 6 * 64_000_000
 """Bytes of the decoded samples of a TIFF: 64 megapixels of three colours with 16 bits."""
 
@@ -125,9 +127,9 @@ def _walk_tiff(data: bytes) -> Size:
     if any(tags[number].count > _MAX_PARTS for number in (_STRIP_OFFSETS, _TILE_OFFSETS) if number in tags):
         raise ValueError("too many strips or tiles")
     size = width, height = tags[_WIDTH].value, tags[_LENGTH].value
-    pixel_bits = tags.get(_SAMPLES, _TiffTag(1, 3)).value * tags.get(_BITS, _TiffTag(1, 1)).value
-    if width * height * pixel_bits > 8 * _MAX_SAMPLE_BYTES:
-        raise ValueError("too many bytes of samples")
+    samples, bits = tags.get(_SAMPLES, _TiffTag(1, 3)).value, tags.get(_BITS, _TiffTag(1, 1)).value
+    if samples > _MAX_SAMPLES or width * height * samples * bits > 8 * _MAX_SAMPLE_BYTES:
+        raise ValueError("too many samples, or too many bytes of them")
     rows = tags.get(_STRIP_ROWS, _TiffTag(1, _WHOLE_PICTURE)).value
     if height < rows != _WHOLE_PICTURE:
         _check_tiles(size, (width, rows))
