@@ -48,7 +48,7 @@ FORMATS: tuple[tuple[str, str, str, Mapping[str, Any]], ...] = (
     ("tif", "TIFF", "RGB", {"compression": "jpeg"}),
     ("tif", "TIFF", "YCbCr", {"compression": "packbits"}),
     ("tif", "TIFF", "CMYK", {"compression": "lzma"}),
-    ("tif", "TIFF", "I;16", {"compression": "zstd"}),
+    ("tif", "TIFF", "I;16", {"compression": "tiff_lzw"}),
     ("tif", "TIFF", "1", {"compression": "group4", "big_tiff": True}),
     ("tif", "TIFF", "LAB", {}),
 )

@@ -12,6 +12,8 @@ from liveavatar.frames import Picture
 
 _MAX_PROFILE_BYTES = 16_000_000
 """Longer profiles are ignored; those of printers with large tables have some megabytes."""
+_UNBOUNDED_TABLES = b"mpet"
+"""Type of tags with any number of steps for each colour ("multi-process elements"); hardly any profile has them."""
 _SRGB_TOLERANCE = 2
 """Levels of 255: a profile that moves no colour further is one of the many spellings of sRGB, and is not applied."""
 _STRIP_PIXELS = 4_000_000
@@ -57,8 +59,8 @@ def build_profile_transform(image: Image.Image, name: str) -> ProfileTransform |
     if not data:
         return None
     try:
-        if not isinstance(data, bytes) or len(data) > _MAX_PROFILE_BYTES:
-            raise ValueError("no profile, or too long a one")
+        if not isinstance(data, bytes) or len(data) > _MAX_PROFILE_BYTES or _UNBOUNDED_TABLES in data:
+            raise ValueError("no profile, or one that takes too long")
         profile = ImageCms.ImageCmsProfile(BytesIO(data))
         mode = _PROFILE_MODES[profile.profile.xcolor_space]
         if mode not in _list_usable_modes(image.mode):
