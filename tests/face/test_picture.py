@@ -285,14 +285,13 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     assert read_problem(tmp_path / "a.png").endswith("is a pipe, not a regular file")
 
 
-def test_names_that_are_no_text(scene: Picture, save: Save) -> None:
-    path = save(Image.fromarray(scene), "a.png").rename(
-        save(Image.fromarray(scene), "b.png").parent / "\udcff\n.png"
-    )
+def test_names_that_are_no_text(scene: Picture, save: Save, tmp_path: Path) -> None:
+    path = save(Image.fromarray(scene), "a.png").rename(tmp_path / "\udcff\n.png")
     assert mean_difference(read_picture(path), scene) == 0
     path.write_bytes(b"text")
-    with pytest.raises(PortraitError, match=r"\\\\udcff\\\\n\.png is not a picture"):
+    with pytest.raises(PortraitError) as caught:
         read_picture(path)
+    assert r"\udcff\n.png is not a picture" in caught.value.problem
 
 
 @pytest.mark.parametrize(

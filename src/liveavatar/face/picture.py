@@ -71,11 +71,8 @@ def _decode_picture(data: bytes, name: str) -> Picture:
         if announced:
             _check_size(announced, kind, name)
         image: ImageFile = Image.OPEN[kind][0](BytesIO(data), "")  # without a name: nothing is opened again
-        if announced not in {
-            None,
-            image.size,
-            image.size[::-1],
-        }:  # Pillow swaps the sides of TIFF pictures that lie
+        # Pillow swaps the sides of a TIFF that lies on a side.
+        if announced and sorted(announced) != sorted(image.size):
             raise ValueError(f"{announced} for one decoder, {image.size} for another")
         del data  # now only in the image
         _check_size(image.size, kind, name)
@@ -112,11 +109,13 @@ def _detect_format(data: bytes, name: str) -> str:
 
 def _check_size(size: tuple[int, int], kind: str, name: str) -> None:
     limit = _MAX_WEBP_PIXELS if kind == "WEBP" else MAX_PICTURE_PIXELS
-    if size[0] * size[1] > limit or max(size) > _MAX_STORED_SIDE:
-        raise PortraitError(
-            f"{name} claims to have {size[0]:,} x {size[1]:,} pixels",
-            f"reduce it to {limit // 1_000_000} megapixels or fewer",
-        )
+    remedy = ""
+    if max(size) > _MAX_STORED_SIDE:
+        remedy = f"reduce it to sides of {_MAX_STORED_SIDE:,} pixels or fewer"
+    if size[0] * size[1] > limit:
+        remedy = f"reduce it to {limit // 1_000_000} megapixels or fewer"
+    if remedy:
+        raise PortraitError(f"{name} claims to have {size[0]:,} x {size[1]:,} pixels", remedy)
 
 
 def _suggest_conversion(data: bytes) -> str:
