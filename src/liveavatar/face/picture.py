@@ -16,6 +16,7 @@ from PIL.ImageFile import ImageFile
 
 from liveavatar.errors import PortraitError
 from liveavatar.face.io.colour import convert_to_srgb
+from liveavatar.face.io.png_profile import take_png_profile
 from liveavatar.face.io.structure import STRUCTURE_ERRORS, check_structure
 from liveavatar.files import describe_path, open_regular_file, to_path
 from liveavatar.frames import Picture
@@ -70,7 +71,10 @@ def _decode_picture(data: bytes, name: str) -> Picture:
         announced = check_structure(kind, data)
         if announced:
             _check_size(announced, kind, name)
+        data, profile = take_png_profile(data) if kind == "PNG" else (data, b"")
         image: ImageFile = Image.OPEN[kind][0](BytesIO(data), "")  # without a name: nothing is opened again
+        if profile:
+            image.info["icc_profile"] = profile
         # Pillow swaps the sides of a TIFF that lies on a side.
         if announced and sorted(announced) != sorted(image.size):
             raise ValueError(f"{announced} for one decoder, {image.size} for another")

@@ -1,6 +1,8 @@
 """Pictures in other colour spaces look as they do where they were made."""
 
 import logging
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from face.files import build_png_chunk, encode_picture
 from face.profiles import (
     ADOBE_RGB,
     DISPLAY_P3,
@@ -150,6 +153,40 @@ def test_a_broken_profile_is_said_once_and_ignored(
     assert np.abs(picture.astype(int) - (200, 120, 90)).max() <= 4
     [message] = caplog.messages
     assert message.startswith(f"the colour profile of {tmp_path / f'a.{suffix}'} is ignored")
+
+
+def put_profile(png: bytes, contents: bytes) -> bytes:
+    return png[:33] + build_png_chunk(b"iCCP", contents) + png[33:]
+
+
+def test_a_profile_of_some_megabytes_in_a_png(tmp_path: Path) -> None:
+    """As calibrated screens have; Pillow reads up to one."""
+    profile = build_rgb_profile(ADOBE_RGB)
+    profile = struct.pack(">I", len(profile) + 3_000_000) + profile[4:] + bytes(3_000_000)
+    png = encode_picture(Image.fromarray(store_in_space(ADOBE_RGB)), "PNG")
+    (tmp_path / "a.png").write_bytes(put_profile(png, b"screen\0\0" + zlib.compress(profile)))
+    assert np.abs(read_patches(tmp_path / "a.png") - SKIN).max() <= 4
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        b"",
+        b"name",
+        b"name\0",
+        b"name\0\0",
+        b"name\0\7abc",
+        b"name\0\0no zlib",
+        b"n\0\0" + zlib.compress(bytes(20_000_000)),
+    ],
+)
+def test_a_badly_packed_profile_in_a_png_is_ignored(
+    tmp_path: Path, contents: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    png = encode_picture(Image.new("RGB", (8, 8), (200, 120, 90)), "PNG")
+    (tmp_path / "a.png").write_bytes(put_profile(png, contents))
+    assert read_picture(tmp_path / "a.png")[0, 0].tolist() == [200, 120, 90]
+    assert [message for message in caplog.messages if "is ignored" in message] or not contents
 
 
 def test_a_damaged_profile_never_stops_a_picture() -> None:

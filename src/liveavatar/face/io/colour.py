@@ -10,7 +10,7 @@ from PIL import Image, ImageCms
 
 from liveavatar.frames import Picture
 
-_MAX_PROFILE_BYTES = 16_000_000
+MAX_PROFILE_BYTES = 16_000_000
 """Longer profiles are ignored; those of printers with large tables have some megabytes."""
 _UNBOUNDED_TABLES = b"mpet"
 """Type of tags with any number of steps for each colour ("multi-process elements"); hardly any profile has them."""
@@ -59,7 +59,7 @@ def build_profile_transform(image: Image.Image, name: str) -> ProfileTransform |
     if not data:
         return None
     try:
-        if not isinstance(data, bytes) or len(data) > _MAX_PROFILE_BYTES or _UNBOUNDED_TABLES in data:
+        if not isinstance(data, bytes) or len(data) > MAX_PROFILE_BYTES or _UNBOUNDED_TABLES in data:
             raise ValueError("no profile, or one that takes too long")
         profile = ImageCms.ImageCmsProfile(BytesIO(data))
         mode = _PROFILE_MODES[profile.profile.xcolor_space]
