@@ -1,24 +1,20 @@
-import fcntl
 import os
-import secrets
+import socket
 import stat
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from liveavatar.errors import OutputError
+from liveavatar.errors import AudioError, OutputError
 from liveavatar.files import (
     atomic_write,
     create_folder,
+    describe_path,
+    open_regular_file,
     publish_file,
-    remove_dead_partials,
+    require_regular_file,
     scratch_folder,
-    scratch_folder_in,
     shorten_name,
 )
 
@@ -80,110 +76,6 @@ def test_a_partial_file_can_be_published_under_another_name(tmp_path: Path) -> N
     with pytest.raises(ValueError, match="half is all"):
         publish_and_fail(tmp_path / "a.mp4", tmp_path / "a.partial.mp4")
     assert [path.name for path in tmp_path.iterdir()] == ["a.partial.mp4"]
-
-
-WRITE_AND_WAIT = """
-import sys, time
-from pathlib import Path
-from liveavatar.files import atomic_write, scratch_folder
-with scratch_folder() as scratch, atomic_write(Path(sys.argv[1])) as partial:
-    partial.write_text("half")
-    (scratch / "sound.wav").write_text("half")
-    print(partial, scratch, sep="\\n", flush=True)
-    time.sleep(600)
-"""
-
-
-@contextmanager
-def start_writer(target: Path) -> Iterator[tuple[subprocess.Popen[str], Path, Path]]:
-    """A process that has begun to write `target`, its partial file and its scratch folder; it is killed at the end."""
-    environment = os.environ | {"TMPDIR": str(target.parent), "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", WRITE_AND_WAIT, str(target)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stdout is not None
-        partial, scratch = (Path(process.stdout.readline().strip()) for _ in range(2))
-        try:
-            yield process, partial, scratch
-        finally:
-            process.kill()
-
-
-def test_what_a_killed_process_left_is_removed_and_what_a_running_one_writes_is_not(tmp_path: Path) -> None:
-    stranger = tmp_path / ".liveavatar-notes.part"
-    stranger.write_text("of the user")
-    with (
-        start_writer(tmp_path / "dead.wav") as (process, dead, dead_scratch),
-        start_writer(tmp_path / "alive.wav") as (_, alive, alive_scratch),
-    ):
-        assert dead.is_file()
-        assert dead_scratch.is_dir()
-        process.kill()
-        process.wait()
-        remove_dead_partials(tmp_path)
-        assert {alive, alive_scratch, stranger} == set(tmp_path.iterdir())
-
-
-def test_the_first_file_in_a_folder_removes_what_a_killed_process_left(tmp_path: Path) -> None:
-    with start_writer(tmp_path / "dead.wav") as (process, _, _):
-        process.kill()
-        process.wait()
-        with atomic_write(tmp_path / "a.wav") as partial:
-            partial.write_text("complete")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
-
-
-def test_a_partial_file_of_this_process_is_not_removed(tmp_path: Path) -> None:
-    with atomic_write(tmp_path / "a.wav") as partial:
-        partial.write_text("complete")
-        remove_dead_partials(tmp_path)
-    assert (tmp_path / "a.wav").read_text() == "complete"
-
-
-def test_a_sweep_between_creation_and_lock_costs_only_the_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lock = fcntl.flock
-    swept: list[Path] = []
-
-    def lock_late(descriptor: int, operation: int) -> None:
-        if not swept:
-            swept.extend(tmp_path.iterdir())
-            remove_dead_partials(tmp_path)
-        lock(descriptor, operation)
-
-    with atomic_write(tmp_path / "first.wav"):
-        pass  # the folder is swept once
-    (tmp_path / "first.wav").unlink()
-    monkeypatch.setattr(fcntl, "flock", lock_late)
-    for create in (atomic_write(tmp_path / "a.wav"), scratch_folder_in(tmp_path)):
-        swept.clear()
-        with create as partial:
-            assert partial.exists()
-            assert partial not in swept
-        (tmp_path / "a.wav").unlink(missing_ok=True)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_planted_link_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    victim = tmp_path / "victim"
-    victim.write_text("precious")
-    digits = "0123456789abcdef"
-    (tmp_path / f".liveavatar-{digits}.part").symlink_to(victim)
-    monkeypatch.setattr(secrets, "token_hex", lambda _count: digits)
-    with pytest.raises(OutputError), atomic_write(tmp_path / "a.wav") as partial:
-        partial.write_text("new")
-    assert victim.read_text() == "precious"
-
-
-def test_links_of_our_name_are_neither_followed_nor_removed(tmp_path: Path) -> None:
-    victim = tmp_path / "victim"
-    victim.mkdir()
-    (victim / "file").write_text("precious")
-    link = tmp_path / ".liveavatar-0123456789abcdef.part"
-    link.symlink_to(victim)
-    remove_dead_partials(tmp_path)
-    assert link.is_symlink()
-    assert (victim / "file").read_text() == "precious"
 
 
 def test_names_up_to_the_limit_of_the_file_system_are_written(tmp_path: Path) -> None:
@@ -253,3 +145,115 @@ def test_a_derived_name_fits(tmp_path: Path, stem: str) -> None:
     (tmp_path / name).write_text("")
     assert name.endswith(".partial.mp4")
     assert stem.startswith(name.removesuffix(".partial.mp4"))
+
+
+# What may be opened
+
+
+def read_refusal(path: object) -> str:
+    with pytest.raises(AudioError) as caught:
+        require_regular_file(path, AudioError, "sound file")
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.encode("utf-8")
+    assert caught.value.remedy
+    return caught.value.problem
+
+
+@pytest.mark.parametrize(
+    "name", ["a.wav", "声" * 81 + ".wav", "a\nb.wav", os.fsdecode(b"\xff.wav"), "[b].wav", "-x"]
+)
+def test_regular_files_of_any_name_may_be_opened(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"x")
+    assert require_regular_file(str(path), AudioError) == path
+    assert require_regular_file(os.fsencode(path), AudioError) == path
+    with open_regular_file(path, AudioError) as file:
+        assert file.read() == b"x"
+
+
+def test_a_link_to_a_file_may_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x")
+    (tmp_path / "link").symlink_to("a")
+    assert require_regular_file(tmp_path / "link", AudioError) == tmp_path / "link"
+
+
+@pytest.mark.parametrize("path", ["/", ".", "..", Path()])
+def test_folders_are_refused(path: object) -> None:
+    assert read_refusal(path) == f"{path} is a folder"
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/null", "/dev/tty"])
+def test_devices_are_refused(path: str) -> None:
+    if not Path(path).exists():
+        pytest.skip("this system has no such device")
+    assert read_refusal(path) == f"{path} is a device, not a regular file"
+
+
+def test_pipes_and_sockets_are_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert read_refusal(tmp_path / "pipe").endswith("is a pipe, not a regular file")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+        assert read_refusal(tmp_path / "socket").endswith("is a socket, not a regular file")
+
+
+def test_what_takes_the_place_of_a_file_after_the_first_look_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"x")
+    before = path.stat()
+    path.unlink()
+    os.mkfifo(path)
+    monkeypatch.setattr(Path, "stat", lambda _path: before)
+    with pytest.raises(AudioError, match="is a pipe"):
+        open_regular_file(path, AudioError)
+
+
+def test_links_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "dangling").symlink_to("nothing")
+    assert read_refusal(tmp_path / "loop").endswith("is a symbolic link that leads to itself")
+    assert read_refusal(tmp_path / "dangling").startswith("there is no file")
+
+
+def test_a_file_without_bytes_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").touch()
+    assert read_refusal(tmp_path / "a.wav").endswith("is empty")
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("", "the name of the sound file is empty"),
+        (b"", "the name of the sound file is empty"),
+        ("none.wav", "there is no file none.wav"),
+        (__file__ + "/a.wav", f"there is no file {__file__}/a.wav"),
+        ("a\0b", "'a\\\\x00b' cannot be the name of a file"),
+        ("\ud800", "'\\\\ud800' cannot be the name of a file"),
+        ("a" * 5000, "a" * 60 + "… is too long a name"),
+        (None, "an object of type NoneType is not the path of a sound file"),
+        (7, "an object of type int is not the path of a sound file"),
+        (["a"], "an object of type list is not the path of a sound file"),
+    ],
+)
+def test_what_is_no_path_is_refused(path: object, problem: str) -> None:
+    assert read_refusal(path) == problem
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="everything is open to root")
+def test_what_permissions_forbid_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "a.wav"
+    path.parent.mkdir()
+    path.write_bytes(b"x")
+    path.chmod(0)
+    assert read_refusal(path).endswith("may not be read")
+    path.parent.chmod(0)
+    assert read_refusal(path).endswith("may not be read")
+    path.parent.chmod(0o700)
+
+
+def test_descriptions_of_paths_are_one_line_of_text() -> None:
+    assert describe_path(os.fsdecode(b"\xff\n\x1b[1m.wav")) == "\\udcff\\n\\x1b[1m.wav"
+    assert describe_path("声\u3000 a.wav") == "声\u3000 a.wav"

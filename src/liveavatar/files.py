@@ -1,32 +1,25 @@
-"""Files that appear complete or not at all, and what a killed process leaves of them.
-
-A file is written beside its final name under `.liveavatar-<16 random digits>.part`, which nobody can foresee, and then
-renamed. The process that writes it holds a lock on it (flock), which the system drops when the process ends, however it
-ends. So a file of this name without a lock was left by a dead process: the next one that writes into the folder removes
-it. Process numbers would not do: they mean nothing in another container that shares the folder.
-"""
+"""Files that appear complete or not at all, and what may be opened as a user's input."""
 
 import errno
-import fcntl
 import os
-import re
-import secrets
-import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import lru_cache
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-from liveavatar.errors import OutputError
+from liveavatar.errors import LiveAvatarError, OutputError
+from liveavatar.partials import partial_file, scratch_folder_in
 
 MAX_NAME_BYTES = 255
 """Of a file name, on every file system in wide use."""
 
-_PARTIAL_NAME = re.compile(r"\.liveavatar-[0-9a-f]{16}\.part")
-_PARTIAL_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_CHECK_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+"""Flags of `os.open`: a pipe that took the place of a file after the first look is not waited for."""
+_MAX_SHOWN_NAME = 60
+"""Characters shown of a name that is too long for the file system."""
 _FULL_REMEDY = "free some space or choose another folder"
 _WRITE_FAILURES = {
     errno.ENOSPC: ("the disk is full", _FULL_REMEDY),
@@ -57,13 +50,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """
     try:
         _require_file_or_nothing(path)
-        _sweep_folder_once(path.parent.absolute())
-        with _create_partial(path.parent, _create_locked_file) as partial:
+        with partial_file(path.parent) as partial:
             yield partial
             publish_file(partial, path)
     except OSError as error:
         reason, remedy = describe_write_error(error.errno, error.strerror)
-        raise OutputError(f"{path} cannot be written: {reason}", remedy) from error
+        raise OutputError(f"{describe_path(path)} cannot be written: {reason}", remedy) from error
 
 
 @contextmanager
@@ -80,18 +72,6 @@ def scratch_folder() -> Iterator[Path]:
         reason, _ = describe_write_error(error.errno, error.strerror)
         problem = f"temporary files cannot be written: {reason}"
         raise OutputError(problem, "set TMPDIR to a folder that can") from error
-
-
-@contextmanager
-def scratch_folder_in(parent: Path) -> Iterator[Path]:
-    """As `scratch_folder`, in a folder of the caller's choice.
-
-    Raises:
-        OSError: it cannot be created.
-    """
-    _sweep_folder_once(parent.absolute())
-    with _create_partial(parent, _create_locked_folder) as folder:
-        yield folder
 
 
 def publish_file(partial: Path, path: Path) -> None:
@@ -115,7 +95,9 @@ def create_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason, remedy = describe_write_error(error.errno, error.strerror)
-        raise OutputError(f"the folder {folder} cannot be created: {reason}", remedy) from error
+        raise OutputError(
+            f"the folder {describe_path(folder)} cannot be created: {reason}", remedy
+        ) from error
 
 
 def shorten_name(stem: str, ending: str) -> str:
@@ -126,100 +108,103 @@ def shorten_name(stem: str, ending: str) -> str:
     return stem + ending
 
 
-def remove_dead_partials(folder: Path) -> None:
-    """Remove what processes that have ended left of `atomic_write` and `scratch_folder` in a folder, and only that."""
-    with suppress(OSError):
-        for path in folder.iterdir():
-            if _PARTIAL_NAME.fullmatch(path.name):
-                with suppress(OSError):  # it belongs to another user, or went away
-                    _remove_unlocked(path)
-
-
-@lru_cache(maxsize=4096)
-def _sweep_folder_once(folder: Path) -> None:
-    """`remove_dead_partials` at a process's first file in a folder: many files would list it many times."""
-    remove_dead_partials(folder)
-
-
-def _remove_unlocked(path: Path) -> None:
-    access = os.O_RDONLY if path.is_dir() else os.O_RDWR  # NFS locks only what may be written
-    descriptor = os.open(path, access | _CHECK_FLAGS)
-    try:
-        status = os.fstat(descriptor)
-        if status.st_uid != os.geteuid() or not _lock_descriptor(descriptor):
-            return
-        if stat.S_ISDIR(status.st_mode):
-            shutil.rmtree(path)
-        elif stat.S_ISREG(status.st_mode):
-            path.unlink(missing_ok=True)
-    finally:
-        os.close(descriptor)
-
-
 def _require_file_or_nothing(path: Path) -> None:
     """Refuse to replace a folder or a device. A name that is too long is refused here, before any work is done."""
+    name = describe_path(path)
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
         return
     except ValueError as error:  # a NUL, or a character that cannot be encoded
-        raise OutputError(f"{str(path)!r} is not a file name", "choose another name") from error
+        raise OutputError(f"{name!r} is not a file name", "choose another name") from error
     if stat.S_ISDIR(mode):
-        raise OutputError(f"{path} is a folder", "name a file in it")
+        raise OutputError(f"{name} is a folder", "name a file in it")
     if not stat.S_ISREG(mode):
-        raise OutputError(f"{path} is a device or a pipe", "name a file")
+        raise OutputError(f"{name} is a device or a pipe", "name a file")
 
 
-@contextmanager
-def _create_partial(folder: Path, create_locked: Callable[[Path], int]) -> Iterator[Path]:
-    """Yield a new locked path in `folder`, which is removed at the end, unless it was renamed."""
-    partial, descriptor = _choose_partial(folder, create_locked)
+def require_regular_file(path: object, error: type[LiveAvatarError], kind: str = "file") -> Path:
+    """The path of a user's input, which is a regular file that can be opened and is not empty.
+
+    Folders, devices, pipes and sockets are refused without being opened. `kind` says what is wanted, such as
+    "sound file".
+
+    Raises:
+        error: it is something else, or cannot be opened; the message is one line.
+    """
+    with open_regular_file(path, error, kind):
+        return to_path(path, error, kind)
+
+
+def open_regular_file(path: object, error: type[LiveAvatarError], kind: str = "file") -> BinaryIO:
+    """Open a user's input for reading, under the conditions of `require_regular_file`.
+
+    Raises:
+        error: it is no regular file, empty, or cannot be opened; the message is one line.
+    """
+    place = to_path(path, error, kind)
     try:
-        yield partial
-    finally:
-        if create_locked is _create_locked_folder:
-            shutil.rmtree(partial, ignore_errors=True)
-        else:
-            partial.unlink(missing_ok=True)
-        os.close(descriptor)
+        _refuse_special_file(place, place.stat(), error, kind)
+        file = os.fdopen(os.open(place, os.O_RDONLY | _NO_WAIT), "rb")
+        try:
+            _refuse_special_file(place, os.fstat(file.fileno()), error, kind)
+        except LiveAvatarError:
+            file.close()
+            raise
+    except OSError as failure:
+        raise _build_path_error(place, failure, error) from failure
+    except ValueError as failure:  # NUL, or a character that the file system cannot spell
+        raise error(f"{describe_path(place)!r} cannot be the name of a file", "check the name") from failure
+    return file
 
 
-def _choose_partial(folder: Path, create_locked: Callable[[Path], int]) -> tuple[Path, int]:
-    """A new path and the descriptor that holds its lock; another name if a sweep took the first before its lock."""
-    while True:
-        partial = folder / f".liveavatar-{secrets.token_hex(8)}.part"
-        descriptor = create_locked(partial)
-        with suppress(FileNotFoundError):
-            if os.path.samestat(partial.lstat(), os.fstat(descriptor)):
-                return partial, descriptor
-        os.close(descriptor)
+def to_path(path: object, error: type[LiveAvatarError], kind: str = "file") -> Path:
+    """`path` as a `Path`: a string, bytes in the file system's encoding, or a path object.
+
+    Raises:
+        error: it is something else, or empty.
+    """
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise error(
+            f"an object of type {type(path).__name__} is not the path of a {kind}",
+            "give a string or a pathlib.Path",
+        )
+    name = os.fsdecode(path)
+    if not name:
+        raise error(f"the name of the {kind} is empty", "give its path")
+    return Path(name)
 
 
-def _create_locked_file(path: Path) -> int:
-    descriptor = os.open(path, _PARTIAL_FLAGS, 0o666)
-    _wait_for_lock(descriptor)
-    return descriptor
+def describe_path(path: Path | str) -> str:
+    """A path for messages: control characters and bytes that are no UTF-8 are escaped, so it is one line of text."""
+    return "".join(
+        character
+        if character.isprintable() or unicodedata.category(character) == "Zs"  # spaces of any width
+        else character.encode("unicode_escape").decode("ascii")
+        for character in str(path)
+    )
 
 
-def _create_locked_folder(path: Path) -> int:
-    path.mkdir(mode=0o700)
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _CHECK_FLAGS)
-    except FileNotFoundError:  # a sweep took it before it was locked
-        return _create_locked_folder(path)
-    _wait_for_lock(descriptor)
-    return descriptor
+def _refuse_special_file(path: Path, status: os.stat_result, error: type[LiveAvatarError], kind: str) -> None:
+    name, mode = describe_path(path), status.st_mode
+    if stat.S_ISDIR(mode):
+        raise error(f"{name} is a folder", f"name one {kind}")
+    if not stat.S_ISREG(mode):
+        special = "pipe" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
+        raise error(f"{name} is a {special}, not a regular file", f"save a {kind} first and name it")
+    if status.st_size == 0:
+        raise error(f"{name} is empty", "export or download it again")
 
 
-def _wait_for_lock(descriptor: int) -> None:
-    with suppress(OSError):  # without locks on this file system, nothing is ever swept there
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-
-
-def _lock_descriptor(descriptor: int) -> bool:
-    """Whether nobody held the lock; the caller holds it now."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _build_path_error(path: Path, failure: OSError, error: type[LiveAvatarError]) -> LiveAvatarError:
+    name = describe_path(path)
+    if failure.errno in {errno.ENOENT, errno.ENOTDIR}:
+        return error(f"there is no file {name}", "check the name and the folder")
+    if failure.errno in {errno.EACCES, errno.EPERM}:
+        return error(f"{name} may not be read", "change its permissions, or those of its folder")
+    if failure.errno == errno.ENAMETOOLONG:
+        return error(f"{name[:_MAX_SHOWN_NAME]}… is too long a name", "check the name")
+    if failure.errno == errno.ELOOP:
+        return error(f"{name} is a symbolic link that leads to itself", "name the file itself")
+    reason = (failure.strerror or "failed").lower()
+    return error(f"{name} cannot be read: {reason}", "copy it to another place and try again")

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from liveavatar.errors import WeightsError
-from liveavatar.files import scratch_folder_in
+from liveavatar.partials import scratch_folder_in
 from liveavatar.weights.cache import cache_folder, explain_cache_errors, find_damage
 from liveavatar.weights.registry import PackageSource, WeightFile, find_weight_file
 

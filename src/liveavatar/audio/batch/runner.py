@@ -16,7 +16,7 @@ from liveavatar.audio.batch.prepare import (
     prepare_recording,
 )
 from liveavatar.errors import LiveAvatarError
-from liveavatar.files import remove_dead_partials
+from liveavatar.partials import remove_dead_partials
 
 RECORDING_SUFFIXES = frozenset(
     suffix
