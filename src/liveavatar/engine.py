@@ -32,9 +32,9 @@ def check_seed(seed: object) -> int:
     Raises:
         OptionError: it is no whole number within 0…2^63 - 1.
     """
-    if isinstance(seed, Integral) and not isinstance(seed, bool) and 0 <= seed <= MAX_SEED:
-        return int(seed)
-    raise OptionError(f"seed {seed!r} is not possible", "use a whole number from 0 to 2^63 - 1")
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) <= MAX_SEED:
+        raise OptionError(f"seed {seed!r} is not possible", "use a whole number from 0 to 2^63 - 1")
+    return int(seed)
 
 
 class Session(Protocol):

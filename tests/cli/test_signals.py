@@ -40,6 +40,20 @@ with SignalExit():
         print("cleaned up")
 """
 
+DROPPED = """
+import signal, time
+from liveavatar.cli.signals import SignalExit
+class Finalized:
+    def __del__(self):
+        signal.raise_signal({number})
+        time.sleep(0)
+with SignalExit():
+    Finalized()
+    for _ in range(600):
+        time.sleep(0.1)
+    print("went on")
+"""
+
 LATE = """
 import signal
 from liveavatar.cli.signals import SignalExit
@@ -75,6 +89,12 @@ def run_code(code: str, number: int) -> "subprocess.CompletedProcess[str]":
 def test_a_signal_inside_of_an_import_is_no_import_error(number: signal.Signals) -> None:
     done = run_code(IMPORT, number)
     assert (done.returncode, done.stderr) == (CODES[number], INTERRUPTED)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_in_a_finalizer_is_not_lost(number: signal.Signals) -> None:
+    done = run_code(DROPPED, number)
+    assert (done.returncode, done.stdout, done.stderr) == (CODES[number], "", INTERRUPTED)
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -6,12 +6,14 @@ exception into an ImportError; so the message and the exit code come when everyt
 
 import os
 import signal
+import sys
 from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Self
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _STDERR = 2  # file descriptor
+_RETRY_SECONDS = 0.001  # longer than the way out of a finalizer, shorter than anybody waits
 
 
 class Interruption(BaseException):
@@ -32,13 +34,16 @@ class SignalExit:
         for number in _STOP_SIGNALS:
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._interrupt)
+        signal.signal(signal.SIGALRM, self._interrupt_again)
+        sys.unraisablehook = self._handle_unraisable
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number in _STOP_SIGNALS:
+        for number in (*_STOP_SIGNALS, signal.SIGALRM):
             signal.signal(number, signal.SIG_IGN)
+        sys.unraisablehook = sys.__unraisablehook__
         if self._received is None:
             return
         with suppress(OSError):  # the terminal may be gone
@@ -50,3 +55,13 @@ class SignalExit:
             self._received = number
             raise Interruption
         signal.signal(number, signal.SIG_DFL)
+
+    def _handle_unraisable(self, unraisable: "sys.UnraisableHookArgs") -> None:
+        """Python drops what is raised in a finalizer or a callback of C: raise it again when that is over."""
+        if unraisable.exc_type is Interruption:
+            signal.setitimer(signal.ITIMER_REAL, _RETRY_SECONDS)
+        else:
+            sys.__unraisablehook__(unraisable)
+
+    def _interrupt_again(self, _number: int, _frame: FrameType | None) -> None:
+        raise Interruption

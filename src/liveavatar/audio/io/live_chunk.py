@@ -24,9 +24,9 @@ def check_live_rate(rate: object) -> int:
     Raises:
         AudioError: it is no number, not whole, or outside 1…768 kHz.
     """
-    if isinstance(rate, Real) and not isinstance(rate, bool) and float(rate) in SUPPORTED_RATES:
-        return int(rate)
-    raise AudioError(f"live sound at {rate!r} Hz is not possible", "send 16000, 24000, 44100 or 48000 Hz")
+    if isinstance(rate, bool) or not isinstance(rate, Real) or float(rate) not in SUPPORTED_RATES:
+        raise AudioError(f"live sound at {rate!r} Hz is not possible", "send 16000, 24000, 44100 or 48000 Hz")
+    return int(float(rate))
 
 
 def convert_live_chunk(chunk: object) -> NDArray[np.float32]:
