@@ -40,9 +40,10 @@ ROOMS: dict[str, set[str] | None] = {
 
 SUB_ROOMS = {
     "audio": {
-        "dsp": set[str](),
+        "spectral": set[str](),
+        "dsp": {"spectral"},
         "io": {"dsp"},
-        "analysis": {"io", "dsp"},
+        "analysis": {"spectral", "io", "dsp"},
         "front_end": {"io", "dsp", "analysis"},
         "batch": {"io", "dsp", "analysis", "front_end"},
     },
