@@ -1,15 +1,17 @@
-# Two commands matter: `make demo` and `make test`. Both set everything up first.
+# `make demo` and `make test` set everything up first and are all that most people need.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint types unit train-articulation lock clean
+.PHONY: demo check test lint types quick unit docs train-articulation lock clean
 
+demo:  ## a photograph speaks: out/demo.mp4
 demo: $(VENV)/.demo
 	$(BIN)/liveavatar demo -o out/demo.mp4
 
-test: lint types unit
+check: lint types quick  ## a minute: style, types, and the tests that are neither slow nor need a network
+test: lint types unit    ## everything, as CI runs it
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -18,8 +20,14 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
+quick: $(VENV)/.dev
+	$(BIN)/pytest -m "not slow and not network"
+
 unit: $(VENV)/.dev
 	$(BIN)/pytest
+
+docs: $(VENV)/.docs  ## the documentation as a site: out/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 train-articulation: $(VENV)/.dev
 	$(BIN)/pip install --quiet -r training/articulation/requirements.txt
@@ -37,6 +45,10 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/pip
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) -e '.[demo,dit,whisper,dev]'
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/pip
+	$(PIP) -e '.[docs]'
+	@touch $@
 
 lock:  ## pin what is installed now
 	$(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt

@@ -2,12 +2,13 @@
 
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from liveavatar.errors import OptionError
-from liveavatar.timeline import SAMPLE_RATE, Timeline, parse_fps, rescale_count, round_half_up
+from liveavatar.timeline import SAMPLE_RATE, StepClock, Timeline, parse_fps, rescale_count, round_half_up
 
 RATES = [Fraction(16), Fraction(24), Fraction(25), Fraction(30), Fraction(30_000, 1001)]
 HOURS = 10_000 * SAMPLE_RATE
@@ -103,3 +104,70 @@ def test_impossible_frame_rates_are_refused_with_a_remedy(text: str) -> None:
 def test_a_clock_needs_positive_rates() -> None:
     with pytest.raises(OptionError):
         Timeline(fps=Fraction(25), rate=0)
+
+
+@given(frame_rates, frame_rates, st.integers(0, 10_000 * 30))
+def test_the_frame_at_the_middle_is_shown_there(fps: Fraction, other: Fraction, index: int) -> None:
+    shown = Timeline(fps=fps).frame_at_middle(index, other)
+    middle = (index + Fraction(1, 2)) / fps
+    assert shown / other <= middle < (shown + 1) / other
+
+
+@pytest.mark.parametrize(
+    ("fps", "shown"),
+    [(25, [0, 1, 2, 3, 4]), (50, [0, 0, 1, 1, 2]), (5, [2, 7, 12, 17, 22]), (30, [0, 1, 2, 2, 3])],
+)
+def test_other_rates_show_the_picture_at_the_middle_of_a_frame(fps: int, shown: list[int]) -> None:
+    timeline = Timeline(fps=Fraction(fps))
+    assert [timeline.frame_at_middle(frame, Fraction(25)) for frame in range(5)] == shown
+
+
+@given(frame_rates)
+def test_half_a_frame_is_rounded_down(fps: Fraction) -> None:
+    half = Timeline(fps=fps).half_frame
+    assert 2 * half <= SAMPLE_RATE / fps < 2 * (half + 1)
+
+
+@pytest.mark.parametrize("fps", RATES)
+def test_seconds_are_converted_to_frames_without_rounding(fps: Fraction) -> None:
+    assert Timeline(fps=fps).frames_in(2.0) == pytest.approx(float(2 * fps))
+
+
+step_clocks = st.builds(StepClock, stride=st.integers(1, 1000), field=st.integers(1, 2000))
+
+
+@given(step_clocks, st.integers(0, 10**9))
+def test_steps_and_samples_are_each_others_inverse(steps: StepClock, count: int) -> None:
+    needed = steps.samples_needed(count)
+    assert steps.steps_within(needed) == count
+    assert count == 0 or steps.steps_within(needed - 1) == count - 1
+
+
+@given(step_clocks, st.integers(0, 10**6), st.integers(1, 10**4))
+def test_the_steps_of_a_span_cover_it_and_no_more(steps: StepClock, start: int, length: int) -> None:
+    first, end = steps.step_span(start, start + length)
+    assert steps.step_start(first) <= start < steps.step_start(first + 1)
+    assert steps.step_start(end - 1) < start + length <= steps.step_start(end)
+
+
+@given(step_clocks, st.integers(0, 10**6))
+def test_the_middle_of_a_step_has_its_number(steps: StepClock, step: int) -> None:
+    middle = np.array([steps.step_start(step) + steps.field / 2])
+    assert steps.step_positions(middle)[0] == pytest.approx(step, abs=1e-6)
+
+
+@given(step_clocks, st.integers(0, 10**8), frame_rates)
+def test_a_frame_starts_with_its_step_exactly(steps: StepClock, index: int, fps: Fraction) -> None:
+    assert steps.frame_to_step(index, fps) * steps.stride == Fraction(index * SAMPLE_RATE) / fps
+
+
+@given(step_clocks, st.integers(1, 10**7), frame_rates)
+def test_needed_steps_are_enough_and_no_more(steps: StepClock, count: int, fps: Fraction) -> None:
+    last = steps.steps_for_frames(count, fps) - 1
+    assert last - 1 < steps.frame_to_step(count - 1, fps) <= last
+    assert steps.steps_for_frames(0, fps) == 0
+
+
+def test_a_step_clock_needs_positive_sizes() -> None:
+    with pytest.raises(OptionError, match="positive stride"):
+        StepClock(stride=0, field=400)

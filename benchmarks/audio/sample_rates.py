@@ -25,7 +25,8 @@ from benchmarks.machine import describe_machine, results_path
 import liveavatar
 from liveavatar.audio.dsp.denoise import Denoiser
 from liveavatar.audio.front_end import read_speech
-from liveavatar.engine import Actor, open_engine
+from liveavatar.engine import Actor
+from liveavatar.engines import open_engine
 from liveavatar.errors import LiveAvatarError
 from liveavatar.face.portrait import load_portrait
 from liveavatar.frames import Samples

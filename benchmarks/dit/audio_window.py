@@ -19,10 +19,12 @@ import torch
 from torch import Tensor
 
 from liveavatar.audio.front_end import read_speech
-from liveavatar.dit.checkpoint.encoders import Placement, randomise_weights
+from liveavatar.dit.checkpoint.encoders import open_audio_encoder
+from liveavatar.dit.checkpoint.load import Placement
+from liveavatar.dit.checkpoint.random_weights import randomise_weights
 from liveavatar.dit.codecs import audio_encoder
 from liveavatar.dit.codecs.audio_encoder import AudioEncoder, SpeechLevel
-from liveavatar.dit.plan.presets import AudioEncoderConfig
+from liveavatar.dit.plan.config import AudioEncoderConfig
 from liveavatar.dit.streaming.audio_encoder_stream import EncoderWindow, StreamingAudioEncoder
 from liveavatar.frames import Samples
 
@@ -45,7 +47,7 @@ class Cell:
 def open_encoder(checkpoint: str, device: str) -> AudioEncoder:
     """Load the encoder in a folder, or build one with random weights."""
     if checkpoint != "random":
-        return audio_encoder.open_audio_encoder(Path(checkpoint), device=device)
+        return open_audio_encoder(Path(checkpoint), device=device)
     with torch.device("meta"):
         network = audio_encoder.build_audio_network(RANDOM.to_wav2vec2())
     randomise_weights(network, seed=0, placement=Placement(device=device))

@@ -12,15 +12,16 @@ standard deviation of what goes into the softmax). No GPU; about a minute of one
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
 from benchmarks.dit.speed import psnr
 from torch import Tensor, nn
 
-from liveavatar.dit.checkpoint.encoders import Placement, randomise_weights
-from liveavatar.dit.codecs.vae import VAE, StreamingDecoder, VAEConfig
+from liveavatar.dit.checkpoint.load import Placement
+from liveavatar.dit.checkpoint.random_weights import randomise_weights
+from liveavatar.dit.codecs.vae import VAE, StreamingDecoder
 from liveavatar.dit.loader import make_random_filler
 from liveavatar.dit.model.layers import SelfAttention, TransformerBlock
 from liveavatar.dit.model.transformer import DiT
@@ -28,7 +29,7 @@ from liveavatar.dit.performance.assembly import TransformerLayout, assemble_tran
 from liveavatar.dit.performance.compile import make_cache_factory
 from liveavatar.dit.performance.kernels import quantise_queries
 from liveavatar.dit.performance.quantise import WeightFormat
-from liveavatar.dit.plan.config import DitConfig, StreamConfig
+from liveavatar.dit.plan.config import DitConfig, StreamConfig, VAEConfig
 from liveavatar.dit.plan.speed import EXACT_SPEED, SpeedOptions
 from liveavatar.dit.streaming.conditioning import Conditioning
 from liveavatar.dit.streaming.kv_cache import MakeKVCache, RingKVCache
@@ -67,10 +68,8 @@ def fp8_attention(q_BNHD: Tensor, k: Tensor, v: Tensor, k_scale: Tensor, v_scale
     return seen.transpose(1, 2).to(q_BNHD.dtype)
 
 
-def fp8_rings(*given: object) -> RingKVCache:
-    """Rings in FP8, looked at in FP8."""
-    shape, like = given
-    return RingKVCache(shape, like, FP8_DTYPE, KVOps(attend_fp8=fp8_attention))  # type: ignore[arg-type]
+fp8_rings = partial(RingKVCache, storage_dtype=FP8_DTYPE, ops=KVOps(attend_fp8=fp8_attention))
+"""A cache in FP8, attended to in FP8."""
 
 
 EXACT_SAVING = Saving(name="float32")
@@ -122,7 +121,7 @@ def model(saving: Saving, trial: Trial) -> DiT:
 
     with torch.device("meta"):
         dit = DiT(trial.config)
-    return assemble_transformer(dit, sharpen, TransformerLayout(device=CPU, kind=saving.kind))
+    return assemble_transformer(dit, sharpen, TransformerLayout(device=CPU, weight_format=saving.kind))
 
 
 def scale_norms(attention: SelfAttention, times: float) -> None:

@@ -24,13 +24,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from liveavatar.dit.codecs.vae import VAE, StreamingDecoder, VAEConfig
+from liveavatar.dit.codecs.vae import VAE, StreamingDecoder
 from liveavatar.dit.loader import choose_cache_factory, tile_decoder
 from liveavatar.dit.model.layers import KeyValue
 from liveavatar.dit.model.rope import block_positions, sink_positions
 from liveavatar.dit.model.transformer import BlockInputs, DiT
 from liveavatar.dit.performance.assembly import TransformerLayout, assemble_transformer
-from liveavatar.dit.plan.config import DitConfig, StreamConfig
+from liveavatar.dit.plan.config import DitConfig, StreamConfig, VAEConfig
 from liveavatar.dit.plan.memory import (
     AUDIO_ENCODER_BYTES,
     CUDA_CONTEXT_BYTES,
@@ -132,7 +132,7 @@ def fp8_layout(plan: MemoryPlan) -> TransformerLayout:
     rung = plan.profile
     return TransformerLayout(
         device=DEVICE,
-        kind="fp8" if rung.eight_bit_weights else "bf16",
+        weight_format="fp8" if rung.eight_bit_weights else "bf16",
         scaled_mm=rung.eight_bit_weights,
         offloaded_blocks=plan.offloaded_blocks,
         offloads_text=rung.offloads_text,
@@ -189,7 +189,9 @@ class Session:
         self.decoder = StreamingDecoder(vae)
         self.decoder.push(past[:, :, :7])
         self.times = dit.compute_modulations([TRAIN_STEPS * level for level in self.levels[:-1]])
-        self.rings = choose_cache_factory(rung)(self.shape(), dit.template_tensor)
+        self.rings = choose_cache_factory(rung)(
+            self.shape(), dit.template_tensor, kernel=dit.attention_kernel
+        )
         self.rings.set_sink(self.sink, dit.compute_rope(sink_positions(30, self.rows, self.columns)))
         if isinstance(self.rings, RingKVCache):
             self.rings.snapshot(0, 3)  # since the next block is begun while this one is decoded

@@ -41,8 +41,8 @@ from liveavatar.face.landmarks import enclose_landmarks, predict_landmarks
 from liveavatar.face.portrait import Portrait, find_portrait, load_portrait
 from liveavatar.frames import Picture, Samples
 from liveavatar.mesh.expression import RESTING_ARTICULATION, build_expression
+from liveavatar.mesh.geometry.arrays import as_float32
 from liveavatar.mesh.geometry.face_landmarks import EYE_LANDMARKS, EyeLandmarks, interocular_distance
-from liveavatar.mesh.geometry.warp_field import as_float32
 from liveavatar.mesh.motion.head_pose import HeadPose
 from liveavatar.mesh.session import MeshActor, MeshEngine
 from liveavatar.video.reader import VideoReader

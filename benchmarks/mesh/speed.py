@@ -27,7 +27,7 @@ from benchmarks.machine import describe_machine, results_path, write_results
 
 from liveavatar.audio.front_end import read_speech
 from liveavatar.cli.demo import find_demo_portrait
-from liveavatar.engine import open_engine
+from liveavatar.engines import open_engine
 from liveavatar.face.portrait import load_portrait
 from liveavatar.frames import Samples
 from liveavatar.mesh.expression import MouthArticulation, build_expression

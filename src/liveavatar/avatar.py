@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.audio.front_end import RepairPolicy, StreamFrontEnd
-from liveavatar.engine import Actor, Session, open_engine
+from liveavatar.engine import Actor, Session
+from liveavatar.engines import open_engine
 from liveavatar.errors import SessionClosed
 from liveavatar.face.portrait import load_portrait
 from liveavatar.frames import VideoFrame

@@ -1,25 +1,24 @@
-"""What an engine is: a portrait goes in once, then any number of sessions turn sound into frames.
+"""What an engine is: a portrait is prepared once, then any number of sessions turn sound into frames.
 
 ```
-engine = open_engine("mesh")          # loads what the engine needs
+engine = open_engine("mesh")          # loads what the engine needs (engines.py)
 actor = engine.open(portrait)         # prepares one face; sessions share it
 session = actor.session(fps)          # one conversation; all state lives here
 session.push(samples); session.flush()
 for frame in session.frames(): ...
 ```
+
+The options of an engine are the fields of a frozen dataclass. A field with `metadata={"help": …}` becomes an option of
+the command line, spelled `--name` or as in the metadata's `flags`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from types import MappingProxyType
 from typing import Protocol
 
-from liveavatar.errors import EngineError, OptionError
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Samples, VideoFrame
-
-ENGINE_NAMES = ("mesh", "dit")
 
 
 class Session(Protocol):
@@ -43,7 +42,7 @@ class Session(Protocol):
         ...
 
     def interrupt(self) -> None:
-        """Forget sound that has not become a frame yet; the next frame follows the last one made."""
+        """Drop sound that has not become a frame yet; the next frame follows the last one made."""
         ...
 
     def frames(self) -> Iterator[VideoFrame]:
@@ -60,7 +59,7 @@ class Actor(Protocol):
         ...
 
     def session(self, fps: Fraction, seed: int) -> Session:
-        """Start a conversation. Same sound and seed, same frames."""
+        """Start a session. Same sound and seed, same frames."""
         ...
 
 
@@ -78,77 +77,3 @@ class Readiness:
 
     ready: bool
     reason: str
-
-
-EngineOptions = Mapping[str, object]
-"""What a user set, by name; every engine has options of its own."""
-
-NO_OPTIONS: EngineOptions = MappingProxyType({})
-
-
-def _open_mesh(options: EngineOptions) -> Engine:
-    from liveavatar.mesh.session import MeshEngine
-
-    return MeshEngine(**options)  # type: ignore[arg-type]
-
-
-def _open_dit(options: EngineOptions) -> Engine:
-    from liveavatar.dit.plan.options import DitOptions
-    from liveavatar.dit.recovery import DitSupervisor, RecoveringEngine
-
-    return RecoveringEngine(DitSupervisor(DitOptions(**options)))  # type: ignore[arg-type]
-
-
-_ENGINE_OPENERS: dict[str, Callable[[EngineOptions], Engine]] = {"mesh": _open_mesh, "dit": _open_dit}
-
-ENGINE_OPTIONS = {
-    "mesh": ["motion", "expression", "speech"],
-    "dit": [
-        "prompt",
-        "sample_steps",
-        "infer_frames",
-        "online_decode",
-        "parity",
-        "live",
-        "preset",
-        "random_weights",
-        "folder",
-        "memory",
-        "speed",
-        "device",
-    ],
-}
-"""Names of the options each engine knows."""
-
-
-def check_engine_readiness(name: str, options: EngineOptions = NO_OPTIONS) -> Readiness:
-    """Whether engine `name` can run here with these options; nothing is loaded."""
-    if name == "mesh":
-        return Readiness(ready=True, reason="runs on any CPU")
-    from liveavatar.dit.plan.options import DitOptions
-    from liveavatar.dit.plan.requirements import check_dit_readiness as dit_readiness
-
-    return dit_readiness(DitOptions(**options))  # type: ignore[arg-type]
-
-
-def open_engine(name: str, options: EngineOptions = NO_OPTIONS) -> Engine:
-    """Load an engine by name.
-
-    Raises:
-        EngineError: unknown, or it cannot run here.
-        OptionError: an option that would have no effect with this engine.
-    """
-    if name not in ENGINE_NAMES:
-        raise EngineError(f"there is no engine {name!r}", f"use one of: {', '.join(ENGINE_NAMES)}")
-    for option in options:
-        if option not in ENGINE_OPTIONS[name]:
-            flag = f"--{option.replace('_', '-')}"
-            raise OptionError(
-                f"{flag} has no effect with the {name} engine", "leave it out, or use another --engine"
-            )
-    state = check_engine_readiness(name, options)
-    if not state.ready:
-        raise EngineError(
-            f"engine {name!r} cannot run here: {state.reason}", "use --engine mesh, which runs on any CPU"
-        )
-    return _ENGINE_OPENERS[name](options)

@@ -1,17 +1,20 @@
 """The contract of time: the only place where samples, feature steps and frames are converted.
 
-Engines hear 16,000 Hz mono. Frame i of a video at F fps covers the samples
+Engines take 16,000 Hz mono. Frame i of a video at F fps covers the samples
 `[round(i·R/F), round((i+1)·R/F))` of a clock at R Hz, halves rounded up. A sound of n samples has
-`ceil(n·F/R)` frames. Everything is an integer or a `Fraction`, so after 10,000 s the clock is off by nothing.
+`ceil(n·F/R)` frames. Counts are integers or `Fraction`s, so there is no drift, whatever the duration.
 """
 
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+from numpy.typing import NDArray
+
 from liveavatar.errors import OptionError
 
 SAMPLE_RATE = 16_000
-"""Hz, mono: what every engine hears."""
+"""Hz, mono: the input of every engine."""
 
 MAX_FPS = 120
 _NTSC_FRACTIONS = {
@@ -83,6 +86,65 @@ class Timeline:
             count -= 1
         return count
 
+    @property
+    def half_frame(self) -> int:
+        """Whole samples in half a frame."""
+        return int(self.rate / (2 * self.fps))
+
+    def frame_at_middle(self, index: int, fps: Fraction) -> int:
+        """The frame of another video at `fps` that is shown at the middle of frame `index`."""
+        return int((2 * index + 1) * fps / (2 * self.fps))
+
+    def frames_in(self, seconds: float) -> float:
+        """`seconds` in frames, not rounded."""
+        return seconds * float(self.fps)
+
     def frame_time(self, index: int) -> Fraction:
         """Seconds at which frame `index` is shown."""
         return Fraction(index) / self.fps
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepClock:
+    """Feature steps: step k is computed from the samples [k·stride, k·stride + field) at `rate` Hz."""
+
+    stride: int
+    field: int
+    rate: int = SAMPLE_RATE
+
+    def __post_init__(self) -> None:
+        if min(self.stride, self.field, self.rate) <= 0:
+            raise OptionError(f"{self} has no steps", "use a positive stride, field and rate")
+
+    @property
+    def steps_per_second(self) -> Fraction:
+        """Steps in a second."""
+        return Fraction(self.rate, self.stride)
+
+    def step_start(self, step: int) -> int:
+        """First sample of `step`."""
+        return step * self.stride
+
+    def steps_within(self, samples: int) -> int:
+        """Steps that lie wholly within the first `samples` samples."""
+        return max(0, (samples - self.field) // self.stride + 1)
+
+    def samples_needed(self, steps: int) -> int:
+        """Samples that the first `steps` steps are computed from."""
+        return (steps - 1) * self.stride + self.field if steps > 0 else 0
+
+    def step_span(self, start: int, end: int) -> tuple[int, int]:
+        """First stride that overlaps the samples [start, end), and the first one after them."""
+        return start // self.stride, -(-end // self.stride)
+
+    def step_positions(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Step numbers, not rounded, whose middles lie at `samples`."""
+        return samples / self.stride - self.field / (2 * self.stride)
+
+    def frame_to_step(self, index: int, fps: Fraction) -> Fraction:
+        """The step, not rounded, that starts with frame `index` of a video at `fps`."""
+        return index * self.steps_per_second / fps
+
+    def steps_for_frames(self, count: int, fps: Fraction) -> int:
+        """Steps from which the first `count` frames can be interpolated: the last one's `frame_to_step`, rounded up."""
+        return -(-self.frame_to_step(count - 1, fps) // 1) + 1 if count > 0 else 0

@@ -5,12 +5,12 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from liveavatar.dit.codecs.vae import VAE, CausalPast, VAEConfig
+from liveavatar.dit.codecs.vae import VAE, CausalPast
 from liveavatar.dit.model.audio_injector import AudioConditioning
 from liveavatar.dit.model.layers import KeyValue
 from liveavatar.dit.model.rope import Rope
 from liveavatar.dit.model.transformer import BlockInputs, DiT, TimeModulation
-from liveavatar.dit.plan.config import DitConfig, StreamConfig
+from liveavatar.dit.plan.config import DitConfig, StreamConfig, VAEConfig
 from liveavatar.dit.streaming.conditioning import Conditioning, StreamContext
 from liveavatar.dit.streaming.kv_cache import RingKVCache
 

@@ -8,8 +8,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from drawn import SEEDS, draw
-from liveavatar.dit.checkpoint.encoders import Placement
-from liveavatar.dit.checkpoint.load import KeyMismatchError
+from liveavatar.dit.checkpoint.load import KeyMismatchError, Placement
 from liveavatar.dit.checkpoint.lora import find_lora_layers
 from liveavatar.dit.loader import (
     choose_cache_factory,

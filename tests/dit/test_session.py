@@ -228,20 +228,6 @@ def test_options_nobody_can_use_are_refused(wrong: dict[str, object]) -> None:
         DitOptions(**wrong)  # type: ignore[arg-type]
 
 
-def test_the_reference_gives_its_frames_when_the_sound_is_over(portrait: Portrait) -> None:
-    engine = DitEngine(DitOptions(preset="tiny", parity=True, sample_steps=1, infer_frames=12))
-    session = engine.open(portrait, (64, 64)).session(FPS, 0)
-    session.push(speech(12 * PICTURE))
-    assert not list(session.frames())
-    session.flush()
-    frames = list(session.frames())
-    assert [frame.pts for frame in frames] == list(range(12))
-    with pytest.raises(SessionClosed):
-        session.push(speech(1))
-    session.interrupt()
-    assert not list(session.frames())
-
-
 Ways = Callable[[SpeedOptions, bool], DitActor]
 
 

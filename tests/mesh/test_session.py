@@ -20,9 +20,10 @@ from liveavatar.mesh.expression import (
     MouthArticulation,
     build_expression,
 )
-from liveavatar.mesh.geometry.warp_field import as_float32
+from liveavatar.mesh.geometry.arrays import as_float32
+from liveavatar.mesh.geometry.boxes import slice_box
 from liveavatar.mesh.motion.head_pose import HeadPose, HeadPoseGenerator
-from liveavatar.mesh.render.face_renderer import FaceRenderer, FrameExpression, slice_box
+from liveavatar.mesh.render.face_renderer import FaceRenderer, FrameExpression
 from liveavatar.mesh.session import (
     LIP_LAG_SAMPLES,
     LIP_PARTING_SECONDS,

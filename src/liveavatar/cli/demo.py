@@ -11,7 +11,7 @@ import typer
 from liveavatar.cli.generate import prepare_actor
 from liveavatar.cli.output import print_repairs
 from liveavatar.cli.progress import format_result, show_frame_bar
-from liveavatar.engine import open_engine
+from liveavatar.engines import open_engine
 from liveavatar.errors import PortraitError
 from liveavatar.generate import render_video
 from liveavatar.timeline import parse_fps

@@ -12,10 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from liveavatar.cli import forecast
+from liveavatar.cli.engine_options import add_engine_options, drop_unset
 from liveavatar.cli.generate import EngineName
 from liveavatar.cli.output import EXIT_NEEDS_WORK, print_json
 from liveavatar.dit.plan.options import DitOptions
-from liveavatar.engine import ENGINE_NAMES, check_engine_readiness
+from liveavatar.engines import ENGINE_OPTIONS, check_engine_readiness
 from liveavatar.video.encoder import has_encoder
 from liveavatar.weights import WEIGHT_FILES, cache_folder
 from liveavatar.weights.fetch import cached_path
@@ -36,6 +37,7 @@ REQUIRED_ENCODERS = ("libx264", "aac")
 SectionRows = dict[str, dict[str, object]]
 
 
+@add_engine_options("dit", only=("sample_steps", "memory"))
 def doctor(
     engine: Annotated[
         EngineName | None, typer.Option(help="dit: predict memory and speed, before anything is downloaded.")
@@ -43,13 +45,13 @@ def doctor(
     gpu: Annotated[
         str | None, typer.Option(help="Ask about a card that is not here: 4090, L40S, H100, …")
     ] = None,
-    sample_steps: Annotated[int, typer.Option("--sample-steps", help="Denoising steps.")] = 4,
-    memory: Annotated[str, typer.Option(help="A rung of the memory ladder: 96, 80, 48, 24, 16.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    **engine_options: object,
 ) -> None:
     """Report what is installed and which engines can run here. Exit code 1: none can."""
     if engine is EngineName.DIT or gpu is not None:
-        print_predictions(gpu, DitOptions(sample_steps=sample_steps, memory=memory), as_json=as_json)
+        options = DitOptions(**drop_unset(engine_options))  # type: ignore[arg-type]
+        print_predictions(gpu, options, as_json=as_json)
         return
     report = inspect_installation()
     if as_json:
@@ -89,7 +91,7 @@ def inspect_installation() -> dict[str, SectionRows]:
         "weights": {file.name: {"ready": cached_path(file).exists()} for file in WEIGHT_FILES},
         "engines": {
             name: {"ready": (state := check_engine_readiness(name)).ready, "reason": state.reason}
-            for name in ENGINE_NAMES
+            for name in ENGINE_OPTIONS
         },
     }
 

@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from liveavatar.cli.engine_options import add_engine_options, drop_unset
 from liveavatar.cli.output import print_finding, print_message, print_repairs
 from liveavatar.cli.progress import format_result, show_frame_bar, show_stage
-from liveavatar.engine import Actor, Engine, open_engine
+from liveavatar.engine import Actor, Engine
+from liveavatar.engines import open_engine
 from liveavatar.errors import OutputError
 from liveavatar.face.crop import parse_size
 from liveavatar.face.portrait import Portrait, load_portrait
@@ -20,23 +22,21 @@ from liveavatar.timeline import parse_fps
 
 
 class EngineName(StrEnum):
-    """What animates the portrait."""
+    """The engines."""
 
     MESH = "mesh"
     DIT = "dit"
 
 
 class AudioPolicy(StrEnum):
-    """What to do about a recording that would spoil the result."""
+    """What to do with a defective recording."""
 
     FIX = "fix"
     STRICT = "strict"
     AS_IS = "as-is"
 
 
-MESH_ONLY, DIT_ONLY = "Only for --engine mesh", "Only for --engine dit"
-
-
+@add_engine_options("mesh", "dit")
 def generate(
     image: Annotated[Path, typer.Option("--image", "-i", help="The portrait: JPEG, PNG, WebP, …")],
     audio: Annotated[
@@ -49,87 +49,19 @@ def generate(
     face: Annotated[int | None, typer.Option(help="Which face, 1 being the largest.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other blinks and nods.")] = 0,
     audio_policy: Annotated[
-        AudioPolicy, typer.Option(help="fix mends the recording, strict refuses it, as-is takes it.")
+        AudioPolicy,
+        typer.Option(help="For a defective recording: fix repairs it, strict refuses it, as-is takes it."),
     ] = AudioPolicy.FIX,
-    motion: Annotated[
-        float | None, typer.Option(help=f"{MESH_ONLY}: how much head and gaze move, 0…1.")
-    ] = None,
-    expression: Annotated[
-        float | None, typer.Option(help=f"{MESH_ONLY}: how far the mouth opens, 0…1.")
-    ] = None,
-    speech: Annotated[
-        str | None,
-        typer.Option(
-            help=f"{MESH_ONLY}: small, or whisper: hears better, takes longer (liveavatar[whisper])."
-        ),
-    ] = None,
-    prompt: Annotated[str | None, typer.Option(help=f"{DIT_ONLY}: what the scene is like.")] = None,
-    sample_steps: Annotated[
-        int | None, typer.Option("--sample-steps", "--sample_steps", help=f"{DIT_ONLY}: denoising steps.")
-    ] = None,
-    infer_frames: Annotated[
-        int | None, typer.Option("--infer-frames", "--infer_frames", help=f"{DIT_ONLY}: frames a clip.")
-    ] = None,
-    online_decode: Annotated[
-        bool | None,
-        typer.Option(
-            "--online-decode/--no-online-decode",
-            "--enable_online_decode",
-            help=f"{DIT_ONLY}: decode as it goes.",
-        ),
-    ] = None,
-    parity: Annotated[
-        bool | None,
-        typer.Option(
-            "--parity", help=f"{DIT_ONLY}: what the public implementation computes, faults included."
-        ),
-    ] = None,
-    folder: Annotated[
-        Path | None,
-        typer.Option("--ckpt-dir", "--ckpt_dir", help=f"{DIT_ONLY}: checkpoints that are already on disk."),
-    ] = None,
-    preset: Annotated[
-        str | None, typer.Option(help=f"{DIT_ONLY}: full, or tiny: random weights on any CPU.")
-    ] = None,
-    random_weights: Annotated[
-        bool | None,
-        typer.Option(
-            "--random-weights", help=f"{DIT_ONLY}: full size without files; a benchmark aid that draws noise."
-        ),
-    ] = None,
-    memory: Annotated[
-        str | None,
-        typer.Option(help=f"{DIT_ONLY}: auto, or the gigabytes of card to fit: 96, 80, 48, 24, 16."),
-    ] = None,
-    speed: Annotated[
-        str | None,
-        typer.Option(
-            help=f"{DIT_ONLY}: auto, or one of eager, fp8-kv, fp8-attention, wavefront (docs/dit.md)."
-        ),
-    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+    **engine_options: object,
 ) -> None:
     """Make a portrait speak a recording."""
     rate, frame_size = parse_fps(fps), parse_size(size)
     check_mp4_name(output)
-    options = {
-        "motion": motion,
-        "expression": expression,
-        "speech": speech,
-        "prompt": prompt,
-        "sample_steps": sample_steps,
-        "infer_frames": infer_frames,
-        "online_decode": online_decode,
-        "parity": parity,
-        "live": False if engine is EngineName.DIT else None,
-        "folder": folder,
-        "preset": preset,
-        "random_weights": random_weights,
-        "memory": memory,
-        "speed": speed,
-    }
-    chosen = {name: value for name, value in options.items() if value is not None}
-    actor = prepare_actor(image, open_engine(engine.value, chosen), frame_size, face)
+    options = drop_unset(engine_options)
+    if engine is EngineName.DIT:
+        options["live"] = False  # a recording
+    actor = prepare_actor(image, open_engine(engine.value, options), frame_size, face)
     with show_frame_bar(rate) as progress:
         result = render_video(
             actor,

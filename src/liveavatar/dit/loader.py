@@ -1,4 +1,4 @@
-"""The models of the engine, put together: from checkpoints, or at random for tests and benchmarks."""
+"""Open the models of the engine: from checkpoints, or with random weights for tests and benchmarks."""
 
 import gc
 import json
@@ -9,30 +9,31 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from liveavatar.dit.checkpoint import encoders, load
-from liveavatar.dit.checkpoint.encoders import AUDIO_FOLDER, Placement
+from liveavatar.dit.checkpoint.encoders import AUDIO_FOLDER, open_audio_encoder, open_text_encoder, open_vae
+from liveavatar.dit.checkpoint.load import Placement, find_shards, load_checkpoint, require_file
 from liveavatar.dit.checkpoint.lora import merge_lora_pairs, read_lora_pairs
-from liveavatar.dit.codecs import audio_encoder, text_encoder
+from liveavatar.dit.checkpoint.random_weights import build_random_encoders, randomise_weights
 from liveavatar.dit.codecs.audio_encoder import AudioEncoder
 from liveavatar.dit.codecs.tiled_vae import TiledDecoder
 from liveavatar.dit.codecs.vae import VAE
 from liveavatar.dit.model.transformer import DiT
 from liveavatar.dit.performance.assembly import TransformerLayout, WeightFiller, assemble_transformer
 from liveavatar.dit.performance.compile import compile_model, compile_vae, make_cache_factory
+from liveavatar.dit.performance.kernels import choose_attention_kernel
 from liveavatar.dit.performance.quantise import find_weight_format, has_fast_matmul
+from liveavatar.dit.performance.resolve_speed import resolve_speed
 from liveavatar.dit.plan.config import DitConfig
 from liveavatar.dit.plan.memory import (
     TEXT_ENCODER_BYTES,
     MemoryPlan,
     MemoryProfile,
-    Workload,
     choose_memory_plan,
     find_memory_profile,
 )
 from liveavatar.dit.plan.options import DitOptions
 from liveavatar.dit.plan.presets import MODEL_PRESETS
-from liveavatar.dit.plan.requirements import DEFAULT_SIZE, free_host_memory
-from liveavatar.dit.plan.speed import EXACT_SPEED, SpeedOptions, resolve_speed
+from liveavatar.dit.plan.requirements import BUNDLE, free_host_memory
+from liveavatar.dit.plan.speed import EXACT_SPEED, SpeedOptions
 from liveavatar.dit.streaming.host_kv_cache import HostKVCache, HostSink
 from liveavatar.dit.streaming.kv_cache import MakeKVCache, RingKVCache
 from liveavatar.dit.streaming.video import PreparedPortrait
@@ -40,16 +41,24 @@ from liveavatar.errors import EngineError, OptionError
 from liveavatar.weights.bundles import LORA_REPOSITORY, WAN_REPOSITORY, find_weight_bundle
 from liveavatar.weights.hub import bundle_folder
 
-BUNDLE = "live-avatar"
 LORA_FILE = "liveavatar.safetensors"
+"""File of the adapters inside their repository."""
+
+_TEXT_ENCODER_HEADROOM = 1.1
+"""Free memory that the text encoder needs on the GPU, over the size of its weights: activations and fragmentation."""
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DitModels:
-    """Weights shared by all portraits and sessions, the prompt [L, text_dim] they were opened with, how all of it was
-    made to fit and to be fast: `plan` and `speed`, and what makes the memory of a session.
+    """Weights shared by all portraits and sessions, and how they are laid out.
+
+    Attributes:
+        prompt_embedding: the prompt that they were opened with, [L, text_dim].
+        plan: where the weights lie.
+        make_cache: makes the KV cache of a session.
+        speed: resolved for the device.
     """
 
     dit: DiT
@@ -61,45 +70,50 @@ class DitModels:
     speed: SpeedOptions = EXACT_SPEED
 
     def offload_portrait(self, portrait: PreparedPortrait) -> PreparedPortrait:
-        """A portrait as it is kept for the sessions to come."""
+        """The portrait with its sink in host memory, if the profile says so."""
         if not self.plan.profile.offloads_sink:
             return portrait
-        return replace(
-            portrait, conditioning=replace(portrait.conditioning, sink=HostSink(portrait.conditioning.sink))
-        )
+        host_sink = HostSink(portrait.conditioning.sink)
+        return replace(portrait, conditioning=replace(portrait.conditioning, sink=host_sink))
 
 
 def open_models(options: DitOptions, plan: MemoryPlan | None = None) -> DitModels:
-    """Load what the options ask for, laid out as in `plan` (None chooses one).
+    """Open the models that the options name, laid out as in `plan` (None chooses one).
 
-    The text encoder reads the prompt first and is let go before the rest comes.
+    The text encoder encodes the prompt first and is freed before the rest is loaded.
 
     Raises:
-        EngineError: the device is not there, or has too little memory.
+        EngineError: the device does not exist, or has too little memory.
         WeightsError: a file is missing, damaged, or does not fit.
     """
     device = find_device(options.device_name)
     plan = plan or plan_device_memory(options, device)
-    place = Placement(device=device, dtype=torch.bfloat16 if device.type == "cuda" else torch.float32)
+    placement = Placement(device=device, dtype=torch.bfloat16 if device.type == "cuda" else torch.float32)
     layout = choose_layout(plan, device)
     if device.type == "cuda":
         _LOG.info("%s", describe_layout(plan, layout))
-    models = (_load_from_files if options.needs_files else _build_random_models)(options, place, plan, layout)
-    return accelerate_models(models, options.speed_options, device)
+    open_all = _load_from_files if options.needs_files else _build_random_models
+    return accelerate_models(open_all(options, placement, plan, layout), options.speed_options, device)
 
 
 def accelerate_models(models: DitModels, requested: SpeedOptions, device: torch.device) -> DitModels:
-    """The same models, made as fast as was asked for and the device allows; compiled in place."""
+    """Apply the speed options that the device supports; networks are compiled in place.
+
+    Raises:
+        OptionError: the wavefront, whose KV cache must be on the device, with a profile that keeps it on the host.
+    """
     plan = models.plan
     if requested.wavefront and plan.profile.host_cache:
         raise OptionError(
             "the wavefront needs a card that holds its past", "leave it out, or use --memory 48"
         )
-    speed = resolve_speed(
-        requested, device.type, offloaded=plan.offloaded_blocks > 0 or plan.profile.host_cache
-    )
+    offloaded = plan.offloaded_blocks > 0 or plan.profile.host_cache
+    speed = resolve_speed(requested, device.type, offloaded=offloaded)
     if device.type == "cuda":
         _LOG.info("speed: %s", speed)
+    models.dit.attention_kernel = choose_attention_kernel(
+        speed.attention, models.dit.config, models.dit.template_tensor
+    )
     if speed.compile:
         compile_model(models.dit)
         compile_vae(models.vae)
@@ -107,16 +121,16 @@ def accelerate_models(models: DitModels, requested: SpeedOptions, device: torch.
 
 
 def tile_decoder(vae: VAE, profile: MemoryProfile) -> VAE:
-    """The autoencoder, decoding in tiles if the rung says so."""
+    """The autoencoder, with a tiled decoder if the profile says so."""
     if profile.tiled_decoding:
         vae.decoder = TiledDecoder(vae.decoder)  # type: ignore[assignment]
     return vae
 
 
 def choose_cache_factory(profile: MemoryProfile, speed: SpeedOptions = EXACT_SPEED) -> MakeKVCache:
-    """What makes the memory of a session on this rung."""
-    kept = replace(speed, kv="fp8") if profile.eight_bit_cache else speed
-    return make_cache_factory(kept, HostKVCache if profile.host_cache else RingKVCache)
+    """What makes the KV cache of a session."""
+    cache_speed = replace(speed, kv="fp8") if profile.eight_bit_cache else speed
+    return make_cache_factory(cache_speed, HostKVCache if profile.host_cache else RingKVCache)
 
 
 def find_device(name: str) -> torch.device:
@@ -133,30 +147,28 @@ def find_device(name: str) -> torch.device:
 
 
 def plan_device_memory(options: DitOptions, device: torch.device) -> MemoryPlan:
-    """The rung that fits the card's free memory, or that the options name; a CPU is given any, half of it streamed.
+    """The memory profile that fits the free memory of a GPU, or that the options name.
+
+    A CPU takes any profile; half of the blocks are offloaded if the profile offloads any.
 
     Raises:
         EngineError: nothing fits.
     """
-    job = Workload(
-        stream=options.to_stream_config(), size=DEFAULT_SIZE, wavefront=options.speed_options.wavefront
-    )
+    workload = options.to_workload()
     if device.type != "cuda":
-        rung = find_memory_profile(options.memory)
-        streamed = MODEL_PRESETS[options.preset].dit.layers // 2 if rung.max_offloaded_blocks else 0
-        return MemoryPlan(
-            profile=rung, offloaded_blocks=streamed, estimate=job.estimate_memory(rung, streamed)
-        )
+        profile = find_memory_profile(options.memory)
+        blocks = MODEL_PRESETS[options.preset].dit.layers // 2 if profile.max_offloaded_blocks else 0
+        return workload.plan_profile(profile, blocks)
     free, _ = torch.cuda.mem_get_info(device)
-    return choose_memory_plan(free, job, name=options.memory, host_bytes=free_host_memory())
+    return choose_memory_plan(free, workload, name=options.memory, host_bytes=free_host_memory())
 
 
 def choose_layout(plan: MemoryPlan, device: torch.device) -> TransformerLayout:
-    """The plan on this device, in eight-bit numbers that it multiplies."""
+    """The plan's layout, in the eight-bit format that the device multiplies fastest."""
     kind = find_weight_format(device) if plan.profile.eight_bit_weights else "bf16"
     return TransformerLayout(
         device=device,
-        kind=kind,
+        weight_format=kind,
         scaled_mm=kind == "fp8" and has_fast_matmul(device, "fp8"),
         offloaded_blocks=plan.offloaded_blocks,
         offloads_text=plan.profile.offloads_text,
@@ -164,53 +176,51 @@ def choose_layout(plan: MemoryPlan, device: torch.device) -> TransformerLayout:
 
 
 def describe_layout(plan: MemoryPlan, layout: TransformerLayout) -> str:
-    """One line: the rung, the numbers, where the text encoder runs."""
-    numbers = {"fp8": "FP8", "int8": "int8, since the card has no FP8", "bf16": "bfloat16"}[layout.kind]
+    """One line: the profile, the number format, the device of the text encoder."""
+    numbers = {"fp8": "FP8", "int8": "int8, since the card has no FP8", "bf16": "bfloat16"}[
+        layout.weight_format
+    ]
     text = "GPU" if choose_text_device(layout.device).type == "cuda" else "CPU"
-    return (
-        f"{plan.summary}; numbers: {numbers}; the text encoder reads the prompt on the {text}, and is let go"
-    )
+    return f"{plan.summary}; numbers: {numbers}; the prompt is encoded on the {text} first"
 
 
 def choose_text_device(device: torch.device) -> torch.device:
-    """Where the text encoder finds room, while nothing else is loaded."""
-    if device.type == "cuda" and torch.cuda.mem_get_info(device)[0] < 1.1 * TEXT_ENCODER_BYTES:
-        return torch.device("cpu")
+    """`device` if the text encoder fits while nothing else is loaded, else the CPU."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        if free < _TEXT_ENCODER_HEADROOM * TEXT_ENCODER_BYTES:
+            return torch.device("cpu")
     return device
 
 
-def _choose_audio_dtype(plan: MemoryPlan, placement: Placement) -> torch.dtype:
-    return placement.dtype if plan.profile.offloads_sink else torch.float32
+def release_cached_memory(device: torch.device) -> None:
+    """Return unused memory of PyTorch's allocator to the device."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def _audio_placement(placement: Placement, plan: MemoryPlan) -> Placement:
+    dtype = placement.dtype if plan.profile.half_audio_encoder else torch.float32
+    return replace(placement, dtype=dtype)
 
 
 def _load_from_files(
     options: DitOptions, placement: Placement, plan: MemoryPlan, layout: TransformerLayout
 ) -> DitModels:
     folder = options.folder or bundle_folder(find_weight_bundle(BUNDLE))
-    wan, lora = (
-        folder / repository.name.rpartition("/")[2] for repository in (WAN_REPOSITORY, LORA_REPOSITORY)
-    )
-    prompt = text_encoder.open_text_encoder(wan, device=choose_text_device(layout.device)).encode(
-        options.prompt
-    )
-    _release_cached_memory(layout.device)
-    audio = audio_encoder.open_audio_encoder(
-        wan / AUDIO_FOLDER, dtype=_choose_audio_dtype(plan, placement), device=placement.device
-    )
+    wan = folder / Path(WAN_REPOSITORY.name).name
+    lora = folder / Path(LORA_REPOSITORY.name).name / LORA_FILE
+    prompt = open_text_encoder(wan, device=choose_text_device(layout.device)).encode(options.prompt)
+    release_cached_memory(layout.device)
+    audio = _audio_placement(placement, plan)
     return DitModels(
-        dit=open_transformer(wan, lora / LORA_FILE, placement, layout),
-        vae=tile_decoder(encoders.open_vae(wan, placement), plan.profile),
-        audio=audio,
+        dit=open_transformer(wan, lora, placement, layout),
+        vae=tile_decoder(open_vae(wan, placement), plan.profile),
+        audio=open_audio_encoder(wan / AUDIO_FOLDER, dtype=audio.dtype, device=audio.device),
         prompt_embedding=prompt.to(placement.device),
         plan=plan,
     )
-
-
-def _release_cached_memory(device: torch.device) -> None:
-    """Give memory that nothing uses any more back to the device."""
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
 
 
 def open_transformer(folder: Path, lora: Path, placement: Placement, layout: TransformerLayout) -> DiT:
@@ -219,11 +229,11 @@ def open_transformer(folder: Path, lora: Path, placement: Placement, layout: Tra
     Raises:
         WeightsError: something is missing, damaged, or does not fit.
     """
-    config = json.loads(load.require_file(folder / "config.json").read_text(encoding="utf-8"))
+    config = json.loads(require_file(folder / "config.json").read_text(encoding="utf-8"))
     with torch.device("meta"):
         dit = DiT(DitConfig.from_json(config))
     pairs = read_lora_pairs(dit, lora)
-    load.load_checkpoint(dit, load.find_shards(folder))  # mapped, not read
+    load_checkpoint(dit, find_shards(folder))  # mapped, not read
 
     def fill_part(name: str, part: nn.Module) -> None:
         part.to(placement.device, placement.dtype)
@@ -236,20 +246,20 @@ def _build_random_models(
     options: DitOptions, placement: Placement, plan: MemoryPlan, layout: TransformerLayout
 ) -> DitModels:
     preset = MODEL_PRESETS[options.preset]
-    around = encoders.EncoderPlacements(
-        vae=placement,
-        text=Placement(device=choose_text_device(layout.device), dtype=placement.dtype),
-        audio=Placement(device=placement.device, dtype=_choose_audio_dtype(plan, placement)),
+    encoders = build_random_encoders(
+        preset,
+        seed=1,
+        vae_placement=placement,
+        text_placement=replace(placement, device=choose_text_device(layout.device)),
+        audio_placement=_audio_placement(placement, plan),
     )
-    made = encoders.build_random_encoders(preset, seed=1, placements=around)
-    vae, audio, prompt = made.vae, made.audio, made.text.encode(options.prompt)
-    del made
-    _release_cached_memory(layout.device)
+    vae, audio, prompt = encoders.vae, encoders.audio, encoders.text.encode(options.prompt)
+    del encoders  # with the text encoder
+    release_cached_memory(layout.device)
     with torch.device("meta"):
         dit = DiT(preset.dit)
-    assemble_transformer(dit, make_random_filler(placement), layout)
     return DitModels(
-        dit=dit,
+        dit=assemble_transformer(dit, make_random_filler(placement), layout),
         vae=tile_decoder(vae, plan.profile),
         audio=audio,
         prompt_embedding=prompt.to(placement.device),
@@ -258,9 +268,9 @@ def _build_random_models(
 
 
 def make_random_filler(placement: Placement, seed: int = 0) -> WeightFiller:
-    """Draws the weights of a part; every layout of one seed has the same weights."""
+    """Fills parts of the transformer with random weights, which depend on the seed and not on the layout."""
 
     def fill_part(name: str, part: nn.Module) -> None:
-        encoders.randomise_weights(part, seed=seed, placement=placement, prefix=name)
+        randomise_weights(part, seed=seed, placement=placement, prefix=name)
 
     return fill_part

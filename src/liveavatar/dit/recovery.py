@@ -1,8 +1,9 @@
-"""What happens when a card has too little memory after all, or fails.
+"""Recovery when a card runs out of memory, or fails.
 
-Out of memory: blocks are moved to host memory, which changes no bit, and the block of frames is drawn again. When
-there is nothing left to move, the models are loaded anew on the next rung, and the stream goes on from the last frame
-that was taken, with the sound that follows it. A lost card ends the session with one clear error.
+Out of memory: half of the blocks on the device are moved to host memory, which changes no bit, and the block of frames
+is drawn again. When no block is left to move, the models are loaded anew with the next smaller memory profile, and the
+stream continues after the last frame taken, with the sound that follows it. A lost card ends the session with an
+error.
 """
 
 import gc
@@ -16,17 +17,16 @@ from typing import Protocol, TypeVar
 import numpy as np
 import torch
 
-from liveavatar.dit.loader import DitModels, find_device, open_models, plan_device_memory
-from liveavatar.dit.performance.assembly import count_offloaded_blocks, offload_blocks
-from liveavatar.dit.plan.memory import (
-    OFFLOAD_BUFFERS,
-    MemoryPlan,
-    Workload,
-    find_smaller_profile,
-    fit_memory_profile,
+from liveavatar.dit.loader import (
+    DitModels,
+    find_device,
+    open_models,
+    plan_device_memory,
+    release_cached_memory,
 )
+from liveavatar.dit.performance.assembly import count_offloaded_blocks, offload_blocks
+from liveavatar.dit.plan.memory import OFFLOAD_BUFFERS, MemoryPlan, find_smaller_profile, fit_memory_profile
 from liveavatar.dit.plan.options import DitOptions
-from liveavatar.dit.plan.requirements import DEFAULT_SIZE
 from liveavatar.dit.session import DitEngine
 from liveavatar.engine import Actor, Engine, Session
 from liveavatar.errors import EngineError, SessionClosed
@@ -37,63 +37,67 @@ from liveavatar.timeline import Timeline
 _LOG = logging.getLogger(__name__)
 
 DOWNGRADE_SHARE = 0.9
-"""What is tried next takes at most so much of what did not fit."""
+"""Most GPU memory of the next plan, as a share of the plan that did not fit."""
 
 _OUT_OF_MEMORY_MESSAGES = ("out of memory", "ALLOC_FAILED")
 _DEVICE_LOST_MESSAGES = ("CUDA error", "cuDNN error", "CUBLAS_STATUS", "device-side assert")
 
-Done = TypeVar("Done")
+Returned = TypeVar("Returned")
 
 
 class EngineSupervisor(Protocol):
-    """Makes an engine, and makes it smaller."""
+    """Holds an engine, and makes it smaller."""
 
     @property
     def engine(self) -> Engine:
-        """The engine as it is now."""
+        """The current engine."""
         ...
 
     def offload_more(self) -> str | None:
-        """Free memory of the device, changing nothing that is drawn; says how, or None if nothing is left to move."""
+        """Free device memory without a change to what is drawn. Returns what was done, or None if nothing is left."""
         ...
 
     def downgrade(self) -> str | None:
-        """Load everything anew on the next rung; says which, or None if this is the last."""
+        """Load the models with a smaller memory profile. Returns its summary, or None if there is none."""
         ...
 
 
 class DitSupervisor:
-    """The engine from checkpoints or at random; `load` opens its models."""
+    """Supervises an engine of the models that `load_models` opens."""
 
     def __init__(
-        self, options: DitOptions, load_models: Callable[[DitOptions, MemoryPlan], DitModels] = open_models
+        self,
+        options: DitOptions,
+        load_models: Callable[[DitOptions, MemoryPlan], DitModels] = open_models,
+        make_engine: Callable[[DitOptions, DitModels], Engine] = DitEngine,
     ) -> None:
         self._options = options
         self._load_models = load_models
+        self._make_engine = make_engine
         self._device = find_device(options.device_name)
         self._plan = plan_device_memory(options, self._device)
         self._open_engine()
 
     @property
-    def engine(self) -> DitEngine:
-        """The engine as it is now."""
+    def engine(self) -> Engine:
+        """The current engine."""
         return self._engine
 
     def _open_engine(self) -> None:
         while True:
-            trouble = None
+            problem = None
             try:
                 self._models = self._load_models(self._options, self._plan)
-                self._engine = DitEngine(self._options, self._models)
+                self._engine = self._make_engine(self._options, self._models)
             except RuntimeError as error:
-                trouble = classify_device_error(error)
-            if trouble is None:
+                problem = classify_device_error(error)
+            if problem is None:
                 return
-            self._plan = self._choose_smaller_plan(trouble)
-            _LOG.warning("%s; loading again: %s", trouble, self._plan.summary)
+            self._plan = self._choose_smaller_plan(problem)
+            _LOG.warning("%s; loading again: %s", problem, self._plan.summary)
 
     def offload_more(self) -> str | None:
-        """Half of the blocks that are left on the device go to host memory."""
+        """Move half of the blocks on the device to host memory."""
         dit = self._models.dit
         resident = len(dit.blocks) - count_offloaded_blocks(dit)
         moved = resident // 2 // OFFLOAD_BUFFERS * OFFLOAD_BUFFERS
@@ -104,7 +108,7 @@ class DitSupervisor:
         return f"{moved} more blocks now lie in host memory"
 
     def downgrade(self) -> str | None:
-        """The next rung that takes less."""
+        """Load the models with the next profile that takes less memory."""
         try:
             self._plan = self._choose_smaller_plan("")
         except EngineError:
@@ -115,21 +119,18 @@ class DitSupervisor:
         return self._plan.summary
 
     def _choose_smaller_plan(self, problem: str) -> MemoryPlan:
-        options = self._options
-        job = Workload(
-            stream=options.to_stream_config(), size=DEFAULT_SIZE, wavefront=options.speed_options.wavefront
-        )
-        rung = find_smaller_profile(self._plan.profile)
-        while rung is not None:
-            plan = fit_memory_profile(rung, int(DOWNGRADE_SHARE * self._plan.estimate.gpu_total), job)
+        available = int(DOWNGRADE_SHARE * self._plan.estimate.gpu_total)
+        profile = find_smaller_profile(self._plan.profile)
+        while profile is not None:
+            plan = fit_memory_profile(profile, available, self._options.to_workload())
             if plan is not None:
                 return plan
-            rung = find_smaller_profile(rung)
+            profile = find_smaller_profile(profile)
         raise EngineError(problem, "use a smaller --size, or a card with more memory")
 
 
 class RecoveringEngine:
-    """An engine that makes itself smaller where memory runs out."""
+    """An engine that recovers from lack of memory."""
 
     def __init__(self, supervisor: EngineSupervisor) -> None:
         self._supervisor = supervisor
@@ -140,7 +141,7 @@ class RecoveringEngine:
 
 
 class RecoveringActor:
-    """A portrait that can be prepared again."""
+    """A portrait that is prepared again after the engine has changed."""
 
     def __init__(
         self, supervisor: EngineSupervisor, portrait: Portrait, size: tuple[int, int] | None
@@ -152,7 +153,7 @@ class RecoveringActor:
         self.size = retry_on_oom(supervisor, self.prepare_actor, self.release_actor).size
 
     def prepare_actor(self) -> Actor:
-        """The portrait, prepared for the engine as it is now."""
+        """The portrait, prepared by the current engine."""
         engine = self.supervisor.engine
         if self._prepared is None or self._prepared[0] is not engine:
             self.release_actor()
@@ -160,32 +161,34 @@ class RecoveringActor:
         return self._prepared[1]
 
     def release_actor(self) -> None:
-        """Let go what was prepared."""
+        """Free the prepared portrait."""
         self._prepared = None
 
     def session(self, fps: Fraction, seed: int) -> "RecoveringSession":
-        """Start a conversation."""
+        """Start a session."""
         return RecoveringSession(self, fps, seed)
 
 
 class RecoveringSession:
-    """A session that outlives its engine. `push`, `flush` and `interrupt` may be called from another thread."""
+    """A session that outlives its engine. `push`, `flush` and `interrupt` may be called from another thread.
+
+    It keeps the sound of the frames to come, which a new inner session starts with.
+    """
 
     def __init__(self, actor: RecoveringActor, fps: Fraction, seed: int) -> None:
         self._actor = actor
         self._fps, self._seed = fps, seed
         self._timeline = Timeline(fps=fps)
         self._lock = Lock()
-        self._sound: list[Samples] = []  # since sample `_origin`: what the frames to come are made of
+        self._sound: list[Samples] = []  # from sample `_sound_start` on
         self._sound_start = 0
         self._closed = False
-        self._next_frame = 0  # the frame to make
-        self._first_frame = 0  # the frame that the session inside began with
+        self._next_frame = 0
+        self._first_frame = 0  # of the inner session
         self._inner_session: Session | None = None
         self._inner_frames: Iterator[VideoFrame] | None = None
-        self._lookahead = retry_on_oom(
-            actor.supervisor, self._open_inner_session, self._release_inner_session
-        ).lookahead
+        inner = retry_on_oom(actor.supervisor, self._open_inner_session, self._release_inner_session)
+        self._lookahead = inner.lookahead
 
     @property
     def lookahead(self) -> int:
@@ -209,7 +212,7 @@ class RecoveringSession:
                 self._inner_session.flush()
 
     def interrupt(self) -> None:
-        """Forget sound that has not become a frame."""
+        """Drop sound that has not become a frame."""
         with self._lock:
             self._sound, self._sound_start = [], self._timeline.frame_start(self._next_frame)
             if self._inner_session is not None:
@@ -219,11 +222,10 @@ class RecoveringSession:
         """The frames that the sound so far allows.
 
         Raises:
-            EngineError: the card was lost, or has no room for the smallest rung.
+            EngineError: the card was lost, or the smallest memory profile does not fit.
         """
-        while (
-            frame := retry_on_oom(self._actor.supervisor, self._take_frame, self._release_inner_session)
-        ) is not None:
+        supervisor = self._actor.supervisor
+        while (frame := retry_on_oom(supervisor, self._take_frame, self._release_inner_session)) is not None:
             number = self._first_frame + frame.pts
             self._next_frame = number + 1
             self._drop_used_sound()
@@ -231,17 +233,15 @@ class RecoveringSession:
 
     def _take_frame(self) -> VideoFrame | None:
         session = self._open_inner_session()
-        frames, self._inner_frames = (
-            self._inner_frames or session.frames(),
-            None,
-        )  # an error ends what raised it
+        # an iterator that raises is exhausted: it is kept only after a frame
+        frames, self._inner_frames = self._inner_frames or session.frames(), None
         frame = next(frames, None)
         if frame is not None:
             self._inner_frames = frames
         return frame
 
     def _open_inner_session(self) -> Session:
-        """The session inside; a new one after a release, which hears what the frames to come are made of."""
+        """The inner session; after a release a new one, with the sound of the frames to come."""
         if self._inner_session is None:
             session = self._actor.prepare_actor().session(self._fps, self._seed)
             with self._lock:
@@ -254,14 +254,14 @@ class RecoveringSession:
         return self._inner_session
 
     def _iterate_sound_from(self, start: int) -> Iterator[Samples]:
-        begin = self._sound_start
+        chunk_start = self._sound_start
         for samples in self._sound:
-            if begin + len(samples) > start:
-                yield samples[max(0, start - begin) :]
-            begin += len(samples)
+            if chunk_start + len(samples) > start:
+                yield samples[max(0, start - chunk_start) :]
+            chunk_start += len(samples)
 
     def _drop_used_sound(self) -> None:
-        """Drop what no frame to come is made of."""
+        """Drop chunks of sound that lie before the next frame."""
         with self._lock:
             start = self._timeline.frame_start(self._next_frame)
             while self._sound and self._sound_start + len(self._sound[0]) <= start:
@@ -274,30 +274,30 @@ class RecoveringSession:
 
 
 def retry_on_oom(
-    supervisor: EngineSupervisor, action: Callable[[], Done], release: Callable[[], None]
-) -> Done:
-    """Do `action`, making room where memory runs out; `release` lets go of what the engine made before it changes.
+    supervisor: EngineSupervisor, action: Callable[[], Returned], release: Callable[[], None]
+) -> Returned:
+    """Run `action`, again after each lack of memory; `release` frees what the engine made before it is replaced.
 
     Raises:
-        EngineError: the card was lost, or there is no room to be made.
+        EngineError: the card was lost, or no memory can be freed.
     """
     while True:
         try:
             return action()
         except RuntimeError as error:
-            trouble = classify_device_error(error)
-        # only here is the error gone, and with it everything that the failed pass still held
-        _free_memory(supervisor, trouble, release)
+            problem = classify_device_error(error)
+        # outside the handler: the error holds the failed pass, and its tensors, alive
+        _free_memory(supervisor, problem, release)
 
 
 def _free_memory(supervisor: EngineSupervisor, problem: str, release: Callable[[], None]) -> None:
     gc.collect()
-    if done := supervisor.offload_more():
-        _LOG.warning("%s: %s, and the block is drawn again", problem, done)
+    if change := supervisor.offload_more():
+        _LOG.warning("%s: %s, and the block is drawn again", problem, change)
         return
     release()
-    if done := supervisor.downgrade():
-        _LOG.warning("%s; going on from the last frame with %s", problem, done)
+    if change := supervisor.downgrade():
+        _LOG.warning("%s; going on from the last frame with %s", problem, change)
         return
     raise EngineError(
         f"{problem}, and nothing is left to move", "use a smaller --size, or a card with more memory"
@@ -305,24 +305,17 @@ def _free_memory(supervisor: EngineSupervisor, problem: str, release: Callable[[
 
 
 def classify_device_error(error: RuntimeError) -> str:
-    """What an error of the device means, in a few words, if that is too little memory.
+    """A few words for an error that means lack of memory.
 
     Raises:
         EngineError: the device was lost.
-        RuntimeError: the error itself, when it is no error of the device.
+        RuntimeError: the error itself, if it is not from the device.
     """
-    said = str(error).strip().partition("\n")[0]
-    if isinstance(error, torch.OutOfMemoryError) or any(sign in said for sign in _OUT_OF_MEMORY_MESSAGES):
+    message = str(error).strip().partition("\n")[0]
+    if isinstance(error, torch.OutOfMemoryError) or any(part in message for part in _OUT_OF_MEMORY_MESSAGES):
         return "the GPU is out of memory"
-    if isinstance(error, torch.AcceleratorError) or any(sign in said for sign in _DEVICE_LOST_MESSAGES):
+    if isinstance(error, torch.AcceleratorError) or any(part in message for part in _DEVICE_LOST_MESSAGES):
         raise EngineError(
-            f"the GPU was lost ({said})", "look at it with nvidia-smi, then start again"
+            f"the GPU was lost ({message})", "look at it with nvidia-smi, then start again"
         ) from error
     raise error
-
-
-def release_cached_memory(device: torch.device) -> None:
-    """Give memory that nothing uses any more back to the device."""
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()

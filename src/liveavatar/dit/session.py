@@ -1,7 +1,7 @@
 """The engine: portraits become actors, actors hold sessions, sessions turn sound into frames.
 
-The model draws 25 pictures a second, 12 at a time. Frame i of a video at another rate is the picture that is shown
-at the middle of the frame's time: lips stay on time, and pictures are repeated or left out.
+The model draws 25 pictures a second, 12 at a time. Frame i of a video at another rate is the picture shown at the
+middle of the frame's time: lips stay on time, and pictures are repeated or left out.
 """
 
 import logging
@@ -16,11 +16,9 @@ from torch import Tensor
 
 from liveavatar.dit.codecs import image
 from liveavatar.dit.loader import DitModels, open_models
-from liveavatar.dit.parity.session import ReferenceActor
-from liveavatar.dit.parity.whole_file import SKIPPED_PICTURES
-from liveavatar.dit.plan.config import MODEL_FPS, frame_to_picture
+from liveavatar.dit.plan.config import MODEL_FPS, MODEL_TIMELINE, SKIPPED_PICTURES
 from liveavatar.dit.plan.options import DitOptions
-from liveavatar.dit.streaming.audio_features import SAMPLES_PER_PICTURE, AudioFeatureStream
+from liveavatar.dit.streaming.audio_features import AudioFeatureStream
 from liveavatar.dit.streaming.decoding import PendingPictures, Pictures
 from liveavatar.dit.streaming.video import (
     PipelinedVideoStream,
@@ -28,12 +26,11 @@ from liveavatar.dit.streaming.video import (
     VideoStream,
     encode_portrait,
 )
-from liveavatar.engine import Actor
 from liveavatar.errors import SessionClosed
 from liveavatar.face.crop import crop_portrait
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Picture, Samples, VideoFrame
-from liveavatar.timeline import SAMPLE_RATE, Timeline
+from liveavatar.timeline import Timeline
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,33 +39,29 @@ class DitEngine:
     """Live Avatar. Holds the models, which all actors share."""
 
     def __init__(self, options: DitOptions, models: DitModels | None = None) -> None:
-        """`models` are those that the options ask for; None loads them."""
+        """`models` must have been opened with these options; None opens them."""
         self._options = options
         self._models = models or open_models(options)
 
-    def open(self, portrait: Portrait, size: tuple[int, int] | None) -> Actor:
-        """Encode a portrait, and what all its sessions have in common.
+    def open(self, portrait: Portrait, size: tuple[int, int] | None) -> "DitActor":
+        """Encode a portrait, and what all its sessions share.
 
-        `size` is (width, height), None for the shape of the portrait in about 704x384 pixels. The model draws whole
-        patches of 64 pixels; what is more than `size` is cut off at the edges.
+        `size` is (width, height); None follows the portrait's shape within about 704x384 pixels. The model draws whole
+        patches of 64 pixels; what exceeds `size` is cropped.
         """
         height, width = portrait.rgb.shape[:2]
-        if self._options.parity:
-            drawn = image.fit_frame_size(
-                (width, height), size[0] * size[1] if size else self._options.max_frame_pixels
-            )
-            return ReferenceActor(
-                models=self._models, options=self._options, portrait=portrait.rgb, size=drawn
-            )
-        shown = size or image.fit_frame_size((width, height), self._options.max_frame_pixels)
-        drawn = round_up_to_patches(shown)
-        picture = image.frame_portrait(crop_portrait(portrait, drawn).rgb, drawn)[None].to(
-            self._models.prompt_embedding.device
-        )
-        still = encode_portrait(self._models.dit, self._models.vae, picture, self._models.prompt_embedding)
-        kept = self._models.offload_portrait(still)
+        frame_size = size or image.fit_frame_size((width, height), self._options.max_frame_pixels)
+        drawn_size = round_up_to_patches(frame_size)
+        models = self._models
+        framed = image.frame_portrait(crop_portrait(portrait, drawn_size).rgb, drawn_size)
+        portrait_tensor = framed[None].to(models.prompt_embedding.device)
+        encoded = encode_portrait(models.dit, models.vae, portrait_tensor, models.prompt_embedding)
         return DitActor(
-            models=self._models, options=self._options, prepared=kept, drawn_size=drawn, size=shown
+            models=models,
+            options=self._options,
+            prepared=models.offload_portrait(encoded),
+            drawn_size=drawn_size,
+            size=frame_size,
         )
 
 
@@ -80,7 +73,7 @@ def round_up_to_patches(size: tuple[int, int]) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DitActor:
-    """One prepared portrait; its frames have `size`, cut from the middle of pictures of size `drawn`."""
+    """One prepared portrait. Its frames have `size`, cropped from the middle of pictures of `drawn_size`."""
 
     models: DitModels
     options: DitOptions
@@ -89,70 +82,63 @@ class DitActor:
     size: tuple[int, int]
 
     def session(self, fps: Fraction, seed: int) -> "DitSession":
-        """Start a conversation. Same sound and seed, same frames."""
+        """Start a session. Same sound and seed, same frames."""
         if fps != MODEL_FPS:
             _LOG.info(
-                "the model draws %d pictures a second; %s are made by repeating or leaving out",
+                "the model draws %s pictures a second; %s are made by repeating or leaving out",
                 MODEL_FPS,
                 fps,
             )
         return DitSession(self, fps, seed)
 
     def crop_picture(self, picture: Picture) -> Picture:
-        """The middle of a drawn picture."""
+        """The middle of a drawn picture, of `size`."""
         left, top = ((drawn - shown) // 2 for drawn, shown in zip(self.drawn_size, self.size, strict=True))
         return np.ascontiguousarray(picture[top : top + self.size[1], left : left + self.size[0]])
 
 
 class SessionSignal(Enum):
-    """What can happen to a session besides sound."""
+    """Events of a session besides sound."""
 
     INTERRUPT = auto()
     FLUSH = auto()
 
 
 class DitSession:
-    """Draws a block as soon as it has been heard. `push`, `flush` and `interrupt` may come from another thread.
+    """Draws a block as soon as its sound is there. `push`, `flush` and `interrupt` may come from another thread.
 
-    They are noted and take effect while frames are made: an interruption stops the block that is being drawn at its
-    next denoising step. If some of the block's frames have been taken, it is drawn again with the sound that follows
-    from there on, from the same noise, so that the next frame continues the last one.
+    They are queued and take effect while frames are made: an interruption stops the block that is being drawn at its
+    next denoising step. If some of the block's frames have been taken, it is drawn again from the same noise with the
+    sound that follows from there on, so that the next frame continues the last one.
     """
 
     def __init__(self, actor: DitActor, fps: Fraction, seed: int) -> None:
         config = actor.options.to_stream_config()
+        models, speed = actor.models, actor.models.speed
         self._actor = actor
         self._timeline = Timeline(fps=fps)
         self._block_pictures = config.block_pictures
-        self._feature_stream = AudioFeatureStream(
-            actor.models.audio, self._block_pictures, live=actor.options.live
-        )
-        models, speed = actor.models, actor.models.speed
+        self._feature_stream = AudioFeatureStream(models.audio, self._block_pictures, live=actor.options.live)
         self._video_stream = (PipelinedVideoStream if speed.wavefront else VideoStream)(
             models.dit, actor.prepared, config, seed,
             renew_sink=actor.options.online_decode, make_cache=models.make_cache, speed=speed,
         )  # fmt: skip
         self._pictures_ahead = self._block_pictures * (config.steps - 1 if speed.wavefront else 0)
         self._events: deque[Samples | SessionSignal] = deque()
-        self._interruptions_requested = self._interruptions_handled = (
-            0  # interruptions: each is counted by one thread alone
-        )
+        self._interruptions_requested = 0  # counted by the thread that interrupts
+        self._interruptions_handled = 0  # counted by the thread that takes frames
         self._closed = False
-        self._next_frame = 0  # the frame to make
-        self._end_frame: int | None = None  # the frame after the last, once that is known
-        self._sound_start = self._sound_end = 0  # samples: where the sound begins, and how far it has come
-        self._last_block = -1  # the last one drawn, or the one before that which must be drawn again
+        self._next_frame = 0
+        self._end_frame: int | None = None  # the frame after the last, once known
+        self._sound_start = self._sound_end = 0  # samples: first one, and the one after the last so far
+        self._last_block = -1  # the last block drawn, or the one before a block that must be drawn again
         self._pictures: Pictures | None = None
 
     @property
     def lookahead(self) -> int:
-        """Samples that must follow a frame before it can be made: the rest of its block, and what the ear needs."""
-        half = int(SAMPLE_RATE / (2 * self._timeline.fps))
-        return (
-            (self._block_pictures + self._pictures_ahead) * SAMPLES_PER_PICTURE
-            - half
-            + self._feature_stream.lookahead
-        )
+        """Samples that must follow a frame before it can be made: the rest of its block, and the encoder's own."""
+        block = MODEL_TIMELINE.frame_start(self._block_pictures + self._pictures_ahead)
+        return block - self._timeline.half_frame + self._feature_stream.lookahead
 
     def push(self, samples: Samples) -> None:
         """Add sound: float32 mono at 16 kHz, any length."""
@@ -161,13 +147,13 @@ class DitSession:
         self._events.append(np.array(samples, np.float32))
 
     def flush(self) -> None:
-        """The sound is over; the last block is filled up with silence."""
+        """The sound is over; the last block is padded with silence."""
         if not self._closed:
             self._closed = True
             self._events.append(SessionSignal.FLUSH)
 
     def interrupt(self) -> None:
-        """Forget sound that has not become a frame; what is pushed next starts with the next frame."""
+        """Drop sound that has not become a frame; what is pushed next starts with the next frame."""
         self._interruptions_requested += 1
         self._events.append(SessionSignal.INTERRUPT)
 
@@ -184,60 +170,57 @@ class DitSession:
             self._handle_events()
             if self._end_frame is not None and self._next_frame >= self._end_frame:
                 return None
-            if (picture := self._find_picture(self._wanted_picture)) is not None:
+            if (picture := self._find_picture(self._shown_picture(self._next_frame))) is not None:
                 return picture
             if not self._draw_block(self._last_block + 1) and not self._events:
                 return None
 
-    @property
-    def _wanted_picture(self) -> int:
-        return frame_to_picture(self._next_frame, self._timeline.fps)
+    def _shown_picture(self, frame: int) -> int:
+        return self._timeline.frame_at_middle(frame, MODEL_FPS)
 
     def _find_picture(self, number: int) -> Picture | None:
         block, index = divmod(number, self._block_pictures)
         return self._pictures[index] if self._pictures is not None and block == self._last_block else None
 
     def _draw_block(self, block: int) -> bool:
-        """Draw a block; False if it has not been heard to its end, or was interrupted."""
+        """Draw a block; False if its sound is missing, or it was interrupted."""
         pending = self._start_block(block)
         if pending is None:
             return False
         self._last_block, self._pictures = block, pending.wait_for_pictures()
         if block == 0:
-            # the first latent frame still holds some of the portrait as it was
             self._pictures[:SKIPPED_PICTURES] = self._pictures[SKIPPED_PICTURES]
         return True
 
     def _start_block(self, block: int) -> PendingPictures | None:
-        """The pictures of a block, while they are decoded; beside that the next block is begun."""
+        """Draw a block and start its decoding; meanwhile the next block is begun."""
         if isinstance(self._video_stream, PipelinedVideoStream):
             return self._video_stream.draw_next_block(
                 self._read_features, ended=self._end_frame is not None, cancelled=self._is_interrupted
             )
-        columns = self._read_features(block)
-        pending = (
-            None if columns is None else self._video_stream.draw_block(block, columns, self._is_interrupted)
-        )
+        features = self._read_features(block)
+        if features is None:
+            return None
+        pending = self._video_stream.draw_block(block, features, self._is_interrupted)
         if pending is not None and self._actor.models.speed.vae_stream and not self._is_interrupted():
-            following = self._read_features(block + 1)
-            if following is not None:
-                self._video_stream.begin_block(block + 1, following)
+            next_features = self._read_features(block + 1)
+            if next_features is not None:
+                self._video_stream.begin_block(block + 1, next_features)
         return pending
 
     def _read_features(self, block: int) -> Tensor | None:
-        """What is said during a block [1, L, C, P], if it has been heard and will be shown."""
-        if self._end_frame is not None and block * self._block_pictures > frame_to_picture(
-            self._end_frame - 1, self._timeline.fps
-        ):
-            return None
-        columns = self._feature_stream.read_block(block)
-        return None if columns is None else columns[None]
+        """Audio features of a block [1, L, C, P], if its sound is there and one of its pictures will be shown."""
+        if self._end_frame is not None:
+            last_picture = self._shown_picture(self._end_frame - 1)
+            if block * self._block_pictures > last_picture:
+                return None
+        features = self._feature_stream.read_block(block)
+        return None if features is None else features[None]
 
     def _is_interrupted(self) -> bool:
         return self._interruptions_requested > self._interruptions_handled
 
     def _handle_events(self) -> None:
-        """Take in what happened since the last time."""
         while self._events:
             event = self._events.popleft()
             if event is SessionSignal.INTERRUPT:
@@ -250,20 +233,21 @@ class DitSession:
                 self._feature_stream.push(event)
 
     def _discard_sound(self) -> None:
-        """What is heard from now on starts with the next frame."""
+        """Drop the sound that has not become a frame: the sound to come starts with the next frame."""
+        picture = self._shown_picture(self._next_frame)
         self._sound_start = self._sound_end = self._timeline.frame_start(self._next_frame)
-        self._last_block = min(self._last_block, self._wanted_picture // self._block_pictures - 1)
+        self._last_block = min(self._last_block, picture // self._block_pictures - 1)
         self._pictures = None
         self._video_stream.discard_from(self._last_block + 1)
-        self._feature_stream.restart_at(self._wanted_picture, self._sound_start)
+        self._feature_stream.restart_at(picture, self._sound_start)
         if self._end_frame is not None:
             self._end_frame = self._next_frame
 
     def _end_sound(self) -> None:
         """Add the silence that the last block needs."""
-        spoken = self._sound_end > self._sound_start
-        self._end_frame = self._timeline.frame_count(self._sound_end) if spoken else self._next_frame
-        last = frame_to_picture(self._end_frame - 1, self._timeline.fps) // self._block_pictures
-        missing = (last + 1) * self._block_pictures * SAMPLES_PER_PICTURE - self._sound_end
+        has_sound = self._sound_end > self._sound_start
+        self._end_frame = self._timeline.frame_count(self._sound_end) if has_sound else self._next_frame
+        blocks = self._shown_picture(self._end_frame - 1) // self._block_pictures + 1
+        missing = MODEL_TIMELINE.frame_start(blocks * self._block_pictures) - self._sound_end
         self._feature_stream.push(np.zeros(max(0, missing), np.float32))
         self._feature_stream.flush()

@@ -10,17 +10,20 @@ from tokenizers.models import WordLevel
 
 from liveavatar.dit.checkpoint.encoders import (
     AUDIO_FOLDER,
-    EncoderPlacements,
-    Encoders,
-    Placement,
-    build_random_encoders,
-    open_encoders,
+    map_text_key,
+    open_audio_encoder,
+    open_text_encoder,
     open_vae,
+)
+from liveavatar.dit.checkpoint.load import Placement
+from liveavatar.dit.checkpoint.random_weights import (
+    Encoders,
+    build_random_encoders,
     randomise_weights,
     tokenise_bytes,
 )
-from liveavatar.dit.codecs import clock
-from liveavatar.dit.codecs.text_encoder import TextEncoder, map_text_key
+from liveavatar.dit.codecs.clock import WAV2VEC2_CLOCK
+from liveavatar.dit.codecs.text_encoder import TextEncoder
 from liveavatar.dit.model.transformer import DiT
 from liveavatar.dit.plan.presets import FULL_PRESET, MODEL_PRESETS, TINY_PRESET
 from liveavatar.errors import OptionError, WeightsError
@@ -37,7 +40,7 @@ def test_tiny_parts_run_their_whole_path() -> None:
     assert prompt.shape == (len("a person speaks") + 1, TINY_PRESET.dit.text_dim)
     assert heard.shape == (
         TINY_PRESET.dit.audio_layers,
-        clock.count_steps_within(8000),
+        WAV2VEC2_CLOCK.steps_within(8000),
         TINY_PRESET.dit.audio_dim,
     )
     for tensor in (video, prompt, heard):
@@ -109,21 +112,15 @@ def save_like_the_official(made: Encoders, folder: Path) -> None:
 
 
 def test_opens_a_folder_laid_out_like_the_official_one(tmp_path: Path) -> None:
-    made = build_random_encoders(TINY_PRESET, seed=5)
-    save_like_the_official(made, tmp_path)
-    read = open_encoders(tmp_path, EncoderPlacements(text=Placement()), TINY_PRESET)
+    random = build_random_encoders(TINY_PRESET, seed=5)
+    save_like_the_official(random, tmp_path)
     wave = np.ones(4000, np.float32)
     latent = torch.ones(1, 16, 2, 2, 2)
-    assert torch.equal(read.audio(wave), made.audio(wave))
-    assert torch.equal(read.vae.decode(latent), made.vae.decode(latent))
-    assert torch.equal(read.text.encode("speak"), TextEncoder(made.text.network, lambda _: [5]).encode(""))
-
-
-def test_another_audio_encoder_may_be_used(tmp_path: Path) -> None:
-    save_like_the_official(build_random_encoders(TINY_PRESET, seed=5), tmp_path)
-    (tmp_path / AUDIO_FOLDER).rename(tmp_path / "hubert")
-    read = open_encoders(tmp_path, EncoderPlacements(), TINY_PRESET, audio_folder=tmp_path / "hubert")
-    assert read.audio(np.ones(400, np.float32)).shape == (4, 1, 32)
+    vae = open_vae(tmp_path, Placement(), TINY_PRESET.vae)
+    text = open_text_encoder(tmp_path, TINY_PRESET.text, dtype=torch.float32)
+    assert torch.equal(open_audio_encoder(tmp_path / AUDIO_FOLDER)(wave), random.audio(wave))
+    assert torch.equal(vae.decode(latent), random.vae.decode(latent))
+    assert torch.equal(text.encode("speak"), TextEncoder(random.text.network, lambda _: [5]).encode(""))
 
 
 def test_says_what_of_the_autoencoder_does_not_fit(tmp_path: Path) -> None:

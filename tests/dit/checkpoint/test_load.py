@@ -11,7 +11,8 @@ from torch import nn
 
 from drawn import draw
 from liveavatar.dit.checkpoint import load
-from liveavatar.dit.codecs.vae import VAE, VAEConfig
+from liveavatar.dit.codecs.vae import VAE
+from liveavatar.dit.plan.config import VAEConfig
 from liveavatar.errors import WeightsError
 
 
@@ -154,7 +155,7 @@ import sys
 from pathlib import Path
 import torch
 from torch import nn
-from liveavatar.dit import loading
+from liveavatar.dit.checkpoint.load import load_checkpoint
 
 def memory(kind):
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -164,7 +165,7 @@ def memory(kind):
 with torch.device("meta"):
     module = nn.Sequential(*[nn.Linear(1024, 1024, bias=False) for _ in range(64)])
 before = memory("VmRSS")
-loading.load(module, sorted(Path(sys.argv[1]).glob("*.safetensors")), dtype=torch.float32)
+load_checkpoint(module, sorted(Path(sys.argv[1]).glob("*.safetensors")), dtype=torch.float32)
 touched = sum(float(parameter.sum()) for parameter in module.parameters())
 print(memory("VmHWM") - before)
 """

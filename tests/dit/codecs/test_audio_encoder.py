@@ -11,14 +11,10 @@ from torch.nn import functional
 from transformers import HubertConfig, PreTrainedConfig, UMT5Config, Wav2Vec2Config, WavLMConfig
 
 from drawn import SEEDS, draw
+from liveavatar.dit.checkpoint.encoders import map_audio_key, open_audio_encoder
 from liveavatar.dit.checkpoint.load import KeyMismatchError
-from liveavatar.dit.codecs import clock
-from liveavatar.dit.codecs.audio_encoder import (
-    AudioEncoder,
-    build_audio_network,
-    map_audio_key,
-    open_audio_encoder,
-)
+from liveavatar.dit.codecs.audio_encoder import AudioEncoder, build_audio_network
+from liveavatar.dit.codecs.clock import WAV2VEC2_CLOCK
 from liveavatar.errors import OptionError, WeightsError
 
 GOLDEN = load_file(Path(__file__).parents[2] / "golden" / "wav2vec2.safetensors")
@@ -94,7 +90,7 @@ def test_takes_every_member_of_the_family(config: PreTrainedConfig, tmp_path: Pa
     config.save_pretrained(tmp_path)
     wave = np.random.default_rng(0).standard_normal(4000, np.float32)
     states = open_audio_encoder(tmp_path)(wave)
-    assert states.shape == (4, clock.count_steps_within(4000), 32)
+    assert states.shape == (4, WAV2VEC2_CLOCK.steps_within(4000), 32)
     assert torch.isfinite(states).all()
     assert len({round(float(state.std()), 6) for state in states}) == 4
 
@@ -102,7 +98,7 @@ def test_takes_every_member_of_the_family(config: PreTrainedConfig, tmp_path: Pa
 @pytest.mark.parametrize("length", [400, 719, 720, 4001])
 def test_makes_as_many_steps_as_the_clock_says(checkpoint: Path, length: int) -> None:
     encoder = open_audio_encoder(checkpoint)
-    assert encoder(np.ones(length, np.float32)).shape[1] == clock.count_steps_within(length)
+    assert encoder(np.ones(length, np.float32)).shape[1] == WAV2VEC2_CLOCK.steps_within(length)
 
 
 def test_a_step_hears_its_own_samples_and_no_others(checkpoint: Path) -> None:
@@ -115,7 +111,7 @@ def test_a_step_hears_its_own_samples_and_no_others(checkpoint: Path) -> None:
     assert changed == [
         k
         for k in range(24)
-        if k * clock.STEP_SAMPLES <= 3210 < k * clock.STEP_SAMPLES + clock.RECEPTIVE_SAMPLES
+        if k * WAV2VEC2_CLOCK.stride <= 3210 < k * WAV2VEC2_CLOCK.stride + WAV2VEC2_CLOCK.field
     ]
 
 

@@ -11,14 +11,9 @@ from tokenizers.processors import TemplateProcessing
 
 from drawn import SEEDS, draw
 from liveavatar.dit.checkpoint import load
-from liveavatar.dit.codecs.text_encoder import (
-    TextEncoder,
-    TextEncoderConfig,
-    build_text_network,
-    clean_prompt,
-    map_text_key,
-    open_tokenizer,
-)
+from liveavatar.dit.checkpoint.encoders import map_text_key, open_tokenizer
+from liveavatar.dit.codecs.text_encoder import TextEncoder, build_text_network, clean_prompt
+from liveavatar.dit.plan.config import TextEncoderConfig
 from liveavatar.errors import WeightsError
 
 GOLDEN_FOLDER = Path(__file__).parents[2] / "golden"

@@ -3,9 +3,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveavatar.dit.checkpoint.encoders import Placement, randomise_weights
+from liveavatar.dit.checkpoint.load import Placement
+from liveavatar.dit.checkpoint.random_weights import randomise_weights
 from liveavatar.dit.codecs.tiled_vae import DECODER_REACH_LATENTS, TiledDecoder, split_tiles
-from liveavatar.dit.codecs.vae import VAE, StreamingDecoder, VAEConfig
+from liveavatar.dit.codecs.vae import VAE, StreamingDecoder
+from liveavatar.dit.plan.config import VAEConfig
 
 
 def made() -> VAE:

@@ -8,7 +8,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from drawn import SEEDS, draw_into
-from liveavatar.dit.codecs.vae import VAE, StreamingDecoder, VAEConfig
+from liveavatar.dit.codecs.vae import VAE, StreamingDecoder
+from liveavatar.dit.plan.config import VAEConfig
 from liveavatar.errors import OptionError
 
 GOLDEN_FOLDER = Path(__file__).parents[2] / "golden"

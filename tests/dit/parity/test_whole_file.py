@@ -3,10 +3,10 @@ import torch
 from torch import Tensor
 
 from drawn import SEEDS, draw_into
-from liveavatar.dit.codecs.vae import VAE, VAEConfig
+from liveavatar.dit.codecs.vae import VAE
 from liveavatar.dit.model.transformer import DiT
-from liveavatar.dit.parity.whole_file import REFERENCE_SINK_DISTANCE, SKIPPED_PICTURES, draw_reference_clips
-from liveavatar.dit.plan.config import StreamConfig
+from liveavatar.dit.parity.whole_file import REFERENCE_SINK_DISTANCE, draw_reference_clips
+from liveavatar.dit.plan.config import SKIPPED_PICTURES, StreamConfig, VAEConfig
 from liveavatar.dit.streaming.conditioning import Conditioning
 from liveavatar.dit.streaming.latents import LatentStream
 from liveavatar.dit.streaming.video import VideoStream, encode_portrait

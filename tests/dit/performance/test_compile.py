@@ -9,9 +9,10 @@ from torch import nn
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from drawn import SEEDS, draw_into
-from liveavatar.dit.codecs.vae import VAE, StreamingDecoder, VAEConfig
+from liveavatar.dit.codecs.vae import VAE, StreamingDecoder
 from liveavatar.dit.performance.compile import compile_model, compile_vae, make_cache_factory
 from liveavatar.dit.performance.fuse_qkv import fuse_qkv
+from liveavatar.dit.plan.config import VAEConfig
 from liveavatar.dit.plan.speed import EXACT_SPEED, KVFormat
 from small_dit import small_dit
 from small_stream import distance, drawn

@@ -52,16 +52,16 @@ def test_a_rung_may_be_asked_for_and_must_fit() -> None:
     assert card(79.1, name="24").profile.name == "24"
     with pytest.raises(EngineError, match="are needed"):
         card(23.6, name="80")
-    with pytest.raises(OptionError, match="no rung"):
+    with pytest.raises(OptionError, match="no memory profile"):
         find_memory_profile("32")
-    with pytest.raises(OptionError, match="no rung"):
+    with pytest.raises(OptionError, match="no memory profile"):
         DitOptions(memory="32")
 
 
 def test_host_memory_counts_too() -> None:
-    assert card(23.6, host=64 * GIB).estimate.host < 64 * GIB
+    assert card(23.6, host_bytes=64 * GIB).estimate.host < 64 * GIB
     with pytest.raises(EngineError, match="of the machine's"):
-        card(23.6, host=16 * GIB)
+        card(23.6, host_bytes=16 * GIB)
 
 
 @given(st.integers(10, 200), st.integers(1, 6))

@@ -66,7 +66,10 @@ def test_the_tiny_one_runs_anywhere(machine: Path) -> None:
 
 
 def test_looking_loads_no_torch() -> None:
-    code = "import sys; from liveavatar.dit.requirements import readiness; readiness(); print('torch' in sys.modules)"
+    code = (
+        "import sys; from liveavatar.dit.plan.requirements import check_dit_readiness; "
+        "check_dit_readiness(); print('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

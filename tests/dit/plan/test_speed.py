@@ -1,7 +1,8 @@
 import pytest
 
+from liveavatar.dit.performance.resolve_speed import resolve_speed
 from liveavatar.dit.plan.options import DitOptions
-from liveavatar.dit.plan.speed import EXACT_SPEED, SpeedOptions, resolve_speed
+from liveavatar.dit.plan.speed import EXACT_SPEED, SpeedOptions
 from liveavatar.errors import OptionError
 
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from transformers import Wav2Vec2Config
 
 from drawn import draw_into
-from liveavatar.dit.codecs import clock
 from liveavatar.dit.codecs.audio_encoder import AudioEncoder, SpeechLevel, build_audio_network
+from liveavatar.dit.codecs.clock import WAV2VEC2_CLOCK
 from liveavatar.dit.streaming.audio_encoder_stream import INITIAL_LEVEL, EncoderWindow, StreamingAudioEncoder
 from liveavatar.errors import OptionError, SessionClosed
 from liveavatar.frames import Samples
@@ -49,7 +49,7 @@ def test_pieces_of_any_length_give_the_same(
     wave, sizes = speech(8_000), dict(zip(("left", "hop", "ahead"), window, strict=True))
     at_once = heard(StreamingAudioEncoder(encoder, EncoderWindow(**sizes)), [wave])
     in_pieces = heard(StreamingAudioEncoder(encoder, EncoderWindow(**sizes)), np.split(wave, sorted(cuts)))
-    assert at_once.shape == (3, clock.count_steps_within(8_000), 16)
+    assert at_once.shape == (3, WAV2VEC2_CLOCK.steps_within(8_000), 16)
     assert torch.equal(at_once, in_pieces)
 
 
@@ -63,7 +63,7 @@ def test_a_window_over_everything_hears_the_whole(encoder: AudioEncoder) -> None
 def test_later_sound_never_changes_what_was_given(encoder: AudioEncoder) -> None:
     wave = speech(8_000)
     window = EncoderWindow(left=10, hop=4, ahead=2)
-    needed = clock.count_samples_needed(8 + window.ahead)
+    needed = WAV2VEC2_CLOCK.samples_needed(8 + window.ahead)
     first = StreamingAudioEncoder(encoder, window).push(wave[:needed])
     other = wave.copy()
     other[needed:] = 0
@@ -76,7 +76,7 @@ def test_later_sound_never_changes_what_was_given(encoder: AudioEncoder) -> None
 def test_gives_a_hop_exactly_when_its_lookahead_has_sounded(encoder: AudioEncoder, ahead: int) -> None:
     window = EncoderWindow(left=10, hop=4, ahead=ahead)
     stream = StreamingAudioEncoder(encoder, window)
-    needed = clock.count_samples_needed(4) + window.lookahead
+    needed = WAV2VEC2_CLOCK.samples_needed(4) + window.lookahead
     assert stream.push(speech(needed - 1)) == []
     assert len(stream.push(speech(1))) == 1
 
@@ -87,7 +87,7 @@ def test_memory_does_not_grow_with_the_sound(encoder: AudioEncoder) -> None:
     for second in range(6):
         stream.push(speech(16_000, seed=second))
         held.add(len(stream._sound))
-    assert max(held) < clock.count_samples_needed(5 + 2 + 1 + 2)
+    assert max(held) < WAV2VEC2_CLOCK.samples_needed(5 + 2 + 1 + 2)
 
 
 def test_learns_the_level_as_it_hears(encoder: AudioEncoder) -> None:
@@ -126,7 +126,7 @@ def test_after_a_restart_only_the_level_remains(encoder: AudioEncoder) -> None:
     level = stream._level
     stream.restart()
     assert stream._level == level
-    assert heard(stream, [speech(8000)]).shape[1] == clock.count_steps_within(8000)
+    assert heard(stream, [speech(8000)]).shape[1] == WAV2VEC2_CLOCK.steps_within(8000)
 
 
 def test_the_end_is_the_end(encoder: AudioEncoder) -> None:

@@ -3,15 +3,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from liveavatar.dit.checkpoint.encoders import build_random_encoders
-from liveavatar.dit.codecs import clock, frame_features
+from liveavatar.dit.checkpoint.random_weights import build_random_encoders
+from liveavatar.dit.codecs import frame_features
 from liveavatar.dit.codecs.audio_encoder import AudioEncoder
-from liveavatar.dit.plan.config import MODEL_FPS
+from liveavatar.dit.plan.config import MODEL_FPS, MODEL_TIMELINE
 from liveavatar.dit.plan.presets import TINY_PRESET
-from liveavatar.dit.streaming.audio_features import SAMPLES_PER_PICTURE, AudioFeatureStream
+from liveavatar.dit.streaming.audio_features import STEPS_PER_PICTURE, AudioFeatureStream
 from liveavatar.frames import Samples
 
 BLOCK = 12
+SAMPLES_PER_PICTURE = MODEL_TIMELINE.frame_start(1)
 SPAN = BLOCK * SAMPLES_PER_PICTURE
 
 
@@ -33,6 +34,7 @@ def heard(listener: AudioFeatureStream, number: int) -> Tensor:
 
 def test_a_clock_of_25_pictures_has_two_steps_each() -> None:
     assert SAMPLES_PER_PICTURE == 640
+    assert STEPS_PER_PICTURE == 2
 
 
 def test_within_the_window_a_stream_hears_what_the_whole_does(encoder: AudioEncoder) -> None:
@@ -40,7 +42,7 @@ def test_within_the_window_a_stream_hears_what_the_whole_does(encoder: AudioEnco
     listener = AudioFeatureStream(encoder, BLOCK, live=False)
     listener.push(sound)
     listener.flush()
-    whole = frame_features.resample_to_pictures(encoder(sound), 0, 3 * BLOCK, MODEL_FPS)  # type: ignore[arg-type]
+    whole = frame_features.resample_to_pictures(encoder(sound), 0, 3 * BLOCK, MODEL_FPS)
     for number in range(3):
         columns = heard(listener, number)
         torch.testing.assert_close(
@@ -106,6 +108,4 @@ def test_memory_does_not_grow(encoder: AudioEncoder) -> None:
         listener.push(speech(SPAN))
         if number:
             heard(listener, number - 1)
-        assert (
-            listener._states is None or listener._states.shape[1] <= 3 * BLOCK * clock.STEP_RATE // MODEL_FPS
-        )
+        assert listener._states is None or listener._states.shape[1] <= 3 * BLOCK * STEPS_PER_PICTURE

@@ -47,7 +47,7 @@ def test_what_a_step_reads_and_writes_stays_where_it_is() -> None:
             for layer in stream._cache.prepare_layers(step, 0)
             for part in layer.slots  # type: ignore[attr-defined]
         ]
-        where = [stream._cache.prepare_layers(step, 0)[0].where for step in range(3)]  # type: ignore[attr-defined]
+        where = [stream._cache.prepare_layers(step, 0)[0].write_index for step in range(3)]  # type: ignore[attr-defined]
         tensors = [*stream._latents, *stream._block_rope.move_to(0), *heard_there, *memory, *where]
         return [tensor.data_ptr() for tensor in tensors]
 

@@ -1,5 +1,3 @@
-from fractions import Fraction
-
 import pytest
 import torch
 from torch import Tensor
@@ -7,7 +5,7 @@ from torch import Tensor
 from liveavatar.dit.model.layers import KeyValue
 from liveavatar.dit.model.rope import Rope
 from liveavatar.dit.model.transformer import DiT
-from liveavatar.dit.plan.config import StreamConfig, frame_to_picture
+from liveavatar.dit.plan.config import StreamConfig
 from liveavatar.dit.streaming.conditioning import Conditioning
 from liveavatar.dit.streaming.kv_cache import RingKVCache, RingShape
 from liveavatar.dit.streaming.latents import LatentStream
@@ -105,11 +103,3 @@ def test_memory_is_what_the_rings_and_the_sinks_between_them_take() -> None:
     )
     rings = RingKVCache(shape, like=torch.zeros(0, dtype=torch.bfloat16))
     assert rings.bytes == 3 * (4 * 24 + 2 * 5) * 2 * 4 * 2 * 2
-
-
-@pytest.mark.parametrize(
-    ("fps", "shown"),
-    [(25, [0, 1, 2, 3, 4]), (50, [0, 0, 1, 1, 2]), (5, [2, 7, 12, 17, 22]), (30, [0, 1, 2, 2, 3])],
-)
-def test_other_rates_show_the_picture_at_the_middle_of_a_frame(fps: int, shown: list[int]) -> None:
-    assert [frame_to_picture(frame, Fraction(fps)) for frame in range(5)] == shown

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from drawn import SEEDS, draw_into
-from liveavatar.dit.codecs.vae import VAE, VAEConfig
+from liveavatar.dit.codecs.vae import VAE
 from liveavatar.dit.model.transformer import DiT
-from liveavatar.dit.plan.config import StreamConfig
+from liveavatar.dit.plan.config import StreamConfig, VAEConfig
 from liveavatar.dit.streaming.decoding import video_to_rgb
 from liveavatar.dit.streaming.video import PreparedPortrait, VideoStream, encode_portrait
 from small_dit import golden, small_dit

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from liveavatar.frames import Picture
+from liveavatar.mesh.geometry.arrays import Array, as_float32
 from liveavatar.mesh.geometry.face_landmarks import INNER_LOWER_LIP, INNER_UPPER_LIP
 from liveavatar.mesh.geometry.lip_edges import LipEdges
-from liveavatar.mesh.geometry.warp_field import Array, as_float32
 
 UNIT, MIDDLE = 160.0, 100.0
 LIP, TOOTH, DARK = (170, 80, 80), (215, 205, 190), (60, 30, 28)

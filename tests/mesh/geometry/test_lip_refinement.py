@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from liveavatar.frames import Picture
+from liveavatar.mesh.geometry.arrays import Array, as_float32
 from liveavatar.mesh.geometry.face_landmarks import (
     INNER_LOWER_LIP,
     INNER_UPPER_LIP,
@@ -13,7 +14,6 @@ from liveavatar.mesh.geometry.face_landmarks import (
 )
 from liveavatar.mesh.geometry.lip_edges import LipEdges
 from liveavatar.mesh.geometry.lip_refinement import snap_lip_landmarks, widen_open_mouth
-from liveavatar.mesh.geometry.warp_field import Array, as_float32
 
 UNIT = 120.0
 SKIN, LIP, DARK, TONGUE, TOOTH = (215, 175, 60), (205, 110, 95), (25, 15, 15), (120, 35, 45), (235, 220, 190)

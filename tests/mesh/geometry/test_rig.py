@@ -7,17 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liveavatar.face.portrait import Landmarks
+from liveavatar.mesh.geometry.arrays import Array
 from liveavatar.mesh.geometry.face_landmarks import (
     CHIN_LANDMARK,
-    EYE_LANDMARKS,
     INNER_LOWER_LIP,
     INNER_UPPER_LIP,
+    OUTER_MOUTH_CORNERS,
 )
 from liveavatar.mesh.geometry.rig import (
-    OUTER_MOUTH_CORNERS,
     RIGID_LANDMARK_WEIGHTS,
     STRETCH_LIMITS,
-    Array,
     FaceRig,
     fit_rig_pose,
     load_rig,
@@ -210,32 +209,6 @@ def test_absurd_proportions_are_limited() -> None:
     assert np.abs(moved(rig, face(offset=far), "mouthPucker")[0:17, 0]) == pytest.approx(
         STRETCH_LIMITS[1] * np.abs(usual), abs=0.2
     )
-
-
-@given(st.floats(0.1, 2.0), FACE_TURNS)
-@settings(max_examples=20, deadline=None)
-def test_blink_closes_this_faces_eyes(openness: float, turn: tuple[float, float, float]) -> None:
-    rig = load_rig()
-    offset = np.zeros_like(rig.neutral)
-    for eye in EYE_LANDMARKS:
-        upper, lower = list(eye.upper[1:-1]), list(eye.lower[1:-1])
-        offset[upper] = (openness - 1) * (rig.neutral[upper] - rig.neutral[lower])
-    landmarks = face(turn, offset=offset)
-    after = landmarks[:, :2] + moved(rig, landmarks, "eyeBlinkLeft") + moved(rig, landmarks, "eyeBlinkRight")
-    for eye in EYE_LANDMARKS:
-        upper, lower = list(eye.upper), list(eye.lower)
-        assert after[upper] == pytest.approx(after[lower], abs=0.3)
-        rise = np.linalg.norm(after[lower] - landmarks[lower, :2], axis=1)
-        drop = np.linalg.norm(after[upper] - landmarks[upper, :2], axis=1)
-        assert rise.sum() < 0.2 * drop.sum(), "the upper lid does most of it"
-        assert after[list(eye.iris)] == pytest.approx(landmarks[list(eye.iris), :2], abs=0.5)
-
-
-def test_one_eye_winks_alone() -> None:
-    rig, landmarks = load_rig(), face()
-    wink = moved(rig, landmarks, "eyeBlinkLeft")
-    assert np.abs(wink[list(EYE_LANDMARKS[0].upper)]).max() < 0.5
-    assert np.abs(wink[list(EYE_LANDMARKS[1].upper)]).max() > 5
 
 
 def test_a_shut_mouth_needs_no_shutting() -> None:

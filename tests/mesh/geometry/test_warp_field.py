@@ -4,13 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveavatar.mesh.geometry.warp_field import (
-    FieldBasis,
-    WarpGrid,
-    as_float32,
-    invert_field,
-    thin_plate_spline,
-)
+from liveavatar.mesh.geometry.arrays import as_float32
+from liveavatar.mesh.geometry.warp_field import FieldBasis, WarpGrid, invert_field, thin_plate_spline
 
 GRID = WarpGrid(origin=(3, 5), step=4, columns=16, rows=12)
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from liveavatar.mesh.motion.head_pose import MAX_ANGLE_STEP_RADIANS, HeadPose, HeadPoseGenerator
+from liveavatar.mesh.motion.head_pose import HeadPose, HeadPoseGenerator
 from liveavatar.mesh.motion.posture import MAX_ANGLE_RADIANS
 
 Track = NDArray[np.float64]
@@ -19,6 +19,8 @@ Voice = Callable[[float], tuple[float, float, float, float]]
 NAMES = tuple(field.name for field in fields(HeadPose))
 ANGLES = [NAMES.index(name) for name in ("yaw", "pitch", "roll")]
 HOUR = 3600
+MAX_ANGLE_STEP_RADIANS = math.radians(0.9)
+"""Largest change of an angle of the head within 1/25 s at amount 1."""
 
 
 def silence(_: float) -> tuple[float, float, float, float]:

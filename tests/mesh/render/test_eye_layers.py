@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Picture
-from liveavatar.mesh.geometry.face_landmarks import EYE_LANDMARKS, CoordinateFrame
-from liveavatar.mesh.geometry.warp_field import Array, as_float32
-from liveavatar.mesh.render.eye_layers import EyeContours, EyeLayers
+from liveavatar.mesh.geometry.arrays import Array, as_float32
+from liveavatar.mesh.geometry.curves import CoordinateFrame
+from liveavatar.mesh.geometry.eye_contours import EyeContours
+from liveavatar.mesh.geometry.face_landmarks import EYE_LANDMARKS
+from liveavatar.mesh.render.eye_layers import EyeLayers
 from liveavatar.mesh.render.supersampled_texture import SupersampledTexture
 
 

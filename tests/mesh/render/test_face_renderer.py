@@ -9,14 +9,9 @@ from numpy.typing import NDArray
 
 from liveavatar.face.portrait import Portrait
 from liveavatar.mesh.expression import SHAPE_TO_ARKIT
-from liveavatar.mesh.geometry.warp_field import as_float32
-from liveavatar.mesh.render.face_renderer import (
-    FaceRenderer,
-    FrameExpression,
-    blend_premultiplied,
-    pixel_positions,
-    slice_box,
-)
+from liveavatar.mesh.geometry.arrays import as_float32
+from liveavatar.mesh.geometry.boxes import pixel_positions, slice_box
+from liveavatar.mesh.render.face_renderer import FaceRenderer, FrameExpression, blend_premultiplied
 from liveavatar.mesh.session import MeshEngine
 
 REST = FrameExpression(
@@ -58,9 +53,11 @@ def test_outside_the_lip_box_the_lips_agree_with_the_figure(
     maps = stage._build_maps(saying(shape, 1, head))
     box, lips = stage._lip_box(maps), stage.mouth_box
     assert box is not None
-    figure = stage.sheet.sample(stage.sheet.scale * maps.face_positions(maps.face, lips)).astype(float)
+    figure = stage.texture.sample(stage.texture.scale * maps.face_positions(maps.face, lips)).astype(float)
     upper_at, lower_at = (maps.face_positions(side, lips) for side in (maps.upper, maps.lower))
-    upper, lower = (stage.sheet.sample(stage.sheet.scale * at).astype(float) for at in (upper_at, lower_at))
+    upper, lower = (
+        stage.texture.sample(stage.texture.scale * at).astype(float) for at in (upper_at, lower_at)
+    )
     share, below = (part[..., None] for part in stage.lips.side_opacities(upper_at, lower_at))
     opening = ((1 - share) * (1 - below))[..., 0]
     change = np.abs(upper * share + (1 - share) * lower - figure).max(2)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from liveavatar.mesh.geometry.warp_field import Array, as_float32
+from liveavatar.mesh.geometry.arrays import Array, as_float32
 from liveavatar.mesh.render.mouth_interior import (
     LAYER_HALF_SIZE,
     LAYER_NAMES,

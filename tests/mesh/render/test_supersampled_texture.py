@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Picture
-from liveavatar.mesh.geometry.warp_field import Array, as_float32
+from liveavatar.mesh.geometry.arrays import Array, as_float32
 from liveavatar.mesh.render.supersampled_texture import SupersampledTexture
 
 SIDE = 48

@@ -1,121 +1,150 @@
-"""The three networks around the transformer, from a checkpoint or with random weights."""
+"""The three networks around the transformer, from the official checkpoint folders: autoencoder, text, audio."""
 
-import math
-import zlib
-from dataclasses import dataclass
+import json
+import re
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
-from liveavatar.dit.checkpoint import load
-from liveavatar.dit.codecs import audio_encoder, text_encoder
-from liveavatar.dit.codecs.audio_encoder import AudioEncoder
-from liveavatar.dit.codecs.text_encoder import TextEncoder
-from liveavatar.dit.codecs.vae import VAE, VAEConfig
-from liveavatar.dit.plan.presets import FULL_PRESET, ModelPreset
+from liveavatar.dit.checkpoint.load import Placement, load_checkpoint, require_file
+from liveavatar.dit.codecs.audio_encoder import MODEL_TYPES, AudioEncoder, build_audio_network
+from liveavatar.dit.codecs.text_encoder import MAX_PROMPT_TOKENS, TextEncoder, Tokenize, build_text_network
+from liveavatar.dit.codecs.vae import VAE
+from liveavatar.dit.plan.config import TextEncoderConfig, VAEConfig
+from liveavatar.errors import WeightsError
 
 AUDIO_FOLDER = "wav2vec2-large-xlsr-53-english"
+"""Folder of the audio encoder inside Wan2.2-S2V-14B."""
+
+_REMEDY = "run: liveavatar weights fetch live-avatar"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Placement:
-    """Where a network lives, and in which numbers."""
-
-    device: torch.device | str = "cpu"
-    dtype: torch.dtype = torch.float32
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Encoders:
-    """What turns pictures, prompts and speech into what the transformer takes; holds weights only."""
-
-    vae: VAE
-    text: TextEncoder
-    audio: AudioEncoder
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EncoderPlacements:
-    """Where each part lives. The text encoder is large and needed once a prompt: by default it stays off the GPU."""
-
-    vae: Placement = Placement()
-    text: Placement = Placement(dtype=torch.bfloat16)
-    audio: Placement = Placement()
-
-
-def open_encoders(
-    folder: Path,
-    placements: EncoderPlacements,
-    preset: ModelPreset = FULL_PRESET,
-    *,
-    audio_folder: Path | None = None,
-) -> Encoders:
-    """The parts of a folder laid out like Wan2.2-S2V-14B; `audio_folder` holds another audio encoder.
-
-    Raises:
-        WeightsError: something is missing, damaged, or does not fit.
-    """
-    heard = audio_folder or folder / AUDIO_FOLDER
-    text, audio = placements.text, placements.audio
-    return Encoders(
-        vae=open_vae(folder, placements.vae, preset.vae),
-        text=text_encoder.open_text_encoder(folder, preset.text, dtype=text.dtype, device=text.device),
-        audio=audio_encoder.open_audio_encoder(heard, dtype=audio.dtype, device=audio.device),
-    )
-
-
-def open_vae(folder: Path, placement: Placement, config: VAEConfig = FULL_PRESET.vae) -> VAE:
-    """The autoencoder in such a folder.
+def open_vae(folder: Path, placement: Placement, config: VAEConfig | None = None) -> VAE:
+    """The autoencoder of a folder laid out like Wan2.2-S2V-14B; Wan2.1's sizes unless `config` is given.
 
     Raises:
         WeightsError: it is missing, damaged, or does not fit.
     """
     with torch.device("meta"):
-        vae = VAE(config)
-    load.load_checkpoint(vae, [folder / "Wan2.1_VAE.pth"], dtype=placement.dtype, device=placement.device)
+        vae = VAE(config or VAEConfig())
+    load_checkpoint(vae, [folder / "Wan2.1_VAE.pth"], dtype=placement.dtype, device=placement.device)
     return vae
 
 
-def build_random_encoders(
-    preset: ModelPreset, *, seed: int, placements: EncoderPlacements | None = None
-) -> Encoders:
-    """Parts that compute nothing sensible, without any file: for tests, examples and benchmarks."""
-    placements = placements or EncoderPlacements(text=Placement())
-    with torch.device("meta"):
-        vae = VAE(preset.vae)
-        text = text_encoder.build_text_network(preset.text)
-        audio = audio_encoder.build_audio_network(preset.audio.to_wav2vec2())
-    for offset, (network, place) in enumerate(
-        [(vae, placements.vae), (text, placements.text), (audio, placements.audio)]
-    ):
-        randomise_weights(network, seed=seed + offset, placement=place)
-    return Encoders(vae=vae, text=TextEncoder(text, tokenise_bytes), audio=AudioEncoder(audio))
+def open_text_encoder(
+    folder: Path,
+    config: TextEncoderConfig | None = None,
+    *,
+    dtype: torch.dtype = torch.bfloat16,
+    device: torch.device | str = "cpu",
+) -> TextEncoder:
+    """The text encoder of a Wan checkpoint folder; UMT5-XXL's sizes unless `config` is given.
 
-
-@torch.no_grad()
-def randomise_weights(network: nn.Module, *, seed: int, placement: Placement, prefix: str = "") -> None:
-    """Give a network that was built on the meta device memory and random weights, which keep signals at their size.
-
-    Weights of norms are near 1 and biases near 0; anything else has the variance 1 / fan-in. Each depends on its
-    name alone, `prefix` included, so that a network drawn part by part is the one drawn at once.
+    Raises:
+        WeightsError: the network's file or the tokenizer's folder is missing or damaged.
     """
-    network.to(placement.dtype).to_empty(device=placement.device)
-    for name, weight in network.state_dict().items():
-        own = zlib.crc32(f"{seed} {prefix}{name}".encode())
-        _draw_weight(name, weight, torch.Generator(placement.device).manual_seed(own))
-    network.requires_grad_(False).eval()
+    with torch.device("meta"):
+        network = build_text_network(config or TextEncoderConfig())
+    file = folder / "models_t5_umt5-xxl-enc-bf16.pth"
+    load_checkpoint(network, [file], rename=map_text_key, dtype=dtype, device=device)
+    return TextEncoder(network, open_tokenizer(folder / "google" / "umt5-xxl"))
 
 
-def _draw_weight(name: str, weight: Tensor, generator: torch.Generator) -> None:
-    if name.endswith("bias"):
-        weight.normal_(0, 0.05, generator=generator)
-    elif weight.ndim == 1 or name.endswith("gamma"):
-        weight.normal_(1, 0.1, generator=generator)
-    else:
-        weight.normal_(0, 1 / math.sqrt(weight[0].numel()), generator=generator)
+def open_tokenizer(folder: Path) -> Tokenize:
+    """The tokenizer in a checkpoint folder; texts are cut after 512 tokens.
+
+    Raises:
+        WeightsError: there is none.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{folder} holds no tokenizer", _REMEDY) from error
+
+    def tokenize_prompt(text: str) -> list[int]:
+        ids: list[int] = tokenizer(text, truncation=True, max_length=MAX_PROMPT_TOKENS)["input_ids"]
+        return ids
+
+    return tokenize_prompt
 
 
-def tokenise_bytes(text: str) -> list[int]:
-    """Tokens without a tokenizer's file: the bytes of the text, from 3 on, and 1 at the end."""
-    return [byte + 3 for byte in text.encode()[: text_encoder.MAX_PROMPT_TOKENS - 1]] + [1]
+_TEXT_LAYER_KEYS = {
+    "norm1": "layer.0.layer_norm",
+    "attn.q": "layer.0.SelfAttention.q",
+    "attn.k": "layer.0.SelfAttention.k",
+    "attn.v": "layer.0.SelfAttention.v",
+    "attn.o": "layer.0.SelfAttention.o",
+    "pos_embedding.embedding": "layer.0.SelfAttention.relative_attention_bias",
+    "norm2": "layer.1.layer_norm",
+    "ffn.gate.0": "layer.1.DenseReluDense.wi_0",
+    "ffn.fc1": "layer.1.DenseReluDense.wi_1",
+    "ffn.fc2": "layer.1.DenseReluDense.wo",
+}
+
+
+def map_text_key(key: str) -> str:
+    """The name in `transformers` of a tensor of the official file; an unknown name stays, to be reported."""
+    if match := re.fullmatch(r"blocks\.(\d+)\.(.+)\.weight", key):
+        part = _TEXT_LAYER_KEYS.get(match[2])
+        return f"block.{match[1]}.{part}.weight" if part else key
+    return {"token_embedding.weight": "embed_tokens.weight", "norm.weight": "final_layer_norm.weight"}.get(
+        key, key
+    )
+
+
+def open_audio_encoder(
+    folder: Path, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> AudioEncoder:
+    """The encoder in a checkpoint folder: `config.json`, `preprocessor_config.json` if any, and the weights.
+
+    Raises:
+        WeightsError: something is missing, damaged, or of another family.
+    """
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{folder} holds no audio encoder", _REMEDY) from error
+    with torch.device("meta"):
+        network = build_audio_network(config)
+    load_checkpoint(network, [_find_audio_weights(folder)], rename=map_audio_key, dtype=dtype, device=device)
+    return AudioEncoder(network, needs_normalisation=_needs_normalisation(folder))
+
+
+def _find_audio_weights(folder: Path) -> Path:
+    safetensors = folder / "model.safetensors"
+    return safetensors if safetensors.is_file() else require_file(folder / "pytorch_model.bin")
+
+
+def _needs_normalisation(folder: Path) -> bool:
+    path = folder / "preprocessor_config.json"
+    return not path.is_file() or bool(json.loads(path.read_text(encoding="utf-8")).get("do_normalize", True))
+
+
+_UNUSED_AUDIO_PREFIXES = (
+    "lm_head",
+    "quantizer",
+    "project_q",
+    "project_hid",
+    "dropout_features",
+    "masked_spec_embed",
+    "label_embs",
+)
+"""Tensors that only training and transcription need."""
+
+
+def map_audio_key(key: str) -> str | None:
+    """The name in `transformers` of a tensor of a checkpoint; None for what only training and transcription need."""
+    for prefix in MODEL_TYPES:
+        key = key.removeprefix(f"{prefix}.")
+    if key.startswith(_UNUSED_AUDIO_PREFIXES):
+        return None
+    for old, new in (
+        ("weight_g", "parametrizations.weight.original0"),
+        ("weight_v", "parametrizations.weight.original1"),
+    ):
+        key = key.replace(f"pos_conv_embed.conv.{old}", f"pos_conv_embed.conv.{new}")
+    return key

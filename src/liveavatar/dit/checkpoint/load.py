@@ -1,9 +1,9 @@
-"""Put checkpoints into modules: built on the meta device, filled shard by shard, strictly.
+"""Load checkpoints into modules: built on the meta device, filled shard by shard, strictly.
 
-A module built under `torch.device("meta")` has names and shapes but no memory. `load()` compares them with what
-the files hold before anything large is read, then assigns each shard's tensors to the module, so that the
-memory in use is never more than the model and the one tensor being converted. Safetensors and `.pth` files are
-mapped into memory rather than read; a `.pth` file may hold tensors only (`weights_only=True`).
+A module built under `torch.device("meta")` has names and shapes but no storage. `load_checkpoint` compares them with
+the headers of the files before anything large is read, then assigns each shard's tensors to the module: memory never
+exceeds the model and the one tensor being converted. Safetensors and `.pth` files are memory-mapped. A `.pth` file may
+hold tensors only (`weights_only=True`).
 """
 
 import json
@@ -22,17 +22,27 @@ from torch import Tensor, nn
 from liveavatar.errors import WeightsError
 
 RenameKey = Callable[[str], str | None]
-"""A checkpoint's name for a tensor to the module's; None for a tensor the module has no use for."""
+"""A tensor's name in the checkpoint to its name in the module; None for a tensor that the module does not need."""
 
 Shape = tuple[int, ...]
 
+_REMEDY = "run: liveavatar weights fetch live-avatar"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Placement:
+    """Device and type of a network's weights."""
+
+    device: torch.device | str = "cpu"
+    dtype: torch.dtype = torch.float32
+
 
 class KeyMismatchError(WeightsError):
-    """The tensors in the files are not those of the module; `missing`, `unexpected` and `misshapen` name them all."""
+    """The tensors in the files are not those of the module; `missing`, `unexpected` and `misshapen` list them all."""
 
     def __init__(self, source: str, missing: list[str], unexpected: list[str], misshapen: list[str]) -> None:
-        named = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
-        faults = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in named.items() if names)
+        kinds = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
+        faults = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names)
         super().__init__(f"{source} does not fit this model ({faults})", "use this model's own checkpoint")
         self.missing = missing
         self.unexpected = unexpected
@@ -41,14 +51,14 @@ class KeyMismatchError(WeightsError):
 
 @dataclass(frozen=True, slots=True)
 class _StoredTensor:
-    """A tensor in a file; nothing of it is read before `read()`."""
+    """A tensor in a file; its data is not read before `read()`."""
 
     shape: Shape
     read: Callable[[], Tensor]
 
 
 def keep_key(key: str) -> str:
-    """The checkpoint's names are the module's."""
+    """A `RenameKey` that changes nothing."""
     return key
 
 
@@ -60,7 +70,7 @@ def load_checkpoint(
     dtype: torch.dtype | None = None,
     device: torch.device | str = "cpu",
 ) -> None:
-    """Fill `module` from `files`, converting to `dtype` (None keeps the files'), and set it to inference.
+    """Fill `module` from `files`, converted to `dtype` (None keeps the files'), and set it to inference.
 
     Raises:
         KeyMismatchError: a tensor is missing, unexpected or of another shape; nothing was loaded.
@@ -77,10 +87,10 @@ def load_checkpoint(
 
 
 def find_shards(folder: Path, stem: str = "diffusion_pytorch_model") -> list[Path]:
-    """The safetensors files of a checkpoint: those named by `{stem}.safetensors.index.json`, or the only one.
+    """The safetensors files of a checkpoint: those listed in `{stem}.safetensors.index.json`, or the only one.
 
     Raises:
-        WeightsError: there is none, or one that the index names is missing.
+        WeightsError: there is none, or a listed one is missing.
     """
     index = folder / f"{stem}.safetensors.index.json"
     if not index.is_file():
@@ -93,18 +103,18 @@ def find_shards(folder: Path, stem: str = "diffusion_pytorch_model") -> list[Pat
 
 
 def require_file(path: Path) -> Path:
-    """`path`, if there is such a file.
+    """`path`, if it is a file.
 
     Raises:
-        WeightsError: there is not.
+        WeightsError: it is not.
     """
     if not path.is_file():
-        raise WeightsError(f"{path} is missing", "run: liveavatar weights fetch live-avatar")
+        raise WeightsError(f"{path} is missing", _REMEDY)
     return path
 
 
 def _damaged_file_error(path: Path) -> WeightsError:
-    return WeightsError(f"{path} is damaged", "run: liveavatar weights fetch live-avatar")
+    return WeightsError(f"{path} is damaged", _REMEDY)
 
 
 def _convert_tensor(tensor: Tensor, dtype: torch.dtype | None, device: torch.device | str) -> Tensor:
@@ -112,7 +122,7 @@ def _convert_tensor(tensor: Tensor, dtype: torch.dtype | None, device: torch.dev
 
 
 def _check_keys(module: nn.Module, files: Sequence[Path], rename: RenameKey) -> None:
-    """Compare names and shapes, for which the files' headers are enough."""
+    """Compare names and shapes; reads the headers of the files only."""
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     found = {name: stored.shape for file in files for name, stored in _list_renamed_tensors(file, rename)}
     missing, unexpected = sorted(wanted.keys() - found), sorted(found.keys() - wanted)
@@ -125,7 +135,7 @@ def _check_keys(module: nn.Module, files: Sequence[Path], rename: RenameKey) -> 
 
 
 def _list_renamed_tensors(path: Path, rename: RenameKey) -> list[tuple[str, _StoredTensor]]:
-    """The tensors of a file under the module's names, less those it has no use for."""
+    """The tensors of a file that the module needs, by the module's names."""
     read = _read_safetensors if require_file(path).suffix == ".safetensors" else _read_pickled
     return [(name, stored) for key, stored in read(path).items() if (name := rename(key)) is not None]
 
@@ -144,17 +154,17 @@ def _read_safetensors(path: Path) -> dict[str, _StoredTensor]:
 
 def _read_pickled(path: Path) -> dict[str, _StoredTensor]:
     try:
-        # mapping needs the zip format, which torch has written since 1.6
-        held = torch.load(path, map_location="cpu", mmap=zipfile.is_zipfile(path), weights_only=True)
+        # memory-mapping needs the zip format, which torch writes since 1.6
+        content = torch.load(path, map_location="cpu", mmap=zipfile.is_zipfile(path), weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path} holds more than tensors, or is damaged", "fetch the official file"
         ) from error
     except (RuntimeError, EOFError) as error:
         raise _damaged_file_error(path) from error
-    if not isinstance(held, Mapping) or not all(isinstance(value, Tensor) for value in held.values()):
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise WeightsError(f"{path} is not a table of tensors", "fetch the official file")
     return {
-        str(key): _StoredTensor(tuple(tensor.shape), partial(held.__getitem__, key))
-        for key, tensor in held.items()
+        str(key): _StoredTensor(tuple(tensor.shape), partial(content.__getitem__, key))
+        for key, tensor in content.items()
     }

@@ -1,4 +1,4 @@
-"""Low-rank changes of a checkpoint, added to its weights once: W += alpha / r · B·A (LoRA, arXiv 2106.09685)."""
+"""Low-rank adapters, merged into a checkpoint's weights: W += alpha / r · B·A (LoRA, arXiv 2106.09685)."""
 
 import re
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from liveavatar.dit.checkpoint.load import KeyMismatchError, require_file
 
 LORA_ALPHA = 64.0
-"""Of the Live Avatar adapters, whose rank is 128."""
+"""Alpha of the Live Avatar adapters, whose rank is 128."""
 
 LoRAPairs = Mapping[str, Mapping[str, Tensor]]
-"""The two matrices A and B of every layer."""
+"""The matrices "A" and "B" by the name of their layer."""
 
 _ADAPTER_KEY = re.compile(r"(?:base_model\.model\.)?(.+)\.lora_([AB])(?:\.default)?\.weight")
 _TARGET_LAYER = re.compile(r".*\.([qkvo]|ffn\.[02])")
@@ -33,7 +33,7 @@ def read_lora_pairs(model: nn.Module, file: Path) -> LoRAPairs:
 
 
 def check_lora_pairs(model: nn.Module, adapters: Mapping[str, Tensor], *, source: str) -> LoRAPairs:
-    """Like `read_pairs`, with the adapters at hand; `source` is what errors call them.
+    """The adapters by layer; errors call them `source`.
 
     Raises:
         KeyMismatchError: an adapter is missing, unexpected or of another shape.
@@ -50,9 +50,9 @@ def check_lora_pairs(model: nn.Module, adapters: Mapping[str, Tensor], *, source
 
 
 def merge_lora_pairs(part: nn.Module, prefix: str, pairs: LoRAPairs, alpha: float = LORA_ALPHA) -> None:
-    """Add the adapters of a part of the model, whose layers' names begin with `prefix`, to its weights, in place.
+    """Merge the adapters of a part of the model into its weights, in place; names of its layers start with `prefix`.
 
-    Products are float32, rounded once into the weight.
+    The product is float32, and rounded once.
     """
     for name, layer in part.named_modules():
         pair = pairs.get(prefix + name)
@@ -61,7 +61,7 @@ def merge_lora_pairs(part: nn.Module, prefix: str, pairs: LoRAPairs, alpha: floa
 
 
 def find_lora_layers(model: nn.Module) -> dict[str, nn.Linear]:
-    """The layers that adapters are for, by name."""
+    """The layers that have adapters, by name."""
     return {
         name: layer
         for name, layer in model.named_modules()
@@ -70,15 +70,15 @@ def find_lora_layers(model: nn.Module) -> dict[str, nn.Linear]:
 
 
 def _group_by_layer(adapters: Mapping[str, Tensor]) -> tuple[dict[str, dict[str, Tensor]], list[str]]:
-    """Pairs A and B by the name of their layer, and names that are not of adapters."""
+    """Pairs A and B by the name of their layer, and keys that belong to no adapter."""
     pairs: dict[str, dict[str, Tensor]] = {}
-    strangers = []
+    unexpected = []
     for key, tensor in adapters.items():
         if match := _ADAPTER_KEY.fullmatch(key):
             pairs.setdefault(match[1], {})[match[2]] = tensor
         else:
-            strangers.append(key)
-    return pairs, strangers
+            unexpected.append(key)
+    return pairs, unexpected
 
 
 def _has_matching_shapes(weight: Tensor, pair: Mapping[str, Tensor]) -> bool:

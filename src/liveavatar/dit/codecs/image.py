@@ -1,16 +1,14 @@
-"""The portrait as the model wants it: sides of whole patches within an area, the picture filling them.
+"""The portrait as a tensor for the model, in a frame of whole patches.
 
-The public reference resizes until the shorter sides agree and pads with black; here the picture covers the frame
-and what is too much is cut off. `bars=True` gives the reference's picture, for comparison with it. Both resize
-as Pillow does: a triangle as wide as the reduction, in fixed point, across first and then down.
-Sizes are (width, height).
+The public reference resizes until the shorter sides agree and pads with black bars. Here the picture covers the frame
+and the excess is cropped; `black_bars=True` gives the reference's picture, for comparison. Sizes are (width, height).
 """
 
 from math import sqrt
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from liveavatar.errors import OptionError, PortraitError
@@ -22,37 +20,40 @@ SIDE_DIVISOR = 64
 """Sides of a frame are multiples of this: of 8 for the latent, times 8 for the widest patch of past latents."""
 
 _SCALE_TRIES = 100
-_WEIGHT_BITS = 22  # of a weight's fraction
+"""Steps from the largest scale to the smallest, as in the reference."""
+
+_SMALLEST_ENLARGED_SCALE = 0.1
+"""Smallest scale of a portrait that fits the area without reduction, as in the reference."""
 
 
 def fit_frame_size(portrait: FrameSize, max_pixels: int) -> FrameSize:
-    """The size of the frames for a portrait: near its shape, of whole patches, at most `area` pixels.
+    """The size of the frames for a portrait: near its shape, of whole patches, at most `max_pixels`.
 
     A small portrait is not enlarged beyond the next multiple of 64.
 
     Raises:
-        OptionError: the area holds no frame of that shape.
+        OptionError: no frame of that shape has so few pixels.
     """
     width, height = portrait
     largest, smallest = _find_scale_range(width, height, max_pixels)
     for attempt in range(_SCALE_TRIES):
         scale = largest - (largest - smallest) * attempt / _SCALE_TRIES
-        across, down = _round_up_side(int(width * scale)), _round_up_side(int(height * scale))
-        if 0 < across * down <= max_pixels:
-            return across, down
+        frame_width, frame_height = _round_up_side(int(width * scale)), _round_up_side(int(height * scale))
+        if 0 < frame_width * frame_height <= max_pixels:
+            return frame_width, frame_height
     raise OptionError(
         f"no frame of the portrait's shape fits into {max_pixels} pixels", "use a larger --size"
     )
 
 
 def _find_scale_range(width: int, height: int, max_pixels: int) -> tuple[float, float]:
-    """The scales between which to look, from the largest down."""
+    """The largest and the smallest scale to try."""
     pixels = width * height
     if pixels <= max_pixels:
-        return 1.0, 0.1
+        return 1.0, _SMALLEST_ENLARGED_SCALE
     rounding = SIDE_DIVISOR - 1
     b, c = rounding * (width + height), rounding**2 - max_pixels
-    # the smallest would be exact with 4 for 2; kept, for it decides which sizes come out
+    # the exact root has 4 for 2; the reference has 2, which decides the sizes that result
     return sqrt(max_pixels / pixels), (sqrt(max(0, b * b - 2 * pixels * c)) - b) / (2 * pixels)
 
 
@@ -61,7 +62,7 @@ def _round_up_side(side: int) -> int:
 
 
 def frame_portrait(rgb: Picture, size: FrameSize, *, black_bars: bool = False) -> Tensor:
-    """The portrait [3, height, width], float32 in -1…1, filling a frame of `size`.
+    """The portrait [3, height, width], float32 in -1…1, in a frame of `size`.
 
     Raises:
         OptionError: the sides of `size` are not positive multiples of 64.
@@ -78,52 +79,30 @@ def frame_portrait(rgb: Picture, size: FrameSize, *, black_bars: bool = False) -
 def _cover_frame(rgb: Picture, size: FrameSize) -> Picture:
     height, width = rgb.shape[:2]
     scale = max(size[0] / width, size[1] / height)
-    covered = resize_bilinear(rgb, (max(size[0], round(width * scale)), max(size[1], round(height * scale))))
-    return _crop_centre(covered, size)
+    covering = (max(size[0], round(width * scale)), max(size[1], round(height * scale)))
+    return _crop_centre(resize_bilinear(rgb, covering), size)
 
 
 def _add_black_bars(rgb: Picture, size: FrameSize) -> Picture:
     height, width = rgb.shape[:2]
     short, scaled = min(width, height), min(size)
-    fitted = resize_bilinear(rgb, (int(scaled * width / short), int(scaled * height / short)))
-    missing = [max(0, size[1] - fitted.shape[0]), max(0, size[0] - fitted.shape[1])]
-    sides = [(amount // 2, amount - amount // 2) for amount in missing]
-    return _crop_centre(np.pad(fitted, [*sides, (0, 0)]), size)
+    resized = resize_bilinear(rgb, (int(scaled * width / short), int(scaled * height / short)))
+    missing = [max(0, size[1] - resized.shape[0]), max(0, size[0] - resized.shape[1])]
+    bars = [(amount // 2, amount - amount // 2) for amount in missing]
+    return _crop_centre(np.pad(resized, [*bars, (0, 0)]), size)
 
 
 def _crop_centre(rgb: Picture, size: FrameSize) -> Picture:
-    """The middle of a picture; where that lies between two pixels, as Python rounds."""
+    """The middle of a picture; between two pixels it is rounded to even, like Python's `round`."""
     top, left = round((rgb.shape[0] - size[1]) / 2), round((rgb.shape[1] - size[0]) / 2)
     return rgb[top : top + size[1], left : left + size[0]].copy()
 
 
 def resize_bilinear(rgb: Picture, size: FrameSize) -> Picture:
-    """The picture in another size; where both sides change alike, equal to Pillow's bilinear to the last bit."""
-    return _resample_axis(_resample_axis(rgb, 1, size[0]), 0, size[1])
+    """The picture in another size, by Pillow's bilinear filter, horizontally first.
 
-
-def _resample_axis(rgb: Picture, axis: int, length: int) -> Picture:
-    if rgb.shape[axis] == length:
-        return rgb
-    sources, weights = _triangle_weights(rgb.shape[axis], length)
-    spread = (-1, 1, 1) if axis == 0 else (1, -1, 1)
-    total = np.full(
-        [length if side == axis else n for side, n in enumerate(rgb.shape)], 1 << (_WEIGHT_BITS - 1), np.int32
-    )
-    for source, weight in zip(sources, weights, strict=True):
-        total += rgb.take(source, axis).astype(np.int32) * weight.reshape(spread)
-    resampled: Picture = np.clip(total >> _WEIGHT_BITS, 0, 255).astype(np.uint8)
-    return resampled
-
-
-def _triangle_weights(old_length: int, new_length: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-    """For each tap, which source every new pixel takes and with which weight, both [taps, new]."""
-    ratio = old_length / new_length
-    reach = max(1.0, ratio)
-    centre = (np.arange(new_length) + 0.5) * ratio
-    first = np.maximum(0, np.trunc(centre - reach + 0.5)).astype(np.intp)
-    end = np.minimum(old_length, np.trunc(centre + reach + 0.5)).astype(np.intp)
-    source = first + np.arange((end - first).max())[:, None]
-    weight = np.maximum(0.0, 1.0 - np.abs((source - centre + 0.5) * (1.0 / reach))) * (source < end)
-    weight /= weight.sum(axis=0)
-    return np.minimum(source, old_length - 1), np.floor(weight * (1 << _WEIGHT_BITS) + 0.5).astype(np.int32)
+    In two calls, since Pillow 13 chooses the order of its two passes by their cost. The reference was computed with a
+    fixed order, and the other one differs by one level here and there.
+    """
+    wide = Image.fromarray(rgb).resize((size[0], rgb.shape[0]), Image.Resampling.BILINEAR)
+    return np.asarray(wide.resize(size, Image.Resampling.BILINEAR))

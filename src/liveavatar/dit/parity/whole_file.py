@@ -1,11 +1,12 @@
 # ruff: noqa: N803  (names carry their shape, by the legend below)
-"""What the public reference computes from a whole recording on one GPU, for comparison: every number and defect.
+"""What the public reference computes from a whole recording on one GPU: every number and defect, for comparison.
 
-It repeats the portrait 5 x 73 times as the past, decodes every clip whole behind that past and encodes the
-result again. Offline, all clips are decoded at the end; online, the first one is decoded at once, and its first
-latent and its pictures take the portrait's place before the second. The first three pictures are left out.
+It uses the portrait, repeated 5 x 73 times, as the past, decodes every clip as a whole after that past, and encodes the
+result again. Offline, all clips are decoded at the end. Online, the first clip is decoded at once, and its first
+latent and its pictures replace the portrait before the second. The first three pictures are left out.
 
-Shapes: B batch (1), L layers of the audio encoder, C channels, P pictures, T latent frames, H rows, W columns.
+Shapes: B batch (1), L layers of the audio encoder, C channels, P pictures, T latent frames, H rows, W columns,
+D channels of a text token. `prompt_LD` is [tokens, D].
 """
 
 from collections.abc import Iterator
@@ -15,26 +16,23 @@ from torch import Tensor
 
 from liveavatar.dit.codecs.vae import VAE
 from liveavatar.dit.model.transformer import DiT
-from liveavatar.dit.plan.config import StreamConfig
+from liveavatar.dit.plan.config import SKIPPED_PICTURES, StreamConfig
 from liveavatar.dit.streaming.conditioning import Conditioning
 from liveavatar.dit.streaming.latents import LatentStream
 from liveavatar.dit.streaming.video import STILL_PAST_PICTURES
 
 PORTRAIT_COPIES = 5
-"""The reference repeats the portrait this often, and the result again for the past."""
+"""Times that the reference repeats the portrait, and the result again for the past."""
 
 PAST_PICTURES = PORTRAIT_COPIES * STILL_PAST_PICTURES
-"""Pictures before the stream; only the last 73 and what it takes to decode behind them matter."""
+"""Pictures before the stream; only the last 73 and those it takes to decode after them matter."""
 
 REFERENCE_SINK_DISTANCE = (30, 30)
-"""Draws nothing: the reference draws it from an unseeded generator, and its golden results were made with 30."""
-
-SKIPPED_PICTURES = 3
-"""Pictures missing at the start."""
+"""The reference draws it from an unseeded generator; its golden results were made with 30."""
 
 
 class ClipDecoder:
-    """Decodes clip after clip, each whole behind the pictures before it."""
+    """Decodes clip after clip, each as a whole after the pictures before it."""
 
     def __init__(self, vae: VAE, portrait_BCHW: Tensor, clip_pictures: int, past_pictures: int) -> None:
         self._vae = vae
@@ -51,9 +49,10 @@ class ClipDecoder:
         return self._past_latents
 
     def decode_clip(self, clip_BCTHW: Tensor) -> Tensor:
-        """Its pictures [B, 3, P, H, W] in -1…1; they become the past of the next clip."""
-        behind = torch.cat([self.past_latents.to(clip_BCTHW.dtype), clip_BCTHW], dim=2)
-        video = self._vae.decode(behind)[:, :, -self._clip_pictures + SKIPPED_PICTURES * self._is_first :]
+        """Pictures [B, 3, P, H, W] in -1…1 of a clip; they become the past of the next one."""
+        with_past = torch.cat([self.past_latents.to(clip_BCTHW.dtype), clip_BCTHW], dim=2)
+        skipped = SKIPPED_PICTURES if self._is_first else 0
+        video = self._vae.decode(with_past)[:, :, -self._clip_pictures + skipped :]
         self._is_first = False
         self._past_pictures = torch.cat([self._past_pictures[:, :, video.shape[2] :], video], dim=2)
         self._past_latents = None
@@ -72,24 +71,23 @@ def draw_reference_clips(
     online: bool,
     past_pictures: int = PAST_PICTURES,
 ) -> Iterator[Tensor]:
-    """Pictures [B, 3, P, H, W] in -1…1 of one clip after the other; `features` are whole clips of columns."""
-    pictures = config.clip_blocks * config.block_pictures
-    decoder = ClipDecoder(vae, portrait_BCHW, pictures, past_pictures)
+    """Pictures [B, 3, P, H, W] in -1…1, clip by clip; `features_BLCP` are whole clips of columns."""
+    clip_pictures = config.clip_blocks * config.block_pictures
+    decoder = ClipDecoder(vae, portrait_BCHW, clip_pictures, past_pictures)
     text = dit.project_text(prompt_LD)
     portrait = vae.encode(portrait_BCHW[:, :, None].expand(-1, -1, PORTRAIT_COPIES, -1, -1))[:, :, 1:]
     height, width = portrait.shape[-2:]
-    scene = Conditioning(
-        text=text, sink=dit.compute_sink(portrait, decoder.past_latents, text), height=height, width=width
-    )
-    stream = LatentStream(dit, scene, config, seed)
-    waiting: list[Tensor] = []
-    for clip, columns in enumerate(torch.split(features_BLCP, pictures, dim=-1)):
+    sink = dit.compute_sink(portrait, decoder.past_latents, text)
+    conditioning = Conditioning(text=text, sink=sink, height=height, width=width)
+    stream = LatentStream(dit, conditioning, config, seed)
+    undecoded: list[Tensor] = []
+    for clip, columns in enumerate(torch.split(features_BLCP, clip_pictures, dim=-1)):
         if online and clip == 1:
-            first = waiting.pop()
+            first = undecoded.pop()
             yield decoder.decode_clip(first)
             stream.set_sink(dit.compute_sink(first[:, :, :1], decoder.past_latents, text))
-        waiting.append(draw_clip_latents(stream, clip, columns))
-    yield from map(decoder.decode_clip, waiting)
+        undecoded.append(draw_clip_latents(stream, clip, columns))
+    yield from map(decoder.decode_clip, undecoded)
 
 
 def draw_clip_latents(stream: LatentStream, clip: int, features_BLCP: Tensor) -> Tensor:

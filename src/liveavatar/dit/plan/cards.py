@@ -1,34 +1,40 @@
-"""What common cards can do, and what that makes of the model, by arithmetic. No torch is imported with this module.
+"""Rates of common cards, and a forecast of the engine's speed from them. No torch is imported with this module.
 
-Rates are those of the makers' data sheets, dense, with sums in float32. A program reaches a part of them: what is
-assumed here is `SHARE`, until it has been measured on the card at hand (`benchmarks/dit.py`).
+Rates are those of the makers' data sheets: dense, with float32 accumulation. Programs reach a part of them, here
+assumed as `COMPUTE_EFFICIENCY` and `DECODER_EFFICIENCY`. `benchmarks/dit/speed.py` measures it on a card.
 """
 
 import importlib.util
 from dataclasses import dataclass
 
 from liveavatar.dit.plan.config import DitConfig, StreamConfig
-from liveavatar.dit.plan.memory import MEASURED_AREA, MemoryPlan
+from liveavatar.dit.plan.memory import MEASURED_AREA, MemoryPlan, count_frame_tokens, count_sink_tokens
 from liveavatar.errors import OptionError
 
 COMPUTE_EFFICIENCY = 0.5
-"""Of its rate that a card is thought to reach in the transformer."""
+"""Share of its rate that a card is assumed to reach in the transformer."""
 
 DECODER_EFFICIENCY = 0.36
 """The same in the autoencoder, whose convolutions are smaller."""
 
 DECODE_BLOCK_FLOPS = 27.5e12
-"""Operations to decode 12 pictures of 704x384."""
+"""Operations to decode 12 pictures of 704x384, counted by `benchmarks/dit/memory.py`."""
 
 PREPARE_FLOPS = 103e12 + 69e12
-"""Operations to encode 73 pictures of the portrait at 704x384, and for its sink."""
+"""Operations to encode 73 pictures of the portrait at 704x384, and to compute its sink, counted likewise."""
+
+_UNKNOWN_CARD_BANDWIDTH = 25
+"""GB/s from the host that a card outside the list is assumed to have: PCIe 4.0 with 16 lanes."""
+
+_FP8_CAPABILITY = 8.9
+"""Compute capability from which a card multiplies FP8."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Card:
-    """A card: memory in GiB; thousand million operations a second ×1000 in bfloat16 and in 8 bits; GB/s from the host.
+    """A card: memory in GiB, 10¹² operations a second in bfloat16 and in 8 bits, GB/s from host memory.
 
-    `fp8` is whether the 8 bits are FP8; older cards have int8.
+    `has_fp8` is whether the 8 bits are FP8; older cards have int8.
     """
 
     name: str
@@ -40,65 +46,43 @@ class Card:
 
 
 CARDS = (
-    Card(name="B200", memory_gib=179, bf16_tflops=2250, eight_bit_tops=4500, host_bandwidth=50),
-    Card(name="H200", memory_gib=140, bf16_tflops=989, eight_bit_tops=1979, host_bandwidth=50),
-    Card(name="H20", memory_gib=95.6, bf16_tflops=148, eight_bit_tops=296, host_bandwidth=50),
-    Card(name="H100 NVL", memory_gib=93.6, bf16_tflops=835, eight_bit_tops=1671, host_bandwidth=50),
-    Card(name="H100 PCIe", memory_gib=79.6, bf16_tflops=756, eight_bit_tops=1513, host_bandwidth=50),
-    Card(name="H100", memory_gib=79.6, bf16_tflops=989, eight_bit_tops=1979, host_bandwidth=50),
-    Card(name="H800", memory_gib=79.6, bf16_tflops=989, eight_bit_tops=1979, host_bandwidth=50),
-    Card(
-        name="A100 40GB",
-        memory_gib=39.5,
-        bf16_tflops=312,
-        eight_bit_tops=624,
-        host_bandwidth=25,
-        has_fp8=False,
-    ),
-    Card(name="A100", memory_gib=79.2, bf16_tflops=312, eight_bit_tops=624, host_bandwidth=25, has_fp8=False),
-    Card(name="A800", memory_gib=79.2, bf16_tflops=312, eight_bit_tops=624, host_bandwidth=25, has_fp8=False),
-    Card(name="RTX PRO 6000", memory_gib=95.6, bf16_tflops=503, eight_bit_tops=1007, host_bandwidth=50),
-    Card(name="RTX 6000 Ada", memory_gib=48, bf16_tflops=364, eight_bit_tops=728, host_bandwidth=25),
-    Card(
-        name="RTX A6000", memory_gib=48, bf16_tflops=155, eight_bit_tops=310, host_bandwidth=25, has_fp8=False
-    ),
-    Card(name="L40S", memory_gib=45, bf16_tflops=362, eight_bit_tops=733, host_bandwidth=25),
-    Card(name="L40", memory_gib=45, bf16_tflops=181, eight_bit_tops=362, host_bandwidth=25),
-    Card(name="L4", memory_gib=22.5, bf16_tflops=121, eight_bit_tops=242, host_bandwidth=25),
-    Card(name="A40", memory_gib=45, bf16_tflops=150, eight_bit_tops=299, host_bandwidth=25, has_fp8=False),
-    Card(name="A10G", memory_gib=22.5, bf16_tflops=70, eight_bit_tops=140, host_bandwidth=25, has_fp8=False),
-    Card(name="A10", memory_gib=22.5, bf16_tflops=125, eight_bit_tops=250, host_bandwidth=25, has_fp8=False),
-    Card(name="RTX 5090", memory_gib=31.8, bf16_tflops=210, eight_bit_tops=419, host_bandwidth=50),
-    Card(name="RTX 5080", memory_gib=15.9, bf16_tflops=113, eight_bit_tops=225, host_bandwidth=50),
-    Card(name="RTX 4090", memory_gib=24, bf16_tflops=165, eight_bit_tops=330, host_bandwidth=25),
-    Card(name="RTX 4080", memory_gib=16, bf16_tflops=97, eight_bit_tops=195, host_bandwidth=25),
-    Card(
-        name="RTX 3090 Ti",
-        memory_gib=24,
-        bf16_tflops=80,
-        eight_bit_tops=320,
-        host_bandwidth=25,
-        has_fp8=False,
-    ),
-    Card(
-        name="RTX 3090", memory_gib=24, bf16_tflops=71, eight_bit_tops=284, host_bandwidth=25, has_fp8=False
-    ),
+    # name, GiB, bfloat16 TFLOPS, 8-bit TOPS, GB/s from the host
+    Card("B200", 179, 2250, 4500, 50),
+    Card("H200", 140, 989, 1979, 50),
+    Card("H20", 95.6, 148, 296, 50),
+    Card("H100 NVL", 93.6, 835, 1671, 50),
+    Card("H100 PCIe", 79.6, 756, 1513, 50),
+    Card("H100", 79.6, 989, 1979, 50),
+    Card("H800", 79.6, 989, 1979, 50),
+    Card("A100 40GB", 39.5, 312, 624, 25, has_fp8=False),
+    Card("A100", 79.2, 312, 624, 25, has_fp8=False),
+    Card("A800", 79.2, 312, 624, 25, has_fp8=False),
+    Card("RTX PRO 6000", 95.6, 503, 1007, 50),
+    Card("RTX 6000 Ada", 48, 364, 728, 25),
+    Card("RTX A6000", 48, 155, 310, 25, has_fp8=False),
+    Card("L40S", 45, 362, 733, 25),
+    Card("L40", 45, 181, 362, 25),
+    Card("L4", 22.5, 121, 242, 25),
+    Card("A40", 45, 150, 299, 25, has_fp8=False),
+    Card("A10G", 22.5, 70, 140, 25, has_fp8=False),
+    Card("A10", 22.5, 125, 250, 25, has_fp8=False),
+    Card("RTX 5090", 31.8, 210, 419, 50),
+    Card("RTX 5080", 15.9, 113, 225, 50),
+    Card("RTX 4090", 24, 165, 330, 25),
+    Card("RTX 4080", 16, 97, 195, 25),
+    Card("RTX 3090 Ti", 24, 80, 320, 25, has_fp8=False),
+    Card("RTX 3090", 24, 71, 284, 25, has_fp8=False),
 )
-"""Names as they are within those that `nvidia-smi` tells."""
+"""Names as they occur in those of `nvidia-smi`."""
 
 _FLOPS_PER_CYCLE = {
-    8.0: (2048, 2),
-    8.6: (512, 4),
-    8.9: (512, 2),
-    9.0: (4096, 2),
-    10.0: (8192, 2),
-    12.0: (512, 2),
-}
-"""Operations in bfloat16 a cycle of one multiprocessor by compute capability, and how many times as many in 8 bits."""
+    8.0: (2048, 2), 8.6: (512, 4), 8.9: (512, 2), 9.0: (4096, 2), 10.0: (8192, 2), 12.0: (512, 2),
+}  # fmt: skip
+"""By compute capability: bfloat16 operations a cycle of one multiprocessor, and the factor in 8 bits."""
 
 
 def find_card(name: str) -> Card:
-    """The card that people call so: "4090", "H100 PCIe", "NVIDIA GeForce RTX 4090".
+    """The card with this name, in full or in part: "4090", "H100 PCIe", "NVIDIA GeForce RTX 4090".
 
     Raises:
         OptionError: it is not in the list.
@@ -111,10 +95,10 @@ def find_card(name: str) -> Card:
 
 
 def match_card(name: str) -> Card | None:
-    """The card in the list that is called so, in full or in part."""
-    asked = _normalise_name(name)
-    within = [card for card in CARDS if _normalise_name(card.name) in asked]
-    around = [card for card in CARDS if asked and asked in _normalise_name(card.name)]
+    """The closest card of the list; None if there is none."""
+    wanted = _normalise_name(name)
+    within = [card for card in CARDS if _normalise_name(card.name) in wanted]
+    around = [card for card in CARDS if wanted and wanted in _normalise_name(card.name)]
     closest = sorted(within, key=lambda card: -len(card.name)) + sorted(
         around, key=lambda card: len(card.name)
     )
@@ -126,31 +110,31 @@ def _normalise_name(name: str) -> str:
 
 
 def derive_card(name: str, memory_bytes: int) -> Card | None:
-    """A card of this machine that is not in the list, from its multiprocessors and clock; None if they are not told."""
+    """A card of this machine that is not in the list, from its multiprocessors and clock; None if unknown."""
     if importlib.util.find_spec("torch") is None:
         return None
     import torch
 
     for index in range(torch.cuda.device_count()):
-        told = torch.cuda.get_device_properties(index)
-        capability = told.major + told.minor / 10
-        if told.name == name and capability in _FLOPS_PER_CYCLE:
-            a_cycle, times = _FLOPS_PER_CYCLE[capability]
-            rate = told.multi_processor_count * told.clock_rate * 1e3 * a_cycle / 1e12
+        device = torch.cuda.get_device_properties(index)
+        capability = device.major + device.minor / 10
+        if device.name == name and capability in _FLOPS_PER_CYCLE:
+            per_cycle, eight_bit_factor = _FLOPS_PER_CYCLE[capability]
+            tflops = device.multi_processor_count * device.clock_rate * 1e3 * per_cycle / 1e12
             return Card(
                 name=name,
                 memory_gib=memory_bytes / 2**30,
-                bf16_tflops=rate,
-                eight_bit_tops=rate * times,
-                host_bandwidth=25,
-                has_fp8=capability >= 8.9,
+                bf16_tflops=tflops,
+                eight_bit_tops=tflops * eight_bit_factor,
+                host_bandwidth=_UNKNOWN_CARD_BANDWIDTH,
+                has_fp8=capability >= _FP8_CAPABILITY,
             )
     return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SpeedForecast:
-    """Seconds for a denoising step's arithmetic and for what it copies, to decode a block and to prepare a portrait."""
+    """Seconds of a denoising step's arithmetic and of its copies, to decode a block, and to prepare a portrait."""
 
     compute_seconds: float
     copy_seconds: float
@@ -160,7 +144,7 @@ class SpeedForecast:
 
     @property
     def block_seconds(self) -> float:
-        """Seconds a block: copies go on beside arithmetic."""
+        """Seconds a block; copies overlap arithmetic."""
         return self.stream.steps * max(self.compute_seconds, self.copy_seconds) + self.decode_seconds
 
     @property
@@ -170,20 +154,20 @@ class SpeedForecast:
 
     @property
     def first_frame_seconds(self) -> float:
-        """Seconds from a portrait to its first picture, with everything loaded."""
+        """Seconds from a portrait to its first picture, with the models loaded."""
         return self.prepare_seconds + self.block_seconds
 
     @property
     def bottleneck(self) -> str:
-        """What it waits for."""
+        """What limits a denoising step."""
         return "copying from host memory" if self.copy_seconds > self.compute_seconds else "arithmetic"
 
 
 def forecast_speed(
     card: Card, plan: MemoryPlan, stream: StreamConfig, size: tuple[int, int]
 ) -> SpeedForecast:
-    """How fast this card is with this plan, for frames of (width, height)."""
-    tokens = size[0] // 16 * (size[1] // 16)
+    """Speed of this card with this plan, for frames of (width, height)."""
+    tokens = count_frame_tokens(size)
     linear, attention = count_step_operations(DitConfig(), stream, tokens)
     area = size[0] * size[1] / MEASURED_AREA
     bf16 = card.bf16_tflops * 1e12
@@ -198,23 +182,22 @@ def forecast_speed(
 
 
 def count_step_operations(config: DitConfig, stream: StreamConfig, tokens: int) -> tuple[float, float]:
-    """Operations of one denoising step of a block, in products with weights and in attention.
+    """Operations of one denoising step of a block: in products with weights, and in attention.
 
-    `tokens` is of one latent frame.
+    `tokens` is those of one latent frame.
     """
     block, square = stream.block_latents * tokens, config.dim**2
     layer = 6 * square + 2 * config.dim * config.ffn_dim  # q, k, v, o; q, o to the text; feed-forward
     linear = 2 * block * (config.layers * layer + len(config.inject) * 2 * square)
-    seen = stream.clip_latents * tokens + tokens * 5 // 2
-    attention = 4 * block * config.dim * config.layers * (seen + config.text_len)
+    visible = stream.clip_latents * tokens + count_sink_tokens(tokens)
+    attention = 4 * block * config.dim * config.layers * (visible + config.text_len)
     return linear, attention
 
 
 def count_copied_bytes(plan: MemoryPlan, stream: StreamConfig, tokens: int) -> float:
-    """Bytes that come from host memory in a denoising step: blocks, and the ring but for the block itself."""
+    """Bytes copied from host memory in a denoising step: offloaded blocks, and the past blocks of a host KV cache."""
     config = DitConfig()
-    block = (6 * config.dim**2 + 2 * config.dim * config.ffn_dim) * (
-        1 if plan.profile.eight_bit_weights else 2
-    )
+    weight_bytes = 1 if plan.profile.eight_bit_weights else 2
+    block = (6 * config.dim**2 + 2 * config.dim * config.ffn_dim) * weight_bytes
     past = (stream.clip_latents - stream.block_latents) * tokens * 2 * config.layers * config.dim
     return plan.offloaded_blocks * block + (past if plan.profile.host_cache else 0)

@@ -1,29 +1,38 @@
-"""What the transformer is made of, and how a stream is drawn with it. No torch here."""
+"""Sizes of the networks, and how a stream of latents is drawn. No torch here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from liveavatar.errors import OptionError, WeightsError
+from liveavatar.timeline import Timeline
 
-MODEL_FPS = 25
-"""Pictures a second the model was trained at."""
+if TYPE_CHECKING:
+    from transformers import UMT5Config, Wav2Vec2Config
+
+MODEL_FPS = Fraction(25)
+"""Pictures a second that the model was trained at. "Picture" is the model's frame, "frame" the output video's."""
+
+MODEL_TIMELINE = Timeline(fps=MODEL_FPS)
+"""Pictures of the model on the clock of the sound."""
 
 PICTURES_PER_LATENT = 4
-"""Pictures in one latent frame."""
+"""Pictures in one latent frame: the temporal compression of Wan2.1's autoencoder."""
 
+LATENT_CHANNELS = 16
+"""Channels of Wan2.1's latent, whose statistics `codecs.vae` knows."""
 
-def frame_to_picture(frame: int, fps: Fraction) -> int:
-    """The picture, at 25 a second, that is shown at the middle of a frame's time."""
-    return int((2 * frame + 1) * MODEL_FPS / (2 * fps))
+SKIPPED_PICTURES = 3
+"""Pictures at the start of a stream that the public reference leaves out: they still show some of the portrait."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DitConfig:
-    """The shape of the network; the defaults are Wan2.2-S2V-14B.
+    """Sizes of the transformer; the defaults are Wan2.2-S2V-14B.
 
-    `inject` names the layers after which the audio is heard; `text_len` is the number of text tokens, short
-    prompts being filled up with zeros, which are attended like any other.
+    `inject` lists the layers after which audio is injected. `text_len` is the number of text tokens: a shorter prompt
+    is padded with zeros, which attention does not mask.
     """
 
     dim: int = 5120
@@ -44,11 +53,11 @@ class DitConfig:
     def __post_init__(self) -> None:
         if self.dim % self.heads or self.head_dim % 2 or self.dim % 4:
             raise OptionError(
-                f"{self.heads} heads do not divide {self.dim} channels evenly", "mend the config"
+                f"{self.heads} heads do not divide {self.dim} channels evenly", "correct the DitConfig"
             )
         if any(not 0 <= layer < self.layers for layer in self.inject):
             raise OptionError(
-                f"audio is injected after layers that are not there: {self.inject}", "mend the config"
+                f"audio is injected after layers that are not there: {self.inject}", "correct the DitConfig"
             )
 
     @property
@@ -58,18 +67,18 @@ class DitConfig:
 
     @classmethod
     def from_json(cls, values: Mapping[str, object]) -> "DitConfig":
-        """The shape written in a checkpoint's `config.json`.
+        """The sizes in a checkpoint's `config.json`.
 
         Raises:
-            WeightsError: the checkpoint is of a kind this code does not compute.
+            WeightsError: the checkpoint needs a variant that is not implemented.
         """
-        for name, meant in _REQUIRED_VALUES.items():
-            if name in values and values[name] != meant:
+        for name, required in _REQUIRED_VALUES.items():
+            if name in values and values[name] != required:
                 raise WeightsError(
-                    f"the checkpoint has {name} = {values[name]!r}, not {meant!r}", "use Wan2.2-S2V-14B"
+                    f"the checkpoint has {name} = {values[name]!r}, not {required!r}", "use Wan2.2-S2V-14B"
                 )
-        shape = {ours: values[theirs] for theirs, ours in _CHECKPOINT_FIELDS.items() if theirs in values}
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in shape.items()})  # type: ignore[arg-type]
+        sizes = {ours: values[theirs] for theirs, ours in _CHECKPOINT_FIELDS.items() if theirs in values}
+        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in sizes.items()})  # type: ignore[arg-type]
 
 
 _CHECKPOINT_FIELDS = {
@@ -84,11 +93,79 @@ _REQUIRED_VALUES = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StreamConfig:
-    """How latents are drawn. A block is denoised at once; a clip is what a block can see of the past, and itself.
+class VAEConfig:
+    """Sizes of the video autoencoder; the defaults are Wan2.1's. `multipliers` has one entry a stage.
 
-    `distance` is how many latent frames ahead of the block the portrait stands: one number, or a range from
-    which the seed draws one for every block, as in training.
+    Each step between two stages halves height and width, and the length where `halves_time` says so.
+    """
+
+    width: int = 96
+    multipliers: tuple[int, ...] = (1, 2, 4, 4)
+    halves_time: tuple[bool, ...] = (False, True, True)
+    blocks_per_stage: int = 2
+    latent_channels: int = LATENT_CHANNELS
+
+    def __post_init__(self) -> None:
+        if len(self.halves_time) != len(self.multipliers) - 1:
+            raise OptionError(
+                "halves_time needs one entry for each step between stages", "correct the VAEConfig"
+            )
+        if self.latent_channels != LATENT_CHANNELS:
+            raise OptionError("the statistics are of 16 latent channels", "set latent_channels=16")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextEncoderConfig:
+    """Sizes of the text encoder; the defaults are UMT5-XXL."""
+
+    vocabulary: int = 256_384
+    width: int = 4096
+    head_width: int = 64
+    heads: int = 64
+    hidden: int = 10_240
+    layers: int = 24
+
+    def to_umt5(self) -> "UMT5Config":
+        """The configuration of `transformers`."""
+        from transformers import UMT5Config
+
+        return UMT5Config(
+            vocab_size=self.vocabulary, d_model=self.width, d_kv=self.head_width, num_heads=self.heads,
+            d_ff=self.hidden, num_layers=self.layers, feed_forward_proj="gated-gelu", dropout_rate=0.0,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AudioEncoderConfig:
+    """Sizes of a wav2vec 2.0 with layer norm in every convolution; the defaults are wav2vec2-large."""
+
+    width: int = 1024
+    layers: int = 24
+    heads: int = 16
+    hidden: int = 4096
+    convolution_width: int = 512
+    position_kernel: int = 128
+    position_groups: int = 16
+
+    def to_wav2vec2(self) -> "Wav2Vec2Config":
+        """The configuration of `transformers`."""
+        from transformers import Wav2Vec2Config
+
+        return Wav2Vec2Config(
+            hidden_size=self.width, num_hidden_layers=self.layers, num_attention_heads=self.heads,
+            intermediate_size=self.hidden, conv_dim=[self.convolution_width] * 7, conv_bias=True,
+            feat_extract_norm="layer", do_stable_layer_norm=True,
+            num_conv_pos_embeddings=self.position_kernel, num_conv_pos_embedding_groups=self.position_groups,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StreamConfig:
+    """How latents are drawn: block by block, each in `steps` denoising steps with flow `shift`.
+
+    A clip is a block and the blocks before it that it attends to, `clip_blocks` in all. `sink_distance` is how many
+    latent frames after the block the portrait stands in the rotary positions: a range from which the seed draws one
+    number for every block, as in training.
     """
 
     steps: int = 4

@@ -1,8 +1,8 @@
-"""What the engine takes of a GPU and of the machine around it, and how it is made to fit. No torch here.
+"""Memory that the engine takes of a GPU and of the host, and profiles that make it fit. No torch here.
 
-A ladder of rungs, each for cards of one size: what takes most room for the least loss gives way first. Numbers
-follow from sizes; what a pass works with was counted by running the real code on tensors without memory
-(`benchmarks/dit_memory.py`).
+Each profile is for cards of one size: first go the savings that free the most memory for the least loss. Sizes follow
+from the configuration; activations and decoder state were counted by `benchmarks/dit/memory.py`, which runs the real
+code on tensors without storage.
 """
 
 from dataclasses import dataclass, field
@@ -11,49 +11,58 @@ from liveavatar.dit.plan.config import DitConfig, StreamConfig
 from liveavatar.errors import EngineError, OptionError
 
 TRANSFORMER_PARAMETERS = 16_295_755_609
-"""Of the transformer in full size."""
+"""Parameters of the transformer in full size, counted."""
 
 VAE_BYTES = 254_000_000
 """The autoencoder in bfloat16."""
 
 AUDIO_ENCODER_BYTES = 631_000_000
-"""The audio encoder in bfloat16; in float32 it takes twice that."""
+"""The audio encoder in bfloat16; twice that in float32."""
 
 TEXT_ENCODER_BYTES = 11_400_000_000
-"""In bfloat16. It reads the prompt before the rest is loaded, and is let go."""
+"""The text encoder in bfloat16. It encodes the prompt before the rest is loaded, and is freed."""
 
-MEASURED_AREA = 704 * 384
+DEFAULT_SIZE = (704, 384)
+"""Width and height of the frames of the public reference."""
+
+MEASURED_AREA = DEFAULT_SIZE[0] * DEFAULT_SIZE[1]
+"""Pixels of the frames for which the bytes below were counted."""
+
 DECODER_STATE_BYTES = 1_300_000_000
-"""What the autoencoder remembers of a stream at 704x384. There are four of them: the portrait's own, before and after
-the last block, and the one that is being made."""
+"""The autoencoder's past of one stream at 704x384. There are four: the portrait's own, those before and after the last
+block, and the one being computed."""
 
 DECODING_BYTES = 1_100_000_000
-"""What the autoencoder works with at 704x384 beyond that, tiles and all; in proportion to the area at other sizes."""
+"""Activations of decoding at 704x384, with or without tiles; proportional to the area."""
 
 ACTIVATION_BYTES = 900_000_000
-"""What one pass of the transformer works with at 704x384, likewise."""
+"""Activations of one pass of the transformer at 704x384; proportional to the area."""
 
 CUDA_CONTEXT_BYTES = 600_000_000
 """What the driver takes of a card before anything is computed."""
 
 RESERVED_SHARE = 0.04
-"""Share of a card that stays free: blocks of memory do not fit together without gaps."""
+"""Share of a card that stays free, for fragmentation of PyTorch's allocator."""
 
 OFFLOAD_BUFFERS = 2
-"""Blocks that are on the device at a time, of those that are streamed."""
+"""Offloaded blocks that are on the device at a time: one computes while the next is copied."""
+
+PIXELS_PER_TOKEN_SIDE = 16
+"""Side of the square of pixels that becomes one token: 8 in the autoencoder, 2 in the transformer's patches."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MemoryProfile:
-    """One way to fit.
+    """One set of savings.
 
     Attributes:
-        name: what `--memory` calls it: gigabytes of the card it is made for.
-        eight: large weights have eight bits: FP8 where the card multiplies that, else int8.
-        eight_rings: what a session remembers has eight bits too.
-        host_rings: it lies in host memory and is copied layer by layer.
-        streams: how many blocks may lie in host memory, and be copied before they compute; as few do as fit.
-        tiles: the autoencoder decodes in tiles, whose past lies in host memory.
+        name: value of `--memory`: gigabytes of the card that the profile is made for.
+        eight_bit_weights: large weights are FP8 where the card multiplies FP8, else int8.
+        eight_bit_cache: the KV cache is FP8.
+        host_cache: the KV cache lies in host memory and is copied layer by layer.
+        max_offloaded_blocks: blocks that may lie in host memory and be copied before they compute. A plan takes the
+            fewest that fit.
+        tiled_decoding: the autoencoder decodes in tiles, whose past lies in host memory.
     """
 
     name: str
@@ -65,26 +74,29 @@ class MemoryProfile:
 
     @property
     def offloads_text(self) -> bool:
-        """Whether what is needed once a prompt, the text's weights, lies in host memory."""
+        """Whether weights that are needed once a prompt, for keys and values of the text, lie in host memory."""
         return self.eight_bit_weights
 
     @property
     def offloads_sink(self) -> bool:
-        """Whether what is needed once a session, the portrait's own keys, lies there too, which delays its start;
-        and whether the audio encoder has half its digits.
-        """
+        """Whether the portrait's sink, needed once a session, lies in host memory. This delays a session's start."""
+        return self.eight_bit_cache
+
+    @property
+    def half_audio_encoder(self) -> bool:
+        """Whether the audio encoder is in bfloat16 instead of float32."""
         return self.eight_bit_cache
 
     @property
     def summary(self) -> str:
-        """What it does, in a few words."""
-        words = [
+        """The savings in a few words."""
+        savings = [
             (True, "weights in 8 bits" if self.eight_bit_weights else "bfloat16"),
-            (self.eight_bit_cache, "past in 8 bits"),
-            (self.host_cache, "past in host memory"),
-            (self.tiled_decoding, "decoding in tiles"),
+            (self.eight_bit_cache, "KV cache in 8 bits"),
+            (self.host_cache, "KV cache in host memory"),
+            (self.tiled_decoding, "tiled decoding"),
         ]
-        return ", ".join(word for there, word in words if there)
+        return ", ".join(words for is_used, words in savings if is_used)
 
 
 MEMORY_PROFILES = (
@@ -101,9 +113,9 @@ MEMORY_PROFILES = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MemoryEstimate:
-    """Bytes of one session: on the GPU by what they are for, and `host`, pinned memory of the machine.
+    """Bytes of one session: on the GPU by use, and `host`, pinned memory of the machine.
 
-    `ahead` is what the next block's first step would overwrite, put aside while this block may be drawn again.
+    `snapshot` holds what the next block's first step overwrites in the KV cache, while this block may be drawn again.
     """
 
     weights: int
@@ -117,21 +129,14 @@ class MemoryEstimate:
 
     @property
     def gpu_total(self) -> int:
-        """All of it on the GPU."""
-        return (
-            self.weights
-            + self.kv_cache
-            + self.snapshot
-            + self.sink
-            + self.text
-            + self.activations
-            + self.decoding
-        )
+        """All bytes on the GPU."""
+        session = self.kv_cache + self.snapshot + self.sink + self.text
+        return self.weights + session + self.activations + self.decoding
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MemoryPlan:
-    """A rung, how many of the transformer's blocks are streamed, and the memory that takes."""
+    """A profile, the number of offloaded blocks of the transformer, and the memory of both."""
 
     profile: MemoryProfile
     offloaded_blocks: int
@@ -139,11 +144,11 @@ class MemoryPlan:
 
     @property
     def summary(self) -> str:
-        """One line about it."""
-        blocks = f", {self.offloaded_blocks} blocks streamed" if self.offloaded_blocks else ""
+        """One line."""
+        blocks = f", {self.offloaded_blocks} blocks offloaded" if self.offloaded_blocks else ""
         host = f" and {self.estimate.host / 1e9:.0f} GB of host memory" if self.estimate.host else ""
-        taken = f"{self.estimate.gpu_total / 1e9:.0f} GB{host}"
-        return f"memory {self.profile.name}: {self.profile.summary}{blocks}; takes {taken}"
+        memory = f"{self.estimate.gpu_total / 1e9:.0f} GB{host}"
+        return f"memory {self.profile.name}: {self.profile.summary}{blocks}; takes {memory}"
 
 
 def estimate_memory(
@@ -155,88 +160,101 @@ def estimate_memory(
     *,
     wavefront: bool = False,
 ) -> MemoryEstimate:
-    """Memory in full size for frames of (width, height), when so many blocks are streamed.
+    """Memory in full size for frames of (width, height), with this many offloaded blocks.
 
-    The wavefront draws as many blocks at once as there are steps, and each step has a sink of its own. Steps that
-    are recorded work in memory of their own.
+    The wavefront draws as many blocks at once as there are steps, and each step has its own sink. Steps recorded as
+    CUDA graphs have activations of their own.
     """
     recorded = not (wavefront or offloaded_blocks or profile.host_cache)
-    tokens = size[0] // 16 * (size[1] // 16)
+    tokens = count_frame_tokens(size)
     share = size[0] * size[1] / MEASURED_AREA
-    past = (0 if profile.tiled_decoding else 4) * DECODER_STATE_BYTES
-    on_device, on_host = _count_weight_bytes(config, profile, offloaded_blocks)
-    sink, sink_on_host = _count_sink_bytes(config, stream, profile, tokens, wavefront=wavefront)
-    rings = _count_cache_bytes(config, stream, profile, tokens)
+    decoder_states = (0 if profile.tiled_decoding else 4) * DECODER_STATE_BYTES
+    gpu_weights, host_weights = _count_weight_bytes(config, profile, offloaded_blocks)
+    gpu_sink, host_sink = _count_sink_bytes(config, stream, profile, tokens, wavefront=wavefront)
+    cache = _count_cache_bytes(config, stream, profile, tokens)
     return MemoryEstimate(
-        weights=on_device + VAE_BYTES + (1 if profile.offloads_sink else 2) * AUDIO_ENCODER_BYTES,
-        kv_cache=_count_staging_bytes(config, stream, profile, tokens) if profile.host_cache else rings,
-        snapshot=0 if wavefront or profile.host_cache else rings // (stream.steps * stream.clip_blocks),
-        sink=sink,
+        weights=gpu_weights + VAE_BYTES + (1 if profile.half_audio_encoder else 2) * AUDIO_ENCODER_BYTES,
+        kv_cache=_count_staging_bytes(config, stream, profile, tokens) if profile.host_cache else cache,
+        snapshot=0 if wavefront or profile.host_cache else cache // (stream.steps * stream.clip_blocks),
+        sink=gpu_sink,
         text=config.text_len * _count_token_bytes(config),
         activations=int(ACTIVATION_BYTES * share * (stream.steps if wavefront else 2 if recorded else 1)),
-        decoding=int((DECODING_BYTES + past) * share),
-        host=on_host + sink_on_host + (rings if profile.host_cache else 0),
+        decoding=int((DECODING_BYTES + decoder_states) * share),
+        host=host_weights + host_sink + (cache if profile.host_cache else 0),
     )
 
 
+def count_frame_tokens(size: tuple[int, int]) -> int:
+    """Tokens of one latent frame for frames of (width, height)."""
+    return size[0] // PIXELS_PER_TOKEN_SIDE * (size[1] // PIXELS_PER_TOKEN_SIDE)
+
+
+def count_sink_tokens(frame_tokens: int) -> int:
+    """Tokens of the sink: the portrait's latent frame, and the still past packed into one and a half frames."""
+    return frame_tokens * 5 // 2
+
+
 def find_memory_profile(name: str) -> MemoryProfile:
-    """The rung called `name`; "auto" is the first.
+    """The profile called `name`; "auto" is the first.
 
     Raises:
         OptionError: there is none.
     """
-    for rung in MEMORY_PROFILES:
-        if name in ("auto", rung.name):
-            return rung
-    raise OptionError(
-        f"--memory {name} is no rung of the ladder", f"use auto, {', '.join(r.name for r in MEMORY_PROFILES)}"
-    )
+    for profile in MEMORY_PROFILES:
+        if name in ("auto", profile.name):
+            return profile
+    names = ", ".join(profile.name for profile in MEMORY_PROFILES)
+    raise OptionError(f"--memory {name} is no memory profile", f"use auto, {names}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workload:
-    """What is to be drawn in full size: how, and frames of which size (width, height)."""
+    """What is drawn in full size: latents as in `stream`, frames of `size` (width, height)."""
 
     stream: StreamConfig = field(default_factory=StreamConfig)
-    size: tuple[int, int] = (704, 384)
+    size: tuple[int, int] = DEFAULT_SIZE
     wavefront: bool = False
 
     def estimate_memory(self, profile: MemoryProfile, offloaded_blocks: int) -> MemoryEstimate:
-        """What that takes."""
+        """Its memory with this profile."""
         return estimate_memory(
             DitConfig(), self.stream, self.size, profile, offloaded_blocks, wavefront=self.wavefront
         )
+
+    def plan_profile(self, profile: MemoryProfile, offloaded_blocks: int) -> MemoryPlan:
+        """The plan with this profile, whether it fits or not."""
+        estimate = self.estimate_memory(profile, offloaded_blocks)
+        return MemoryPlan(profile=profile, offloaded_blocks=offloaded_blocks, estimate=estimate)
 
 
 def choose_memory_plan(
     available_bytes: int, workload: Workload, *, name: str = "auto", host_bytes: int | None = None
 ) -> MemoryPlan:
-    """The first rung that fits `available` bytes of a card, or the one called `name`; `host` limits host memory.
+    """The first profile that fits `available_bytes` of a card, or the one called `name`.
 
-    A rung that streams does so with as few blocks as it can.
+    `host_bytes` limits host memory. A profile that offloads blocks offloads as few as it can.
 
     Raises:
-        OptionError: there is no such rung.
+        OptionError: there is no such profile.
         EngineError: nothing fits.
     """
     first = find_memory_profile(name)
-    rungs = MEMORY_PROFILES if name == "auto" else (first,)
-    room = int(available_bytes * (1 - RESERVED_SHARE))
-    for rung in rungs:
-        plan = fit_memory_profile(rung, room, workload)
+    profiles = MEMORY_PROFILES if name == "auto" else (first,)
+    usable_bytes = int(available_bytes * (1 - RESERVED_SHARE))
+    for profile in profiles:
+        plan = fit_memory_profile(profile, usable_bytes, workload)
         if plan is not None and (host_bytes is None or plan.estimate.host <= host_bytes):
             return plan
-    raise _build_shortage_error(
-        available_bytes, host_bytes, workload.estimate_memory(rungs[-1], rungs[-1].max_offloaded_blocks)
-    )
+    least = workload.estimate_memory(profiles[-1], profiles[-1].max_offloaded_blocks)
+    raise _build_shortage_error(available_bytes, host_bytes, least)
 
 
 def fit_memory_profile(profile: MemoryProfile, available_bytes: int, workload: Workload) -> MemoryPlan | None:
-    """The rung with as few streamed blocks as fit `room` bytes; None if it does not fit."""
-    for streamed in range(0, profile.max_offloaded_blocks + 1, OFFLOAD_BUFFERS):
-        memory = workload.estimate_memory(profile, streamed)
-        if memory.gpu_total <= available_bytes:
-            return MemoryPlan(profile=profile, offloaded_blocks=streamed, estimate=memory)
+    """The profile with the fewest offloaded blocks that fit `available_bytes`; None if it does not fit."""
+    for blocks in range(0, profile.max_offloaded_blocks + 1, OFFLOAD_BUFFERS):
+        plan = workload.plan_profile(profile, blocks)
+        if plan.estimate.gpu_total <= available_bytes:
+            return plan
     return None
 
 
@@ -252,7 +270,7 @@ def _build_shortage_error(available_bytes: int, host_bytes: int | None, least: M
 
 
 def find_smaller_profile(profile: MemoryProfile) -> MemoryProfile | None:
-    """The next rung down the ladder."""
+    """The next profile, for smaller cards; None after the last."""
     index = MEMORY_PROFILES.index(profile) + 1
     return MEMORY_PROFILES[index] if index < len(MEMORY_PROFILES) else None
 
@@ -262,29 +280,33 @@ def _count_token_bytes(config: DitConfig, value_bytes: int = 2) -> int:
     return 2 * config.layers * config.dim * value_bytes
 
 
+def _cache_value_bytes(profile: MemoryProfile) -> int:
+    return 1 if profile.eight_bit_cache else 2
+
+
 def _count_weight_bytes(config: DitConfig, profile: MemoryProfile, offloaded_blocks: int) -> tuple[int, int]:
     """Bytes of the transformer on the device and on the host."""
-    number = 1 if profile.eight_bit_weights else 2
+    weight_bytes = 1 if profile.eight_bit_weights else 2
     square = config.dim**2
-    once = 2 * square * number  # keys and values of the text
-    block = (8 * square + 2 * config.dim * config.ffn_dim) * number
-    large = config.layers * block + len(config.inject) * 6 * square * number
-    kept = (TRANSFORMER_PARAMETERS - large // number) * 2
-    parked = (config.layers if profile.offloads_text else 0) * once
-    moved = offloaded_blocks * (block - once)
-    buffers = OFFLOAD_BUFFERS * (block - once) if offloaded_blocks else 0
-    return kept + large - parked - moved + buffers, parked + moved
+    text_layers = 2 * square * weight_bytes  # of one block: keys and values of the text
+    block = (8 * square + 2 * config.dim * config.ffn_dim) * weight_bytes
+    large = config.layers * block + len(config.inject) * 6 * square * weight_bytes
+    small = (TRANSFORMER_PARAMETERS - large // weight_bytes) * 2
+    host_text = (config.layers if profile.offloads_text else 0) * text_layers
+    host_blocks = offloaded_blocks * (block - text_layers)
+    buffers = OFFLOAD_BUFFERS * (block - text_layers) if offloaded_blocks else 0
+    return small + large - host_text - host_blocks + buffers, host_text + host_blocks
 
 
 def _count_cache_bytes(config: DitConfig, stream: StreamConfig, profile: MemoryProfile, tokens: int) -> int:
-    number = 1 if profile.eight_bit_cache else 2
-    return stream.steps * stream.clip_latents * tokens * _count_token_bytes(config, number)
+    token_bytes = _count_token_bytes(config, _cache_value_bytes(profile))
+    return stream.steps * stream.clip_latents * tokens * token_bytes
 
 
 def _count_staging_bytes(config: DitConfig, stream: StreamConfig, profile: MemoryProfile, tokens: int) -> int:
-    """Two layers' past, as it is kept."""
-    seen = tokens * 5 // 2 + stream.clip_latents * tokens
-    return 2 * seen * 2 * config.dim * (1 if profile.eight_bit_cache else 2)
+    """Keys and values of two layers on the device, of a cache in host memory."""
+    visible = count_sink_tokens(tokens) + stream.clip_latents * tokens
+    return 2 * visible * 2 * config.dim * _cache_value_bytes(profile)
 
 
 def _count_sink_bytes(
@@ -292,12 +314,11 @@ def _count_sink_bytes(
 ) -> tuple[int, int]:
     """Bytes on the device and on the host.
 
-    The sink lies between every two rings, or once beside rings in host memory; it is kept as it was for the sessions
-    to come, and made once more when it is renewed. The portrait's own keys are kept as they are before turning.
+    The cache holds one copy for every two steps, or one alone in host memory. There is one more of the portrait, for
+    sessions to come, and one more while the sink is renewed. The portrait's keys are also kept before rotation.
     """
-    whole = tokens * 5 // 2 * _count_token_bytes(config)
-    number = 1 if profile.eight_bit_cache else 2
+    sink = count_sink_tokens(tokens) * _count_token_bytes(config)
     copies = 1 if profile.host_cache else stream.steps if wavefront else -(-stream.steps // 2)
-    portrait = tokens * _count_token_bytes(config) // 2
-    on_device = copies * whole * number // 2 + portrait + whole
-    return (on_device, whole) if profile.offloads_sink else (on_device + whole, 0)
+    portrait_keys = tokens * _count_token_bytes(config) // 2
+    on_device = copies * sink * _cache_value_bytes(profile) // 2 + portrait_keys + sink
+    return (on_device, sink) if profile.offloads_sink else (on_device + sink, 0)

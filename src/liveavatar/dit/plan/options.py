@@ -1,53 +1,82 @@
-"""What can be chosen about the engine. No torch here."""
+"""Options of the engine. No torch here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
 from liveavatar.dit.plan.config import StreamConfig
-from liveavatar.dit.plan.memory import find_memory_profile
-from liveavatar.dit.plan.speed import EXACT_SPEED, SpeedOptions, find_speed_preset
+from liveavatar.dit.plan.memory import MEMORY_PROFILES, Workload, find_memory_profile
+from liveavatar.dit.plan.speed import EXACT_SPEED, SPEED_PRESETS, SpeedOptions, find_speed_preset
 from liveavatar.errors import OptionError
 
 PresetName = Literal["full", "tiny"]
 
 DEFAULT_PROMPT = "A person looks into the camera and speaks, with natural expressions, in a steady shot."
-"""What the scene is like, where nothing is said about it."""
 
 MAX_FRAME_PIXELS: dict[PresetName, int] = {"full": 704 * 384, "tiny": 128 * 128}
-"""Pixels of a frame whose size follows the portrait."""
+"""Most pixels of a frame whose size follows the portrait."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DitOptions:
-    """Options of the engine.
+    """Options of the engine. Those with a help text are on the command line too (`engine.py` describes the metadata).
 
     Attributes:
-        prompt: what the scene is like.
-        sample_steps: denoising steps; the model was distilled for 4.
-        infer_frames: pictures that a block can see of the past, itself included; a multiple of 12, 48 in training.
-        online_decode: after the first clip its first picture takes the portrait's place, which keeps colours steady.
-        parity: compute what the public reference does from a whole file, defects included, for comparison.
-        live: hear through a window short enough for a conversation; False hears a recording 25 s at a time.
-        preset: "full" is Live Avatar; "tiny" has random weights and a few megabytes, and shows that everything runs.
-        random_weights: the full size without any file. A benchmark aid: it draws noise.
-        folder: where the checkpoints lie; None is the cache that `liveavatar weights fetch live-avatar` fills.
-        memory: a rung of the ladder in `memory.py`, or "auto" for the first that the card has room for.
-        speed: ways to save time, or the name of some in `speed.py`; what is not said is decided at start-up.
+        live: for a conversation, the audio encoder's window is short; False encodes a recording 25 s at a time.
         device: "cuda", "cuda:1", "cpu", …; None takes a GPU for the full size and the CPU for the tiny one.
     """
 
-    prompt: str = DEFAULT_PROMPT
-    sample_steps: int = 4
-    infer_frames: int = 48
-    online_decode: bool = True
-    parity: bool = False
+    prompt: str = field(default=DEFAULT_PROMPT, metadata={"help": "Describes the scene."})
+    sample_steps: int = field(
+        default=4,
+        metadata={
+            "help": "Denoising steps; the model was distilled for 4.",
+            "flags": ("--sample-steps", "--sample_steps"),
+        },
+    )
+    infer_frames: int = field(
+        default=48,
+        metadata={
+            "help": "Frames of a clip, which a block attends to; a multiple of 12, 48 in training.",
+            "flags": ("--infer-frames", "--infer_frames"),
+        },
+    )
+    online_decode: bool = field(
+        default=True,
+        metadata={
+            "help": "Replace the portrait by the first picture after the first clip, for steady colours.",
+            "flags": ("--online-decode/--no-online-decode", "--enable_online_decode"),
+        },
+    )
+    parity: bool = field(
+        default=False,
+        metadata={"help": "Compute what the public implementation does, defects included, for comparison."},
+    )
     live: bool = True
-    preset: PresetName = "full"
-    random_weights: bool = False
-    folder: Path | None = None
-    memory: str = "auto"
-    speed: SpeedOptions | str = "auto"
+    preset: PresetName = field(
+        default="full", metadata={"help": "full, or tiny: random weights of a few megabytes, on any CPU."}
+    )
+    random_weights: bool = field(
+        default=False,
+        metadata={"help": "Full size without files: draws noise, for benchmarks."},
+    )
+    folder: Path | None = field(
+        default=None,
+        metadata={
+            "help": "Folder of the checkpoints; the cache of `liveavatar weights fetch live-avatar` if not given.",
+            "flags": ("--ckpt-dir", "--ckpt_dir"),
+        },
+    )
+    memory: str = field(
+        default="auto",
+        metadata={
+            "help": "Memory profile: auto, or the gigabytes of card to fit: "
+            f"{', '.join(profile.name for profile in MEMORY_PROFILES)}."
+        },
+    )
+    speed: SpeedOptions | str = field(
+        default="auto", metadata={"help": f"One of {', '.join(SPEED_PRESETS)} (docs/dit.md)."}
+    )
     device: str | None = None
 
     def __post_init__(self) -> None:
@@ -56,18 +85,21 @@ class DitOptions:
                 f"there is no preset {self.preset!r}", f"use one of: {', '.join(get_args(PresetName))}"
             )
         if not self.prompt.strip():
-            raise OptionError("the prompt is empty", "say what the scene is like, or leave --prompt out")
+            raise OptionError("the prompt is empty", "describe the scene, or leave --prompt out")
         stream = self.to_stream_config()
         find_memory_profile(self.memory)
         if self.speed_options.wavefront and (self.live or stream.clip_blocks < stream.steps):
-            raise OptionError("the wavefront is for recordings, and clips of as many blocks as steps or more",
-                              "leave it out, or use live=False and --infer-frames 48")  # fmt: skip
+            raise OptionError(
+                "the wavefront is for recordings, and clips of as many blocks as steps or more",
+                "leave it out, or use live=False and --infer-frames 48",
+            )
 
     @property
     def speed_options(self) -> SpeedOptions:
-        """`speed`; what is compared with the public implementation is computed one by one."""
-        asked = find_speed_preset(self.speed) if isinstance(self.speed, str) else self.speed
-        return EXACT_SPEED if self.parity else asked
+        """`speed`, resolved from a name. With `parity` it is always the exact one."""
+        if self.parity:
+            return EXACT_SPEED
+        return find_speed_preset(self.speed) if isinstance(self.speed, str) else self.speed
 
     @property
     def needs_files(self) -> bool:
@@ -81,14 +113,18 @@ class DitOptions:
 
     @property
     def max_frame_pixels(self) -> int:
-        """Pixels of a frame whose size follows the portrait, at most."""
+        """Most pixels of a frame whose size follows the portrait."""
         return MAX_FRAME_PIXELS[self.preset]
 
     def to_stream_config(self) -> StreamConfig:
         """How latents are drawn.
 
         Raises:
-            OptionError: steps or frames nobody can use.
+            OptionError: `sample_steps` or `infer_frames` is out of range.
         """
         blocks = StreamConfig.count_clip_blocks(self.infer_frames)
         return StreamConfig(steps=self.sample_steps, clip_blocks=blocks)
+
+    def to_workload(self) -> Workload:
+        """What is drawn, at the default size."""
+        return Workload(stream=self.to_stream_config(), wavefront=self.speed_options.wavefront)

@@ -1,7 +1,8 @@
 # ruff: noqa: N803  (names carry their shape, by the legend below)
-"""Pictures of one session, block by block: latents are drawn, and decoded behind the still past.
+"""Pictures of one session, block by block: latents are denoised, then decoded after a still past of the portrait.
 
-Shapes: B batch (1), L layers of the audio encoder, C channels, P pictures, T latent frames, H rows, W columns.
+Shapes: B batch (1), L layers of the audio encoder, C channels, P pictures, T latent frames, H rows, W columns,
+D channels of a text token. `prompt_LD` is [tokens, D].
 """
 
 from collections.abc import Callable, Iterator
@@ -9,11 +10,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from liveavatar.dit.codecs.vae import FRAMES_PER_LATENT, VAE, StreamingDecoder
+from liveavatar.dit.codecs.vae import VAE, StreamingDecoder
 from liveavatar.dit.model.frame_packer import HISTORY_LATENTS
 from liveavatar.dit.model.layers import KeyValue
 from liveavatar.dit.model.transformer import DiT
-from liveavatar.dit.plan.config import StreamConfig
+from liveavatar.dit.plan.config import PICTURES_PER_LATENT, StreamConfig
 from liveavatar.dit.plan.speed import EXACT_SPEED, SpeedOptions
 from liveavatar.dit.streaming.conditioning import Conditioning
 from liveavatar.dit.streaming.decoding import AsyncDecoder, PendingPictures
@@ -21,7 +22,7 @@ from liveavatar.dit.streaming.kv_cache import MakeKVCache, RingKVCache
 from liveavatar.dit.streaming.latents import LatentStream
 from liveavatar.dit.streaming.wavefront import WavefrontStream
 
-STILL_PAST_PICTURES = 1 + FRAMES_PER_LATENT * (HISTORY_LATENTS - 1)
+STILL_PAST_PICTURES = 1 + PICTURES_PER_LATENT * (HISTORY_LATENTS - 1)
 """Copies of the portrait that make the still past: 73 pictures, 19 latent frames."""
 
 WARM_UP_LATENTS = 7
@@ -30,7 +31,10 @@ WARM_UP_LATENTS = 7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedPortrait:
-    """A portrait ready to move: what all its sessions share. `decoder` has decoded the still past."""
+    """What all sessions of a portrait share. `decoder` has decoded the end of the still past.
+
+    `past_latents` is [B, C, 19, H/8, W/8]; its first frame is the portrait.
+    """
 
     conditioning: Conditioning
     past_latents: Tensor
@@ -38,24 +42,29 @@ class PreparedPortrait:
 
 
 def encode_portrait(dit: DiT, vae: VAE, portrait_BCHW: Tensor, prompt_LD: Tensor) -> PreparedPortrait:
-    """Encode a portrait, RGB in -1…1, whose sides are multiples of 64, and everything that depends on it alone."""
+    """Encode a portrait, RGB in -1…1 with sides that are multiples of 64, and all that depends on it alone."""
     picture = portrait_BCHW[:, :, None]
     past = vae.encode(picture.expand(-1, -1, STILL_PAST_PICTURES, -1, -1))
     text = dit.project_text(prompt_LD)
+    sink = dit.compute_sink(past[:, :, :1], past, text)
     height, width = past.shape[-2:]
-    scene = Conditioning(
-        text=text, sink=dit.compute_sink(past[:, :, :1], past, text), height=height, width=width
-    )
     decoder = StreamingDecoder(vae)
     decoder.push(past[:, :, :WARM_UP_LATENTS])
-    return PreparedPortrait(conditioning=scene, past_latents=past, decoder=decoder)
+    conditioning = Conditioning(text=text, sink=sink, height=height, width=width)
+    return PreparedPortrait(conditioning=conditioning, past_latents=past, decoder=decoder)
+
+
+def _renew_sink(dit: DiT, prepared: PreparedPortrait, portrait_latent: Tensor) -> list[KeyValue]:
+    """The sink with another latent in the portrait's place."""
+    return dit.compute_sink(portrait_latent, prepared.past_latents, prepared.conditioning.text)
 
 
 class VideoStream:
-    """The state of one session. After the first clip its first latent takes the portrait's place in the sink.
+    """Draws one session, one block at a time. After the first clip its first latent replaces the portrait in the sink.
 
-    The next block's first step can be drawn ahead, beside the decoding of this one (`begin`). It lies then where the
-    oldest block was that this one still needs if it must be drawn again; so that is put aside, and put back.
+    `begin_block` denoises the first step of the next block while this one is decoded. It writes where the cache holds
+    the oldest block, which this block still needs if it must be drawn again. So that part is saved first, and restored
+    by `discard_from`.
     """
 
     def __init__(
@@ -70,7 +79,7 @@ class VideoStream:
         )
         self._decoding = AsyncDecoder(dit.template_tensor.device, concurrent=bool(speed.vae_stream))
         self._renew_sink = renew_sink
-        self._portrait_latent: Tensor | None = None
+        self._portrait_latent = portrait.past_latents[:, :, :1]
         self._last_block = -1
         self._begun_block: tuple[int, Iterator[Tensor]] | None = None
         self._decoder_before = self._decoder_after = portrait.decoder
@@ -78,9 +87,9 @@ class VideoStream:
     def draw_block(
         self, block: int, features_BLCP: Tensor, cancelled: Callable[[], bool] = lambda: False
     ) -> PendingPictures | None:
-        """Pictures of the next block or of the last one again; None if it was cancelled.
+        """Pictures of the next block, or of the last one again; None if cancelled.
 
-        A block that was begun goes on with the features that it was begun with.
+        A block that `begin_block` has started keeps the features it was started with.
         """
         latent = None
         for step in self._denoise_block(block, features_BLCP):
@@ -95,34 +104,26 @@ class VideoStream:
             return steps
         self.discard_from(block)
         if self._needs_new_sink(block):
-            self._latent_stream.set_sink(self._compute_new_sink())
+            self._latent_stream.set_sink(_renew_sink(self._dit, self._prepared, self._portrait_latent))
         return self._latent_stream.denoise_block(block, features_BLCP)
 
     def begin_block(self, block: int, features_BLCP: Tensor) -> None:
-        """Draw the first step of the block after the last one, ahead of its time."""
+        """Denoise the first step of the block after the last one, ahead of time."""
         if self._needs_new_sink(block) or not self._latent_stream.snapshot(block):
             return
         steps = self._latent_stream.denoise_block(block, features_BLCP)
-        self._begun_block = (
-            block,
-            steps,
-        )  # first of all, so that `leave` undoes a step that runs out of memory
+        # set before the step runs, so that `discard_from` undoes a step that runs out of memory
+        self._begun_block = block, steps
         next(steps)
 
     def discard_from(self, block: int) -> None:
-        """Leave `block` and those after it, as if they had not been begun."""
+        """Undo what was begun of `block` and those after it."""
         if self._begun_block is not None and self._begun_block[0] >= block:
             self._latent_stream.restore()
             self._begun_block = None
 
     def _needs_new_sink(self, block: int) -> bool:
         return self._renew_sink and block == self.config.clip_blocks
-
-    def _compute_new_sink(self) -> list[KeyValue]:
-        portrait = (
-            self._prepared.past_latents[:, :, :1] if self._portrait_latent is None else self._portrait_latent
-        )
-        return self._dit.compute_sink(portrait, self._prepared.past_latents, self._prepared.conditioning.text)
 
     def _decode_latent(self, block: int, latent: Tensor) -> PendingPictures:
         if block == 0:
@@ -134,7 +135,7 @@ class VideoStream:
 
 
 class PipelinedVideoStream:
-    """The state of one session that draws several blocks at once (`wavefront`)."""
+    """Draws one session, several blocks at once, each at another denoising step (`wavefront`)."""
 
     def __init__(
         self, dit: DiT, portrait: PreparedPortrait, config: StreamConfig, seed: int,
@@ -153,32 +154,25 @@ class PipelinedVideoStream:
     def draw_next_block(
         self, read_features: Callable[[int], Tensor | None], *, ended: bool, cancelled: Callable[[], bool]
     ) -> PendingPictures | None:
-        """Pictures of the next block; None if cancelled, or while the sound of those that come in with it is missing.
+        """Pictures of the next block; None if cancelled, or while sound of a block in the pipeline is missing.
 
-        `hear` gives what is said during a block [B, L, C, P]; `ended` is whether what it does not give never comes.
+        `read_features` returns the features [B, L, C, P] of a block, or None; `ended` is whether None is final.
         """
         while not cancelled():
-            features = read_features(self._wavefront.next_block)
+            block = self._wavefront.next_block
+            features = read_features(block)
             if features is None and not (ended and self._wavefront.is_busy):
                 return None
-            if (
-                features is not None
-                and self._renew_sink
-                and self._wavefront.next_block == self.config.clip_blocks
-            ):
-                self._wavefront.set_sink(
-                    self._dit.compute_sink(
-                        self._portrait_latent, self._prepared.past_latents, self._prepared.conditioning.text
-                    )
-                )
+            if features is not None and self._renew_sink and block == self.config.clip_blocks:
+                self._wavefront.set_sink(_renew_sink(self._dit, self._prepared, self._portrait_latent))
             if (latent := self._wavefront.push(features)) is not None:
                 return self._decode_latent(latent)
         return None
 
     def discard_from(self, block: int) -> None:
-        """Leave what is on its way, and go on with `block` as if a stream began.
+        """Drop the blocks in the pipeline, and start with `block` as if the stream began there.
 
-        It cannot go on from the block before, since those that are left lie where that one's past was.
+        The stream cannot continue: the dropped blocks have overwritten the past in the cache.
         """
         self._wavefront.restart_at(block)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from liveavatar.frames import Picture
-from liveavatar.mesh.prepare import separate_person
+from liveavatar.mesh.render.person_separation import separate_person
 
 WALL, SKIN = (95, 130, 160), (70, 45, 35)
 

@@ -1,0 +1,31 @@
+"""Options of the mesh engine."""
+
+from dataclasses import dataclass, field
+
+from liveavatar.errors import OptionError
+from liveavatar.speech.stream import check_articulation_model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeshOptions:
+    """Options of the engine; on the command line too (`engine.py` describes the metadata).
+
+    Raises:
+        OptionError: `motion` or `expression` is outside 0…1, or there is no such articulation model.
+    """
+
+    motion: float = field(default=1.0, metadata={"help": "Scale of head and gaze motion, 0…1."})
+    expression: float = field(default=1.0, metadata={"help": "Scale of the mouth's opening, 0…1."})
+    speech: str = field(
+        default="small",
+        metadata={
+            "help": "Articulation model: small, or whisper, which is more accurate and slower "
+            "(pip install 'liveavatar[whisper]')."
+        },
+    )
+
+    def __post_init__(self) -> None:
+        for name, value in (("motion", self.motion), ("expression", self.expression)):
+            if not 0 <= value <= 1:
+                raise OptionError(f"{name} {value} is outside 0…1", f"use --{name} 0.5, say")
+        check_articulation_model(self.speech)
