@@ -1,10 +1,10 @@
-"""How far labels can be trusted: pocketsphinx aligns voices whose phone times are known.
+"""Accuracy of the labels of real voices: pocketsphinx aligns voices whose phone times are known.
 
     python -m benchmarks.speech.articulation_labels KOKORO -o OUT.md
 
-Kokoro's voices for testing say what the real voices of the benchmark of articulation say, and pocketsphinx aligns it
-as it aligns those. KOKORO is a folder for the model, which is fetched; what else is needed, says
-training/articulation/README.md.
+Kokoro's voices for testing say the texts of the real voices of `benchmarks.speech.articulation`, and pocketsphinx
+aligns them in the same way. KOKORO is a folder for the model, which is downloaded; training/articulation/README.md
+lists the other requirements.
 """
 
 import argparse
@@ -26,13 +26,13 @@ from training.articulation.targets import list_closures, make_targets
 GRID = 400
 """Samples at 16 kHz: Kokoro's durations are whole multiples."""
 
-HEADER = """# How far labels can be trusted
+HEADER = """# Accuracy of the labels of real voices
 
-Made by `python -m benchmarks.speech.articulation_labels KOKORO -o OUT.md` on a {machine}.
-Kokoro's three English voices for testing say what the real voices say, and pocketsphinx aligns it,
-knowing the text. *Same* is the share of 10 ms steps at which its labels name the viseme that Kokoro's durations name,
-*within 20 ms* the milder figure beside it, *grid* how many would be the same if pocketsphinx were never wrong and only
-Kokoro's times were rounded to 25 ms; closures are found and justified as in [articulation.md](articulation.md).
+Made by `python -m benchmarks.speech.articulation_labels KOKORO -o OUT.md` on a {machine}. Kokoro's three English
+voices for testing say the texts of the real voices, and pocketsphinx aligns them with the text. *Same* is the share of
+10 ms steps whose label has the viseme of Kokoro's durations, *within 20 ms* the milder figure. *Grid* is the share that
+would be the same if pocketsphinx were never wrong and only Kokoro's times were rounded to 25 ms. Closures are found and
+justified as in [articulation.md](articulation.md).
 A perfect model could not score higher on such labels, and labels of microphones are worse.
 
 | texts of | clips | same | within 20 ms | grid | closures found | justified |

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from liveavatar.audio.dsp.filter_bank import hertz_to_htk_mel
+from liveavatar.audio.spectral.filter_bank import hertz_to_htk_mel
 from liveavatar.speech import features
 
 

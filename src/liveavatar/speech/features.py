@@ -9,9 +9,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.audio.dsp.filter_bank import hertz_to_htk_mel, make_triangles
-from liveavatar.audio.dsp.spectrum import compute_power_spectrum, make_hann_window
-from liveavatar.audio.dsp.windows import slice_windows
+from liveavatar.audio.spectral.filter_bank import hertz_to_htk_mel, make_triangles
+from liveavatar.audio.spectral.framing import slice_windows
+from liveavatar.audio.spectral.spectrum import compute_power_spectrum, make_hann_window
 from liveavatar.frames import Samples
 from liveavatar.speech.track import STEP_SAMPLES
 from liveavatar.timeline import SAMPLE_RATE

@@ -10,7 +10,7 @@ from math import log2
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.audio.dsp.spectrum import interpolate_peak
+from liveavatar.audio.spectral.spectrum import interpolate_peak
 
 PITCH_WINDOW_SAMPLES = 800
 """Samples at 16 kHz, centred on the step."""

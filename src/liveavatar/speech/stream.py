@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.audio.dsp.windows import slice_windows
+from liveavatar.audio.spectral.framing import slice_windows
 from liveavatar.errors import OptionError, SessionClosed
 from liveavatar.frames import Samples
 from liveavatar.speech import features, prosody

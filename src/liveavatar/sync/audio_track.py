@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.audio.dsp.spectrum import compute_power_spectrum, make_hann_window
 from liveavatar.audio.dsp.speech_downmix import SpeechDownmixer
 from liveavatar.audio.dsp.vad import VAD_WINDOW_SAMPLES, VoiceActivityDetector
-from liveavatar.audio.dsp.windows import slice_windows
 from liveavatar.audio.io.decode import open_audio
+from liveavatar.audio.spectral.framing import StreamFramer
+from liveavatar.audio.spectral.spectrum import compute_power_spectrum, make_hann_window
 from liveavatar.frames import Samples
 from liveavatar.speech.stream import SpeechStream
 from liveavatar.speech.track import CONTROLS, STEP_SAMPLES, SpeechTrack
@@ -82,7 +82,8 @@ class _AudioTrackBuilder:
         self.sample_count = 0
         self._speech_stream = SpeechStream()
         self._voice_activity = VoiceActivityDetector()
-        self._pending = np.zeros((_FRAME_SAMPLES - STEP_SAMPLES) // 2, np.float32)
+        self._framer = StreamFramer(_FRAME_SAMPLES, STEP_SAMPLES)
+        self._framer.push(np.zeros((_FRAME_SAMPLES - STEP_SAMPLES) // 2, np.float32))
         self._band_powers: list[Rows] = []
         self._controls: list[Rows] = []
         self._voice_probabilities: list[Rows] = []
@@ -115,10 +116,7 @@ class _AudioTrackBuilder:
         self._controls.append(speech.controls[:, columns])
 
     def _append_band_power(self, samples: Samples) -> None:
-        self._pending = np.concatenate([self._pending, samples])
-        windows = slice_windows(self._pending, _FRAME_SAMPLES, STEP_SAMPLES)
-        self._band_powers.append(_compute_band_power(windows))
-        self._pending = self._pending[len(windows) * STEP_SAMPLES :].copy()
+        self._band_powers.append(_compute_band_power(self._framer.push(samples)))
 
 
 def _compute_band_power(windows: Rows) -> Rows:

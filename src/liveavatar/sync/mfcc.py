@@ -6,8 +6,8 @@ Own lines: SyncNet's scores depend on exactly these numbers, and they save a dep
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.audio.dsp.filter_bank import hertz_to_htk_mel, htk_mel_to_hertz, make_triangles
-from liveavatar.audio.dsp.windows import slice_windows
+from liveavatar.audio.spectral.filter_bank import hertz_to_htk_mel, htk_mel_to_hertz, make_triangles
+from liveavatar.audio.spectral.framing import slice_windows
 from liveavatar.frames import Samples
 from liveavatar.timeline import SAMPLE_RATE
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.audio.dsp.spectrum import interpolate_peak
+from liveavatar.audio.spectral.spectrum import interpolate_peak
 
 Track = NDArray[np.float64]
 

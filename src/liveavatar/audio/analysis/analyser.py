@@ -13,12 +13,12 @@ from liveavatar.audio.analysis.dropouts import DropoutCounter
 from liveavatar.audio.analysis.noise import Background, BackgroundMeter
 from liveavatar.audio.analysis.sample_rate import RateDetector, RateGuess
 from liveavatar.audio.analysis.texture import SoundTexture, SoundTextureMeter
-from liveavatar.audio.dsp.decibels import power_to_decibels
 from liveavatar.audio.dsp.gain import SignalLevel
 from liveavatar.audio.dsp.level_meter import LevelMeter
 from liveavatar.audio.dsp.speech_downmix import SpeechDownmixer
 from liveavatar.audio.dsp.vad import SPEECH_THRESHOLD, VoiceActivityDetector
 from liveavatar.audio.io.decode import AudioInfo, StreamDamage, open_audio
+from liveavatar.audio.spectral.spectrum import power_to_decibels
 from liveavatar.frames import Samples
 from liveavatar.report import Finding
 from liveavatar.timeline import SAMPLE_RATE, rescale_count

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.audio.analysis.histogram import find_percentile_bin, level_to_bin
-from liveavatar.audio.dsp.decibels import power_to_decibels
-from liveavatar.audio.dsp.framing import StreamFramer
+from liveavatar.audio.spectral.framing import StreamFramer
+from liveavatar.audio.spectral.spectrum import power_to_decibels
 
 _SPECTRA_PER_SECOND = 8  # enough to meet every kind of consonant
 _BAND_WIDTH_HZ = 125.0

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.audio.analysis.histogram import find_percentile_bin, level_to_bin
-from liveavatar.audio.dsp.decibels import power_to_decibels
-from liveavatar.audio.dsp.framing import StreamFramer
+from liveavatar.audio.spectral.framing import StreamFramer
+from liveavatar.audio.spectral.spectrum import power_to_decibels
 from liveavatar.frames import Samples
 from liveavatar.timeline import SAMPLE_RATE
 

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from liveavatar.audio.analysis.analyser import AudioReport
 from liveavatar.audio.analysis.clipping import count_clipped_samples
-from liveavatar.audio.dsp.decibels import power_to_decibels
 from liveavatar.audio.dsp.downmix import Downmixer
-from liveavatar.audio.dsp.framing import StreamFramer
 from liveavatar.audio.dsp.resample import Resampler
 from liveavatar.audio.dsp.vad import SPEECH_THRESHOLD, VAD_WINDOW_SAMPLES, VoiceActivityDetector
 from liveavatar.audio.io.decode import open_audio
+from liveavatar.audio.spectral.framing import StreamFramer
+from liveavatar.audio.spectral.spectrum import power_to_decibels
 from liveavatar.plotting import (
     BLUE,
     GREEN,

@@ -19,7 +19,7 @@ from liveavatar.audio.analysis.sample_rate_features import (
     StepFeatures,
     extract_rate_features,
 )
-from liveavatar.audio.dsp.windows import stack_taps
+from liveavatar.audio.spectral.framing import stack_taps
 from liveavatar.frames import Samples
 from liveavatar.timeline import SAMPLE_RATE
 

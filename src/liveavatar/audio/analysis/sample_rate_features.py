@@ -9,10 +9,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.audio.dsp.decibels import power_to_decibels
-from liveavatar.audio.dsp.filter_bank import make_triangles_between
-from liveavatar.audio.dsp.spectrum import compute_power_spectrum, make_hann_window
-from liveavatar.audio.dsp.windows import slice_windows
+from liveavatar.audio.spectral.filter_bank import make_triangles_between
+from liveavatar.audio.spectral.framing import slice_windows
+from liveavatar.audio.spectral.spectrum import compute_power_spectrum, make_hann_window, power_to_decibels
 from liveavatar.frames import Samples
 from liveavatar.timeline import SAMPLE_RATE
 

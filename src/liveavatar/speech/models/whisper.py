@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from liveavatar.audio.dsp.filter_bank import hertz_to_slaney_mel, make_triangles, slaney_mel_to_hertz
-from liveavatar.audio.dsp.spectrum import compute_power_spectrum
-from liveavatar.audio.dsp.windows import slice_windows, stack_taps
+from liveavatar.audio.spectral.filter_bank import hertz_to_slaney_mel, make_triangles, slaney_mel_to_hertz
+from liveavatar.audio.spectral.framing import slice_windows, stack_taps
+from liveavatar.audio.spectral.spectrum import compute_power_spectrum
 from liveavatar.errors import EngineError
 from liveavatar.frames import Samples
 from liveavatar.speech.features import MEL_BANDS

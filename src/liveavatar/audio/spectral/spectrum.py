@@ -1,4 +1,4 @@
-"""Power spectra of windows, and the place of a peak between two points of a curve."""
+"""Power spectra of windows, decibels, and the place of a peak between two points of a curve."""
 
 from typing import Any
 
@@ -18,6 +18,11 @@ def compute_power_spectrum(windows: Rows, taper: Rows, fft_size: int) -> Rows:
     """Squared magnitudes of windows [n, size] times a taper [size], [n, fft_size // 2 + 1]."""
     spectrum = np.fft.rfft(windows * taper, fft_size)
     return np.asarray(spectrum.real**2 + spectrum.imag**2, np.float32)
+
+
+def power_to_decibels(power: NDArray[np.floating[Any]], floor: float) -> NDArray[np.floating[Any]]:
+    """10·log10(power + floor); `floor` keeps silence finite."""
+    return np.asarray(10 * np.log10(power + floor))
 
 
 def interpolate_peak(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from liveavatar.audio.dsp.spectrum import compute_power_spectrum, interpolate_peak, make_hann_window
+from liveavatar.audio.spectral.spectrum import compute_power_spectrum, interpolate_peak, make_hann_window
 
 
 @pytest.mark.parametrize(("size", "fft_size"), [(400, 512), (400, 400), (1024, 2048)])

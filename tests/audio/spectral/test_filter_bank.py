@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from liveavatar.audio.dsp.filter_bank import (
+from liveavatar.audio.spectral.filter_bank import (
     hertz_to_htk_mel,
     hertz_to_slaney_mel,
     htk_mel_to_hertz,
