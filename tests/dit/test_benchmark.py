@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import torch
-from benchmarks.dit_errors import fp8_attention
+from benchmarks.dit.errors import fp8_attention
 
 from liveavatar.dit.model.attention import torch_attention
 from liveavatar.dit.streaming.kv_ops import compute_head_scale, values_to_fp8
@@ -29,7 +29,7 @@ def test_the_benchmark_runs_on_any_machine(tmp_path: Path) -> None:
         "2",
         "-o",
     ]
-    command = [sys.executable, "-m", "benchmarks.dit", *arguments, str(tmp_path / "dit")]
+    command = [sys.executable, "-m", "benchmarks.dit.speed", *arguments, str(tmp_path / "dit")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (row,) = json.loads((tmp_path / "dit.json").read_text())["rows"]
@@ -51,7 +51,7 @@ def test_attention_in_fp8_is_off_by_as_much_as_its_rounding() -> None:
 
 def test_the_errors_of_all_savings_are_measured(tmp_path: Path) -> None:
     arguments = ["--layers", "1", "--blocks", "1", "--sharp", "2", "--side", "64", "-o"]
-    command = [sys.executable, "-m", "benchmarks.dit_errors", *arguments, str(tmp_path / "errors.md")]
+    command = [sys.executable, "-m", "benchmarks.dit.errors", *arguments, str(tmp_path / "errors.md")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     rows = [line.strip("| ").split(" | ") for line in (tmp_path / "errors.md").read_text().splitlines()[2:]]

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from liveavatar.audio.analysis.analyser import AudioReport
 from liveavatar.cli.engine_options import add_engine_options, drop_unset
-from liveavatar.cli.progress import format_result, show_frame_bar, show_stage, stderr_console
+from liveavatar.cli.output import print_finding, print_message, print_repairs
+from liveavatar.cli.progress import format_result, show_frame_bar, show_stage
 from liveavatar.engine import Actor, Engine
 from liveavatar.engines import open_engine
 from liveavatar.errors import OutputError
@@ -19,7 +18,6 @@ from liveavatar.face.crop import parse_size
 from liveavatar.face.portrait import Portrait, load_portrait
 from liveavatar.face.quality import check_portrait
 from liveavatar.generate import Result, render_video
-from liveavatar.report import Finding
 from liveavatar.timeline import parse_fps
 
 
@@ -98,29 +96,9 @@ def prepare_actor(image: Path, engine: Engine, size: tuple[int, int] | None, fac
 def print_face_choice(portrait: Portrait, face: int | None) -> None:
     """Tell which of several faces was taken."""
     if portrait.face_count > 1 and face is None:
-        stderr_console.print(
+        print_message(
             f"{portrait.face_count} faces found; taking the largest (choose with --face 1…{portrait.face_count})"
         )
-
-
-def print_finding(finding: Finding) -> None:
-    """One line for a finding that is not ok."""
-    if finding.level != "ok":
-        colour = "yellow" if finding.level == "warn" else "red"
-        print_line(f"[{colour}]{finding.level}:[/] {escape(finding.sentence)}; {escape(finding.remedy)}")
-
-
-def print_repairs(report: AudioReport) -> None:
-    """One line for each thing that was mended in the recording, and for each that could not be."""
-    for sentence in report.fixes:
-        print_line(f"[green]mended:[/] {escape(sentence)}")
-    for finding in report.remaining_findings:
-        print_finding(finding)
-
-
-def print_line(text: str) -> None:
-    """One line on stderr, never broken."""
-    stderr_console.print(text, highlight=False, soft_wrap=True)
 
 
 def result_to_object(result: Result) -> dict[str, object]:
