@@ -14,7 +14,14 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
-OUTSIDE = ("README*.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "benchmarks/**/*", "training/**/README.md")
+OUTSIDE = (
+    "README*.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "LICENSE",
+    "benchmarks/**/*",
+    "training/**/README.md",
+)
 SHOWN = {".md", ".png", ".jpg", ""}
 LINK = re.compile(r"(\]\(|src=\")([^)\s\"#:]+)([)#\"])")
 

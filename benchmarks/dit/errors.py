@@ -12,7 +12,7 @@ about a minute of one core a figure.
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -70,10 +70,8 @@ def fp8_attention(q_BNHD: Tensor, k: Tensor, v: Tensor, k_scale: Tensor, v_scale
     return attended.transpose(1, 2).to(q_BNHD.dtype)
 
 
-def make_fp8_cache(*arguments: object) -> RingKVCache:
-    """A KV cache in FP8, attended to in FP8."""
-    shape, like = arguments
-    return RingKVCache(shape, like, FP8_DTYPE, KVOps(attend_fp8=fp8_attention))  # type: ignore[arg-type]
+make_fp8_cache = partial(RingKVCache, storage_dtype=FP8_DTYPE, ops=KVOps(attend_fp8=fp8_attention))
+"""A cache in FP8, attended to in FP8."""
 
 
 EXACT_SAVING = Saving(name="float32")
@@ -125,7 +123,7 @@ def build_model(saving: Saving, trial: Trial) -> DiT:
 
     with torch.device("meta"):
         dit = DiT(trial.config)
-    return assemble_transformer(dit, sharpen, TransformerLayout(device=CPU, kind=saving.kind))
+    return assemble_transformer(dit, sharpen, TransformerLayout(device=CPU, weight_format=saving.kind))
 
 
 def scale_norms(attention: SelfAttention, times: float) -> None:

@@ -131,7 +131,7 @@ def choose_fp8_layout(plan: MemoryPlan) -> TransformerLayout:
     profile = plan.profile
     return TransformerLayout(
         device=DEVICE,
-        kind="fp8" if profile.eight_bit_weights else "bf16",
+        weight_format="fp8" if profile.eight_bit_weights else "bf16",
         scaled_mm=profile.eight_bit_weights,
         offloaded_blocks=plan.offloaded_blocks,
         offloads_text=profile.offloads_text,
@@ -188,7 +188,9 @@ class FakeSession:
         self.decoder = StreamingDecoder(vae)
         self.decoder.push(past[:, :, :7])
         self.times = dit.compute_modulations([TRAIN_STEPS * level for level in self.levels[:-1]])
-        self.rings = choose_cache_factory(profile)(self.shape(), dit.template_tensor)
+        self.rings = choose_cache_factory(profile)(
+            self.shape(), dit.template_tensor, kernel=dit.attention_kernel
+        )
         self.rings.set_sink(self.sink, dit.compute_rope(sink_positions(30, self.rows, self.columns)))
         if isinstance(self.rings, RingKVCache):
             self.rings.snapshot(0, 3)  # the next block is begun while this one is decoded

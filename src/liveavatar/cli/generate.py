@@ -43,7 +43,9 @@ def generate(
         Path, typer.Option("--audio", "-a", help="The speech: anything FFmpeg reads, also a video.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The video to write.")] = Path("out.mp4"),
-    engine: Annotated[EngineName, typer.Option(help="The engine that animates the portrait.")] = EngineName.MESH,
+    engine: Annotated[
+        EngineName, typer.Option(help="The engine that animates the portrait.")
+    ] = EngineName.MESH,
     fps: Annotated[str, typer.Option(help="Frames a second: 16, 24, 25, 30, 30000/1001, …")] = "25",
     size: Annotated[str, typer.Option(help="auto follows the portrait; or WIDTHxHEIGHT, even.")] = "auto",
     face: Annotated[int | None, typer.Option(help="Number of the face, from 1, the largest.")] = None,

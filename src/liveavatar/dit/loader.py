@@ -19,6 +19,7 @@ from liveavatar.dit.codecs.vae import VAE
 from liveavatar.dit.model.transformer import DiT
 from liveavatar.dit.performance.assembly import TransformerLayout, WeightFiller, assemble_transformer
 from liveavatar.dit.performance.compile import compile_model, compile_vae, make_cache_factory
+from liveavatar.dit.performance.kernels import choose_attention_kernel
 from liveavatar.dit.performance.quantise import find_weight_format, has_fast_matmul
 from liveavatar.dit.performance.resolve_speed import resolve_speed
 from liveavatar.dit.plan.config import DitConfig
@@ -110,6 +111,9 @@ def accelerate_models(models: DitModels, requested: SpeedOptions, device: torch.
     speed = resolve_speed(requested, device.type, offloaded=offloaded)
     if device.type == "cuda":
         _LOG.info("speed: %s", speed)
+    models.dit.attention_kernel = choose_attention_kernel(
+        speed.attention, models.dit.config, models.dit.template_tensor
+    )
     if speed.compile:
         compile_model(models.dit)
         compile_vae(models.vae)
@@ -164,7 +168,7 @@ def choose_layout(plan: MemoryPlan, device: torch.device) -> TransformerLayout:
     kind = find_weight_format(device) if plan.profile.eight_bit_weights else "bf16"
     return TransformerLayout(
         device=device,
-        kind=kind,
+        weight_format=kind,
         scaled_mm=kind == "fp8" and has_fast_matmul(device, "fp8"),
         offloaded_blocks=plan.offloaded_blocks,
         offloads_text=plan.profile.offloads_text,
@@ -173,7 +177,9 @@ def choose_layout(plan: MemoryPlan, device: torch.device) -> TransformerLayout:
 
 def describe_layout(plan: MemoryPlan, layout: TransformerLayout) -> str:
     """One line: the profile, the number format, the device of the text encoder."""
-    numbers = {"fp8": "FP8", "int8": "int8, since the card has no FP8", "bf16": "bfloat16"}[layout.kind]
+    numbers = {"fp8": "FP8", "int8": "int8, since the card has no FP8", "bf16": "bfloat16"}[
+        layout.weight_format
+    ]
     text = "GPU" if choose_text_device(layout.device).type == "cuda" else "CPU"
     return f"{plan.summary}; numbers: {numbers}; the prompt is encoded on the {text} first"
 

@@ -1,6 +1,6 @@
 import torch
 
-from liveavatar.dit.model.attention import compute_attention
+from liveavatar.dit.model.attention import torch_attention
 
 
 def test_every_query_looks_at_every_key() -> None:
@@ -10,10 +10,10 @@ def test_every_query_looks_at_every_key() -> None:
     v = v[:, :7]
     scores = torch.einsum("bnhd,bshd->bhns", q, k) / 8**0.5
     expected = torch.einsum("bhns,bshd->bnhd", scores.softmax(dim=-1), v)
-    torch.testing.assert_close(compute_attention(q, k, v), expected)
+    torch.testing.assert_close(torch_attention(q, k, v), expected)
 
 
 def test_keys_may_be_part_of_a_longer_memory() -> None:
     q, memory = torch.randn(1, 4, 2, 8), torch.randn(1, 20, 2, 8)
     part = memory[:, 3:11]
-    assert torch.equal(compute_attention(q, part, part), compute_attention(q, part.clone(), part.clone()))
+    assert torch.equal(torch_attention(q, part, part), torch_attention(q, part.clone(), part.clone()))

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from liveavatar.dit.model.layers import KeyValue
+from liveavatar.dit.model.layers import KeyValue, sinusoidal_embedding
 from liveavatar.dit.model.rope import block_positions, sink_positions
-from liveavatar.dit.model.transformer import BlockInputs, DiT, sinusoidal_embedding
+from liveavatar.dit.model.transformer import BlockInputs, DiT
 from liveavatar.dit.plan.config import DitConfig
 from liveavatar.dit.streaming.kv_cache import RingKVCache, RingShape
 from liveavatar.errors import OptionError, WeightsError

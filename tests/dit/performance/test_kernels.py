@@ -4,15 +4,19 @@ from torch import Tensor
 
 from liveavatar.dit.model.attention import torch_attention
 from liveavatar.dit.performance.kernels import (
+    attention_shapes,
     choose_attention_kernel,
     find_attention_kernels,
     find_fastest_kernel,
     quantise_queries,
+    time_pass,
     try_kernel,
 )
+from liveavatar.dit.plan.config import DitConfig, StreamConfig
 from liveavatar.dit.streaming.kv_ops import FP8_DTYPE, compute_head_scale, values_to_fp8
 
 CPU = torch.device("cpu")
+CONFIG = DitConfig(dim=32, heads=2, layers=2, inject=(0,), text_len=16)
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
@@ -46,8 +50,28 @@ def test_a_kernel_that_refuses_is_left_out() -> None:
 
 def test_every_kernel_there_may_be_is_right_or_refuses() -> None:
     assert {"torch", "cudnn", "flash"} <= find_attention_kernels().keys()
-    assert find_fastest_kernel((40, 70, 2, 16), torch.float32, CPU).seconds < float("inf")
-    assert choose_attention_kernel("auto", (40, 70, 2, 16), torch.zeros(0)) is torch_attention
+    shapes = attention_shapes(CONFIG, StreamConfig(), frame_tokens=40)
+    assert find_fastest_kernel(shapes, torch.float32, CPU).seconds < float("inf")
+    assert choose_attention_kernel("auto", CONFIG, torch.zeros(0)) is torch_attention
+
+
+def test_kernels_are_tried_at_every_shape_of_a_pass() -> None:
+    """At 704x384: 3,168 queries; 15,312 keys in the cache, 512 of text, 5 of audio for each latent frame."""
+    assert attention_shapes(DitConfig(), StreamConfig()) == (
+        (1, 3168, 15312, 40, 128, 40),
+        (1, 3168, 512, 40, 128, 40),
+        (3, 1056, 5, 40, 128, 12),
+    )
+
+
+def test_a_kernel_that_fails_at_one_shape_fails() -> None:
+    def refuses_few_keys(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        if k.shape[1] < 8:
+            raise RuntimeError("too few keys")
+        return torch_attention(q, k, v)
+
+    shapes = attention_shapes(CONFIG, StreamConfig(), frame_tokens=40)
+    assert time_pass("cudnn", refuses_few_keys, shapes, torch.float32, CPU) == float("inf")
 
 
 def fp8_attention(q: Tensor, k: Tensor, v: Tensor, k_scale: Tensor, v_scale: Tensor) -> Tensor:

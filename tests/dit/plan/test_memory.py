@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from liveavatar.dit.loader import choose_cache_factory
 from liveavatar.dit.model.transformer import DiT
 from liveavatar.dit.performance.assembly import TransformerLayout, assemble_transformer
+from liveavatar.dit.performance.quantise import WeightFormat
 from liveavatar.dit.plan.config import DitConfig, StreamConfig
 from liveavatar.dit.plan.memory import (
     AUDIO_ENCODER_BYTES,
@@ -121,7 +122,8 @@ def test_the_estimate_of_the_weights_is_what_is_allocated(profile: MemoryProfile
     """On the meta device: every tensor of the full size in its place, without its numbers."""
     with torch.device("meta"):
         dit = DiT(DitConfig()).bfloat16()
-    layout = TransformerLayout(device=TEMPLATE.device, kind="fp8" if profile.eight_bit_weights else "bf16")
+    weight_format: WeightFormat = "fp8" if profile.eight_bit_weights else "bf16"
+    layout = TransformerLayout(device=TEMPLATE.device, weight_format=weight_format)
     assemble_transformer(dit, lambda _name, _part: None, layout)
     allocated = sum(tensor.nbytes for tensor in (*dit.parameters(), *dit.buffers()))
     memory = estimate_memory(CONFIG, WORKLOAD.stream, WORKLOAD.size, profile)

@@ -5,9 +5,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from liveavatar.dit.loader import open_models
 from liveavatar.dit.model.transformer import DiT
 from liveavatar.dit.plan.config import StreamConfig
-from liveavatar.dit.streaming.host_kv_cache import HostKVCache
+from liveavatar.dit.plan.options import DitOptions
 from liveavatar.dit.streaming.kv_cache import MakeKVCache, RingKVCache
 from liveavatar.dit.streaming.kv_ops import FP8_DTYPE
 from liveavatar.dit.streaming.latents import LatentStream
@@ -16,9 +17,9 @@ from liveavatar.errors import OptionError
 from small_dit import small_dit
 from small_stream import BLOCKS, SMALL, distance, heard, small_scene
 
-APART: MakeKVCache = partial(RingKVCache, steps_per_sink=1)
+OWN_SINKS: MakeKVCache = partial(RingKVCache, steps_per_sink=1)
 RENEWED = 3
-"""The block from which another sink is seen."""
+"""The first block with another sink."""
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def dit() -> DiT:
     return small_dit()
 
 
-def one_after_the_other(dit: DiT, config: StreamConfig, blocks: int = BLOCKS) -> list[Tensor]:
+def run_sequentially(dit: DiT, config: StreamConfig, blocks: int = BLOCKS) -> list[Tensor]:
     stream = LatentStream(dit, small_scene(dit), config, 0)
     latents = []
     for block in range(blocks):
@@ -36,55 +37,60 @@ def one_after_the_other(dit: DiT, config: StreamConfig, blocks: int = BLOCKS) ->
     return latents
 
 
-def at_once(dit: DiT, config: StreamConfig, blocks: int = BLOCKS, rings: MakeKVCache = APART) -> list[Tensor]:
-    wave = WavefrontStream(dit, small_scene(dit), config, 0, rings)
+def run_wavefront(
+    dit: DiT, config: StreamConfig, blocks: int = BLOCKS, make_cache: MakeKVCache = OWN_SINKS
+) -> list[Tensor]:
+    stream = WavefrontStream(dit, small_scene(dit), config, 0, make_cache)
     latents = []
     for block in range(blocks):
         if block == RENEWED:
-            wave.set_sink(small_scene(dit, seed=9).sink)
-        latents.append(wave.push(heard(block)))
+            stream.set_sink(small_scene(dit, seed=9).sink)
+        latents.append(stream.push(heard(block)))
     assert [latent is None for latent in latents] == [block < config.steps - 1 for block in range(blocks)]
-    return [latent for latent in latents if latent is not None] + list(wave.flush())
+    return [latent for latent in latents if latent is not None] + list(stream.flush())
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4])
 @pytest.mark.parametrize("clip_blocks", [1, 2, 4])
-def test_blocks_drawn_at_once_are_those_drawn_one_after_the_other(
+def test_the_wavefront_gives_the_latents_of_the_sequential_stream(
     dit: DiT, steps: int, clip_blocks: int
 ) -> None:
     config = replace(SMALL, steps=steps, clip_blocks=clip_blocks)
-    for made, expected in zip(at_once(dit, config), one_after_the_other(dit, config), strict=True):
-        torch.testing.assert_close(made, expected, rtol=0, atol=1e-5)
+    for actual, expected in zip(run_wavefront(dit, config), run_sequentially(dit, config), strict=True):
+        torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)
 
 
-def test_a_recording_shorter_than_the_wave_is_drawn_whole(dit: DiT) -> None:
-    made = at_once(dit, replace(SMALL, steps=4), blocks=2)
-    assert distance(made, one_after_the_other(dit, replace(SMALL, steps=4), blocks=2)) < 1e-6
+def test_a_recording_may_be_shorter_than_the_wavefront(dit: DiT) -> None:
+    latents = run_wavefront(dit, replace(SMALL, steps=4), blocks=2)
+    assert distance(latents, run_sequentially(dit, replace(SMALL, steps=4), blocks=2)) < 1e-6
 
 
-def test_in_bfloat16_the_difference_is_less_than_its_own_rounding(dit: DiT) -> None:
-    exact, half = one_after_the_other(dit, SMALL), small_dit().bfloat16()
-    rounding = distance(one_after_the_other(half, SMALL), exact)
-    assert distance(at_once(half, SMALL), one_after_the_other(half, SMALL)) < rounding < 0.01
+def test_in_bfloat16_the_difference_is_less_than_the_rounding(dit: DiT) -> None:
+    exact, half = run_sequentially(dit, SMALL), small_dit().bfloat16()
+    rounding = distance(run_sequentially(half, SMALL), exact)
+    assert distance(run_wavefront(half, SMALL), run_sequentially(half, SMALL)) < rounding < 0.01
 
 
-def test_rings_may_be_in_fp8(dit: DiT) -> None:
-    made = at_once(dit, SMALL, rings=partial(RingKVCache, storage_dtype=FP8_DTYPE, steps_per_sink=1))
-    assert 0 < distance(made, one_after_the_other(dit, SMALL)) < 0.02
+def test_the_cache_may_be_in_fp8(dit: DiT) -> None:
+    latents = run_wavefront(
+        dit, SMALL, make_cache=partial(RingKVCache, storage_dtype=FP8_DTYPE, steps_per_sink=1)
+    )
+    assert 0 < distance(latents, run_sequentially(dit, SMALL)) < 0.02
 
 
-def test_a_wave_that_begins_anew_remembers_nothing(dit: DiT) -> None:
-    used, new = (WavefrontStream(dit, small_scene(dit), SMALL, 0, APART) for _ in range(2))
+def test_a_restart_forgets_earlier_blocks(dit: DiT) -> None:
+    used, new = (WavefrontStream(dit, small_scene(dit), SMALL, 0, OWN_SINKS) for _ in range(2))
     for block in range(4):
         used.push(heard(block))
-    for wave in (used, new):
-        wave.restart_at(2)
+    for stream in (used, new):
+        stream.restart_at(2)
     for block in (2, 3):
         used.push(heard(block))
         new.push(heard(block))
     assert distance(list(used.flush()), list(new.flush())) < 1e-6
 
 
-def test_rings_in_host_memory_are_refused(dit: DiT) -> None:
-    with pytest.raises(OptionError, match="rings"):
-        WavefrontStream(dit, small_scene(dit), SMALL, 0, HostKVCache)
+def test_a_cache_in_host_memory_is_refused() -> None:
+    options = DitOptions(preset="tiny", memory="24", speed="wavefront", live=False)
+    with pytest.raises(OptionError, match="wavefront"):
+        open_models(options)

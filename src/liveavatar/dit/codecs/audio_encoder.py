@@ -1,8 +1,8 @@
 # ruff: noqa: N806  (names carry their shape, by the legend below)
-"""Speech as the transformer hears it: every hidden state of a wav2vec2, HuBERT or WavLM, 50 steps a second.
+"""Audio features: every hidden state of a wav2vec2, HuBERT or WavLM encoder, 50 steps a second.
 
-Legend: L layers (the states before the first layer and after each one), T steps, C channels. The networks are
-those in transformers. Sources: wav2vec 2.0 (arXiv 2006.11477), HuBERT (2106.07447), WavLM (2110.13900).
+Shapes: L layers (the states before the first layer and after each one), T steps, C channels. The networks are those
+of the transformers library. Sources: wav2vec 2.0 (arXiv 2006.11477), HuBERT (2106.07447), WavLM (2110.13900).
 """
 
 from dataclasses import dataclass
@@ -22,34 +22,35 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
 MODEL_TYPES = ("wav2vec2", "hubert", "wavlm")
-"""Kinds of network, as a checkpoint's `config.json` names them."""
+"""`model_type` in a checkpoint's `config.json`."""
 
 
 class AudioEncoder:
-    """Hears speech; holds weights only, so that any number of sessions may share it."""
+    """Encodes speech; holds weights only, so that sessions can share it."""
 
     def __init__(self, network: nn.Module, *, needs_normalisation: bool = True) -> None:
         self.network = network
         self.needs_normalisation = needs_normalisation
 
     def __call__(self, samples: Samples) -> Tensor:
-        """All hidden states [L, T, C], float32, of speech at 16 kHz, heard as a whole.
+        """All hidden states [L, T, C], float32, of complete speech at 16 kHz.
 
         Raises:
             OptionError: fewer than 400 samples, which is less than one step.
         """
-        wave = _check_length(np.asarray(samples, np.float32))
-        level = SpeechLevel.from_samples(wave) if self.needs_normalisation else None
-        return self.encode_normalised(level.normalise_samples(wave) if level else wave)
+        waveform = _check_length(np.asarray(samples, np.float32))
+        if self.needs_normalisation:
+            waveform = SpeechLevel.from_samples(waveform).normalise_samples(waveform)
+        return self.encode_normalised(waveform)
 
     @torch.no_grad()
     def encode_normalised(self, waveform: Samples) -> Tensor:
-        """All hidden states of a wave that is normalised already."""
+        """All hidden states [L, T, C] of a waveform that is normalised already."""
         first = next(self.network.parameters())
         batch = torch.from_numpy(_check_length(waveform)).to(first)[None]
-        heard = self.network(batch, output_hidden_states=True)
-        # the last state is the one after the closing norm, as the model was trained; transformers 5 gives it here only
-        states_LTC = torch.cat([*heard.hidden_states[:-1], heard.last_hidden_state])
+        output = self.network(batch, output_hidden_states=True)
+        # the last state follows the final norm, as in training; transformers 5 has it in `last_hidden_state` alone
+        states_LTC = torch.cat([*output.hidden_states[:-1], output.last_hidden_state])
         return states_LTC.float()
 
 
@@ -61,7 +62,7 @@ def _check_length(waveform: Samples) -> Samples:
 
 @dataclass(frozen=True, slots=True)
 class SpeechLevel:
-    """Mean and mean square of a recording, and of how many samples; what speech is normalised by."""
+    """Mean and mean square of so many samples; speech is normalised by them."""
 
     mean: float
     mean_square: float
@@ -69,7 +70,7 @@ class SpeechLevel:
 
     @classmethod
     def from_samples(cls, samples: Samples) -> "SpeechLevel":
-        """The level of a whole recording."""
+        """The level of `samples`."""
         return cls(
             float(samples.mean(dtype=np.float64)),
             float(np.square(samples, dtype=np.float64).mean()),
@@ -77,7 +78,7 @@ class SpeechLevel:
         )
 
     def with_samples(self, samples: Samples) -> "SpeechLevel":
-        """The level of this and of `wave` after it."""
+        """The level of the samples so far and `samples` together."""
         if not len(samples):
             return self
         other, count = SpeechLevel.from_samples(samples), self.sample_count + len(samples)
@@ -89,7 +90,7 @@ class SpeechLevel:
         )
 
     def normalise_samples(self, samples: Samples) -> Samples:
-        """`wave` with mean 0 and variance 1."""
+        """`samples` with mean 0 and variance 1."""
         variance = max(0.0, self.mean_square - self.mean**2)
         normalised: NDArray[np.float32] = ((samples - self.mean) / np.sqrt(variance + 1e-7)).astype(
             np.float32
@@ -98,10 +99,10 @@ class SpeechLevel:
 
 
 def build_audio_network(config: "PreTrainedConfig") -> nn.Module:
-    """The network alone, without what only training needs; under `torch.device("meta")` it takes no memory.
+    """The network without the parts that only training needs; takes no memory under `torch.device("meta")`.
 
     Raises:
-        WeightsError: not of the wav2vec2 family, or it does not make 50 steps a second out of 400 samples each.
+        WeightsError: the model is not of the wav2vec2 family, or its step is not 320 samples out of 400.
     """
     from transformers import AutoModel
 

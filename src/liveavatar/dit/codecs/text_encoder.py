@@ -1,8 +1,8 @@
-"""The prompt as the transformer sees it: UMT5-XXL's encoder over the cleaned text.
+"""Text features: UMT5-XXL's encoder over the cleaned prompt.
 
-The network is the one in transformers; the checkpoint `models_t5_umt5-xxl-enc-bf16.pth` names its tensors in
-another way, which `module_key` translates. A prompt is encoded at its own length: padding would be masked out and
-change nothing. Source: UMT5 (arXiv 2304.09151).
+The network is that of the transformers library; `checkpoint.encoders` maps the tensor names of
+`models_t5_umt5-xxl-enc-bf16.pth`. A prompt is encoded at its own length: padding would be masked out and change
+nothing. Source: UMT5 (arXiv 2304.09151).
 """
 
 import html
@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from liveavatar.dit.plan.config import TextEncoderConfig
 
 MAX_PROMPT_TOKENS = 512
+"""Longer prompts are truncated, as in Wan2.2."""
 
 Tokenize = Callable[[str], list[int]]
-"""Text to token numbers, with the end-of-text token."""
+"""Text to token numbers, ending with the end-of-text token."""
 
 
 class TextEncoder:
-    """Encodes prompts; `network` and `tokenize` may be shared by any number of sessions."""
+    """Encodes prompts; sessions can share it."""
 
     def __init__(self, network: nn.Module, tokenize: Tokenize) -> None:
         self.network = network
@@ -37,7 +38,7 @@ class TextEncoder:
 
 
 def build_text_network(config: TextEncoderConfig) -> nn.Module:
-    """The network alone; under `torch.device("meta")` it takes no memory."""
+    """The network; takes no memory under `torch.device("meta")`."""
     from transformers import UMT5EncoderModel
 
     encoder: nn.Module = UMT5EncoderModel(config.to_umt5()).encoder
@@ -45,7 +46,7 @@ def build_text_network(config: TextEncoderConfig) -> nn.Module:
 
 
 def clean_prompt(text: str) -> str:
-    """The prompt without mis-decoded characters, HTML entities (twice encoded ones too) and runs of blanks."""
+    """The prompt without mis-decoded characters, HTML entities (even encoded twice) and repeated blanks."""
     import ftfy
 
     unescaped = html.unescape(html.unescape(ftfy.fix_text(text)))

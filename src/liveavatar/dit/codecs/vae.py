@@ -1,9 +1,9 @@
 # ruff: noqa: N803  (names carry their shape, by the legend below)
 """The Wan 2.1 video autoencoder: 8x8 pixels of four frames become one latent of 16 channels, and back.
 
-Every temporal layer is causal, so video goes through in pieces: the first frame alone, then four at a time; the
-first latent alone, then any number at a time. What a layer must remember between pieces is its last input
-frames. It is held in a `Past`, which belongs to one encoding or one decoder session and never to the module.
+Every temporal layer is causal, so video is processed in pieces: the encoder takes the first frame alone, then four at
+a time; the decoder the first latent alone, then any number at a time. Between pieces a layer needs its last input
+frames. A `CausalPast` holds them; it belongs to one encoding or one decoder session, never to the module.
 
 Legend: B batch, C channels, T time, H height, W width. Pixels are RGB in -1…1; a latent has 1/8 of their
 height and width, and latents are normalised channel by channel with the statistics of the training data.
@@ -30,27 +30,34 @@ LATENT_STD = (2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
 PIXELS_PER_LATENT = 8
 
 INITIAL_LATENTS = 2
-"""Latents at the beginning of a video that are decoded unlike all others: nothing doubles the first in time."""
+"""Latents at the start of a video that are decoded by other operations: the first is not doubled in time."""
+
+
+PastKey = nn.Module | tuple[int, str]
+"""A causal layer; for tiles, the tile's number and the layer's name (`tiled_vae`)."""
 
 
 class CausalPast:
-    """What the causal layers of one stream remember: for each layer the last frames it was given."""
+    """The last input frames [B, C, T, H, W] of the causal layers, for one stream."""
 
-    def __init__(self, layers: Sequence[nn.Module] = (), frames: Sequence[Tensor] = ()) -> None:
-        self._frames: dict[nn.Module, Tensor] = dict(zip(layers, frames, strict=True))
+    def __init__(self, keys: Sequence[PastKey] = (), frames: Sequence[Tensor] = ()) -> None:
+        self._frames: dict[PastKey, Tensor] = dict(zip(keys, frames, strict=True))
 
     @property
-    def layers(self) -> list[nn.Module]:
-        """The layers that remember, in the order they were first asked."""
+    def keys(self) -> list[PastKey]:
+        """The layers with a past, in the order of their first call."""
         return list(self._frames)
 
     @property
     def frames(self) -> list[Tensor]:
-        """What they remember."""
+        """The past of each layer in `keys`."""
         return list(self._frames.values())
 
     def extend_frames(self, layer: nn.Module, x_BCTHW: Tensor, keep_count: int, fill_count: int) -> Tensor:
-        """`x` with the frames before it in front (`fill` black ones at the start); its last `keep` are remembered."""
+        """The past of `layer` followed by `x`; the last `keep_count` frames become its past.
+
+        At the start of a stream the past is `fill_count` frames of zeros.
+        """
         before = self._frames.get(layer)
         if before is None:
             before = x_BCTHW.new_zeros((*x_BCTHW.shape[:2], fill_count, *x_BCTHW.shape[3:]))
@@ -59,20 +66,35 @@ class CausalPast:
         return whole
 
     def copy(self) -> "CausalPast":
-        """The same memory; frames are replaced and never written to, so they are shared."""
-        return CausalPast(self.layers, self.frames)
+        """An independent past. Frames are replaced and never written to, so both share them."""
+        return CausalPast(self.keys, self.frames)
 
-    def has_frames(self, layer: nn.Module) -> bool:
-        """Whether `layer` remembers anything."""
-        return layer in self._frames
+    def has_frames(self, key: PastKey) -> bool:
+        """Whether the layer has a past."""
+        return key in self._frames
 
-    def set_frames(self, layer: nn.Module, frames_BCTHW: Tensor) -> None:
-        """Let `layer` remember `frames`."""
-        self._frames[layer] = frames_BCTHW
+    def get_frames(self, key: PastKey) -> Tensor:
+        """The past of a layer that has one."""
+        return self._frames[key]
+
+    def set_frames(self, key: PastKey, frames_BCTHW: Tensor) -> None:
+        """Replace the past of a layer."""
+        self._frames[key] = frames_BCTHW
+
+
+class CausalModule(nn.Module):
+    """A module whose `forward(x, past)` reads and updates a `CausalPast`."""
+
+    def forward_pure(
+        self, x_BCTHW: Tensor, keys: Sequence[PastKey], frames: Sequence[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """`forward` as a pure function, which can be compiled: the output, and the past afterwards."""
+        past = CausalPast(keys, frames)
+        return self(x_BCTHW, past), past.frames
 
 
 class VAERMSNorm(nn.Module):
-    """Scales the channel vector of each position to root mean square 1, then by `gamma`; `axes` follow the channels."""
+    """RMS norm over the channels of each position, times `gamma`; `axes` dimensions follow the channels."""
 
     def __init__(self, channels: int, axes: int) -> None:
         super().__init__()
@@ -80,13 +102,13 @@ class VAERMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape."""
-        # spelt out, since PyTorch's own norm is 15 times as slow over an outer dimension
+        # PyTorch's own norm is 15 times as slow over an outer dimension
         length = x.square().sum(dim=1, keepdim=True, dtype=torch.float32).sqrt().clamp_min(1e-12)
         return x / length.to(x.dtype) * math.sqrt(len(self.gamma)) * self.gamma
 
 
 class CausalConv3d(nn.Conv3d):
-    """A 3-d convolution that sees no later frame: two frames of past stand in for the missing padding in time."""
+    """A 3-d convolution that is causal in time: two past frames take the place of padding."""
 
     def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int, int]) -> None:
         self._space_padding = (0, kernel[1] // 2, kernel[2] // 2)
@@ -94,9 +116,9 @@ class CausalConv3d(nn.Conv3d):
         self._onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 
     def forward(self, x_BCTHW: Tensor, past: CausalPast) -> Tensor:  # type: ignore[override]
-        """As many frames as came in."""
+        """[B, outputs, T, H, W]."""
         whole = past.extend_frames(self, x_BCTHW, keep_count=2, fill_count=2)
-        # PyTorch thinks that small pictures are not worth oneDNN, which is ten times as fast on them
+        # PyTorch does not use oneDNN for small pictures, where it is ten times as fast
         if (
             self._onednn
             and whole.is_cpu
@@ -109,7 +131,7 @@ class CausalConv3d(nn.Conv3d):
 
 
 class ResidualBlock(nn.Module):
-    """Twice norm, SiLU and causal convolution, added to the input."""
+    """Norm, SiLU and causal convolution, twice, and a shortcut."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -120,14 +142,14 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Conv3d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, x_BCTHW: Tensor, past: CausalPast) -> Tensor:
-        """As many frames as came in, with the block's number of channels."""
+        """[B, outputs, T, H, W]."""
         y = self.residual["2"](functional.silu(self.residual["0"](x_BCTHW)), past)
         y = self.residual["6"](functional.silu(self.residual["3"](y)), past)
         return self.shortcut(x_BCTHW) + y  # type: ignore[no-any-return]
 
 
 class FrameAttention(nn.Module):
-    """Attention with one head among the positions of each frame."""
+    """Single-head attention among the positions of each frame."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -144,7 +166,7 @@ class FrameAttention(nn.Module):
 
 
 class Downsample(nn.Module):
-    """Halves height and width, and time too if asked: after the first frame, every second frame of three is kept."""
+    """Halves height and width and, with `halves_time`, time: the first frame stays, then two become one."""
 
     def __init__(self, channels: int, halves_time: bool) -> None:
         super().__init__()
@@ -154,7 +176,7 @@ class Downsample(nn.Module):
         self._halves_time = halves_time
 
     def forward(self, x_BCTHW: Tensor, past: CausalPast) -> Tensor:
-        """Half the height and width; half the frames too, if asked."""
+        """Half the height and width; half the frames with `halves_time`."""
         frames = functional.pad(_fold_time(x_BCTHW), (0, 1, 0, 1))
         x = _unfold_time(self.resample["1"](frames), len(x_BCTHW))
         if not self._halves_time:
@@ -165,7 +187,7 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Doubles height and width and halves the channels; doubles time too if asked, but for the first frame."""
+    """Doubles height and width, halves the channels and, with `doubles_time`, doubles time but for the first frame."""
 
     def __init__(self, channels: int, doubles_time: bool) -> None:
         super().__init__()
@@ -175,7 +197,7 @@ class Upsample(nn.Module):
         self._doubles_time = doubles_time
 
     def forward(self, x_BCTHW: Tensor, past: CausalPast) -> Tensor:
-        """Twice the height and width, half the channels; twice the frames too, if asked."""
+        """Twice the height and width, half the channels; twice the frames with `doubles_time`."""
         x = self._double_time(x_BCTHW, past) if self._doubles_time else x_BCTHW
         frames = functional.interpolate(_fold_time(x), scale_factor=2.0, mode="nearest-exact")
         return _unfold_time(self.resample["1"](frames), len(x))
@@ -184,14 +206,14 @@ class Upsample(nn.Module):
         if not past.has_frames(self):
             past.set_frames(
                 self, x_BCTHW[:, :, :0]
-            )  # the first frame stays one, and its successors do not see it
+            )  # the first frame stays one, and is not part of the past of later ones
             return x_BCTHW
         even, odd = self.time_conv(x_BCTHW, past).chunk(2, dim=1)
         return torch.stack([even, odd], dim=3).flatten(2, 3)
 
 
-class _CoderBase(nn.Module):
-    """What encoder and decoder share: convolution, a run of blocks, norm and convolution."""
+class _CoderBase(CausalModule):
+    """Convolution, blocks, norm and convolution: what encoder and decoder have in common."""
 
     conv1: CausalConv3d
     head: nn.ModuleDict
@@ -253,19 +275,12 @@ class VAEDecoder(_CoderBase):
         self.head = self._make_head(widths[-1], 3)
 
     def forward(self, latent_BCTHW: Tensor, past: CausalPast) -> Tensor:
-        """Pixels [B, 3, t, 8H, 8W], not yet limited to -1…1."""
+        """Pixels [B, 3, t, 8H, 8W], not yet clamped to -1…1."""
         return self._run_blocks(latent_BCTHW, past, iter([*self.middle, *self.upsamples]))
-
-    def forward_pure(
-        self, latent_BCTHW: Tensor, layers: Sequence[nn.Module], frames: Sequence[Tensor]
-    ) -> tuple[Tensor, list[Tensor]]:
-        """The same as a pure function, which can be compiled: pixels, and what the layers remember afterwards."""
-        past = CausalPast(layers, frames)
-        return self(latent_BCTHW, past), past.frames
 
 
 class VAE(nn.Module):
-    """The autoencoder; holds weights only. Takes any dtype, computes in that of its weights, returns float32."""
+    """The autoencoder; holds weights only. Takes any dtype, computes in the dtype of its weights, returns float32."""
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
@@ -279,7 +294,7 @@ class VAE(nn.Module):
     def encode(self, video_BCTHW: Tensor) -> Tensor:
         """Normalised latents [B, 16, 1 + (T-1)//4, H/8, W/8] of a video [B, 3, T, H, W] in -1…1.
 
-        The first frame has a latent of its own; frames after the last whole group of four have none.
+        The first frame has a latent of its own; frames after the last complete group of four are dropped.
 
         Raises:
             OptionError: no frame, or height and width are not multiples of 8.
@@ -300,7 +315,7 @@ class VAE(nn.Module):
 
 
 class StreamingDecoder:
-    """Decodes latents as they come; pieces of any length give the frames of the whole, bit for bit."""
+    """Decodes a video in pieces of any number of latents; frames equal those of one piece, bit for bit."""
 
     def __init__(self, vae: VAE) -> None:
         self._vae = vae
@@ -313,7 +328,7 @@ class StreamingDecoder:
 
         n is 4T, or 4T-3 in the first call: the first latent is one frame.
         """
-        # one at a time: kernels choose their order of summation by the length, and bits must not depend on it
+        # one at a time: the order of summation in kernels depends on the length, and frames must not
         frames = [
             self._decode_latent(latent_BCTHW[:, :, step, None]) for step in range(latent_BCTHW.shape[2])
         ]
@@ -325,23 +340,23 @@ class StreamingDecoder:
         return self._run_decoder(latent).float().clamp(-1, 1)
 
     def _run_decoder(self, latent: Tensor) -> Tensor:
-        decoder, layers = self._vae.decoder, self._past.layers
+        decoder, keys = self._vae.decoder, self._past.keys
         self._latent_count += 1
         if self._latent_count <= INITIAL_LATENTS:
             video: Tensor = decoder(latent, self._past)
             return video
-        video, frames = decoder.forward_pure(latent, layers, self._past.frames)
-        self._past = CausalPast(layers, frames)
+        video, frames = decoder.forward_pure(latent, keys, self._past.frames)
+        self._past = CausalPast(keys, frames)
         return video
 
     def fork(self) -> "StreamingDecoder":
-        """Another decoder that goes on from here; what either decodes does not change the other."""
+        """A decoder that continues from here, independent of this one."""
         other = StreamingDecoder(self._vae)
         other._past, other._latent_count = self._past.copy(), self._latent_count
         return other
 
     def reset(self) -> None:
-        """Forget the past: the next latent is the first of a new video."""
+        """Start a new video with the next latent."""
         self._past = CausalPast()
         self._latent_count = 0
 
@@ -358,7 +373,7 @@ def _channel_constants(values: tuple[float, ...], like: Tensor) -> Tensor:
 
 @cache
 def _cached_channel_constants(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Brought there once, since that would wait for the device."""
+    """Copied to the device once, because the copy waits for the device."""
     return torch.tensor(values, dtype=dtype, device=device).view(1, -1, 1, 1, 1)
 
 

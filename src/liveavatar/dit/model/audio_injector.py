@@ -1,5 +1,5 @@
 # ruff: noqa: N803, N806  (names carry their shape, by the legend below)
-"""How the transformer hears: audio features become a few tokens for each latent frame, injected after some layers.
+"""Audio in the transformer: features become a few tokens for each latent frame, which some layers attend to.
 
 Shapes: A voices, L layers of the audio encoder, C its channels, P pictures, T latent frames, D channels of the
 transformer, H heads, K channels of a head.
@@ -11,22 +11,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from liveavatar.dit.model.attention import AttentionKernel
 from liveavatar.dit.model.layers import CrossAttention, KeyValue, layer_norm_float32, linear_float32
 from liveavatar.dit.plan.config import PICTURES_PER_LATENT, DitConfig
 
 LEAD_COLUMNS = 5
-"""Copies of a block's first column put before it. The reference puts 73, of which only these are ever heard."""
+"""Copies of a block's first column that precede it. The reference uses 73, of which 5 reach the output."""
 
 
 class AudioTokens(NamedTuple):
-    """What one block says: `overall` [A, T, D] and `parts` [A, T, tokens + 1, D]."""
+    """Audio of one block: a global token [A, T, D], local tokens and one of padding [A, T, tokens + 1, D]."""
 
     global_token: Tensor
     local_tokens: Tensor
 
 
 class CausalConv1d(nn.Module):
-    """A convolution over time that never looks ahead: the first sample is repeated before the beginning."""
+    """A causal convolution over time; the first step is repeated before the start."""
 
     def __init__(self, channels: int, out: int, stride: int = 1) -> None:
         super().__init__()
@@ -41,7 +42,7 @@ class CausalConv1d(nn.Module):
 
 
 class AudioDownsampler(nn.Module):
-    """Four times fewer steps, in two branches: a few local tokens, and one that describes the whole step."""
+    """Reduces the time steps by 4, in two branches: a few local tokens, and one global token a step."""
 
     def __init__(self, config: DitConfig) -> None:
         super().__init__()
@@ -66,7 +67,7 @@ class AudioDownsampler(nn.Module):
         return AudioTokens(overall, torch.cat([parts, pad], dim=2))
 
     def downsample_branch(self, x_ACT: Tensor) -> Tensor:
-        """The rest of a branch, from its first convolution on: [A, T/4, D]."""
+        """The rest of a branch after its first convolution: [A, T/4, D]."""
         for conv in (self.conv2, self.conv3):
             x_ACT = conv(_norm_and_activate(x_ACT))
         return _norm_and_activate(x_ACT).transpose(1, 2)
@@ -92,7 +93,7 @@ class CausalAudioEncoder(nn.Module):
         return tokens
 
     def encode_block(self, features_ALCP: Tensor) -> AudioTokens:
-        """Tokens of a block of 4·T pictures, T latent frames, heard by itself."""
+        """Tokens of a block of 4·T pictures, T latent frames, without context from other blocks."""
         lead = features_ALCP[..., :1].expand(*features_ALCP.shape[:-1], LEAD_COLUMNS)
         tokens = self(torch.cat([lead, features_ALCP], dim=-1))
         first = -(-LEAD_COLUMNS // PICTURES_PER_LATENT)
@@ -100,9 +101,9 @@ class CausalAudioEncoder(nn.Module):
 
 
 class AudioConditioning(NamedTuple):
-    """What one injector needs of one block: shift and scale [A, T, 1, D]; keys and values [A·T, tokens + 1, H, K].
+    """Conditioning of one injector by one block: shift and scale [A, T, 1, D], keys and values [A·T, tokens + 1, H, K].
 
-    For a batch of blocks A is all their voices, block after block.
+    In a batch of blocks, A counts the voices of all, block after block.
     """
 
     shift: Tensor
@@ -111,7 +112,7 @@ class AudioConditioning(NamedTuple):
 
 
 class AdaptiveNorm(nn.Module):
-    """Makes shift and scale of a norm from what is said."""
+    """Shift and scale of a norm, from the global token."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -124,7 +125,7 @@ class AdaptiveNorm(nn.Module):
 
 
 class AudioInjector(nn.Module):
-    """One cross-attention for each injected layer, from the picture to the tokens of its own latent frame."""
+    """One cross-attention for each injected layer, from the picture to the audio tokens of its own latent frame."""
 
     def __init__(self, config: DitConfig) -> None:
         super().__init__()
@@ -132,25 +133,31 @@ class AudioInjector(nn.Module):
         self.injector_adain_layers = nn.ModuleList(AdaptiveNorm(config.dim) for _ in config.inject)
 
     def prepare_conditioning(self, tokens: AudioTokens) -> list[AudioConditioning]:
-        """Everything about a block that does not depend on the picture, once for all its denoising steps."""
-        hearings = []
+        """What does not depend on the picture, computed once for all denoising steps of a block."""
+        conditioning = []
         for adain, injector in zip(self.injector_adain_layers, self.injector, strict=True):
             shift, scale = cast(AdaptiveNorm, adain).compute_modulation(tokens.global_token)
-            given = cast(CrossAttention, injector).project_key_value(tokens.local_tokens.flatten(0, 1))
-            hearings.append(AudioConditioning(shift, scale, given))
-        return hearings
+            key_value = cast(CrossAttention, injector).project_key_value(tokens.local_tokens.flatten(0, 1))
+            conditioning.append(AudioConditioning(shift, scale, key_value))
+        return conditioning
 
     def forward(
-        self, index: int, x_BND: Tensor, conditioning: AudioConditioning, mask_AN: Tensor | None
+        self,
+        index: int,
+        x_BND: Tensor,
+        conditioning: AudioConditioning,
+        mask_AN: Tensor | None,
+        kernel: AttentionKernel,
     ) -> Tensor:
-        """`x_BND` with what injector `index` adds; `mask_AN` says which tokens each voice reaches, B being 1 then."""
+        """`x_BND` plus the output of injector `index`; a `mask_AN` of the tokens each voice reaches needs B = 1."""
         injector = cast(CrossAttention, self.injector[index])
-        seen = injector.attend(self.project_query(injector, x_BND, conditioning), conditioning.key_value)
-        return self.add_output(injector, x_BND, seen, mask_AN)
+        q_BNHK = self.project_query(injector, x_BND, conditioning)
+        attended = injector.attend(kernel, q_BNHK, conditioning.key_value)
+        return self.add_output(injector, x_BND, attended, mask_AN)
 
     @staticmethod
     def project_query(injector: CrossAttention, x_BND: Tensor, conditioning: AudioConditioning) -> Tensor:
-        """Queries [B·A·T, N, H, K] of every voice in every latent frame; `heard` has a batch of B·A."""
+        """Queries [B·A·T, N, H, K] for every voice in every latent frame; `conditioning` has a batch of B·A."""
         batch, frames = len(x_BND), conditioning.shift.shape[1]
         x_B1TND = layer_norm_float32(torch.unflatten(x_BND, 1, (frames, -1)), 1e-5)[:, None]
         shift, scale = (
@@ -163,7 +170,7 @@ class AudioInjector(nn.Module):
     def add_output(
         injector: CrossAttention, x_BND: Tensor, attended: Tensor, mask_AN: Tensor | None
     ) -> Tensor:
-        """What the voices say, added up."""
+        """`x_BND` plus the outputs of all voices."""
         batch, tokens, _ = x_BND.shape
         added_BAND = injector.project_output(attended).reshape(batch, -1, tokens, x_BND.shape[-1])
         if mask_AN is not None:

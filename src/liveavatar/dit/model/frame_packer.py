@@ -1,5 +1,5 @@
 # ruff: noqa: N803  (names carry their shape, by the legend below)
-"""What went before the stream, packed: the older, the coarser."""
+"""Tokens of the frames before the stream, coarser for older frames (FramePack, arXiv 2504.12626)."""
 
 import torch
 from torch import Tensor, nn
@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from liveavatar.dit.plan.config import DitConfig
 
 HISTORY_LATENTS = 19
-"""Latent frames that are remembered: 16 coarse, 2 medium, 1 fine."""
+"""Latent frames of the past: 16 coarse, 2 medium, 1 fine."""
 
 
 class FramePacker(nn.Module):
-    """Three strided convolutions, each over its part of the past."""
+    """Three strided convolutions, one for each part of the past."""
 
     def __init__(self, config: DitConfig) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class FramePacker(nn.Module):
         return nn.Conv3d(config.channels, config.dim, kernel, stride=kernel)
 
     def forward(self, latent_BCTHW: Tensor) -> Tensor:
-        """Tokens [B, N, D] of the last 19 latent frames, newest first; frames that are missing count as zero."""
+        """Tokens [B, N, D] of the last 19 latent frames, newest first; missing frames are zero."""
         batch, channels, _, *size = latent_BCTHW.shape
         blank = latent_BCTHW.new_zeros(batch, channels, HISTORY_LATENTS, *size)
         past = torch.cat([blank, latent_BCTHW], dim=2)[:, :, -HISTORY_LATENTS:]
@@ -34,5 +34,5 @@ class FramePacker(nn.Module):
 
 
 def latent_to_tokens(x_BDTHW: Tensor) -> Tensor:
-    """[B, T·H·W, D], frames outermost."""
+    """[B, D, T, H, W] to [B, T·H·W, D]."""
     return x_BDTHW.flatten(2).transpose(1, 2)

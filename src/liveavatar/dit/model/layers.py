@@ -1,8 +1,8 @@
 # ruff: noqa: N803, N806  (names carry their shape, by the legend below)
-"""The parts of the transformer. Attributes are named as the keys of the checkpoint, so loading needs no map.
+"""The layers of the transformer. Attributes have the names of the checkpoint's keys.
 
 Precision follows the reference under bf16 autocast: norms, modulation and the residual sum inside a block are
-float32, products are in the type of the weights, and the stream is rounded once at the end of a block.
+float32, products are in the type of the weights, and the hidden state is rounded once at the end of a block.
 
 Shapes: B batch, N queries, S keys, L text tokens, D channels, H heads, K channels of a head.
 """
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from liveavatar.dit.model.attention import compute_attention
+from liveavatar.dit.model.attention import AttentionKernel
 from liveavatar.dit.model.rope import Rope, apply_rope
 from liveavatar.dit.plan.config import DitConfig
 
@@ -26,10 +26,10 @@ class KeyValue(NamedTuple):
 
 
 class LayerCache(Protocol):
-    """What one layer of one denoising step may look at."""
+    """The keys and values that one layer attends to at one denoising step."""
 
     def attend(self, q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor) -> Tensor:
-        """Take in a block's keys and values, and return what its queries see [B, N, H, K]; q and k are turned."""
+        """Add a block's keys and values; returns the attention of its queries [B, N, H, K]. q and k are rotated."""
         ...
 
 
@@ -38,14 +38,15 @@ class SinkRecorder:
 
     key_value: KeyValue
 
-    def __init__(self, rope: Rope) -> None:
+    def __init__(self, rope: Rope, kernel: AttentionKernel) -> None:
         self._rope = rope
+        self._kernel = kernel
 
     def attend(self, q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor) -> Tensor:
         """Record keys and values; the sink attends to itself, rotated by its own angles."""
         # a view of the values would keep the whole product of q, k and v alive
         self.key_value = KeyValue(k_BNHK, v_BNHK.contiguous())
-        return compute_attention(apply_rope(q_BNHK, self._rope), apply_rope(k_BNHK, self._rope), v_BNHK)
+        return self._kernel(apply_rope(q_BNHK, self._rope), apply_rope(k_BNHK, self._rope), v_BNHK)
 
 
 def layer_norm_float32(x: Tensor, eps: float) -> Tensor:
@@ -53,13 +54,21 @@ def layer_norm_float32(x: Tensor, eps: float) -> Tensor:
     return functional.layer_norm(x.float(), x.shape[-1:], eps=eps)
 
 
+def sinusoidal_embedding(timesteps: Tensor, width: int) -> Tensor:
+    """Sinusoids [timesteps, width] of float32 noise levels, cosines first; angles in float64."""
+    half = width // 2
+    rates = 10_000.0 ** (-torch.arange(half, dtype=torch.float64) / half)
+    angles = timesteps.double()[:, None] * rates
+    return torch.cat([angles.cos(), angles.sin()], dim=1).float()
+
+
 def linear_float32(layer: nn.Linear, x: Tensor) -> Tensor:
-    """A linear layer in float32, whatever type its weights are kept in."""
+    """A linear layer in float32, whatever the type of its weights."""
     return functional.linear(x.float(), layer.weight.float(), layer.bias.float())
 
 
 class RMSNorm(nn.Module):
-    """Root-mean-square norm over all channels: statistics in float32, weighted in the type of the weight."""
+    """RMS norm over all channels: statistics in float32, the product with the weight in the type of the weight."""
 
     def __init__(self, dim: int, eps: float) -> None:
         super().__init__()
@@ -75,7 +84,7 @@ class RMSNorm(nn.Module):
 
 
 class AttentionProjections(nn.Module):
-    """Projections of multi-head attention, with q and k normed over the full width before the heads part."""
+    """Projections of multi-head attention; q and k are normed over all channels before they are split into heads."""
 
     def __init__(self, config: DitConfig) -> None:
         super().__init__()
@@ -92,28 +101,28 @@ class AttentionProjections(nn.Module):
         return self.split_heads(self.norm_q(self.q(x_BND)))
 
     def project_key_value(self, x_BSD: Tensor) -> KeyValue:
-        """Keys and values, not turned."""
+        """Keys and values [B, S, H, K]."""
         return KeyValue(self.split_heads(self.norm_k(self.k(x_BSD))), self.split_heads(self.v(x_BSD)))
 
     def split_heads(self, x_BND: Tensor) -> Tensor:
-        """Channels parted into heads."""
+        """[B, N, D] to [B, N, H, K]."""
         return torch.unflatten(x_BND, -1, (self.heads, -1))
 
     def project_output(self, x_BNHK: Tensor) -> Tensor:
-        """The heads joined and mixed."""
+        """[B, N, H, K] to [B, N, D], through the output projection."""
         y_BND: Tensor = self.o(x_BNHK.flatten(-2))
         return y_BND
 
 
 class SelfAttention(AttentionProjections):
-    """Attention of a block to itself, its past and the sink; `fuse.fuse` makes q, k and v one layer, `qkv`."""
+    """Attention of a block to itself, its past and the sink; `fuse_qkv` makes q, k and v one layer, `qkv`."""
 
     def __init__(self, config: DitConfig) -> None:
         super().__init__(config)
         self.qkv: nn.Module | None = None
 
     def forward(self, x_BND: Tensor, rope: Rope) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values [B, N, H, K], the first two turned."""
+        """Queries, keys and values [B, N, H, K]; queries and keys are rotated."""
         parts = (
             (self.q(x_BND), self.k(x_BND), self.v(x_BND))
             if self.qkv is None
@@ -126,18 +135,18 @@ class SelfAttention(AttentionProjections):
 
 
 class CrossAttention(AttentionProjections):
-    """Attention to tokens from elsewhere, whose keys and values are computed once by `key_value`."""
+    """Attention to text or audio, whose keys and values are computed once by `project_key_value`."""
 
     @staticmethod
-    def attend(q_BNHK: Tensor, key_value: KeyValue) -> Tensor:
-        """What the queries see; they all look at the same tokens where `given` has a batch of 1."""
+    def attend(kernel: AttentionKernel, q_BNHK: Tensor, key_value: KeyValue) -> Tensor:
+        """Attention of the queries to `key_value`, whose batch is B, or 1 where all queries share the same tokens."""
         if len(key_value.k) == len(q_BNHK):
-            return compute_attention(q_BNHK, key_value.k, key_value.v)
-        return compute_attention(q_BNHK.flatten(0, 1)[None], key_value.k, key_value.v).view(q_BNHK.shape)
+            return kernel(q_BNHK, key_value.k, key_value.v)
+        return kernel(q_BNHK.flatten(0, 1)[None], key_value.k, key_value.v).view(q_BNHK.shape)
 
 
 class TransformerBlock(nn.Module):
-    """Self-attention, text, feed-forward; six vectors made from the noise level shift, scale and gate it."""
+    """Self-attention, cross-attention to the text, feed-forward, with shift, scale and gate from the noise level."""
 
     def __init__(self, config: DitConfig) -> None:
         super().__init__()
@@ -153,45 +162,51 @@ class TransformerBlock(nn.Module):
         )
 
     def forward(
-        self, x_BND: Tensor, time_6BD: Tensor, text: KeyValue, rope: Rope, cache: LayerCache
+        self,
+        x_BND: Tensor,
+        time_6BD: Tensor,
+        text: KeyValue,
+        rope: Rope,
+        cache: LayerCache,
+        kernel: AttentionKernel,
     ) -> Tensor:
-        """One layer. `time_6BD` already holds this block's own modulation, float32.
+        """[B, N, D] to [B, N, D]. `time_6BD` includes this block's own modulation, float32.
 
-        Everything but attention is in three pure functions, which can be compiled each by itself.
+        All but attention is in three pure functions, so that each can be compiled.
         """
-        seen_BNHK = cache.attend(*self.before_self_attention(x_BND, time_6BD, rope))
-        x_BND, q_BNHK = self.between_attentions(x_BND, seen_BNHK, time_6BD)
-        return self.after_cross_attention(x_BND, self.cross_attn.attend(q_BNHK, text), time_6BD)
+        attended_BNHK = cache.attend(*self.before_self_attention(x_BND, time_6BD, rope))
+        x_BND, q_BNHK = self.between_attentions(x_BND, attended_BNHK, time_6BD)
+        return self.after_cross_attention(x_BND, self.cross_attn.attend(kernel, q_BNHK, text), time_6BD)
 
     def before_self_attention(
         self, x_BND: Tensor, time_6BD: Tensor, rope: Rope
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """What self-attention asks, and what it keeps: queries, keys, values."""
+        """Queries, keys and values of self-attention."""
         shift, scale = time_6BD[0].unsqueeze(-2), time_6BD[1].unsqueeze(-2)
-        # This norm is rounded before it is modulated, the one before the feed-forward is not: so it was trained.
+        # as in training, this norm is rounded before it is modulated; the one before the feed-forward is not
         n = layer_norm_float32(x_BND, self.eps).to(x_BND.dtype).float() * (1 + scale) + shift
-        asked: tuple[Tensor, Tensor, Tensor] = self.self_attn(n.to(x_BND.dtype), rope)
-        return asked
+        qkv: tuple[Tensor, Tensor, Tensor] = self.self_attn(n.to(x_BND.dtype), rope)
+        return qkv
 
     def between_attentions(
         self, x_BND: Tensor, attended_BNHK: Tensor, time_6BD: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Adds what self-attention saw, now in float32, and asks the text."""
+        """The sum with self-attention, in float32, and the queries of cross-attention."""
         x = x_BND.float() + self.self_attn.project_output(attended_BNHK) * time_6BD[2].unsqueeze(-2)
         return x, self.cross_attn.project_query(self.norm3(x.to(x_BND.dtype)))
 
     def after_cross_attention(self, x_BND: Tensor, attended_BNHK: Tensor, time_6BD: Tensor) -> Tensor:
-        """Adds what the text said and the feed-forward's answer, and rounds."""
-        kind, (shift, scale, gate) = attended_BNHK.dtype, time_6BD[3:].unsqueeze(-2)
+        """The sum with cross-attention and the feed-forward, rounded."""
+        dtype, (shift, scale, gate) = attended_BNHK.dtype, time_6BD[3:].unsqueeze(-2)
         x = x_BND + self.cross_attn.project_output(attended_BNHK)
         n = layer_norm_float32(x, self.eps) * (1 + scale) + shift
-        x = x + self.ffn(n.to(kind)) * gate
-        out: Tensor = x.to(kind)
+        x = x + self.ffn(n.to(dtype)) * gate
+        out: Tensor = x.to(dtype)
         return out
 
 
 class VelocityHead(nn.Module):
-    """From tokens to patches of velocity."""
+    """Tokens to patches of velocity."""
 
     def __init__(self, config: DitConfig) -> None:
         super().__init__()
@@ -200,6 +215,6 @@ class VelocityHead(nn.Module):
         self.head = nn.Linear(config.dim, config.patch**2 * config.channels)
 
     def forward(self, x_BND: Tensor, time_2BD: Tensor) -> Tensor:
-        """[B, N, patch²·channels], float32; `time_2BD` already holds the head's own modulation."""
+        """[B, N, patch²·channels], float32; `time_2BD` includes the head's own modulation."""
         shift, scale = time_2BD.unsqueeze(-2)
         return linear_float32(self.head, layer_norm_float32(x_BND, self.eps) * (1 + scale) + shift)

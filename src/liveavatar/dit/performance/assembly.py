@@ -1,6 +1,6 @@
-"""The transformer put together part by part: filled, joined, rounded and put in its place, before the next one comes.
+"""Assembly of the transformer part by part: weights are filled, fused, quantised and placed before the next part.
 
-So that the device never holds more of it than it will keep, and one block besides.
+So the device never holds more than the finished transformer and one block.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,24 +20,25 @@ from liveavatar.dit.performance.offload import (
 from liveavatar.dit.performance.quantise import UNQUANTISED_PARTS, WeightFormat, quantise_linears
 
 WeightFiller = Callable[[str, nn.Module], None]
-"""Gives a part of the transformer, on the meta device or mapped from a file, its weights on the device. The name ends
-with a dot."""
+"""Moves the weights of a part to the device, or makes them. The part is on the meta device or mapped from a file; its
+name ends with a dot."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TransformerLayout:
-    """How the transformer lies in memory.
+    """Placement and formats of the transformer's weights.
 
     Attributes:
-        device: where it computes.
-        kind: numbers of large weights; `scaled_mm` is whether the device multiplies FP8 itself.
-        streamed: blocks in host memory.
-        parks: whether what is needed once a prompt is in host memory.
-        joined: whether q, k and v are one layer; False keeps the checkpoint's names.
+        device: where the transformer computes.
+        weight_format: number format of large weights.
+        scaled_mm: whether the device has FP8 products.
+        offloaded_blocks: number of blocks in host memory.
+        offloads_text: whether the projections of the text are in host memory.
+        fused_qkv: whether q, k and v are one layer; False keeps the checkpoint's names.
     """
 
     device: torch.device
-    kind: WeightFormat = "bf16"
+    weight_format: WeightFormat = "bf16"
     scaled_mm: bool = False
     offloaded_blocks: int = 0
     offloads_text: bool = False
@@ -45,9 +46,9 @@ class TransformerLayout:
 
 
 def assemble_transformer(dit: DiT, fill_part: WeightFiller, layout: TransformerLayout) -> DiT:
-    """Fill `dit` and lay it out, in place; returns it."""
-    carousel = BlockSwapper(layout.device)
-    chosen = {
+    """Fill and place the weights of `dit`, in place; returns it."""
+    swapper = BlockSwapper(layout.device)
+    offloaded = {
         f"blocks.{layer}.": layer
         for layer in choose_spread_layers(min(layout.offloaded_blocks, len(dit.blocks)), len(dit.blocks))
     }
@@ -57,8 +58,8 @@ def assemble_transformer(dit: DiT, fill_part: WeightFiller, layout: TransformerL
         _quantise_part(name, part, layout)
         if layout.offloads_text:
             offload_text_layers(part)
-        if name in chosen:
-            dit.blocks[chosen[name]] = carousel.add(part)
+        if name in offloaded:
+            dit.blocks[offloaded[name]] = swapper.add(part)
     return dit
 
 
@@ -66,25 +67,25 @@ def _quantise_part(name: str, part: nn.Module, layout: TransformerLayout) -> Non
     if layout.fused_qkv:
         fuse_qkv(part)
     if name.partition(".")[0] not in UNQUANTISED_PARTS:
-        quantise_linears(part, layout.kind, scaled_mm=layout.scaled_mm)
+        quantise_linears(part, layout.weight_format, scaled_mm=layout.scaled_mm)
 
 
 def offload_blocks(dit: DiT, count: int, device: torch.device) -> None:
     """Move `count` more blocks, evenly spread, to host memory."""
     resident = [layer for layer, block in enumerate(dit.blocks) if not isinstance(block, OffloadedBlock)]
-    carousel = BlockSwapper(device)
-    for place in choose_spread_layers(min(count, len(resident)), len(resident)):
-        layer = resident[place]
-        dit.blocks[layer] = carousel.add(dit.blocks[layer])
+    swapper = BlockSwapper(device)
+    for index in choose_spread_layers(min(count, len(resident)), len(resident)):
+        layer = resident[index]
+        dit.blocks[layer] = swapper.add(dit.blocks[layer])
 
 
 def count_offloaded_blocks(dit: DiT) -> int:
-    """How many blocks lie in host memory."""
+    """Number of blocks in host memory."""
     return sum(isinstance(block, OffloadedBlock) for block in dit.blocks)
 
 
 def iterate_parts(dit: DiT) -> Iterator[tuple[str, nn.Module]]:
-    """All parts by name: blocks and injectors one by one, and the rest."""
+    """All parts and their names: each block, each injector, and the other children."""
     for name, child in dit.named_children():
         if name == "audio_injector":
             for group, injectors in child.named_children():

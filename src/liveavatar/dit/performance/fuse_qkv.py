@@ -1,4 +1,4 @@
-"""Three products become one: the queries, keys and values of self-attention out of a single layer."""
+"""Queries, keys and values of self-attention from one matrix product instead of three."""
 
 import torch
 from torch import nn
@@ -8,10 +8,10 @@ from liveavatar.dit.model.layers import SelfAttention
 
 @torch.no_grad()
 def fuse_qkv(model: nn.Module) -> None:
-    """Join q, k and v of every self-attention in `model` into `qkv`, in place; once is enough.
+    """Replace q, k and v of every self-attention in `model` by `qkv`, in place.
 
-    Comes after loading and merging, which know the checkpoint's names, and before weights are quantised. Layers
-    are joined one after another, so that memory is never more than one layer's weights above the model.
+    Runs after loading and LoRA merging, which need the checkpoint's names, and before quantisation. Layers are fused
+    one after another, so the extra memory is one layer's weights.
     """
     for attention in model.modules():
         if isinstance(attention, SelfAttention) and attention.qkv is None:
@@ -21,8 +21,8 @@ def fuse_qkv(model: nn.Module) -> None:
 
 def _concat_linears(layers: list[nn.Linear]) -> nn.Linear:
     with torch.device("meta"):
-        whole = nn.Linear(layers[0].in_features, sum(layer.out_features for layer in layers))
+        fused = nn.Linear(layers[0].in_features, sum(layer.out_features for layer in layers))
     for name in ("weight", "bias"):
-        together = torch.cat([getattr(layer, name).detach() for layer in layers])
-        setattr(whole, name, nn.Parameter(together, requires_grad=False))
-    return whole.train(layers[0].training)
+        joined = torch.cat([getattr(layer, name).detach() for layer in layers])
+        setattr(fused, name, nn.Parameter(joined, requires_grad=False))
+    return fused.train(layers[0].training)

@@ -1,11 +1,11 @@
-"""Weights that do not fit: blocks live in host memory and come to the device just before they compute.
+"""Weights in host memory, for GPUs that cannot hold them: blocks are copied to the device just before they compute.
 
 Blocks are needed in a known order, over and over. A few buffers on the device take turns: while one block computes,
-the next one that is not on the device is copied into a free buffer, on a stream of its own, out of pinned memory.
-A block's weights are views of its buffer, so nothing is rebound while drawing. On a CPU the same happens with plain
-copies.
+the next offloaded block is copied from pinned memory into a free buffer, on a stream of its own. A block's weights are
+views of its buffer, so nothing is rebound later. On a CPU the copies are plain.
 
-What is needed once a prompt, the keys and values of the text, is copied for the moment it computes (`Parked`).
+The projections of the text's keys and values compute once a prompt; they are copied for that moment alone
+(`HostResidentLayer`).
 """
 
 import re
@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from liveavatar.dit.streaming.copy_stream import CopyStream
+from liveavatar.dit.model.host_memory import allocate_host
+from liveavatar.dit.streaming.copy_stream import BufferRotation, CopyStream
 
 ALIGNMENT_BYTES = 256
-"""Bytes that every tensor begins at a multiple of, as kernels want it."""
+"""Every tensor in a buffer starts at a multiple of this, as CUDA allocations do."""
 
 _MIN_PIECE_BYTES = 1 << 20
 _TEXT_LAYER_PATTERN = re.compile(r"cross_attn\.(k|v|kv)\b")
@@ -27,7 +28,7 @@ _TEXT_LAYER_PATTERN = re.compile(r"cross_attn\.(k|v|kv)\b")
 
 @dataclass(frozen=True, slots=True)
 class _WeightSlice:
-    """A tensor of a module, and where it begins among the bytes of its block."""
+    """A tensor of a module, and its first byte in the buffer of its block."""
 
     module: nn.Module
     name: str
@@ -40,36 +41,34 @@ class _WeightSlice:
 
 
 class HostBuffer:
-    """A run of bytes in host memory, pinned where there is a GPU.
+    """Bytes in host memory, pinned if `device` is a GPU.
 
-    PyTorch rounds pinned memory up to a power of two, half as much again for a block of this model, so the run is
-    cut into powers of two.
+    PyTorch rounds a pinned allocation up to a power of two, which would waste half as much again for a block of this
+    model; so the bytes are split into powers of two.
     """
 
-    def __init__(self, count: int, *, pinned: bool) -> None:
-        self.pieces = [
-            torch.empty(size, dtype=torch.uint8, pin_memory=pinned) for size in split_powers_of_two(count)
-        ]
+    def __init__(self, count: int, device: torch.device) -> None:
+        self.pieces = [allocate_host([size], torch.uint8, device) for size in split_powers_of_two(count)]
 
     def copy_from(self, source: Tensor) -> None:
-        """Keep a run of bytes; back when it is here."""
-        for piece, part in zip(self.pieces, self._split_run(source), strict=True):
+        """Fill the buffer; returns when the copy is done."""
+        for piece, part in zip(self.pieces, self._split(source), strict=True):
             piece[: len(part)].copy_(part)
 
     def copy_to(self, target: Tensor) -> None:
-        """Bring the run to `target` on the stream at hand, without waiting."""
-        for piece, part in zip(self.pieces, self._split_run(target), strict=True):
+        """Copy the bytes to `target` on the current stream, without waiting."""
+        for piece, part in zip(self.pieces, self._split(target), strict=True):
             part.copy_(piece[: len(part)], non_blocking=True)
 
-    def _split_run(self, run: Tensor) -> Iterator[Tensor]:
+    def _split(self, contiguous: Tensor) -> Iterator[Tensor]:
         start = 0
         for piece in self.pieces:
-            yield run[start : start + len(piece)]
+            yield contiguous[start : start + len(piece)]
             start += len(piece)
 
 
 def split_powers_of_two(count: int) -> list[int]:
-    """Powers of two that hold `count` bytes, the largest first, less than 1 MiB too many."""
+    """Powers of two that hold `count` bytes, the largest first, with less than 1 MiB to spare."""
     sizes = []
     while count >= _MIN_PIECE_BYTES:
         sizes.append(1 << (count.bit_length() - 1))
@@ -78,30 +77,32 @@ def split_powers_of_two(count: int) -> list[int]:
 
 
 class BlockSwapper:
-    """Brings blocks to the device in turn. `add` them in the order of their layers."""
+    """Copies offloaded blocks to the device in turn; `add` them in the order of their layers."""
 
     def __init__(self, device: torch.device, buffers: int = 2) -> None:
         self._device = device
-        self._copy_stream = CopyStream(device)
+        self._rotation = BufferRotation[int](CopyStream(device), buffers)
         self._buffers: list[Tensor] = []
         self._buffer_count = buffers
         self._host_buffers: list[HostBuffer] = []
-        self._loaded_blocks: list[int | None] = [None] * buffers
-        self._ready_events: list[torch.cuda.Event | None] = [None] * buffers
 
     @property
     def bytes(self) -> int:
-        """Memory that the buffers take on the device."""
+        """Memory of the buffers on the device."""
         return sum(len(buffer) for buffer in self._buffers)
 
     def add(self, block: nn.Module) -> "OffloadedBlock":
-        """Move a block's large weights to host memory; it must be called through what is returned."""
+        """Move a block's matrices to host memory; use the block that is returned in its place.
+
+        Raises:
+            ValueError: the block has another size than those it would share a buffer with.
+        """
         weights, size = _pack_weights(block)
-        run = torch.zeros(size, dtype=torch.uint8)
+        packed = torch.zeros(size, dtype=torch.uint8)
         for weight in weights:
-            run[weight.start_byte : weight.end_byte] = _to_bytes(weight.tensor.cpu())
-        host = HostBuffer(size, pinned=self._device.type == "cuda")
-        host.copy_from(run)
+            packed[weight.start_byte : weight.end_byte] = _to_bytes(weight.tensor.cpu())
+        host = HostBuffer(size, self._device)
+        host.copy_from(packed)
         self._host_buffers.append(host)
         index = len(self._host_buffers) - 1
         buffer = self._ensure_buffer(index % self._buffer_count, size)
@@ -117,29 +118,22 @@ class BlockSwapper:
         return self._buffers[slot]
 
     def load_block(self, index: int) -> None:
-        """Have block `index` on the device before what is computed next."""
-        slot = index % self._buffer_count
-        if self._loaded_blocks[slot] != index:
-            self._prefetch_block(index)
-        self._copy_stream.wait_event(self._ready_events[slot])
+        """Make what is computed next wait until block `index` is on the device."""
+        self._rotation.load(index, index % self._buffer_count, self._copy_block)
 
     def release_block(self, index: int) -> None:
-        """Block `index` has been asked to compute: its buffer is free for the next after that."""
+        """Block `index` is queued for computation: start to copy the next block that uses its buffer."""
         following = index + self._buffer_count
         following = following if following < len(self._host_buffers) else index % self._buffer_count
         if following != index:
-            self._prefetch_block(following)
+            self._rotation.prefetch(following, index % self._buffer_count, self._copy_block)
 
-    def _prefetch_block(self, index: int) -> None:
-        slot = index % self._buffer_count
-        with self._copy_stream.queue_copies():
-            self._host_buffers[index].copy_to(self._buffers[slot])
-            self._ready_events[slot] = self._copy_stream.record_event()
-        self._loaded_blocks[slot] = index
+    def _copy_block(self, index: int, slot: int) -> None:
+        self._host_buffers[index].copy_to(self._buffers[slot])
 
 
 class OffloadedBlock(nn.Module):
-    """A block whose large weights are on the device only while it is called; otherwise like the block itself."""
+    """A block whose matrices are on the device only while it is called; other attributes are those of the block."""
 
     def __init__(self, block: nn.Module, swapper: BlockSwapper, index: int) -> None:
         super().__init__()
@@ -148,7 +142,7 @@ class OffloadedBlock(nn.Module):
         self._index = index
 
     def forward(self, *args: object, **kwargs: object) -> Tensor:
-        """What the block computes."""
+        """The output of the block."""
         self._swapper.load_block(self._index)
         out: Tensor = self.block(*args, **kwargs)
         self._swapper.release_block(self._index)
@@ -161,22 +155,22 @@ class OffloadedBlock(nn.Module):
 
 
 class HostResidentLayer(nn.Module):
-    """A layer whose weights stay in host memory, and are on the device only while it computes."""
+    """A layer whose weights stay in host memory and are copied to the device for each call."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
-        self._layer = [layer.cpu()]  # in a list, so that nobody moves it with the rest of the model
+        self._layer = [layer.cpu()]  # in a list, so that `model.to(device)` does not move it
 
     def forward(self, x: Tensor) -> Tensor:
-        """What the layer computes."""
+        """The output of the layer, on the device of `x`."""
         layer = self._layer[0]
-        here = {name: weight.to(x.device) for name, weight in layer.state_dict().items()}
-        out: Tensor = functional_call(layer, here, (x,))
+        weights = {name: weight.to(x.device) for name, weight in layer.state_dict().items()}
+        out: Tensor = functional_call(layer, weights, (x,))
         return out
 
 
 def offload_text_layers(block: nn.Module) -> None:
-    """Keep what a block needs once a prompt in host memory."""
+    """Move the projections of a block's text keys and values to host memory; they compute once a prompt."""
     for name, layer in list(block.named_modules()):
         if _TEXT_LAYER_PATTERN.fullmatch(name) and not isinstance(layer, HostResidentLayer):
             parent, _, own = name.rpartition(".")
@@ -184,12 +178,12 @@ def offload_text_layers(block: nn.Module) -> None:
 
 
 def choose_spread_layers(count: int, layers: int) -> list[int]:
-    """`count` of so many layers, as far from each other as can be: copies hide behind the layers between."""
+    """`count` of `layers` indices, evenly spread, so that a copy runs while the layers between compute."""
     return [(2 * index + 1) * layers // (2 * count) for index in range(count)]
 
 
 def _pack_weights(block: nn.Module) -> tuple[list[_WeightSlice], int]:
-    """The matrices of a block one after another, and the bytes they take; what is needed once a prompt stays out."""
+    """The matrices of a block, aligned one after another, and the bytes they take; without the text projections."""
     weights, start = [], 0
     for name, module in block.named_modules():
         matrix = getattr(module, "weight", None)

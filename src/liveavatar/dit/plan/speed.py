@@ -1,4 +1,4 @@
-"""How fast the engine is to be, and at what price. No torch is imported with this module."""
+"""Options of speed: compilation, CUDA graphs, attention kernel, KV cache format. Without torch."""
 
 from dataclasses import dataclass, fields
 from typing import Literal, get_args
@@ -6,25 +6,25 @@ from typing import Literal, get_args
 from liveavatar.errors import OptionError
 
 AttentionName = Literal["auto", "fa3", "cudnn", "flash", "torch", "fp8"]
-"""FlashAttention 3, cuDNN's, PyTorch's own flash kernel, whatever PyTorch takes; FP8 is FlashAttention 3 on FP8 rings.
-"auto" times those that are there and takes the fastest."""
+"""FlashAttention 3, cuDNN's kernel, PyTorch's flash kernel, or PyTorch's own choice; "fp8" is FlashAttention 3 on an
+FP8 cache. "auto" times those that are there and takes the fastest."""
 
 KVFormat = Literal["bf16", "fp8"]
-"""What keys and values are kept in; bf16 stands for the type of the model, whatever it is."""
+"""Number format of the KV cache; bf16 stands for the type of the model."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SpeedOptions:
-    """Ways to save time. None is decided at start-up by what the device can do.
+    """Settings of speed. None is decided at start-up by the abilities of the device.
 
     Attributes:
-        compile: let torch.compile join what lies between products; the first frames come minutes later.
-        graphs: record a whole denoising step as a CUDA graph once the ring is full, and replay it.
-        attention: the kernel of self-attention; FP8 costs accuracy.
-        kv: numbers that the rings are kept in; FP8 costs accuracy and halves their memory.
-        vae_stream: decode beside the next block's first step, which is drawn ahead where its sound is known.
-        wavefront: draw as many consecutive blocks at once as there are steps, each at another one; for recordings:
-            a block comes when the sound of the blocks after it is known, 0.48 s for every step but one.
+        compile: fuse what lies between matrix products by torch.compile; delays the first frames by minutes.
+        graphs: record a denoising step as a CUDA graph once the KV cache is full, and replay it.
+        attention: the kernel of all attention; "fp8" of self-attention, with less accuracy.
+        kv: number format of the KV cache; FP8 halves its memory, with less accuracy.
+        vae_stream: decode while the next block's first step is computed, if its sound is known.
+        wavefront: compute as many consecutive blocks at once as there are steps, each at another step. For recordings:
+            a block is done when the sound of the blocks after it is known, 0.48 s for every step but one.
     """
 
     compile: bool | None = None
@@ -46,13 +46,13 @@ class SpeedOptions:
             raise OptionError("FP8 attention reads FP8 rings", "keep keys and values in fp8")
 
     def __str__(self) -> str:
-        """One line for people."""
-        said = ((field.name.replace("_", " "), getattr(self, field.name)) for field in fields(self))
-        return ", ".join(f"{name} {_format_setting(value)}" for name, value in said)
+        """One line: every setting and its value."""
+        settings = ((field.name.replace("_", " "), getattr(self, field.name)) for field in fields(self))
+        return ", ".join(f"{name} {_format_setting(value)}" for name, value in settings)
 
 
 EXACT_SPEED = SpeedOptions(compile=False, graphs=False, attention="torch", kv="bf16", vae_stream=False)
-"""Everything one by one, as it is compared with the public implementation."""
+"""No optimisation, as in comparisons with the public implementation."""
 
 SPEED_PRESETS = {
     "auto": SpeedOptions(),
@@ -61,11 +61,11 @@ SPEED_PRESETS = {
     "fp8-attention": SpeedOptions(attention="fp8"),
     "wavefront": SpeedOptions(wavefront=True),
 }
-"""What can be asked for by name."""
+"""Values of `--speed`."""
 
 
 def find_speed_preset(name: str) -> SpeedOptions:
-    """The speed called `name`.
+    """The preset called `name`.
 
     Raises:
         OptionError: there is none.

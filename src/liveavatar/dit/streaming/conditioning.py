@@ -1,4 +1,4 @@
-"""What the blocks of one stream have in common, however they are drawn: noise, and where everything stands.
+"""Inputs of a stream that do not depend on the audio: text, sink, noise and positions.
 
 Shapes: B batch (1), C channels, T latent frames, H rows, W columns.
 """
@@ -19,7 +19,7 @@ from liveavatar.dit.streaming.scheduler import clip_noise
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditioning:
-    """What all streams of one portrait share: text and sink keys for every layer, height and width of its latents."""
+    """What the streams of one portrait share: keys and values of text and sink, height and width of the latents."""
 
     text: Sequence[KeyValue]
     sink: Sequence[KeyValue]
@@ -28,7 +28,7 @@ class Conditioning:
 
 
 class StreamContext:
-    """Noise and places of one stream; remembers nothing of what was drawn."""
+    """Noise, positions and sizes of one stream."""
 
     def __init__(self, model: DiT, conditioning: Conditioning, config: StreamConfig, seed: int) -> None:
         self._model = model
@@ -44,7 +44,7 @@ class StreamContext:
 
     @property
     def ring_shape(self) -> RingShape:
-        """The sizes of a stream's memory."""
+        """The sizes of the stream's KV cache."""
         tokens = self.rows * self.columns
         return RingShape(
             layers=self._model.config.layers,
@@ -58,12 +58,12 @@ class StreamContext:
         )
 
     def make_moving_rope(self, frames: int) -> MovingRope:
-        """Angles for so many frames of this size."""
+        """Rotation of the tokens of `frames` latent frames of this size."""
         grid = (frames, self.rows, self.columns)
         return MovingRope(grid, self._model.config.head_dim, self._model.template_tensor.device)
 
     def sink_rope(self) -> Rope:
-        """Where a sink stands when it is put in place."""
+        """Rotation of a sink when it enters the cache."""
         return self._model.compute_rope(sink_positions(REFERENCE_FRAME, self.rows, self.columns))
 
     def first_latent(self, block: int) -> int:
@@ -71,16 +71,16 @@ class StreamContext:
         return block * self._config.block_latents
 
     def portrait_rope(self, block: int) -> Rope:
-        """Where the portrait stands for a block; good until asked again.
+        """Rotation of the portrait for a block; valid until the next call.
 
-        At frame 30 until the stream comes within the block's distance of it; then it goes ahead of the stream.
+        The portrait is at frame 30 until the stream is nearer than the block's distance, then that far ahead of it.
         """
         distance = random.Random((self._seed << 32) + block).randint(*self._config.sink_distance)
         ahead = max(0, self.first_latent(block) - (REFERENCE_FRAME - distance))
         return self._portrait_rope.move_to(REFERENCE_FRAME + ahead)
 
     def block_noise(self, block: int) -> Tensor:
-        """What a block is drawn from, [1, C, T, H, W]."""
+        """The noise that a block starts from, [1, C, T, H, W]."""
         clip, index = divmod(block, self._config.clip_blocks)
         if self._clip_noise is None or self._clip_noise[0] != clip:
             channels, frames = self._model.config.channels, self._config.clip_latents

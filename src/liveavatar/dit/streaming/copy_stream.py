@@ -1,9 +1,12 @@
-"""Copies between host and device that run beside the computation."""
+"""Copies between host and device that run beside the computation, and device buffers that they fill in turn."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Generic, TypeVar
 
 import torch
+
+Key = TypeVar("Key")
 
 
 class CopyStream:
@@ -30,3 +33,28 @@ class CopyStream:
         """Make what is queued on the current stream from now on wait for `event`."""
         if self._stream is not None and event is not None:
             torch.cuda.current_stream(self._stream.device).wait_event(event)
+
+
+class BufferRotation(Generic[Key]):
+    """What each of a few device buffers holds, and when its copy is done: one is read while another is filled.
+
+    `copy(key, buffer)` queues the copies that bring what `key` names into the buffer of that number.
+    """
+
+    def __init__(self, stream: CopyStream, count: int) -> None:
+        self._stream = stream
+        self._contents: list[Key | None] = [None] * count
+        self._events: list[torch.cuda.Event | None] = [None] * count
+
+    def prefetch(self, key: Key, buffer: int, copy: Callable[[Key, int], None]) -> None:
+        """Start to copy `key` into a buffer."""
+        with self._stream.queue_copies():
+            copy(key, buffer)
+            self._events[buffer] = self._stream.record_event()
+        self._contents[buffer] = key
+
+    def load(self, key: Key, buffer: int, copy: Callable[[Key, int], None]) -> None:
+        """Make what is computed next wait until the buffer holds `key`; copies it unless it was prefetched."""
+        if self._contents[buffer] != key:
+            self.prefetch(key, buffer, copy)
+        self._stream.wait_event(self._events[buffer])

@@ -1,7 +1,7 @@
-"""CUDA graphs: what the GPU is asked for once is asked for again in one call.
+"""CUDA graphs: the kernels of a denoising step, recorded once and launched with one call.
 
-The functions recorded take no arguments: they read and write tensors that stay where they are. On a CPU, and
-wherever recording is off, they are simply called.
+Recorded functions take no arguments: they read and write tensors at fixed addresses. On a CPU, and with recording off,
+they are called each time.
 """
 
 from collections import deque
@@ -11,7 +11,7 @@ import torch
 
 
 class CudaGraphCache:
-    """Recorded functions of one stream, by name. They share one pool of memory, since they never run side by side."""
+    """Recorded functions of one stream, by key. They share a memory pool, because they never run concurrently."""
 
     def __init__(self, *, enabled: bool) -> None:
         self._enabled = enabled
@@ -19,9 +19,9 @@ class CudaGraphCache:
         self._pool = torch.cuda.graph_pool_handle() if enabled else None
 
     def run_recorded(self, key: int, function: Callable[[], None]) -> None:
-        """Do what `function` does; it is called only the first time, and must have been called before outside of it.
+        """Replay the graph of `key`; the first time, record `function` first.
 
-        That earlier call is what compiles and allocates, which cannot be recorded.
+        `function` must have run before, because compiling and allocating cannot be recorded.
         """
         if not self._enabled:
             function()
@@ -38,19 +38,19 @@ class CudaGraphCache:
         return graph
 
     def clear(self) -> None:
-        """The tensors they read are no longer those to be read."""
+        """Drop all graphs: the tensors they read have been replaced."""
         self._graphs.clear()
 
 
 class LaunchThrottle:
-    """Keeps the GPU busy and no further ahead than one step, so that an interruption finds little left to undo."""
+    """Limits the launch queue of the GPU to one step ahead, so that an interruption takes effect soon."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._step_events: deque[torch.cuda.Event] = deque()
 
     def wait_previous_step(self) -> None:
-        """A step has been asked of the GPU: wait until the one before it is done."""
+        """After a step is launched: wait until the one before it is done."""
         if self._device.type != "cuda":
             return
         self._step_events.append(torch.cuda.current_stream(self._device).record_event())
