@@ -118,7 +118,7 @@ def test_weights_are_predicted_as_they_are_laid_out(rung: MemoryProfile) -> None
     """On the meta device: every tensor of the full size in its place, without its numbers."""
     with torch.device("meta"):
         dit = DiT(DitConfig()).bfloat16()
-    layout = TransformerLayout(device=LIKE.device, kind="fp8" if rung.eight_bit_weights else "bf16")
+    layout = TransformerLayout(device=LIKE.device, weight_format="fp8" if rung.eight_bit_weights else "bf16")
     assemble_transformer(dit, lambda _name, _part: None, layout)
     taken = sum(tensor.nbytes for tensor in (*dit.parameters(), *dit.buffers()))
     memory = estimate_memory(CONFIG, JOB.stream, JOB.size, rung)
