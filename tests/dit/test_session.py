@@ -223,7 +223,7 @@ def test_other_steps_and_clips_run(portrait: Portrait, options: dict[str, int]) 
     "wrong",
     [{"sample_steps": 0}, {"infer_frames": 80}, {"infer_frames": 0}, {"preset": "huge"}, {"prompt": " "}],
 )
-def test_options_nobody_can_use_are_refused(wrong: dict[str, object]) -> None:
+def test_contradictory_options_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(OptionError):
         DitOptions(**wrong)  # type: ignore[arg-type]
 
