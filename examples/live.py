@@ -1,4 +1,4 @@
-"""Sound arrives in small pieces, frames leave as soon as they can: python examples/live.py portrait.jpg speech.wav"""
+"""Live sound in small chunks, frames as soon as they are ready: python examples/live.py portrait.jpg speech.wav"""
 
 import sys
 import wave
@@ -9,12 +9,12 @@ import liveavatar
 
 
 def main(portrait: str, speech: str) -> None:
-    """Play a 16-bit mono WAV into a session, 20 ms at a time, as a microphone would."""
+    """Push a 16-bit mono WAV into a session in chunks of 20 ms, as a microphone would."""
     avatar = liveavatar.open(portrait)
     with wave.open(speech, "rb") as file, avatar.session(fps=25) as session:
         rate = file.getframerate()
-        while piece := file.readframes(rate // 50):
-            session.push(np.frombuffer(piece, "<i2"), rate)
+        while chunk := file.readframes(rate // 50):
+            session.push(np.frombuffer(chunk, "<i2"), rate)
             for frame in session.frames():
                 print(
                     f"frame {frame.pts} at {float(frame.time):.2f} s: {frame.rgb.shape[1]}x{frame.rgb.shape[0]}"

@@ -1,4 +1,4 @@
-"""A portrait speaks a recording: python examples/render.py portrait.jpg speech.mp3 out.mp4"""
+"""Render a portrait speaking a recording: python examples/render.py portrait.jpg speech.mp3 out.mp4"""
 
 import sys
 
@@ -6,7 +6,7 @@ import liveavatar
 
 
 def main(portrait: str, speech: str, video: str) -> None:
-    """Three lines are the whole of it."""
+    """Open the portrait, render the speech, print how fast that was."""
     avatar = liveavatar.open(portrait)
     result = avatar.render(speech, video)
     print(f"{result.frames} frames, {result.real_time_factor:.1f} times real time")

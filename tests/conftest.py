@@ -1,4 +1,4 @@
-"""What many tests share: a real portrait and the sound of speech."""
+"""Fixtures of many rooms: a real portrait and the sound of speech."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +14,12 @@ from liveavatar.face.portrait import Portrait, load_portrait
 from liveavatar.frames import Samples
 
 settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")  # how long a property takes is no property: machines are busy
+settings.load_profile("unhurried")  # a busy machine must not fail a property by its duration
 
 
 @pytest.fixture(autouse=True, scope="session")
 def one_core() -> Iterator[None]:
-    """Waiting for each other, threads make a busy machine ten times slower."""
+    """Run OpenCV on one thread: on a busy machine, threads that wait for each other make tests ten times slower."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     yield
@@ -34,7 +34,7 @@ def photograph() -> Path:
 
 @pytest.fixture(scope="session")
 def portrait(photograph: Path) -> Portrait:
-    """The photograph at 160x192: small enough to be quick, large enough to have lips."""
+    """The photograph at 160x192: small enough to be fast, large enough for the lips."""
     return crop_portrait(load_portrait(photograph), (160, 192))
 
 

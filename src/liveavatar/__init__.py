@@ -31,7 +31,7 @@ _EXPORT_MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for, and what it needs, only then: the command line starts without waiting for it."""
+    """Import a public name when it is first used, so that the command line starts quickly."""
     if name not in _EXPORT_MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"liveavatar.{_EXPORT_MODULES[name]}"), name)

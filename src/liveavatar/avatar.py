@@ -1,8 +1,9 @@
-"""The program as a library: `liveavatar.open("portrait.jpg")`."""
+"""The library: `liveavatar.open("portrait.jpg")` gives an `Avatar`, which renders files and opens live sessions."""
 
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,16 +11,18 @@ from numpy.typing import NDArray
 from liveavatar.audio.front_end import RepairPolicy, StreamFrontEnd
 from liveavatar.engine import Actor, Session
 from liveavatar.engines import open_engine
+from liveavatar.errors import SessionClosed
 from liveavatar.face.portrait import load_portrait
 from liveavatar.frames import VideoFrame
 from liveavatar.generate import ProgressCallback, Result, render_video
 from liveavatar.timeline import parse_fps
 
 Fps = str | int | float | Fraction
+"""A frame rate as users write it; `parse_fps` makes it exact."""
 
 
 class Avatar:
-    """A portrait that can speak. Rendering and sessions share it; sessions are independent of each other."""
+    """A portrait prepared by an engine. Several renderings and sessions may share it; they are independent."""
 
     def __init__(self, actor: Actor) -> None:
         self._actor = actor
@@ -39,10 +42,21 @@ class Avatar:
         audio_policy: RepairPolicy = "fix",
         progress: ProgressCallback = lambda _done, _total: None,
     ) -> Result:
-        """Speak a recording into an mp4.
+        """Render the portrait speaking the recording `audio` into the mp4 `output`.
+
+        Args:
+            audio: any file with sound that FFmpeg reads.
+            output: the video; it appears complete or not at all.
+            fps: frames a second, 1…120; a string may be a fraction such as "30000/1001".
+            seed: of blinks and head motion (mesh), or of the noise (dit).
+            audio_policy: "fix" repairs the recording, "strict" refuses one with faults, "as-is" changes nothing.
+            progress: called with the frames done and the frames in all.
 
         Raises:
-            LiveAvatarError: one of its kinds; no file is left behind.
+            OptionError: `fps` is not a frame rate.
+            AudioError: the recording cannot be read, or is refused.
+            EngineError: the engine failed; the frames so far are in a file named `….partial.mp4`.
+            OutputError: the video cannot be written.
         """
         return render_video(
             self._actor,
@@ -55,44 +69,61 @@ class Avatar:
         )
 
     def session(self, *, fps: Fps = 25, seed: int = 0) -> "AvatarSession":
-        """Start a live session."""
+        """Start a live session.
+
+        Raises:
+            OptionError: `fps` is not a frame rate.
+        """
         return AvatarSession(self._actor.session(parse_fps(fps), seed))
 
 
 class AvatarSession:
-    """Sound of any rate in, frames out, as soon as the sound allows."""
+    """A live stream of speech into a stream of frames. As a context manager it calls `flush()` at the end.
+
+    When the `with` block raises, the session is closed instead and yields no more frames.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._front_end = StreamFrontEnd()
+        self._is_flushed = self._is_aborted = False
 
-    def __enter__(self) -> "AvatarSession":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._session.flush()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.flush()
+        else:
+            self._is_aborted = True
 
     def push(self, chunk: NDArray[np.float32] | NDArray[np.int16], rate: int) -> None:
-        """Add sound: float32 or int16, [samples] or [samples, channels], at `rate` Hz.
+        """Add sound: float32 or int16, [samples] or [samples, channels], at `rate` Hz, which may change between calls.
 
         Raises:
             SessionClosed: after `flush()`.
+            AudioError: the rate, type or shape is not supported.
         """
+        if self._is_flushed or self._is_aborted:
+            raise SessionClosed("the session has ended", "start a new one with avatar.session()")
         self._session.push(self._front_end.push(chunk, rate))
 
     def flush(self) -> None:
-        """The sound is over: the rest of the frames become available."""
+        """End the sound: the remaining frames become available. Further calls do nothing."""
+        if self._is_flushed or self._is_aborted:
+            return
+        self._is_flushed = True
         self._session.push(self._front_end.flush())
         self._session.flush()
 
     def interrupt(self) -> None:
-        """Stop talking: forget sound that has not become a frame yet."""
+        """Drop all sound that has not become a frame yet; the next frame continues from the last one."""
         self._front_end = StreamFrontEnd()
         self._session.interrupt()
 
     def frames(self) -> Iterator[VideoFrame]:
-        """Frames that the sound so far allows, each once, in order."""
-        return self._session.frames()
+        """Yield the frames that the sound so far allows, each once, in order. They are rendered as they are taken."""
+        return iter(()) if self._is_aborted else self._session.frames()
 
 
 def open(  # noqa: A001  (liveavatar.open is meant)
@@ -103,18 +134,21 @@ def open(  # noqa: A001  (liveavatar.open is meant)
     face: int | None = None,
     **options: object,
 ) -> Avatar:
-    """Read a portrait and prepare it for `engine`.
+    """Read a portrait and prepare it for an engine.
 
     Args:
-        image: any picture OpenCV reads, with a face in it.
-        engine: "mesh" or "dit".
+        image: a picture file with a face in it.
+        engine: "mesh" (any CPU) or "dit" (a GPU).
         size: (width, height) of the frames; None follows the picture.
-        face: which face, counted from 1, largest first; None takes the largest.
-        options: of the engine; "mesh" knows `motion` (head and gaze) and `expression` (mouth), both 0…1.
+        face: the number of the face, from 1, largest first; None takes the largest.
+        options: options of the engine. For "mesh": `motion` (head and gaze, 0…1), `expression` (mouth opening, 0…1)
+            and `speech` ("small" or "whisper"). For "dit": see docs/dit.md.
 
     Raises:
         PortraitError: the picture cannot be read or has no usable face.
-        EngineError: the engine cannot run here.
+        OptionError: an option has no effect with this engine, or an unusable value.
+        EngineError: the engine cannot run on this machine.
+        WeightsError: a model file cannot be fetched.
     """
-    loaded = open_engine(engine, options)
-    return Avatar(loaded.open(load_portrait(image, face), size))
+    opened = open_engine(engine, options)
+    return Avatar(opened.open(load_portrait(image, face), size))

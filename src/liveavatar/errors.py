@@ -1,11 +1,11 @@
-"""Everything that can go wrong, as one tree.
+"""The exceptions of the package, as one tree.
 
 ```
-LiveAvatarError            exit code 2, printed as one line: what is wrong, then the remedy
-├── OptionError            an option or argument has a value nobody can use
-├── AudioError             the recording cannot be read, or not used as it is
+LiveAvatarError            exit code 2, printed as one line: the problem, then the remedy
+├── OptionError            an option or argument has an unusable value
+├── AudioError             the recording cannot be read, or cannot be used as it is
 ├── PortraitError          the picture cannot be read, or has no usable face
-├── VideoError             the video cannot be read, shows no face for long enough, or cannot be mended
+├── VideoError             the video cannot be read, shows a face too briefly, or cannot be fixed
 ├── OutputError            the result cannot be written: folder, permission, disk space
 ├── WeightsError           a model file is missing, damaged, or could not be fetched
 ├── EngineError            an engine is unknown, or cannot run on this machine
@@ -15,7 +15,7 @@ LiveAvatarError            exit code 2, printed as one line: what is wrong, then
 
 
 class LiveAvatarError(Exception):
-    """A failure a user can understand. `remedy` says what to do next; both are one line."""
+    """A failure with a message for the user. `problem` and `remedy` (what to do next) are one line each."""
 
     exit_code = 2
 
@@ -29,11 +29,11 @@ class LiveAvatarError(Exception):
 
 
 class OptionError(LiveAvatarError):
-    """An option or argument has a value nobody can use."""
+    """An option or argument has an unusable value."""
 
 
 class AudioError(LiveAvatarError):
-    """The recording cannot be read, or not used as it is."""
+    """The recording cannot be read, or cannot be used as it is."""
 
 
 class PortraitError(LiveAvatarError):
@@ -41,7 +41,7 @@ class PortraitError(LiveAvatarError):
 
 
 class VideoError(LiveAvatarError):
-    """The video cannot be read, shows no face for long enough, or cannot be mended."""
+    """The video cannot be read, shows a face too briefly, or cannot be fixed."""
 
 
 class OutputError(LiveAvatarError):

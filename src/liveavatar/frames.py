@@ -1,4 +1,4 @@
-"""What flows through the program: pieces of sound in, pictures out."""
+"""Types that all rooms share: samples, chunks of sound, pictures, video frames."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -7,15 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 Samples = NDArray[np.float32]
-"""Mono sound, shape [samples], nominally within -1…1."""
+"""Mono sound, float32 [samples], nominally within -1…1."""
 
 Picture = NDArray[np.uint8]
-"""RGB, shape [height, width, 3]."""
+"""RGB, uint8 [height, width, 3]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioChunk:
-    """A run of sound: `samples` float32 [samples, channels] at `rate` Hz; `pts` is the index of its first sample."""
+    """Sound, float32 [samples, channels] at `rate` Hz; `pts` is the index of its first sample in the stream."""
 
     samples: NDArray[np.float32]
     rate: int
@@ -24,7 +24,7 @@ class AudioChunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoFrame:
-    """Picture number `pts` of a video at `fps`."""
+    """Picture number `pts`, from 0, of a video at `fps`."""
 
     rgb: Picture
     pts: int
@@ -32,5 +32,5 @@ class VideoFrame:
 
     @property
     def time(self) -> Fraction:
-        """Seconds at which it is shown."""
+        """The time in seconds at which it is shown."""
         return self.pts / self.fps

@@ -1,4 +1,4 @@
-"""A portrait and a recording in, an mp4 out: the story of the product on one page."""
+"""From a portrait and a recording to an mp4: the whole of `liveavatar generate` on one page."""
 
 import resource
 import sys
@@ -26,14 +26,17 @@ from liveavatar.video.writer import VideoWriter
 ProgressCallback = Callable[[int, int], None]
 """Called with the frames done and the frames in all."""
 
-
 VIDEO_TAGS = {"comment": "Made with liveavatar: this person was animated by a program."}
-"""Written into every video: a synthetic person should be known as one."""
+"""Metadata of every video: it says that the person is synthetic."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What one run did. Times in seconds of wall clock; `peak_memory` in bytes, of the whole process."""
+    """The outcome of one rendering.
+
+    `seconds` and `first_frame` (its latency) are wall clock seconds. `peak_memory` is the largest resident set of the
+    process, in bytes. `audio` says what was found in the recording and fixed.
+    """
 
     output: Path
     frames: int
@@ -45,12 +48,12 @@ class Result:
 
     @property
     def speed(self) -> float:
-        """Frames made in a second."""
+        """Rendered frames a second."""
         return self.frames / self.seconds
 
     @property
     def real_time_factor(self) -> float:
-        """Seconds of video made in a second."""
+        """Seconds of video rendered in a second."""
         return self.speed / float(self.fps)
 
 
@@ -65,49 +68,57 @@ def render_video(
     on_progress: ProgressCallback = lambda _done, _total: None,
     on_report: Callable[[AudioReport], None] = lambda _report: None,
 ) -> Result:
-    """Make `actor` speak `audio` and write `output`, which appears whole or not at all.
+    """Render `actor` speaking `audio` into the video `output`, which appears complete or not at all.
 
-    `heard` is told what the recording is like before the first frame is made, `progress` after each.
+    `on_report` is called with the analysis of the recording before the first frame, `on_progress` after each frame.
 
     Raises:
-        AudioError: the recording cannot be read, or `policy` is strict and it needs mending.
-        EngineError: the engine failed; the frames so far are in a whole video whose name ends in `.partial.mp4`.
+        AudioError: the recording cannot be read, or `policy` is strict and it needs repair.
+        EngineError: the engine failed; the frames so far are in a playable video whose name ends in `.partial.mp4`.
         OutputError: the video cannot be written.
     """
     if output.exists() and output.samefile(audio):
         raise OutputError(f"{output} is the recording itself", "choose another name for the video")
     report, sound = read_speech(audio, policy)
     on_report(report)
-    total = Timeline(fps=fps, rate=report.info.rate).frame_count(report.sample_count)
-    # At 16 kHz the end may have been rounded down past the start of the last frame: a breath of silence brings it back.
-    missing = Timeline(fps=fps).frame_start(total - 1) + 1 - report.speech_sample_count
-    sound = chain(sound, [np.zeros(max(0, missing), np.float32)])
+    frame_count = Timeline(fps=fps, rate=report.info.rate).frame_count(report.sample_count)
+    # At 16 kHz the end may be rounded down to before the start of the last frame; a few samples of silence restore it.
+    missing_samples = Timeline(fps=fps).frame_start(frame_count - 1) + 1 - report.speech_sample_count
+    padded = chain(sound, [np.zeros(max(0, missing_samples), np.float32)])
     started = time.perf_counter()
-    first_frame = 0.0
     tags = VIDEO_TAGS | {"audio_report": format_report_tag(report)}
-    with open_playable_recording(report) as own:
-        writer = VideoWriter(output, fps, actor.size, sound=own, metadata=tags, salvage_on=(EngineError,))
+    with open_playable_recording(report) as file:
+        writer = VideoWriter(output, fps, actor.size, sound=file, metadata=tags, salvage_on=(EngineError,))
         with name_partial_video(writer), writer:
-            for frame in stream_frames(actor.session(fps, seed), sound):
-                if frame.pts == 0:
-                    first_frame = time.perf_counter() - started
-                if frame.pts < total:
-                    writer.write(frame.rgb)
-                    on_progress(frame.pts + 1, total)
+            frames = stream_frames(actor.session(fps, seed), padded)
+            first_frame_at = _write_frames(writer, frames, frame_count, on_progress)
     return Result(
         output=output,
-        frames=total,
+        frames=frame_count,
         fps=fps,
         seconds=time.perf_counter() - started,
-        first_frame=first_frame,
+        first_frame=first_frame_at - started,
         peak_memory=measure_peak_memory(),
         audio=report,
     )
 
 
+def _write_frames(
+    writer: VideoWriter, frames: Iterable[VideoFrame], frame_count: int, on_progress: ProgressCallback
+) -> float:
+    """Write the first `frame_count` frames; returns the clock's time when the first one was there."""
+    first_frame_at = 0.0
+    for frame in frames:
+        first_frame_at = first_frame_at or time.perf_counter()
+        if frame.pts < frame_count:
+            writer.write(frame.rgb)
+            on_progress(frame.pts + 1, frame_count)
+    return first_frame_at
+
+
 @contextmanager
 def name_partial_video(writer: VideoWriter) -> Iterator[None]:
-    """Let an error of the engine say where the frames so far are, if there are any."""
+    """Add the path of the partial video, if there is one, to an error of the engine."""
     try:
         yield
     except EngineError as error:
@@ -120,7 +131,7 @@ def name_partial_video(writer: VideoWriter) -> Iterator[None]:
 
 @contextmanager
 def open_playable_recording(report: AudioReport) -> Iterator[Path]:
-    """The recording for the video: itself, but where its header tells a wrong rate, one that plays on time."""
+    """Yield the file with the video's sound: the recording, or a corrected copy if its header has a wrong rate."""
     if report.info.rate == report.info.declared_rate:
         yield report.path
         return
@@ -129,7 +140,7 @@ def open_playable_recording(report: AudioReport) -> Iterator[Path]:
 
 
 def stream_frames(session: Session, sound: Iterable[Samples]) -> Iterator[VideoFrame]:
-    """Every frame of a session that hears `sound` (16 kHz mono chunks) and then its end."""
+    """Push chunks of 16 kHz mono sound into a session, then flush it; yields every frame as soon as it is ready."""
     for samples in sound:
         session.push(samples)
         yield from session.frames()
@@ -138,10 +149,10 @@ def stream_frames(session: Session, sound: Iterable[Samples]) -> Iterator[VideoF
 
 
 def measure_peak_memory() -> int:
-    """Largest resident set of this process so far, bytes."""
+    """The largest resident set of this process so far, in bytes."""
     status = Path("/proc/self/status")
-    if status.exists():  # getrusage would count what the program that started this one had needed
+    if status.exists():  # getrusage would include the peak of the parent process before exec
         line = next(row for row in status.read_text().splitlines() if row.startswith("VmHWM:"))
-        return int(line.split()[1]) * 1024
+        return int(line.split()[1]) * 1024  # the line is in KiB
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return peak if sys.platform == "darwin" else peak * 1024  # bytes on macOS, KiB on Linux

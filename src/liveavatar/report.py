@@ -1,4 +1,4 @@
-"""What a check says about a recording or a picture: findings, each with a level and what to do about it."""
+"""Findings about a recording or a picture, each with a level and a remedy."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from typing import Literal
 FindingLevel = Literal["ok", "warn", "bad"]
 
 FINDING_LEVELS: tuple[FindingLevel, ...] = ("ok", "warn", "bad")
-"""From the best to the worst."""
+"""From best to worst."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing looked at: `sentence` says what was found, `remedy` what to do (empty when all is well)."""
+    """The result of one check: `sentence` says what was found, `remedy` what to do (empty if nothing)."""
 
     name: str
     level: FindingLevel
@@ -21,5 +21,5 @@ class Finding:
 
 
 def find_worst_level(findings: Iterable[Finding]) -> FindingLevel:
-    """The gravest level among `findings`; `"ok"` when there are none."""
+    """The worst level of the findings; "ok" if there are none."""
     return max((finding.level for finding in findings), key=FINDING_LEVELS.index, default="ok")

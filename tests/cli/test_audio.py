@@ -1,4 +1,4 @@
-"""`liveavatar audio` as a user meets it: verdicts, commands, exit codes, signals."""
+"""`liveavatar audio` end to end: verdicts, remedies, exit codes, signals."""
 
 import json
 import os
@@ -83,13 +83,13 @@ def test_a_good_recording_is_ready(good: Path) -> None:
     assert "→" not in result.stdout
 
 
-def test_a_poor_one_needs_work_and_names_the_command(quiet: Path) -> None:
+def test_a_quiet_recording_needs_work_and_the_command_is_printed(quiet: Path) -> None:
     result = run("check", quiet)
     assert result.exit_code == 1
     assert f"→ liveavatar audio prepare '{quiet}' -o prepared" in result.stdout
 
 
-def test_unreadable_counts_more_than_poor_and_stops_nothing(text: Path, quiet: Path, good: Path) -> None:
+def test_an_unreadable_file_sets_the_exit_code_and_stops_nothing(text: Path, quiet: Path, good: Path) -> None:
     result = run("check", text, quiet, good)
     assert result.exit_code == 2
     for word in ("unreadable", "it is quiet", "ready"):
@@ -106,15 +106,15 @@ def test_json_is_one_object(text: Path, quiet: Path, good: Path) -> None:
     assert poor["loudness_lufs"] == pytest.approx(ready["loudness_lufs"] - 20, abs=0.5)
 
 
-def test_a_picture_is_drawn(good: Path, quiet: Path, tmp_path: Path) -> None:
+def test_a_plot_is_written(good: Path, quiet: Path, tmp_path: Path) -> None:
     assert run("check", good, "--plot", tmp_path / "a.png").exit_code == 0
     assert cv2.imread(str(tmp_path / "a.png")) is not None
     assert isinstance(refusal("check", good, quiet, "--plot", tmp_path / "b.png"), OptionError)
 
 
-def test_a_true_rate_is_believed(good: Path) -> None:
-    [told] = objects(run("check", good, "--true-rate", "24000", "--json"))
-    assert (told["rate"], told["declared_rate"], told["decoded_seconds"]) == (24_000, 48_000, 12)
+def test_a_true_rate_overrides_the_header(good: Path) -> None:
+    [entry] = objects(run("check", good, "--true-rate", "24000", "--json"))
+    assert (entry["rate"], entry["declared_rate"], entry["decoded_seconds"]) == (24_000, 48_000, 12)
 
 
 @pytest.mark.parametrize("name", ["[red] [bold].wav", "聲音.wav", "a" * 120 + ".wav"])
@@ -140,9 +140,9 @@ def test_recordings_are_prepared_and_checked_ready(
     result = run("prepare", good, quiet, text, "-o", tmp_path / "out", "--jobs", "2", "--report", report)
     assert result.exit_code == 1
     assert "done" in result.stdout
-    told = {Path(entry["source"]).name: entry for entry in json.loads(report.read_text())["files"]}
-    assert told["so quiet.wav"]["mended"][0].startswith("the level is raised by")
-    assert told["notes.wav"]["error"]
+    entries = {Path(entry["source"]).name: entry for entry in json.loads(report.read_text())["files"]}
+    assert entries["so quiet.wav"]["mended"][0].startswith("the level is raised by")
+    assert entries["notes.wav"]["error"]
     assert not list(tmp_path.glob(".*"))
     ready = run("check", tmp_path / "out" / "good.wav", tmp_path / "out" / "so quiet.wav", "--json")
     assert ready.exit_code == 0
@@ -156,13 +156,13 @@ def test_nothing_prepared_is_a_failure(text: Path, tmp_path: Path) -> None:
     assert run("prepare", text, "-o", tmp_path / "out", "--jobs", "1").exit_code == 2
 
 
-def test_slips_are_refused_before_any_work(good: Path, tmp_path: Path) -> None:
+def test_wrong_paths_are_refused_before_any_work(good: Path, tmp_path: Path) -> None:
     assert isinstance(refusal("prepare", tmp_path / "none.wav", "-o", tmp_path / "out"), AudioError)
     assert isinstance(refusal("prepare", good, "-o", good), OutputError)
     assert not (tmp_path / "out").exists()
 
 
-def test_an_empty_folder_is_a_report_of_nothing(tmp_path: Path) -> None:
+def test_an_empty_folder_gives_an_empty_report(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     report = tmp_path / "report.json"
     assert (
@@ -182,18 +182,18 @@ def guard(*arguments: str | Path, **options: Any) -> "subprocess.CompletedProces
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
-def test_a_program_hears_the_mended_recording(quiet: Path) -> None:
+def test_the_program_gets_the_repaired_recording(quiet: Path) -> None:
     done = guard(quiet, "--", sys.executable, "-c", ECHO, "{audio}", "--x={audio}", "{other} $HOME *")
     assert done.returncode == 0, done.stderr
     assert "so quiet.wav', '--x=/" in done.stdout
     assert done.stdout.endswith("so quiet.wav', '{other} $HOME *'] 16000 1\n")
-    assert "mended: the level is raised by" in done.stderr
+    assert "fixed: the level is raised by" in done.stderr
     folder = Path(done.stdout[2:].split("'")[0]).parent
     assert folder != quiet.parent
     assert not folder.exists()
 
 
-def test_a_ready_recording_is_handed_on_as_it_is(quiet: Path, tmp_path: Path) -> None:
+def test_the_program_gets_a_ready_recording_unchanged(quiet: Path, tmp_path: Path) -> None:
     assert run("prepare", quiet, "-o", tmp_path, "--jobs", "1").exit_code == 0
     done = guard("so quiet.wav", "--strict", "--", sys.executable, "-c", ECHO, "{audio}", cwd=tmp_path)
     assert done.stdout == f"['{tmp_path}/so quiet.wav'] 16000 1\n"
@@ -257,18 +257,18 @@ def test_strict_refuses_with_the_remedy(quiet: Path, good: Path, text: Path) -> 
     assert isinstance(refusal("guard", text, "--", "true", "{audio}"), AudioError)
 
 
-def test_strict_hands_on_the_recording_itself(good: Path, tmp_path: Path) -> None:
-    """A little quiet is no reason to refuse, and "strict" changes nothing."""
+def test_strict_passes_the_recording_itself(good: Path, tmp_path: Path) -> None:
+    """A slightly quiet recording is not refused, and strict changes nothing."""
     assert run("prepare", good, "-o", tmp_path / "out", "--jobs", "1").exit_code == 0
     with wave.open(str(tmp_path / "out" / "good.wav")) as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
     softer = write(tmp_path / "softer.wav", (samples / np.float32(2 * 32768)).astype(np.float32), 16_000)
     done = guard(softer, "--strict", "--", sys.executable, "-c", ECHO, "{audio}")
     assert done.stdout == f"['{softer}'] 16000 1\n"
-    assert "mended" not in done.stderr
-    assert "mended: the level" in guard(softer, "--", "true", "{audio}").stderr
+    assert "fixed" not in done.stderr
+    assert "fixed: the level" in guard(softer, "--", "true", "{audio}").stderr
 
 
-def test_commands_nobody_can_run_are_refused(good: Path) -> None:
+def test_commands_that_cannot_run_are_refused(good: Path) -> None:
     assert "does not say where the recording goes; write {audio}" in str(refusal("guard", good, "--", "true"))
     assert "cannot be run" in str(refusal("guard", good, "--", "no-such-program", "{audio}"))

@@ -1,4 +1,4 @@
-"""The command as a user meets it: good input, every kind of bad input, interruption."""
+"""`liveavatar generate` end to end: good input, every kind of bad input, interruption."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def write_wav(path: Path, samples: Samples, rate: int = 16_000) -> Path:
 
 
 def run(*arguments: str | Path) -> int:
-    """The program in this process; its exit code."""
+    """Run the program in this process; returns its exit code."""
     before, handlers = (
         sys.argv,
         {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)},
@@ -49,7 +49,7 @@ def run(*arguments: str | Path) -> int:
 
 @pytest.fixture(scope="module")
 def small(photograph: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A portrait that renders in no time."""
+    """A small portrait, which renders fast."""
     path = tmp_path_factory.mktemp("portrait") / "肖像.png"
     picture = cv2.imdecode(np.fromfile(photograph, np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None
@@ -75,13 +75,13 @@ def test_a_portrait_speaks(
 ) -> None:
     video = tmp_path / "说话.mp4"
     assert run("generate", "--image", small, "--audio", speech, "-o", video, "--fps", fps, "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["frames"] == frames
+    result = json.loads(capsys.readouterr().out)
+    assert result["frames"] == frames
     assert frames_and_tracks(video) == (frames, Fraction(fps), 1)
     assert [path.name for path in tmp_path.iterdir()] == [video.name]
 
 
-def test_the_size_asked_for_is_the_size_made(small: Path, speech: Path, tmp_path: Path) -> None:
+def test_the_video_has_the_given_size(small: Path, speech: Path, tmp_path: Path) -> None:
     video = tmp_path / "out.mp4"
     assert run("generate", "-i", small, "-a", speech, "-o", video, "--size", "128*160") == 0
     with av.open(str(video)) as file:
@@ -98,7 +98,7 @@ def test_same_input_same_seed_same_frames(small: Path, speech: Path, tmp_path: P
     assert not np.array_equal(pictures[0], pictures[2])
 
 
-def test_silence_makes_an_idle_video_and_says_so(
+def test_silence_gives_an_idle_video_and_a_warning(
     small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     quiet = write_wav(tmp_path / "quiet.wav", np.zeros(8000, np.float32))
@@ -145,9 +145,9 @@ BAD_AUDIO = {
 }
 
 
-def check_refusal(code: int, told: tuple[str, str], folder: Path) -> None:
+def check_refusal(code: int, printed: tuple[str, str], folder: Path) -> None:
     """Exit code 2, one line with a remedy, nothing left behind."""
-    out, err = told
+    out, err = printed
     errors = [line for line in err.splitlines() if line.startswith("error:")]
     assert code == 2
     assert out == ""
@@ -209,7 +209,7 @@ BAD_OPTIONS = [
 
 
 @pytest.mark.parametrize("options", BAD_OPTIONS)
-def test_options_nobody_can_use_are_refused(
+def test_unusable_options_are_refused(
     small: Path, speech: Path, tmp_path: Path, options: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     code = run("generate", "-i", small, "-a", speech, "-o", tmp_path / "a.mp4", *options.split())
@@ -219,7 +219,7 @@ def test_options_nobody_can_use_are_refused(
 @pytest.mark.parametrize(
     ("samples", "frames"), [(44_100, 25), (44_101, 26), (45_863, 26), (45_864, 26), (45_865, 27)]
 )
-def test_frames_are_counted_by_the_recordings_own_clock(
+def test_frames_are_counted_by_the_clock_of_the_recording(
     small: Path, tmp_path: Path, samples: int, frames: int
 ) -> None:
     audio = write_wav(tmp_path / "a.wav", np.zeros(samples, np.float32), rate=44_100)
@@ -227,7 +227,7 @@ def test_frames_are_counted_by_the_recordings_own_clock(
     assert frames_and_tracks(tmp_path / "out.mp4")[0] == frames
 
 
-def test_the_diffusion_engine_says_what_it_lacks(
+def test_the_diffusion_engine_names_what_is_missing(
     small: Path,
     speech: Path,
     tmp_path: Path,
@@ -238,10 +238,10 @@ def test_the_diffusion_engine_says_what_it_lacks(
     monkeypatch.setenv("PATH", str(tmp_path))  # no nvidia-smi, no GPU
     (tmp_path / "out").mkdir()
     code = run("generate", "-i", small, "-a", speech, "-o", tmp_path / "out" / "a.mp4", "--engine", "dit")
-    told = capfd.readouterr()
-    check_refusal(code, told, tmp_path / "out")
+    printed = capfd.readouterr()
+    check_refusal(code, printed, tmp_path / "out")
     for word in ("GB of memory", "GB of disk", "liveavatar weights fetch live-avatar"):
-        assert word in told.err
+        assert word in printed.err
 
 
 @pytest.mark.parametrize("options", ["--engine magic", "--audio-policy hope", "--seed -1", "--colour"])
@@ -251,7 +251,7 @@ def test_unknown_options_show_the_usage(small: Path, speech: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["missing/out.mp4", "out.avi", "folder.mp4"])
-def test_places_nobody_can_write_are_refused(
+def test_unwritable_outputs_are_refused(
     small: Path, speech: Path, tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "folder.mp4").mkdir()
@@ -270,7 +270,7 @@ def test_the_recording_itself_is_never_overwritten(small: Path, tmp_path: Path) 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupting_leaves_nothing_behind(
+def test_an_interruption_leaves_nothing_behind(
     photograph: Path, tmp_path: Path, how: signal.Signals, code: int
 ) -> None:
     (tmp_path / "out").mkdir()

@@ -44,7 +44,7 @@ def test_a_good_picture_is_ready() -> None:
     assert "→" not in result.stdout
 
 
-def test_a_poor_picture_needs_work_and_says_what(dark: str) -> None:
+def test_a_dark_picture_needs_work_and_the_remedy_is_printed(dark: str) -> None:
     result = run(dark)
     assert result.exit_code == 1
     assert "needs work" in result.stdout
@@ -52,7 +52,7 @@ def test_a_poor_picture_needs_work_and_says_what(dark: str) -> None:
     assert "→ correct brightness" in result.stdout
 
 
-def test_unreadable_counts_more_than_poor_and_stops_nothing(text: str, dark: str) -> None:
+def test_an_unreadable_file_sets_the_exit_code_and_stops_nothing(text: str, dark: str) -> None:
     result = run(text, dark, GOOD)
     assert result.exit_code == 2
     assert "not a picture" in result.stdout

@@ -1,4 +1,4 @@
-"""`liveavatar sync` as a user meets it."""
+"""`liveavatar sync` end to end: verdicts, exit codes, outputs."""
 
 import json
 from pathlib import Path
@@ -48,24 +48,24 @@ def late(clip: Path) -> Path:
     return path
 
 
-def test_in_step_is_zero_and_needs_nothing(clip: Path) -> None:
-    code, said = run(clip)
+def test_a_video_in_step_exits_with_0(clip: Path) -> None:
+    code, output = run(clip)
     assert code == 0
-    assert "in step" in said
-    assert "--fix" not in said
+    assert "in step" in output
+    assert "--fix" not in output
 
 
-def test_late_is_one_and_names_the_command_that_mends_it(late: Path) -> None:
-    code, said = run(late)
+def test_a_late_video_exits_with_1_and_the_command_that_fixes_it_is_printed(late: Path) -> None:
+    code, output = run(late)
     assert code == 1
-    assert "late" in said
-    assert f'liveavatar sync "{late}" --fix' in said
+    assert "late" in output
+    assert f'liveavatar sync "{late}" --fix' in output
 
 
 def test_json_is_one_object(clip: Path, late: Path, tmp_path: Path) -> None:
-    code, said = run(clip, late, tmp_path / "missing.mp4", "--json")
+    code, output = run(clip, late, tmp_path / "missing.mp4", "--json")
     assert code == 2
-    good, moved, missing = json.loads(said)["videos"]
+    good, moved, missing = json.loads(output)["videos"]
     assert (good["verdict"], moved["verdict"]) == ("in step", "late")
     assert moved["offset"] - good["offset"] == pytest.approx(300, abs=20)
     assert moved["offset_interval"][0] < moved["offset"] < moved["offset_interval"][1]
@@ -84,7 +84,7 @@ def test_fix_and_plot(late: Path, tmp_path: Path) -> None:
         assert [shown.time for shown in before] == [shown.time for shown in after]
 
 
-def test_refuses_what_makes_no_sense(clip: Path, tmp_path: Path) -> None:
+def test_unusable_options_are_refused(clip: Path, tmp_path: Path) -> None:
     assert run(clip, clip, "--fix", tmp_path / "out.mp4")[0] == 2
     assert run(clip, "--plot", tmp_path / "out.jpg")[0] == 2
     assert run(clip, "--fix", clip)[0] == 2

@@ -36,7 +36,7 @@ def damage(cache: Path, name: str) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 
 
-def test_the_list_tells_licence_and_state(cache: Path) -> None:
+def test_the_list_has_licence_and_state(cache: Path) -> None:
     damage(cache, "selfie_segmentation")
     (cache / "face_landmarker.task").unlink()
     listed = rows(run("list", "--json"))
@@ -47,7 +47,7 @@ def test_the_list_tells_licence_and_state(cache: Path) -> None:
     assert listed["face_landmarker"]["size"] == 3_758_596
 
 
-def test_the_list_reads_well(cache: Path) -> None:
+def test_the_list_is_a_table(cache: Path) -> None:
     result = run("list")
     assert result.exit_code == 0
     for name in NAMES:
@@ -70,7 +70,7 @@ def test_a_damaged_file_does_not_verify(cache: Path) -> None:
     assert run("verify", "selfie_segmentation").exit_code == 0
 
 
-def test_fetching_what_is_there_changes_nothing(cache: Path) -> None:
+def test_fetching_intact_files_changes_nothing(cache: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in cache.iterdir()}
     result = run("fetch", "--json")
     assert result.exit_code == 0
@@ -78,7 +78,7 @@ def test_fetching_what_is_there_changes_nothing(cache: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in cache.iterdir()} == before
 
 
-def test_fetching_brings_a_missing_file_back(cache: Path) -> None:
+def test_a_missing_file_is_fetched(cache: Path) -> None:
     (cache / "face_landmarker.task").unlink()
     result = run("fetch", "face_landmarker")
     assert result.exit_code == 0

@@ -40,9 +40,9 @@ def test_rendering_a_file(photograph: Path, speech: Path, tmp_path: Path) -> Non
 
 
 def test_live_sound(photograph: Path, speech: Path) -> None:
-    told = run("live.py", photograph, speech).splitlines()
-    assert told[0].startswith("frame 0 at 0.00 s: 512x600")
-    assert told[-1].endswith("more after the end")
+    lines = run("live.py", photograph, speech).splitlines()
+    assert lines[0].startswith("frame 0 at 0.00 s: 512x600")
+    assert lines[-1].endswith("more after the end")
 
 
 def test_the_diffusion_engine(photograph: Path, speech: Path, tmp_path: Path) -> None:

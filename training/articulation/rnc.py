@@ -1,11 +1,13 @@
-"""Rob Northen's compression, method 1, in which games of the 1990s keep their files: runs of plain bytes and copies of
-earlier ones, their lengths in Huffman codes."""
+"""Decompression of Rob Northen's RNC method 1, used by games of the 1990s.
+
+A file is runs of plain bytes and copies of earlier bytes, with their lengths in Huffman codes.
+"""
 
 import struct
 from dataclasses import dataclass
 
 Codes = list[tuple[int, int]]
-"""What the next bits mean, [2^n]: (bits the code takes, the symbol)."""
+"""A lookup table by the next n bits, [2^n]: (length of the code in bits, symbol)."""
 
 MARK = b"RNC\x01"
 _HEADER = 18
@@ -13,7 +15,7 @@ _HEADER = 18
 
 @dataclass(slots=True)
 class _Bits:
-    """Bits from the low ends of 16-bit words, among which plain bytes lie."""
+    """Reads bits from 16-bit little-endian words, lowest first, and plain bytes between the words."""
 
     data: bytes
     at: int = 0
@@ -42,7 +44,7 @@ class _Bits:
 
 
 def _read_codes(bits: _Bits) -> Codes:
-    """The next canonical Huffman code: how many bits each symbol takes is all that is kept of it."""
+    """Read a canonical Huffman code, which is stored as the code length of each symbol."""
     lengths = [bits.take(4) for _ in range(bits.take(5))]
     longest = max(lengths, default=0)
     out, code = [(0, 0)] * (1 << longest), 0
@@ -63,22 +65,22 @@ def _read_number(bits: _Bits, codes: Codes) -> int:
 
 
 def _append_copy(out: bytearray, back: int, count: int) -> None:
-    """Append `count` bytes from `back` bytes ago, which may be among those just appended."""
+    """Append `count` bytes from `back` bytes ago; they may overlap with those just appended."""
     seen = bytes(out[-back:])
     out += (seen * (count // back + 1))[:count]
 
 
 def unpack_rnc(packed: bytes) -> bytes:
-    """The file that begins with MARK, unpacked."""
+    """Unpack a file that begins with MARK."""
     size, length = struct.unpack(">II", packed[4:12])
     bits, out = _Bits(packed[_HEADER : _HEADER + length] + bytes(4)), bytearray()
     bits.take(2)
     for _ in range(packed[17]):
-        runs, ways, lengths = _read_codes(bits), _read_codes(bits), _read_codes(bits)
+        runs, distances, lengths = _read_codes(bits), _read_codes(bits), _read_codes(bits)
         for left in range(bits.take(16), 0, -1):
             out += bits.copy_bytes(_read_number(bits, runs))
             if left > 1:
-                back = _read_number(bits, ways) + 1
+                back = _read_number(bits, distances) + 1
                 _append_copy(out, back, _read_number(bits, lengths) + 2)
     if len(out) != size:
         raise ValueError(f"{len(out)} bytes came out instead of {size}")

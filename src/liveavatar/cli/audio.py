@@ -1,5 +1,6 @@
-"""`liveavatar audio`: look at recordings, mend them, and run any other program on a mended one."""
+"""`liveavatar audio`: check recordings, repair them, and run another program on a repaired recording."""
 
+import functools
 import json
 import os
 import time
@@ -7,13 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -24,28 +23,36 @@ from liveavatar.audio.batch import pool, ray_data, runner
 from liveavatar.audio.batch.prepare import PreparationOptions
 from liveavatar.audio.batch.runner import PreparationOutcome
 from liveavatar.audio.dsp import denoise
-from liveavatar.audio.front_end import check_and_correct_rate
-from liveavatar.audio.front_end import check_recording as examine_file
-from liveavatar.cli.progress import show_stage, stderr_console
+from liveavatar.audio.front_end import check_and_correct_rate, check_recording
+from liveavatar.cli.output import (
+    EXIT_FAILED,
+    EXIT_NEEDS_WORK,
+    LEVEL_STYLES,
+    LEVEL_VERDICTS,
+    error_to_object,
+    print_json,
+    print_message,
+    print_repairs,
+    print_unreadable,
+    print_verdict,
+    stderr_console,
+)
+from liveavatar.cli.progress import show_stage
 from liveavatar.errors import AudioError, OptionError, OutputError
 from liveavatar.files import atomic_write
 from liveavatar.report import find_worst_level
 
-app = typer.Typer(help="Look at recordings, and mend them.", no_args_is_help=True)
-
-EXIT_NEEDS_WORK, EXIT_FAILED = 1, 2
-_LEVEL_COLOURS = {"ok": "green", "warn": "yellow", "bad": "red"}
-_LEVEL_VERDICTS = {"ok": "ready", "warn": "usable, could be better", "bad": "needs work"}
+app = typer.Typer(help="Check and repair recordings.", no_args_is_help=True)
 
 TrueRate = Annotated[
     int | None,
-    typer.Option(min=1_000, max=768_000, help="Sample rate in Hz, where the file tells a wrong one."),
+    typer.Option(min=1_000, max=768_000, help="The sample rate in Hz, where the file's header is wrong."),
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingInspection:
-    """What became of one recording: either `report` or `error`."""
+    """The check of one recording: either `report` or `error`."""
 
     file: Path
     report: AudioReport | None = None
@@ -54,31 +61,27 @@ class RecordingInspection:
 
 @app.callback()
 def _audio_callback() -> None:
-    """Look at recordings, and mend them."""
+    """Check and repair recordings."""
 
 
-@app.command()
-def check(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Recordings: anything FFmpeg reads.")],
+@app.command("check")
+def check_recordings(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings: anything FFmpeg reads.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Draw waveform, speech and spectrogram into a PNG.")
     ] = None,
     true_rate: TrueRate = None,
 ) -> None:
-    """Report what is wrong with recordings, and the one command that mends it.
+    """Report the faults of recordings, and the command that repairs them.
 
-    Exit code 0: all ready; 1: something needs work; 2: a recording cannot be read.
+    Exit code 0: all are ready; 1: one needs work; 2: one cannot be read.
     """
     if plot and len(files) > 1:
         raise OptionError("--plot works on one recording", "name one file")
     results = [_inspect_recording(file, true_rate) for file in files]
     if as_json:
-        print(
-            json.dumps(
-                {"recordings": [_recording_to_object(result) for result in results]}, ensure_ascii=False
-            )
-        )
+        print_json({"recordings": [_recording_to_object(result) for result in results]})
     else:
         for result in results:
             _print_recording(result)
@@ -87,52 +90,48 @@ def check(
 
         with show_stage("drawing"):
             plot_recording(results[0].report, plot)
-        _print_markup(f"wrote {escape(str(plot))}")
+        print_message(f"wrote {plot}")
     if any(result.error for result in results):
-        raise typer.Exit(AudioError.exit_code)
+        raise typer.Exit(EXIT_FAILED)
     if any(result.report and find_worst_level(result.report.findings) != "ok" for result in results):
         raise typer.Exit(EXIT_NEEDS_WORK)
 
 
-@app.command()
-def prepare(
+@app.command("prepare")
+def prepare_recordings(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="FILE|DIR…", help="Recordings, and folders of them.")
+        list[Path], typer.Argument(metavar="FILE|DIR", help="Recordings, and folders of them.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the results.")],
-    jobs: Annotated[int | None, typer.Option(min=1, help="Processes at a time; as many as cores.")] = None,
-    take_noise_out: Annotated[bool, typer.Option("--denoise", help="Take noise out with RNNoise.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes to run at a time; by default one for each core.")
+    ] = None,
+    use_denoiser: Annotated[bool, typer.Option("--denoise", help="Reduce noise with RNNoise.")] = False,
     true_rate: TrueRate = None,
-    report: Annotated[Path | None, typer.Option(help="Write what was done with each file as JSON.")] = None,
-    ray: Annotated[bool, typer.Option("--ray", help="Spread the work over a Ray cluster.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Write the outcome of each file into this JSON file.")
+    ] = None,
+    ray: Annotated[bool, typer.Option("--ray", help="Run on a Ray cluster.")] = False,
 ) -> None:
-    """Turn recordings into 16 kHz mono 16-bit WAV of even loudness. What is done and unchanged is left.
+    """Convert recordings to 16 kHz mono 16-bit WAV of even loudness. Files prepared before and unchanged are skipped.
 
-    Exit code 0: all are prepared; 1: some could not be; 2: none could be, or wrong usage.
+    Exit code 0: all are prepared; 1: some failed; 2: all failed, or wrong usage.
     """
-    if take_noise_out:
+    if use_denoiser:
         denoise.load_rnnoise()
     _check_prepare_paths(inputs, output)
-    options = PreparationOptions(denoise=take_noise_out, true_rate=true_rate)
-    spread = (
-        _load_ray_spread()
-        if ray
-        else partial(pool.run_in_processes, jobs=jobs or len(os.sched_getaffinity(0)))
-    )
+    options = PreparationOptions(denoise=use_denoiser, true_rate=true_rate)
+    run_tasks = _choose_task_runner(jobs, ray)
+    file_count = sum(1 for _ in runner.find_recordings(inputs, output))
     tally = OutcomeTally()
-    with (
-        _file_bar(sum(1 for _ in runner.find_recordings(inputs, output))) as advance,
-        _open_report(report) as write,
-    ):
-        for outcome in runner.prepare_batch(inputs, output, options, spread):
+    with _file_bar(file_count) as advance_bar, _open_report(report) as write_outcome:
+        for outcome in runner.prepare_batch(inputs, output, options, run_tasks):
             tally.count_outcome(outcome)
-            write(outcome)
-            advance(outcome)
+            write_outcome(outcome)
+            advance_bar(outcome)
     tally.print_table()
-    if tally.state_counts["failed"]:
-        raise typer.Exit(
-            EXIT_NEEDS_WORK if tally.state_counts.total() > tally.state_counts["failed"] else EXIT_FAILED
-        )
+    if failed := tally.state_counts["failed"]:
+        raise typer.Exit(EXIT_NEEDS_WORK if tally.state_counts.total() > failed else EXIT_FAILED)
 
 
 @app.command("guard")
@@ -140,20 +139,21 @@ def guard_command(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The recording.")],
     command: Annotated[
         list[str],
-        typer.Argument(metavar="-- COMMAND …", help="What to run; {audio} stands for the recording."),
+        typer.Argument(
+            metavar="-- COMMAND", help="The program to run; {audio} becomes the recording's path."
+        ),
     ],
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse instead of mending.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse a recording that needs repair.")] = False,
     true_rate: TrueRate = None,
 ) -> None:
-    """Mend a recording, then run any other program on it: liveavatar audio guard talk.m4a -- python run.py {audio}.
+    """Repair a recording, then run another program on it: liveavatar audio guard talk.m4a -- python run.py {audio}.
 
-    Exit code: that of the program; 2 when the recording cannot be read, or is refused.
+    Exit code: that of the program; 2 if the recording cannot be read, or is refused.
     """
     from liveavatar.audio.batch import guard
-    from liveavatar.cli.generate import print_repairs
 
-    with show_stage(f"listening to {escape(str(file))}"):
-        report = (examine_file if strict else check_and_correct_rate)(file, "fix", true_rate)
+    with show_stage(f"analysing {file}"):
+        report = (check_recording if strict else check_and_correct_rate)(file, "fix", true_rate)
     if strict:
         guard.require_ready_recording(report, "leave out --strict")
         report = replace(report, fixes=())
@@ -161,47 +161,44 @@ def guard_command(
     raise typer.Exit(guard.run_guarded_command(report, command, fix=not strict))
 
 
-def _print_markup(text: str) -> None:
-    stderr_console.print(text, highlight=False, soft_wrap=True)
-
-
 def _inspect_recording(file: Path, true_rate: int | None) -> RecordingInspection:
-    """Look at one recording; an unreadable one does not stop the others."""
-    with show_stage(f"listening to {escape(str(file))}"):
+    """Check one recording; an error is kept, so that the others are still checked."""
+    with show_stage(f"analysing {file}"):
         try:
-            return RecordingInspection(file=file, report=examine_file(file, "fix", true_rate))
+            return RecordingInspection(file=file, report=check_recording(file, "fix", true_rate))
         except AudioError as error:
             return RecordingInspection(file=file, error=error)
 
 
 def _recording_to_object(result: RecordingInspection) -> dict[str, Any]:
-    if result.report is not None:
-        return audio_report_to_json(result.report)
-    problem, remedy = (result.error.problem, result.error.remedy) if result.error else ("", "")
-    return {"file": str(result.file), "error": problem, "remedy": remedy}
+    if result.error is not None:
+        return error_to_object(result.file, result.error)
+    return audio_report_to_json(result.report) if result.report else {}
 
 
 def _print_recording(result: RecordingInspection) -> None:
-    """One recording: the verdict, what it is, then a line for each finding and, below it, what to do."""
-    console, report = Console(), result.report
-    level = find_worst_level(report.findings) if report else "bad"
-    verdict = (_LEVEL_VERDICTS[level], _LEVEL_COLOURS[level]) if report else ("unreadable", "red")
-    console.print(Text.assemble((str(result.file), "bold"), "  ", verdict), soft_wrap=True)
-    if report is None:
-        console.print(Text(f"  {result.error}"), soft_wrap=True)
-        return
+    """Print the verdict, the format, and each finding with its remedy below."""
+    if result.error is not None:
+        print_unreadable(result.file, result.error)
+    if result.report is not None:
+        _print_report(result.file, result.report)
+
+
+def _print_report(file: Path, report: AudioReport) -> None:
+    console, level = Console(), find_worst_level(report.findings)
+    print_verdict(file, LEVEL_VERDICTS[level], LEVEL_STYLES[level])
     console.print(Text(f"  {_describe_recording(report)}", "dim"), soft_wrap=True)
     for finding in report.findings:
-        colour = _LEVEL_COLOURS[finding.level]
+        level_column = f"{finding.level:4}", LEVEL_STYLES[finding.level]
         console.print(
-            Text.assemble("  ", (f"{finding.level:4}", colour), f"  {finding.name:10} {finding.sentence}"),
-            soft_wrap=True,
+            Text.assemble("  ", level_column, f"  {finding.name:10} {finding.sentence}"), soft_wrap=True
         )
         if finding.remedy:
             console.print(Text(f"                   → {finding.remedy}", "italic"), soft_wrap=True)
 
 
 def _describe_recording(report: AudioReport) -> str:
+    """Codec, container, rate, channels, duration and levels in one line."""
     values = audio_report_to_json(report)
     seconds = f"{values['decoded_seconds']:.2f} s decoded"
     if values["container_seconds"] is not None:
@@ -221,7 +218,7 @@ def _describe_recording(report: AudioReport) -> str:
 
 
 def _check_prepare_paths(inputs: Iterable[Path], output: Path) -> None:
-    """Refuse what can only be a slip, before any work is done."""
+    """Refuse missing inputs and an output that is a file, before any work is done."""
     for path in inputs:
         if not path.exists():
             raise AudioError(f"there is no file or folder {path}", "check the path")
@@ -229,14 +226,17 @@ def _check_prepare_paths(inputs: Iterable[Path], output: Path) -> None:
         raise OutputError(f"{output} is not a folder", "choose another folder")
 
 
-def _load_ray_spread() -> runner.TaskRunner:
-    ray_data.import_ray_data()
-    return ray_data.run_on_ray
+def _choose_task_runner(jobs: int | None, ray: bool) -> runner.TaskRunner:
+    """A Ray cluster, or as many processes as `jobs` or this process's cores."""
+    if ray:
+        ray_data.import_ray_data()
+        return ray_data.run_on_ray
+    return functools.partial(pool.run_in_processes, jobs=jobs or len(os.sched_getaffinity(0)))
 
 
 @contextmanager
 def _file_bar(total: int) -> Iterator[Callable[[PreparationOutcome], None]]:
-    """A bar over files, with a line for each that failed."""
+    """Show a progress bar over files, and a line for each failure; yields what to call with each outcome."""
     columns = (
         TextColumn("[bold]preparing"),
         BarColumn(),
@@ -250,20 +250,18 @@ def _file_bar(total: int) -> Iterator[Callable[[PreparationOutcome], None]]:
         def advance_bar(outcome: PreparationOutcome) -> None:
             bar.advance(task)
             if outcome.state == "failed":
-                _print_markup(
-                    f"[red]failed:[/] {escape(outcome.source)}: {escape(outcome.error)}; {escape(outcome.remedy)}"
-                )
+                print_message(f"{outcome.source}: {outcome.error}; {outcome.remedy}", "failed:", "red")
 
         yield advance_bar
 
 
 @contextmanager
 def _open_report(path: Path | None) -> Iterator[Callable[[PreparationOutcome], None]]:
-    """Writes outcomes into one JSON object as they come; the file appears whole or not at all."""
+    """Yield what writes an outcome into the JSON file at `path`; the file appears complete or not at all."""
     if path is None:
         yield lambda _outcome: None
         return
-    with atomic_write(path) as part, part.open("w", encoding="utf-8") as file:
+    with atomic_write(path) as partial, partial.open("w", encoding="utf-8") as file:
         separator = '{"files": [\n'
 
         def write_outcome(outcome: PreparationOutcome) -> None:
@@ -276,7 +274,7 @@ def _open_report(path: Path | None) -> Iterator[Callable[[PreparationOutcome], N
 
 
 class OutcomeTally:
-    """Counts what became of recordings, to be shown in the end."""
+    """Counts outcomes of a batch by state, and the findings that remain."""
 
     def __init__(self) -> None:
         self.state_counts: Counter[str] = Counter()
@@ -285,20 +283,20 @@ class OutcomeTally:
         self._started = time.perf_counter()
 
     def count_outcome(self, outcome: PreparationOutcome) -> None:
-        """Add one."""
+        """Add one outcome."""
         self.state_counts[outcome.state] += 1
         self.finding_counts.update(finding["name"] for finding in outcome.left)
         self._seconds += outcome.seconds
 
     def print_table(self) -> None:
-        """The table, on stdout."""
+        """Print the counts and the speed on stdout."""
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-        for state, colour in (("done", "green"), ("unchanged", "dim"), ("failed", "red")):
-            table.add_row(Text(state, colour), str(self.state_counts[state]))
+        for state, style in (("done", "green"), ("unchanged", "dim"), ("failed", "red")):
+            table.add_row(Text(state, style), str(self.state_counts[state]))
         if self._seconds:
-            took = time.perf_counter() - self._started
-            speed = f"{self._seconds / took:.0f}x real time"
-            table.add_row("sound", f"{self._seconds / 60:.1f} min in {took:.1f} s ({speed})")
+            elapsed = time.perf_counter() - self._started
+            speed = f"{self._seconds / elapsed:.0f}x real time"
+            table.add_row("sound", f"{self._seconds / 60:.1f} min in {elapsed:.1f} s ({speed})")
         for name, count in self.finding_counts.most_common():
             table.add_row(Text(f"left: {name}", "yellow"), f"{count} files; see: liveavatar audio check")
         Console().print(table, highlight=False)

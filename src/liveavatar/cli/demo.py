@@ -1,4 +1,4 @@
-"""`liveavatar demo`: a portrait speaks, no arguments needed."""
+"""`liveavatar demo`: render a portrait speaking; needs no arguments."""
 
 from enum import StrEnum
 from importlib import resources
@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from liveavatar.cli.generate import prepare_actor, print_repairs
+from liveavatar.cli.generate import prepare_actor
+from liveavatar.cli.output import print_repairs
 from liveavatar.cli.progress import format_result, show_frame_bar
 from liveavatar.engines import open_engine
 from liveavatar.errors import PortraitError
@@ -17,7 +18,7 @@ from liveavatar.timeline import parse_fps
 
 
 class DemoLanguage(StrEnum):
-    """Languages of the speech that comes with the package."""
+    """Languages of the speech in the package."""
 
     EN = "en"
     ZH = "zh"
@@ -27,9 +28,11 @@ def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="The video to write.")] = Path(
         "out/demo.mp4"
     ),
-    lang: Annotated[DemoLanguage, typer.Option(help="en speaks English, zh Mandarin.")] = DemoLanguage.EN,
+    lang: Annotated[
+        DemoLanguage, typer.Option(help="The speech: en English, zh Mandarin.")
+    ] = DemoLanguage.EN,
 ) -> None:
-    """Make Grace Hopper's portrait (public domain, from matplotlib) speak for ten seconds."""
+    """Render ten seconds of a portrait of Grace Hopper (public domain, from matplotlib) speaking."""
     output.parent.mkdir(parents=True, exist_ok=True)
     actor = prepare_actor(find_demo_portrait(), open_engine("mesh"), None, None)
     fps = parse_fps(25)
@@ -42,7 +45,7 @@ def demo(
 
 
 def find_demo_portrait() -> Path:
-    """The photograph inside the installed matplotlib.
+    """Find the photograph in the installed matplotlib.
 
     Raises:
         PortraitError: matplotlib is not installed.

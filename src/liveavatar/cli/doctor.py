@@ -1,6 +1,5 @@
 """`liveavatar doctor`: what is installed, and which engines can run here."""
 
-import json
 import os
 import platform
 import shutil
@@ -10,10 +9,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from liveavatar.cli import forecast
 from liveavatar.cli.engine_options import add_engine_options, drop_unset
 from liveavatar.cli.generate import EngineName
+from liveavatar.cli.output import EXIT_NEEDS_WORK, print_json
 from liveavatar.dit.plan.options import DitOptions
 from liveavatar.engines import ENGINE_OPTIONS, check_engine_readiness
 from liveavatar.video.encoder import has_encoder
@@ -47,33 +48,33 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     **engine_options: object,
 ) -> None:
-    """Say what is installed and which engines can run here. Exit code 1 when none can."""
+    """Report what is installed and which engines can run here. Exit code 1: none can."""
     if engine is EngineName.DIT or gpu is not None:
         options = DitOptions(**drop_unset(engine_options))  # type: ignore[arg-type]
         print_predictions(gpu, options, as_json=as_json)
         return
     report = inspect_installation()
     if as_json:
-        print(json.dumps(report))
+        print_json(report)
     else:
         print_installation(report)
     if not any(row["ready"] for row in report["engines"].values()):
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_NEEDS_WORK)
 
 
 def print_predictions(gpu: str | None, options: DitOptions, *, as_json: bool) -> None:
-    """Say how Live Avatar would run on the cards here, or on one that is asked about; exit code 1 if it would not."""
-    found = forecast.predict_cards(gpu, options)
+    """Predict memory and speed on the GPUs of this machine, or on the named one; exit code 1 if it fits none."""
+    predictions = forecast.predict_cards(gpu, options)
     if as_json:
-        print(json.dumps(forecast.predictions_to_object(found, options)))
+        print_json(forecast.predictions_to_object(predictions, options))
     else:
-        forecast.print_prediction_table(found, options)
-    if not any(outlook.plan for outlook in found):
-        raise typer.Exit(1)
+        forecast.print_prediction_table(predictions, options)
+    if not any(prediction.plan for prediction in predictions):
+        raise typer.Exit(EXIT_NEEDS_WORK)
 
 
 def inspect_installation() -> dict[str, SectionRows]:
-    """Everything looked at, by section and name."""
+    """The state of the machine, packages, encoders, weights and engines: rows by section and name."""
     folder = cache_folder()
     free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
     machine: SectionRows = {
@@ -96,7 +97,7 @@ def inspect_installation() -> dict[str, SectionRows]:
 
 
 def find_package_version(package: str) -> str:
-    """Version of an installed package."""
+    """The version of an installed package, or "not installed"."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -104,24 +105,24 @@ def find_package_version(package: str) -> str:
 
 
 def print_installation(report: dict[str, SectionRows]) -> None:
-    """The report as a table."""
+    """Print the report as a table."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("", "what", "state"):
         table.add_column(column, overflow="fold")
     for section, rows in report.items():
         for number, (name, row) in enumerate(rows.items()):
-            table.add_row("" if number else f"[bold]{section}[/]", name, format_state(section, row))
+            table.add_row(Text("" if number else section, "bold"), name, format_state(section, row))
         table.add_section()
     Console().print(table)
 
 
-def format_state(section: str, row: dict[str, object]) -> str:
-    """One cell: a value, or yes and no with the reason."""
+def format_state(section: str, row: dict[str, object]) -> Text:
+    """One cell: a value, or whether it is there and the reason."""
     if "value" in row:
-        return str(row["value"])
+        return Text(str(row["value"]))
     yes, no = {
         "weights": ("cached", "not yet; fetched when first needed"),
         "engines": ("can run", "cannot run"),
     }.get(section, ("there", "missing; reinstall the package av"))
     reason = f": {row['reason']}" if row.get("reason") else ""
-    return f"[green]{yes}[/]{reason}" if row["ready"] else f"[yellow]{no}[/]{reason}"
+    return Text.assemble((yes, "green") if row["ready"] else (no, "yellow"), reason)

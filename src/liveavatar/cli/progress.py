@@ -1,31 +1,30 @@
-"""What a long job shows while it runs, on stderr."""
+"""Progress of a long job, on stderr."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from liveavatar.cli.output import stderr_console
+
 if TYPE_CHECKING:
-    from liveavatar.generate import ProgressCallback as Report
-    from liveavatar.generate import Result
-
-stderr_console = Console(stderr=True)
+    from liveavatar.generate import ProgressCallback, Result
 
 
 @contextmanager
-def show_stage(sentence: str) -> Iterator[None]:
-    """A spinner while something of unknown length is done."""
-    with stderr_console.status(sentence):
-        yield
+def show_stage(text: str) -> Iterator[Callable[[str], None]]:
+    """Show a spinner beside `text` while a step of unknown length runs; yields what changes the text."""
+    with stderr_console.status(escape(text)) as status:
+        yield lambda text: status.update(escape(text))
 
 
 @contextmanager
-def show_frame_bar(fps: Fraction) -> "Iterator[Report]":
-    """A bar with stage, share, ETA and real-time factor; yields what to call after each frame."""
+def show_frame_bar(fps: Fraction) -> "Iterator[ProgressCallback]":
+    """Show a bar with frames, real-time factor and ETA; yields what to call after each frame."""
     columns = (
         TextColumn("[bold]{task.description}"),
         BarColumn(),
@@ -49,7 +48,7 @@ def show_frame_bar(fps: Fraction) -> "Iterator[Report]":
 
 
 def format_result(result: "Result") -> str:
-    """The one line at the end."""
+    """One line: the file, frames, speed, latency of the first frame, memory."""
     return (
         f"{result.output}: {result.frames} frames in {result.seconds:.1f} s, {result.speed:.0f} fps "
         f"({result.real_time_factor:.1f}x real time), first frame after {1000 * result.first_frame:.0f} ms, "

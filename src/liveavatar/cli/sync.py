@@ -1,6 +1,5 @@
-"""`liveavatar sync`: are the lips of a video on time?"""
+"""`liveavatar sync`: measure whether the lips of a video are on time with its sound."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from liveavatar.cli.progress import show_stage, stderr_console
+from liveavatar.cli.output import (
+    EXIT_FAILED,
+    EXIT_NEEDS_WORK,
+    error_to_object,
+    print_json,
+    print_message,
+    print_unreadable,
+    print_verdict,
+)
+from liveavatar.cli.progress import show_stage
 from liveavatar.errors import LiveAvatarError, OptionError
 from liveavatar.sync.fix import fix_sync
 from liveavatar.sync.measure import SyncMeasurement, measure_sync
@@ -19,13 +27,13 @@ from liveavatar.sync.report import SyncReport, build_sync_report
 from liveavatar.sync.syncnet import SyncNetScore, score_syncnet
 from liveavatar.video.remux import check_remux_output
 
-EXIT_NEEDS_WORK = 1
-_VERDICT_COLOURS = {"in step": "green", "not the same speech": "red"}
+_VERDICT_STYLES = {"in step": "green", "not the same speech": "red"}
+"""All other verdicts are yellow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoInspection:
-    """What became of one video: either `measured` and `report`, or `error`."""
+    """The check of one video: either `measured` and `report`, or `error`."""
 
     video: Path
     measured: SyncMeasurement | None = None
@@ -35,12 +43,14 @@ class VideoInspection:
 
 
 def sync(
-    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO…", help="Videos of one talking face.")],
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO", help="Videos of one talking face.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw the measurement into this PNG.")] = None,
     fix: Annotated[
         Path | None,
-        typer.Option(help="Write the video with its lips in step; the picture is not encoded anew."),
+        typer.Option(
+            help="Write the video with its sound moved in step with the lips; the picture is copied."
+        ),
     ] = None,
     syncnet: Annotated[
         Path | None, typer.Option(help="SyncNet's checkpoint: adds Sync-C and Sync-D (needs torch).")
@@ -48,25 +58,24 @@ def sync(
 ) -> None:
     """Measure whether the lips are on time: offset, drift, closures, and one verdict.
 
-    Exit code 0: all in step; 1: a video needs work; 2: one cannot be read, or not be mended.
+    Exit code 0: all are in step; 1: one needs work; 2: one cannot be read, or cannot be fixed.
     """
     check_sync_options(videos, plot, fix)
     results = [inspect_video(video, syncnet) for video in videos]
     if as_json:
-        print(json.dumps({"videos": [video_to_object(result) for result in results]}, ensure_ascii=False))
+        print_json({"videos": [video_to_object(result) for result in results]})
     else:
         for result in results:
             print_video(result)
     _write_outputs(results[0], plot, fix)
     if any(result.error for result in results):
-        raise typer.Exit(LiveAvatarError.exit_code)
-    mended = fix is not None
-    if not mended and any(result.report and result.report.verdict != "in step" for result in results):
+        raise typer.Exit(EXIT_FAILED)
+    if fix is None and any(result.report and result.report.verdict != "in step" for result in results):
         raise typer.Exit(EXIT_NEEDS_WORK)
 
 
 def check_sync_options(videos: list[Path], plot: Path | None, fix: Path | None) -> None:
-    """Refuse what cannot be written before any work is done."""
+    """Refuse outputs that cannot be written, before any work is done."""
     if len(videos) > 1 and (plot or fix):
         raise OptionError("--plot and --fix work on one video", "name one video")
     if plot is not None:
@@ -76,10 +85,10 @@ def check_sync_options(videos: list[Path], plot: Path | None, fix: Path | None) 
 
 
 def inspect_video(video: Path, checkpoint: Path | None) -> VideoInspection:
-    """Measure one video; an unreadable one does not stop the others."""
+    """Measure one video; an error is kept, so that the others are still measured."""
     try:
-        with stderr_console.status(f"opening {video}") as status:
-            measured = measure_sync(video, lambda what, share: status.update(f"{video}: {what}, {share:.0%}"))
+        with show_stage(f"opening {video}") as show_progress:
+            measured = measure_sync(video, lambda step, share: show_progress(f"{video}: {step}, {share:.0%}"))
         syncnet = None
         if checkpoint is not None:
             with show_stage(f"{video}: running SyncNet"):
@@ -93,11 +102,11 @@ def inspect_video(video: Path, checkpoint: Path | None) -> VideoInspection:
 
 def video_to_object(result: VideoInspection) -> dict[str, Any]:
     """One video for `--json`."""
-    if result.error is not None or result.report is None:
-        problem, remedy = (result.error.problem, result.error.remedy) if result.error else ("", "")
-        return {"file": str(result.video), "error": problem, "remedy": remedy}
-    numbers = asdict(result.report)
-    return numbers | {
+    if result.error is not None:
+        return error_to_object(result.video, result.error)
+    if result.report is None:
+        return {}
+    return asdict(result.report) | {
         "file": str(result.video),
         "closures_share": result.report.closures_share,
         "syncnet": asdict(result.syncnet) if result.syncnet else None,
@@ -105,44 +114,45 @@ def video_to_object(result: VideoInspection) -> dict[str, Any]:
 
 
 def print_video(result: VideoInspection) -> None:
-    """One video: a line with the verdict, then the numbers, then what mends it."""
+    """Print the verdict, the figures and the remedy."""
+    if result.error is not None:
+        print_unreadable(result.video, result.error)
+    if result.report is not None:
+        _print_report(result.video, result.report, result.syncnet)
+
+
+def _print_report(video: Path, report: SyncReport, syncnet: SyncNetScore | None) -> None:
     console = Console()
-    found = result.report
-    verdict = (
-        ("unreadable", "red")
-        if found is None
-        else (found.verdict, _VERDICT_COLOURS.get(found.verdict, "yellow"))
-    )
-    console.print(Text.assemble((str(result.video), "bold"), "  ", verdict), soft_wrap=True)
-    if found is None:
-        console.print(Text(f"  {result.error}"), soft_wrap=True)
-        return
+    print_verdict(video, report.verdict, _VERDICT_STYLES.get(report.verdict, "yellow"))
     table = Table(box=None, show_header=False, padding=(0, 1, 0, 2), pad_edge=False)
-    for name, value in format_rows(found, result.syncnet):
-        table.add_row(Text(name, "dim"), value)
+    for name, value in format_rows(report, syncnet):
+        table.add_row(Text(name, "dim"), Text(value))
     console.print(table, highlight=False)
-    if found.remedy:
-        console.print(Text(f"  → {found.remedy}", "italic"), soft_wrap=True)
+    if report.remedy:
+        console.print(Text(f"  → {report.remedy}", "italic"), soft_wrap=True)
 
 
-def format_rows(found: SyncReport, syncnet: SyncNetScore | None) -> list[tuple[str, str]]:
-    """Names and values of the table."""
-    lines = [("verdict", found.sentence)]
-    if found.verdict != "not the same speech":
+def format_rows(report: SyncReport, syncnet: SyncNetScore | None) -> list[tuple[str, str]]:
+    """The figures of a report, as rows of a name and a value."""
+    lines = [("verdict", report.sentence)]
+    if report.verdict != "not the same speech":
         lines += [
-            ("offset", f"{found.offset:+.0f} ms ({_format_range(found.offset_interval)}), positive is late"),
-            ("drift", f"{found.drift:+.0f} ms a minute ({_format_range(found.drift_interval)})"),
+            (
+                "offset",
+                f"{report.offset:+.0f} ms ({_format_range(report.offset_interval)}), positive is late",
+            ),
+            ("drift", f"{report.drift:+.0f} ms a minute ({_format_range(report.drift_interval)})"),
         ]
-    share = "none heard" if found.closures_share is None else f"{found.closures_share:.0%}"
+    share = "no closures" if report.closures_share is None else f"{report.closures_share:.0%}"
     lines += [
-        ("match", f"{found.match:.2f}, chance reaches {found.needed:.2f}"),
+        ("match", f"{report.match:.2f}, chance reaches {report.needed:.2f}"),
         (
             "closures met",
-            f"{share} ({found.closures_met} of {found.closures_heard}; {found.closures_by_chance:.0%} by chance; "
-            f"heard by {found.closures_source})",
+            f"{share} ({report.closures_met} of {report.closures_heard}; {report.closures_by_chance:.0%} by chance; "
+            f"detected by {report.closures_source})",
         ),
-        ("with energy", f"{found.energy_correlation:.2f} correlation of lip opening and loudness"),
-        ("in silence", "nobody is silent" if found.silent_shut is None else f"{found.silent_shut:.0%} shut"),
+        ("with energy", f"{report.energy_correlation:.2f} correlation of lip opening and loudness"),
+        ("in silence", "no silence" if report.silent_shut is None else f"{report.silent_shut:.0%} shut"),
     ]
     if syncnet is not None:
         lines.append(("SyncNet", f"Sync-C {syncnet.confidence:.2f}, Sync-D {syncnet.distance:.2f}, "
@@ -159,10 +169,8 @@ def _write_outputs(result: VideoInspection, plot: Path | None, fix: Path | None)
         return
     if plot is not None:
         draw_sync_plot(result.measured, result.report, plot)
-        stderr_console.print(f"wrote {plot}", highlight=False)
+        print_message(f"wrote {plot}")
     if fix is not None:
         with show_stage("moving the sound"):
             fix_sync(result.measured, result.report, fix)
-        stderr_console.print(
-            f"wrote {fix}; check it with: liveavatar sync {fix}", highlight=False, soft_wrap=True
-        )
+        print_message(f"wrote {fix}; check it with: liveavatar sync {fix}")

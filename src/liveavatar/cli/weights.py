@@ -1,6 +1,5 @@
 """`liveavatar weights`: list, fetch and verify the model files."""
 
-import json
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -16,8 +15,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from liveavatar.cli.progress import stderr_console
-from liveavatar.errors import WeightsError
+from liveavatar.cli.output import EXIT_FAILED, print_json, print_message, stderr_console
+from liveavatar.cli.progress import show_stage
 from liveavatar.weights import WEIGHT_FILES, WeightFile, fetch_weight_file, find_weight_file
 from liveavatar.weights.bundles import WEIGHT_BUNDLES, WeightBundle
 from liveavatar.weights.fetch import cached_path, describe_damage
@@ -34,7 +33,7 @@ app = typer.Typer(help="List, fetch and verify model files.", no_args_is_help=Tr
 WeightNames = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[NAME…]", help="Which files or bundles; when left out, all that everybody needs."
+        metavar="NAME", help="Files or bundles; by default the files that every installation needs."
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -42,12 +41,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 @app.command("list")
 def list_files(as_json: AsJson = False) -> None:
-    """Say which model files there are, under which licence, and whether they are in the cache."""
+    """List the model files with size, licence, state and purpose."""
     if as_json:
         files = [_file_to_object(file) | asdict(file) for file in WEIGHT_FILES]
-        print(
-            json.dumps({"files": files, "bundles": [_bundle_to_object(bundle) for bundle in WEIGHT_BUNDLES]})
-        )
+        print_json({"files": files, "bundles": [_bundle_to_object(bundle) for bundle in WEIGHT_BUNDLES]})
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("name", "size", "licence", "state", "purpose"):
@@ -65,26 +62,26 @@ def list_files(as_json: AsJson = False) -> None:
 
 @app.command("fetch")
 def fetch_files(names: WeightNames = None, as_json: AsJson = False) -> None:
-    """Bring model files into the cache; those that are there and intact are kept.
+    """Fetch model files into the cache; intact files are kept.
 
-    A bundle of large files, such as live-avatar, is fetched when it is named; a broken transfer is resumed.
+    A bundle of large files, such as live-avatar, is fetched only by name; an interrupted transfer is resumed.
     """
     files, bundles = _choose_files(names)
-    with stderr_console.status("") as status:
+    with show_stage("") as show_progress:
         for file in files:
-            fetch_weight_file(file.name, on_progress=status.update)
+            fetch_weight_file(file.name, on_progress=show_progress)
     for bundle in bundles:
         _fetch_bundle(bundle)
     _print_states(files, bundles, as_json)
 
 
 def _fetch_bundle(bundle: WeightBundle) -> None:
-    """Show size and licence, then fetch with a bar."""
+    """Print size and licence, then fetch with a progress bar."""
     planned = plan_fetch(bundle)
     for line in planned.summary_lines():
-        stderr_console.print(line, highlight=False, soft_wrap=True)
+        print_message(line)
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
@@ -99,18 +96,18 @@ def _fetch_bundle(bundle: WeightBundle) -> None:
 
 @app.command("verify")
 def verify_files(names: WeightNames = None, as_json: AsJson = False) -> None:
-    """Check size and SHA-256 of the cached files. Exit code 2 when one is missing or damaged."""
+    """Check size and SHA-256 of the cached files. Exit code 2: one is missing or damaged."""
     files, bundles = _choose_files(names)
-    with stderr_console.status("") as status:
+    with show_stage("") as show_progress:
         for bundle in bundles:
-            verify_bundle(bundle, status.update)
+            verify_bundle(bundle, show_progress)
     _print_states(files, bundles, as_json)
     if any(describe_damage(cached_path(file), file) for file in files):
-        raise typer.Exit(WeightsError.exit_code)
+        raise typer.Exit(EXIT_FAILED)
 
 
 def _choose_files(names: list[str] | None) -> tuple[list[WeightFile], list[WeightBundle]]:
-    """The files and the bundles that are meant; unknown names are an error."""
+    """The files and the bundles of these names, or the files that every installation needs."""
     if not names:
         return [file for file in WEIGHT_FILES if not file.only_when_named], []
     known = {bundle.name: bundle for bundle in WEIGHT_BUNDLES}
@@ -121,14 +118,8 @@ def _choose_files(names: list[str] | None) -> tuple[list[WeightFile], list[Weigh
 
 def _print_states(files: list[WeightFile], bundles: list[WeightBundle], as_json: bool) -> None:
     if as_json:
-        print(
-            json.dumps(
-                {
-                    "files": [_file_to_object(f) for f in files],
-                    "bundles": [_bundle_to_object(b) for b in bundles],
-                }
-            )
-        )
+        file_objects = [_file_to_object(file) for file in files]
+        print_json({"files": file_objects, "bundles": [_bundle_to_object(bundle) for bundle in bundles]})
         return
     for file in files:
         print(f"{file.name}: {_find_file_state(file)}, {cached_path(file)}")
@@ -146,7 +137,7 @@ def _file_to_object(file: WeightFile) -> dict[str, Any]:
 
 
 def _find_file_state(file: WeightFile) -> str:
-    """`intact`, `missing`, or what is wrong with the cached copy."""
+    """`intact`, `missing`, or the damage of the cached copy."""
     path = cached_path(file)
     if not path.exists():
         return "missing"

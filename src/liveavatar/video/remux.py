@@ -65,7 +65,7 @@ def check_remux_output(source: Path, output: Path) -> str:
 
 @contextmanager
 def _write_atomically(path: Path) -> Iterator[Path]:
-    """A name to write under, as in `files.whole`; what FFmpeg says becomes an OutputError too."""
+    """A name to write under, as in `files.atomic_write`; what FFmpeg says becomes an OutputError too."""
     try:
         with atomic_write(path) as part:
             yield part

