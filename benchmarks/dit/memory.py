@@ -188,9 +188,7 @@ class FakeSession:
         self.decoder = StreamingDecoder(vae)
         self.decoder.push(past[:, :, :7])
         self.times = dit.compute_modulations([TRAIN_STEPS * level for level in self.levels[:-1]])
-        self.rings = choose_cache_factory(profile)(
-            self.shape(), dit.template_tensor, kernel=dit.attention_kernel
-        )
+        self.rings = choose_cache_factory(profile)(self.shape(), dit.template_tensor)
         self.rings.set_sink(self.sink, dit.compute_rope(sink_positions(30, self.rows, self.columns)))
         if isinstance(self.rings, RingKVCache):
             self.rings.snapshot(0, 3)  # the next block is begun while this one is decoded
