@@ -81,7 +81,7 @@ def count_host_bytes(shape: RingShape, storage_dtype: torch.dtype | None = None)
     """Host memory of a cache whose device is "meta"."""
     with HostAllocations() as allocations:
         HostKVCache(shape, torch.zeros(0, device="meta"), storage_dtype)
-    return allocations.bytes
+    return int(allocations.bytes)
 
 
 @pytest.mark.parametrize(("steps", "layers"), [(4, 4), (3, 3), (1, 1), (1, 2), (2, 3)])
