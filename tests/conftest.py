@@ -1,5 +1,6 @@
 """Fixtures of many rooms: a real portrait and the sound of speech."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,17 @@ from liveavatar.frames import Samples
 
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")  # a busy machine must not fail a property by its duration
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` deselects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the filmed face. LIVEAVATAR_OFFLINE_TESTS skips what needs a network, but never in CI."""
+    offline = os.environ.get("LIVEAVATAR_OFFLINE_TESTS") and not os.environ.get("CI")
+    for item in items:
+        if "real_face" in getattr(item, "fixturenames", ()):
+            item.add_marker("network")
+        if offline and item.get_closest_marker("network"):
+            item.add_marker(pytest.mark.skip(reason="LIVEAVATAR_OFFLINE_TESTS is set"))
 
 
 @pytest.fixture(autouse=True, scope="session")

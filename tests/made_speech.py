@@ -1,4 +1,4 @@
-"""Sound like speech, and what was heard in it compared, for tests of every ear."""
+"""Sound like speech, and a comparison of tracks, for tests of every articulation model."""
 
 from dataclasses import fields
 

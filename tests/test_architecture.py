@@ -40,9 +40,10 @@ ROOMS: dict[str, set[str] | None] = {
 
 SUB_ROOMS = {
     "audio": {
-        "dsp": set[str](),
+        "spectral": set[str](),
+        "dsp": {"spectral"},
         "io": {"dsp"},
-        "analysis": {"io", "dsp"},
+        "analysis": {"spectral", "io", "dsp"},
         "front_end": {"io", "dsp", "analysis"},
         "batch": {"io", "dsp", "analysis", "front_end"},
     },
@@ -57,9 +58,10 @@ SUB_ROOMS = {
         "geometry": set[str](),
         "motion": set[str](),
         "render": {"geometry"},
-        "expression": {"geometry", "motion"},
+        "options": set[str](),
+        "expression": {"geometry", "motion", "render"},
         "prepare": {"geometry", "render"},
-        "session": {"geometry", "motion", "render", "expression", "prepare"},
+        "session": {"geometry", "motion", "render", "options", "expression", "prepare"},
     },
     "dit": {
         "plan": set[str](),

@@ -2,8 +2,8 @@
 
     python -m benchmarks.audio.front_end --machine "2-core AMD EPYC" [--minutes 10]
 
-Sound is the package's English speech, repeated; pictures are 512x512 with a part that moves as a mouth would. CPU time
-is that of the whole process, so it tells the cost on a busy machine too; real-time factors are by the clock.
+Sound is the package's English speech, repeated; pictures are 512x512 with a part that moves as a mouth does. CPU time
+is that of the whole process, which other load affects little; real-time factors are wall-clock.
 Writes `benchmarks/results/MACHINE/audio/front_end.md`.
 """
 
@@ -37,7 +37,7 @@ def demo_speech() -> Samples:
 
 
 def write_sound(path: Path, seconds: int, rate: int, codec: str) -> Path:
-    """Stereo speech of that length."""
+    """Write stereo speech of that length."""
     speech = soxr.resample(demo_speech(), 16_000, rate)
     planes = np.repeat(speech[None], 2, axis=0).astype(np.float32)
     with av.open(str(path), "w") as output:
@@ -54,30 +54,30 @@ def write_sound(path: Path, seconds: int, rate: int, codec: str) -> Path:
 
 
 def pictures() -> list[Picture]:
-    """Fifty frames of smooth texture, a patch of which moves."""
+    """Fifty frames of smooth texture with one moving patch."""
     noise = np.random.default_rng(0).normal(size=(64, 64, 3))
     ramp = np.kron(noise, np.ones((8, 8, 1)))
     kernel = np.hanning(25) / np.hanning(25).sum()
     for axis in (0, 1):
         ramp = np.apply_along_axis(np.convolve, axis, ramp, kernel, "same")
-    still = np.clip(128 + 120 * ramp, 0, 255).astype(np.uint8)
+    texture = np.clip(128 + 120 * ramp, 0, 255).astype(np.uint8)
     frames = []
     for number in range(50):
-        frame = still.copy()
-        frame[300:400, 200:320] = np.roll(still, number % 9, axis=0)[300:400, 200:320]
+        frame = texture.copy()
+        frame[300:400, 200:320] = np.roll(texture, number % 9, axis=0)[300:400, 200:320]
         frames.append(frame)
     return frames
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:
-    """Seconds by the clock and of CPU."""
+    """Wall-clock and CPU seconds of a call."""
     clock, cpu = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - clock, time.process_time() - cpu
 
 
 def file_rows(folder: Path, seconds: int) -> dict[str, str]:
-    """Both passes over a long file."""
+    """Speed of both passes over a long file."""
     rows = {}
     for suffix, codec, rate in (
         ("wav", "pcm_s16le", 44_100),
@@ -94,21 +94,21 @@ def file_rows(folder: Path, seconds: int) -> dict[str, str]:
 
 
 def live_rows() -> dict[str, str]:
-    """Cost and lag of live sound in 20 ms chunks."""
+    """CPU share and latency of live sound in 20 ms chunks."""
     rows = {}
     for rate, channels in ((16_000, 1), (24_000, 1), (48_000, 1), (44_100, 2)):
         sound = np.repeat(soxr.resample(demo_speech(), 16_000, rate)[: 8 * rate, None], channels, axis=1)
         chunks = np.split(sound, 400)
         front_end = StreamFrontEnd()
-        got: list[int] = []
-        _, cpu = timed(lambda: got.extend(len(front_end.push(chunk, rate)) for chunk in chunks))  # noqa: B023
-        lag = 8 - sum(got) / 16_000
+        counts: list[int] = []
+        _, cpu = timed(lambda: counts.extend(len(front_end.push(chunk, rate)) for chunk in chunks))  # noqa: B023
+        lag = 8 - sum(counts) / 16_000
         rows[f"live {rate} Hz, {channels} channels"] = f"lag {1000 * lag:.0f} ms, {cpu / 8:.1%} of a core"
     return rows
 
 
 def writer_row(folder: Path) -> dict[str, str]:
-    """Pictures and sound into an mp4."""
+    """Speed of writing pictures and sound to an mp4."""
     frames, count = pictures(), 1_000
     sound = write_sound(folder / "sound.wav", count // 25, 44_100, "pcm_s16le")
 

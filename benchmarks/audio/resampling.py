@@ -2,10 +2,10 @@
 
     python -m benchmarks.audio.resampling --machine "2-core AMD EPYC" [--minutes 60]
 
-Needs `apt install sox ffmpeg` and `pip install librosa torchaudio soundfile`; what is missing is named in the table.
+Needs `apt install sox ffmpeg` and `pip install librosa torchaudio soundfile`; the table names what is missing.
 Every program runs on one core and goes from file to file: 44.1 kHz stereo WAV in, 16 kHz mono 16-bit WAV out. Quality
-is measured on mono 44.1 kHz 16-bit files. torchaudio 2.11 has a C++ part for CUDA, which does not load beside a torch
-for CPUs; resampling has no use for it, so remove `torchaudio/lib/_torchaudio.abi3.so` from the environment.
+is measured on mono 44.1 kHz 16-bit files. torchaudio 2.11 has a C++ library for CUDA, which fails to load with a torch
+for CPUs; resampling does not need it, so remove `torchaudio/lib/_torchaudio.abi3.so` from the environment.
 Writes `benchmarks/results/MACHINE/audio/resampling.md`.
 """
 
@@ -33,19 +33,19 @@ Signal = NDArray[np.float64]
 
 OURS = """
 import sys
-from liveavatar.audio.decode import open_audio
-from liveavatar.audio.mix import SpeechMix
-from liveavatar.audio.wav import write_wav
-from liveavatar.timeline import rescale
+from liveavatar.audio.dsp.speech_downmix import SpeechDownmixer
+from liveavatar.audio.io.decode import open_audio
+from liveavatar.audio.io.wav import write_wav
+from liveavatar.timeline import rescale_count
 from pathlib import Path
 def sound(stream):
-    mix = SpeechMix(stream.info.rate, stream.info.layout)
+    downmixer = SpeechDownmixer(stream.info.rate, stream.info.layout)
     for chunk in stream:
-        yield mix.push(chunk.samples)
-    yield mix.flush()
+        yield downmixer.push(chunk.samples)
+    yield downmixer.flush()
 with open_audio(sys.argv[1]) as stream:
-    samples = round(stream.info.promised * stream.info.rate)
-    write_wav(Path(sys.argv[2]), sound(stream), rescale(samples, stream.info.rate, 16000))
+    samples = round(stream.info.container_duration * stream.info.rate)
+    write_wav(Path(sys.argv[2]), sound(stream), rescale_count(samples, stream.info.rate, 16000))
 """
 LOOP = """
 import sys, numpy as np, soundfile, soxr
@@ -89,10 +89,10 @@ print(used.ru_utime + used.ru_stime, used.ru_maxrss, code)
 """
 NOTES = """
 Median CPU time of 3 runs in which all programs take turns, start included; the file is in memory before each. Ours
-decodes, mixes the channels with a decision on their polarity every 20 ms, resamples, adds TPDF dither and writes: what
+decodes, downmixes with a decision about polarity every 20 ms, resamples, adds TPDF dither and writes: what
 `audio prepare` does after it has measured the loudness, which no other program here does. The others average the
 channels and resample; of them only sox dithers. librosa and torchaudio read the whole file into memory.
-Where our time goes is in `docs/audio.md`.
+`docs/audio.md` says where our time is spent.
 """
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 SPLIT = "aresample=16000:resampler=%s"
@@ -100,7 +100,7 @@ SPLIT = "aresample=16000:resampler=%s"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """One program: the command for two file names, and what it needs."""
+    """One program: its command for a source and a target, and the program or modules it needs."""
 
     name: str
     command: Callable[[str, str], list[str]]
@@ -109,19 +109,19 @@ class Peer:
 
     @property
     def missing(self) -> str:
-        """What it needs and is not there."""
+        """The program or modules that are not installed, in words."""
         if self.program and not shutil.which(self.program):
             return self.program
         return ", ".join(name for name in self.modules if importlib.util.find_spec(name) is None)
 
 
 def script(text: str) -> Callable[[str, str], list[str]]:
-    """A command that runs Python."""
+    """A command that runs Python code."""
     return lambda source, target: [sys.executable, "-c", text, source, target]
 
 
 def ffmpeg(options: str) -> Callable[[str, str], list[str]]:
-    """A command that runs ffmpeg with a resampler."""
+    """A command that runs ffmpeg with one of its resamplers."""
     return lambda source, target: [
         "ffmpeg", "-v", "error", "-y", "-threads", "1", "-i", source, "-ac", "1", "-af", SPLIT % options,
         "-c:a", "pcm_s16le", target,
@@ -156,7 +156,7 @@ PEERS = [
 
 
 def write(path: Path, samples: Signal, rate: int) -> None:
-    """A 16-bit WAV, [samples] or [samples, channels]; rounded behind seeded dither as a recording would be."""
+    """Write [samples] or [samples, channels] as 16-bit WAV, with seeded dither as in a recording."""
     shape = samples.shape if samples.ndim == 2 else (len(samples), 1)
     noise = np.random.default_rng(0).triangular(-1, 0, 1, shape)
     with wave.open(str(path), "wb") as file:
@@ -167,14 +167,14 @@ def write(path: Path, samples: Signal, rate: int) -> None:
 
 
 def read(path: Path) -> Signal:
-    """Mono 16-bit."""
+    """Read a mono 16-bit WAV."""
     with wave.open(str(path), "rb") as file:
         data = np.frombuffer(file.readframes(1 << 30), "<i2")
     return data / 32767
 
 
 def convert(peer: Peer, samples: Signal, folder: Path) -> Signal:
-    """What a program makes of a signal at 44.1 kHz."""
+    """Resample a signal at 44.1 kHz with a program."""
     write(folder / "in.wav", samples, SOURCE)
     done = run(peer, folder / "in.wav", folder / "out.wav")
     done.check_returncode()
@@ -182,23 +182,23 @@ def convert(peer: Peer, samples: Signal, folder: Path) -> Signal:
 
 
 def run(peer: Peer, source: Path, target: Path) -> "subprocess.CompletedProcess[bytes]":
-    """Run a program on one core."""
+    """Run a program on one core, without its messages."""
     command = command_of(peer, source, target)
     return subprocess.run(command, check=False, env=os.environ | ONE_THREAD, stderr=subprocess.DEVNULL)
 
 
 def command_of(peer: Peer, source: Path, target: Path) -> list[str]:
-    """The whole command, on one core."""
+    """The command, bound to one core."""
     return ["taskset", "-c", str(min(os.sched_getaffinity(0))), *peer.command(str(source), str(target))]
 
 
 def tone(pitch: float, level: float, seconds: float = 2.0) -> Signal:
-    """A sine."""
+    """A sine at 44.1 kHz."""
     return level * np.sin(2 * np.pi * pitch * np.arange(round(SOURCE * seconds)) / SOURCE)
 
 
 def amplitude(samples: Signal, pitch: float) -> tuple[float, Signal]:
-    """Of a tone in the middle of a signal at 16 kHz by least squares, and what is left without it."""
+    """Amplitude of a tone in the middle of a signal at 16 kHz by least squares, and the residual."""
     middle = samples[len(samples) // 8 : -len(samples) // 8]
     phase = 2 * np.pi * pitch * np.arange(len(middle)) / TARGET
     basis = np.stack([np.sin(phase), np.cos(phase), np.ones(len(middle))], axis=1)
@@ -207,7 +207,7 @@ def amplitude(samples: Signal, pitch: float) -> tuple[float, Signal]:
 
 
 def decibels(ratio: float) -> float:
-    """Of an amplitude."""
+    """An amplitude ratio in dB."""
     return float(20 * np.log10(max(ratio, 1e-9)))
 
 
@@ -219,13 +219,13 @@ def quality(peer: Peer, folder: Path) -> dict[str, str]:
     passed = np.array([100, 1_000, 3_000, 5_000, 6_500, 7_200, 7_400, 7_600])
     gains, noises = [], []
     for pitch in passed:
-        got, rest = amplitude(convert(peer, tone(pitch, 0.5), folder), pitch)
-        gains.append(decibels(got / 0.5))
-        noises.append(decibels(float(np.sqrt(np.square(rest).mean())) / (got / np.sqrt(2))))
+        level, residual = amplitude(convert(peer, tone(pitch, 0.5), folder), pitch)
+        gains.append(decibels(level / 0.5))
+        noises.append(decibels(float(np.sqrt(np.square(residual).mean())) / (level / np.sqrt(2))))
     images = []
     for pitch in (8_400, 9_000, 10_000, 12_000, 15_000, 20_000):
-        left = convert(peer, tone(pitch, 0.5), folder)
-        images.append(decibels(image(left, pitch) / 0.5))
+        output = convert(peer, tone(pitch, 0.5), folder)
+        images.append(decibels(image(output, pitch) / 0.5))
     impulse = np.zeros(2 * SOURCE)
     impulse[SOURCE] = 0.9
     out = convert(peer, impulse, folder)
@@ -241,13 +241,13 @@ def quality(peer: Peer, folder: Path) -> dict[str, str]:
 
 
 def image(samples: Signal, pitch: float) -> float:
-    """Amplitude at the place below 8 kHz where a pitch above it would fold to."""
+    """Amplitude of the alias below 8 kHz of a pitch above it."""
     folded = abs((pitch + TARGET / 2) % TARGET - TARGET / 2)
     return amplitude(samples, folded)[0]
 
 
 def centre(samples: Signal) -> float:
-    """Where a burst has its middle, in samples: a parabola through the highest three."""
+    """Position of the highest point of an impulse in samples, by 64-fold spectral interpolation."""
     top = int(np.abs(samples).argmax())
     fine = np.fft.irfft(np.fft.rfft(samples[top - 512 : top + 512]), 1024 * 64)
     peak = int(np.abs(fine).argmax())
@@ -255,18 +255,18 @@ def centre(samples: Signal) -> float:
 
 
 def once(peer: Peer, source: Path, folder: Path) -> tuple[float, int] | None:
-    """CPU seconds and kilobytes of memory that one run takes; None where it fails."""
-    with source.open("rb") as file:  # or the first to come would pay for reading from the disk
+    """CPU seconds and peak kilobytes of memory of one run; None if it fails."""
+    with source.open("rb") as file:  # otherwise the first program would pay for reading the disk
         while file.read(1 << 24):
             pass
     command = [sys.executable, "-S", "-c", LAUNCH, *command_of(peer, source, folder / "speed.wav")]
-    told = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | ONE_THREAD)
-    cpu, kilobytes, code = told.stdout.split()[-3:]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | ONE_THREAD)
+    cpu, kilobytes, code = done.stdout.split()[-3:]
     return None if int(code) else (float(cpu), int(kilobytes))
 
 
 def speeds(source: Path, folder: Path, seconds: float) -> dict[str, dict[str, str]]:
-    """Medians of all programs, which take turns: a busy machine is as busy for each."""
+    """Medians of all programs, which take turns, so that other load affects all alike."""
     runs: dict[str, list[tuple[float, int] | None]] = {peer.name: [] for peer in PEERS}
     for _ in range(REPEATS):
         for peer in PEERS:
@@ -294,7 +294,7 @@ def _row(peer: Peer, runs: list[tuple[float, int] | None], seconds: float, ours:
 
 
 def long_file(path: Path, seconds: int) -> Path:
-    """Stereo noise with the spectrum and the pauses of speech, a minute over and over."""
+    """Write stereo noise with the spectrum and pauses of speech, one minute repeated."""
     random = np.random.default_rng(0)
     time = np.arange(60 * SOURCE) / SOURCE
     voice = np.cumsum(random.standard_normal(len(time)))

@@ -1,10 +1,10 @@
-"""What the sound in front of an engine does to the lips: the founding observation of this project, measured.
+"""Effect of sample rate, codec, noise and other conditions of the sound on the lips.
 
     python -m benchmarks.audio.sample_rates --speech SOUND…
     python -m benchmarks.audio.sample_rates --engine dit --size 384 640 -o OUT.md
 
-Each recording is damaged or re-coded, spoken by a photograph, and the lips are compared with the clean recording.
-"as is" rows skip the front end: an engine takes whatever numbers it gets for 16,000 a second.
+Each recording is damaged or encoded again, a portrait speaks it, and the lips are compared with the clean recording.
+Rows "as is" skip the front end: the engine takes every sample value for 16 kHz sound.
 """
 
 import argparse
@@ -17,12 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 import matplotlib as mpl
 import numpy as np
 import soxr  # type: ignore[import-untyped]
 from benchmarks.machine import describe_machine, results_path
-from numpy.typing import NDArray
 
 import liveavatar
 from liveavatar.audio.dsp.denoise import Denoiser
@@ -33,6 +31,7 @@ from liveavatar.errors import LiveAvatarError
 from liveavatar.face.portrait import load_portrait
 from liveavatar.frames import Samples
 from liveavatar.generate import stream_frames
+from liveavatar.plotting import BLUE, GREEN, GRID, RED, add_axes, create_figure, save_figure, write_text
 from liveavatar.sync.audio_track import stream_mono_audio
 from liveavatar.sync.measure import measure_sync
 from liveavatar.sync.report import SyncReport, build_sync_report
@@ -41,13 +40,12 @@ from liveavatar.video.writer import VideoWriter
 
 FPS = Fraction(25)
 BASE = 48_000
-"""Hertz at which recordings are damaged."""
+"""Rate in Hz at which recordings are damaged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """One way from a recording to an engine. `make` writes a file from sound at 48 kHz; `hear` reads it as the engine
-    gets it; `mos` is what listeners said."""
+    """`make` writes a file of 48 kHz sound, `read` reads it for the engine; `mos` is the mean score of listeners."""
 
     name: str
     make: Callable[[Samples, Path], Path]
@@ -57,10 +55,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What became of one recording on one way; None without a result."""
+    """The result of one recording under one condition; None if that is not possible."""
 
     condition: Condition
-    found: SyncReport | None
+    report: SyncReport | None
 
 
 def save(sound: Samples, rate: int, path: Path, codec: str = "pcm_s16le", bits: int | None = None) -> Path:
@@ -99,23 +97,23 @@ def at(
 
 
 def upsampled(sound: Samples, folder: Path) -> Path:
-    """A 16 kHz file that once was an 8 kHz one."""
+    """A 16 kHz file of sound taken at 8 kHz."""
     low = soxr.resample(sound, BASE, 8_000, quality="VHQ")
     return save(soxr.resample(low, 8_000, 16_000, quality="VHQ"), 16_000, folder / "in.wav")
 
 
 def stereo(sound: Samples, folder: Path) -> Path:
-    """48 kHz, two channels, one a little weaker."""
+    """48 kHz, two channels, one 3 dB weaker."""
     return save(np.stack([sound, 0.7 * sound], axis=1), BASE, folder / "in.wav")
 
 
 def mislabelled(sound: Samples, folder: Path) -> Path:
-    """44.1 kHz samples under a header that says 16 kHz."""
+    """44.1 kHz samples under a header that declares 16 kHz."""
     return save(soxr.resample(sound, BASE, 44_100, quality="VHQ"), 16_000, folder / "in.wav")
 
 
 def noisy(decibels: float) -> Callable[[Samples, Path], Path]:
-    """White noise so far under the speech."""
+    """White noise `decibels` below the speech."""
 
     def make(sound: Samples, folder: Path) -> Path:
         noise = np.random.default_rng(0).standard_normal(len(sound)).astype(np.float32)
@@ -126,12 +124,12 @@ def noisy(decibels: float) -> Callable[[Samples, Path], Path]:
 
 
 def clipped(sound: Samples, folder: Path) -> Path:
-    """Twelve decibels too loud."""
+    """Clipped by 12 dB."""
     return save(np.clip(4 * sound / np.abs(sound).max(), -1, 1).astype(np.float32), BASE, folder / "in.wav")
 
 
 def far(sound: Samples, folder: Path) -> Path:
-    """Across a room: half a second of reverberation, 3 dB over the direct sound, which stays in its place."""
+    """In a room: a reverberation time of 0.5 s, 3 dB over the direct sound, which keeps its time."""
     time = np.arange(BASE // 2) / BASE
     tail = np.random.default_rng(1).standard_normal(len(time)) * 10 ** (-3 * time / 0.5) * (time > 0.004)
     tail *= 1.4 / np.sqrt((tail**2).sum())
@@ -141,7 +139,7 @@ def far(sound: Samples, folder: Path) -> Path:
 
 
 def music(sound: Samples, folder: Path) -> Path:
-    """A bed of chords that change every second, 10 dB under the speech."""
+    """Chords that change every second, 10 dB below the speech."""
     time = np.arange(len(sound)) / BASE
     roots = np.array([220.0, 174.6, 261.6, 196.0])[time.astype(int) % 4]
     phase = 2 * np.pi * np.cumsum(roots) / BASE
@@ -151,29 +149,29 @@ def music(sound: Samples, folder: Path) -> Path:
 
 
 def front_end(path: Path) -> Iterable[Samples]:
-    """As `liveavatar generate` hears."""
+    """The sound as `liveavatar generate` reads it."""
     return read_speech(path)[1]
 
 
 def front_end_at(rate: int) -> Callable[[Path], Iterable[Samples]]:
-    """The front end, told the true rate."""
+    """The front end with the true rate."""
     return lambda path: read_speech(path, "fix", rate)[1]
 
 
 def denoised(path: Path) -> Iterable[Samples]:
-    """The front end and then the denoiser."""
+    """The front end, then the denoiser."""
     return Denoiser()(front_end(path))
 
 
 def as_is(path: Path) -> Iterable[Samples]:
-    """Every number of the first channel, taken for 16 kHz."""
+    """Every sample of the first channel, taken for 16 kHz sound."""
     with av.open(str(path)) as file:
         for frame in file.decode(audio=0):
             channels = len(frame.layout.channels)
             yield frame.to_ndarray().reshape(-1, channels)[:, 0].astype(np.float32) / np.float32(32768)
 
 
-WAYS = (
+CONDITIONS = (
     Condition(name="16 kHz", make=at(16_000), read=front_end, mos=4.6),
     Condition(name="8 kHz upsampled", make=upsampled, read=front_end, mos=3.2),
     Condition(name="44.1 kHz fed as is", make=at(44_100), read=as_is, mos=2.1),
@@ -199,7 +197,7 @@ WAYS = (
 
 
 def measure_condition(actor: Actor, clean: Samples, condition: Condition, folder: Path) -> SyncReport | None:
-    """Speak a recording after it went one way, and compare with the clean one; None where a part is missing."""
+    """Speak a recording under one condition and compare with the clean one; None where a codec or extra is missing."""
     truth = save(clean, BASE, folder / "clean.wav")
     count = Timeline(fps=FPS, rate=BASE).frame_count(len(clean))
     output = folder / "out.mp4"
@@ -216,7 +214,7 @@ def measure_condition(actor: Actor, clean: Samples, condition: Condition, folder
 
 
 def line(condition: Condition, rows: list[SyncReport]) -> str:
-    """One row of the table: means over the recordings."""
+    """A row of the table: means over the recordings."""
     verdicts = ", ".join(
         f"{sum(r.verdict == v for r in rows)} {v}" for v in dict.fromkeys(r.verdict for r in rows)
     )
@@ -238,45 +236,46 @@ def line(condition: Condition, rows: list[SyncReport]) -> str:
 def write(results: list[Row], recordings: list[Path], engine: str) -> str:
     """The table."""
     head = [
-        "# What the sound in front of the engine does to the lips", "",
+        "# Effect of the sound on the lips", "",
         f"Made by `benchmarks/audio/sample_rates.py` on a {describe_machine()}, Python {platform.python_version()}, "
-        f"with {', '.join(path.stem for path in recordings)}; {engine} engine, 25 fps. MOS are listeners' ratings.", "",
+        f"with {', '.join(path.stem for path in recordings)}; {engine} engine, 25 fps. "
+        "MOS: mean opinion scores of listeners.", "",
         "| sound | MOS | verdict | offset | drift, ms/min | closures met (by chance) | match | energy correlation |",
         "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
-    grouped = [(way, [row.found for row in results if row.condition is way and row.found]) for way in WAYS]
-    return "\n".join([*head, *(line(way, rows) for way, rows in grouped)]) + "\n"
+    grouped = [
+        (condition, [row.report for row in results if row.condition is condition and row.report])
+        for condition in CONDITIONS
+    ]
+    return "\n".join([*head, *(line(condition, rows) for condition, rows in grouped)]) + "\n"
 
 
 def plot(results: list[Row], output: Path) -> None:
-    """Bars of the match of every way, and the ratings where there are any."""
-    canvas = np.full((30 * len(WAYS) + 60, 1000, 3), 255, np.uint8)
-    _write(canvas, "match of lips and clean sound (bar), MOS / 5 (dot)", 26)
-    for number, way in enumerate(WAYS):
-        y = 50 + 30 * number
-        found = [row.found for row in results if row.condition is way and row.found]
-        match = float(np.mean([r.match for r in found])) if found else 0.0
-        good = bool(found) and all(r.verdict == "in step" for r in found)
-        colour = (120, 180, 90) if good else (110, 110, 230)
-        _write(canvas, way.name, y + 15)
-        cv2.rectangle(canvas, (340, y), (340 + round(600 * max(match, 0.0)), y + 20), colour, -1)
-        if way.mos is not None:
-            cv2.circle(canvas, (340 + round(600 * way.mos / 5), y + 10), 6, (160, 90, 20), -1, cv2.LINE_AA)
-    output.write_bytes(cv2.imencode(".png", canvas)[1].tobytes())
-
-
-def _write(canvas: NDArray[np.uint8], text: str, y: int) -> None:
-    cv2.putText(canvas, text, (20, y), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (40, 40, 40), 1, cv2.LINE_AA)
+    """Bars of the match of every condition, and the ratings where there are any."""
+    figure = create_figure(1000, 30 * len(CONDITIONS) + 80)
+    axes = add_axes(figure, 330, 40, 640, 30 * len(CONDITIONS))
+    for number, condition in enumerate(CONDITIONS):
+        reports = [row.report for row in results if row.condition is condition and row.report]
+        match = float(np.mean([report.match for report in reports])) if reports else 0.0
+        in_step = bool(reports) and all(report.verdict == "in step" for report in reports)
+        axes.barh(number, max(match, 0.0), 0.65, color=GREEN if in_step else RED)
+        if condition.mos is not None:
+            axes.plot(condition.mos / 5, number, "o", color=BLUE)
+    axes.set(xlim=(0, 1), ylim=(len(CONDITIONS) - 0.5, -0.5))
+    axes.set_yticks(range(len(CONDITIONS)), [condition.name for condition in CONDITIONS])
+    axes.grid(axis="x", color=GRID)
+    write_text(figure, "match of lips and clean sound (bar, green: in step), MOS / 5 (dot)", 330, 26)
+    save_figure(figure, output)
 
 
 def main() -> None:
-    """Run every way on every recording."""
+    """Measure every condition on every recording."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--speech", nargs="*", type=Path, default=[], help="further recordings")
-    parser.add_argument("--seconds", type=float, default=20, help="how much of each recording")
-    parser.add_argument("--engine", default="mesh", help="mesh, or dit where its checkpoints and a GPU are")
+    parser.add_argument("--seconds", type=float, default=20, help="of each recording")
+    parser.add_argument("--engine", default="mesh", help="mesh, or dit with its checkpoint and a GPU")
     parser.add_argument("--size", type=int, nargs=2, default=(192, 224), metavar=("W", "H"))
     parser.add_argument("-o", "--output", type=Path, default=results_path(__file__))
     options = parser.parse_args()
@@ -287,17 +286,17 @@ def main() -> None:
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for recording in recordings:
-            heard = np.concatenate(list(stream_mono_audio(recording)))[: round(options.seconds * 16_000)]
-            clean = soxr.resample(heard, 16_000, BASE, quality="VHQ")
-            for way in WAYS:
-                found = measure_condition(actor, clean, way, Path(folder))
-                said = (
-                    f"{found.verdict}, {found.offset:+.0f} ms, match {found.match:.2f}"
-                    if found
-                    else "nothing"
+            speech = np.concatenate(list(stream_mono_audio(recording)))[: round(options.seconds * 16_000)]
+            clean = soxr.resample(speech, 16_000, BASE, quality="VHQ")
+            for condition in CONDITIONS:
+                report = measure_condition(actor, clean, condition, Path(folder))
+                text = (
+                    f"{report.verdict}, {report.offset:+.0f} ms, match {report.match:.2f}"
+                    if report
+                    else "not possible"
                 )
-                print(f"{recording.stem}, {way.name}: {said}", flush=True)
-                results.append(Row(condition=way, found=found))
+                print(f"{recording.stem}, {condition.name}: {text}", flush=True)
+                results.append(Row(condition=condition, report=report))
     options.output.parent.mkdir(parents=True, exist_ok=True)
     plot(results, options.output.with_suffix(".png"))
     table = write(results, recordings, options.engine)

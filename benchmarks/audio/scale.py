@@ -1,9 +1,9 @@
-"""Memory does not grow: `audio prepare` on a tree of many recordings, and again; all that is done to a very long one.
+"""Memory and time of `audio prepare` on a tree of many recordings, twice, and of all commands on a very long one.
 
     python -m benchmarks.audio.scale --machine "2-core AMD EPYC" [--files 10000] [--hours 10]
 
-The recordings last 0.2 to 1 s, in nine formats, hard-linked into folders of a hundred; the long one is a FLAC at 8 kHz.
-Memory is that of the largest process, time is CPU time of all. Writes `benchmarks/results/MACHINE/audio/scale.md`.
+The recordings last 0.2 to 1 s, in nine formats, hard-linked into folders of a hundred. The long one is a FLAC at 8 kHz.
+Memory is that of the largest process, time is the CPU time of all. Writes `benchmarks/results/MACHINE/audio/scale.md`.
 """
 
 import argparse
@@ -45,13 +45,13 @@ import json, sys
 from liveavatar.audio.front_end import read_speech
 report, sound = read_speech(sys.argv[1])
 samples = sum(map(len, sound))
-print(json.dumps([samples, report.speech_samples]))
+print(json.dumps([samples, report.speech_sample_count]))
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """CPU seconds, bytes of the largest process, and what the program said."""
+    """CPU seconds, bytes of the largest process, and the output of the program."""
 
     cpu: float
     memory: int
@@ -59,7 +59,7 @@ class Cost:
 
 
 def measure_cost(command: list[str]) -> Cost:
-    """Run a command, in a process that counts for it alone."""
+    """Run a command under a process that measures this command alone."""
     counter = (
         "import resource, subprocess, sys; "
         "done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True); "
@@ -73,14 +73,14 @@ def measure_cost(command: list[str]) -> Cost:
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
     ).stdout
-    first, told = out.split("\n", 1)
+    first, output = out.split("\n", 1)
     cpu, kilobytes, code = first.split()
-    assert int(code) < 2, told
-    return Cost(cpu=float(cpu), memory=int(kilobytes) << 10, output=told)
+    assert int(code) < 2, output
+    return Cost(cpu=float(cpu), memory=int(kilobytes) << 10, output=output)
 
 
 def encode(path: Path, sound: Samples, rate: int, codec: str) -> Path:
-    """A mono file of `sound`, taken at 16 kHz."""
+    """A mono file of 16 kHz sound at `rate`."""
     with av.open(str(path), "w") as output:
         stream = output.add_stream(codec, rate=rate, layout="mono")
         assert isinstance(stream, av.AudioStream)
@@ -94,19 +94,19 @@ def encode(path: Path, sound: Samples, rate: int, codec: str) -> Path:
 
 
 def make_tree(folder: Path, files: int, speech: Samples) -> Path:
-    """That many recordings in folders of a hundred."""
+    """A tree of `files` recordings in folders of a hundred."""
     seeds = folder / "seeds"
     seeds.mkdir(parents=True)
     random = np.random.default_rng(0)
-    made = []
+    recordings = []
     for number in range(4 * len(FORMATS)):
         suffix, codec, rate = FORMATS[number % len(FORMATS)]
         length = int(random.integers(3_200, 16_000))
         start = int(random.integers(len(speech) - length))
-        made.append(encode(seeds / f"{number}.{suffix}", speech[start : start + length], rate, codec))
+        recordings.append(encode(seeds / f"{number}.{suffix}", speech[start : start + length], rate, codec))
     root = folder / "in"
     for number in range(files):
-        seed = made[number % len(made)]
+        seed = recordings[number % len(recordings)]
         place = root / f"{number // 100:03}" / f"{number:05}{seed.suffix}"
         place.parent.mkdir(parents=True, exist_ok=True)
         os.link(seed, place)
@@ -114,7 +114,7 @@ def make_tree(folder: Path, files: int, speech: Samples) -> Path:
 
 
 def measure_tree(folder: Path, files: int, speech: Samples) -> dict[str, Cost]:
-    """First and second run over a tree."""
+    """The cost of the first and second run over a tree."""
     source, target, report = make_tree(folder, files, speech), folder / "out", folder / "report.json"
     command = [*PROGRAM, "prepare", str(source), "-o", str(target), "--jobs", "1", "--report", str(report)]
     rows = {}
@@ -125,16 +125,16 @@ def measure_tree(folder: Path, files: int, speech: Samples) -> dict[str, Cost]:
     return rows
 
 
-def long_file(path: Path, seconds: int, speech: Samples) -> Path:
-    """Speech over and over, FLAC at 8 kHz, exactly that long."""
-    quarter = speech[: len(speech) // 16_000 * 16_000 : 2]
+def make_long_file(path: Path, seconds: int, speech: Samples) -> Path:
+    """Repeated speech, FLAC at 8 kHz, of exactly `seconds`."""
+    narrow = speech[: len(speech) // 16_000 * 16_000 : 2]
     with av.open(str(path), "w") as output:
         stream = output.add_stream("flac", rate=8_000, layout="mono")
         assert isinstance(stream, av.AudioStream)
-        whole = np.rint(quarter * 32767).astype(np.int16)
+        pcm = np.rint(narrow * 32767).astype(np.int16)
         left = 8_000 * seconds
-        for start in count(step=len(whole)):
-            piece = whole[:left]
+        for start in count(step=len(pcm)):
+            piece = pcm[:left]
             left -= len(piece)
             frame = av.AudioFrame.from_ndarray(piece[None], format="s16", layout="mono")
             frame.sample_rate, frame.pts, frame.time_base = 8_000, start, Fraction(1, 8_000)
@@ -145,10 +145,10 @@ def long_file(path: Path, seconds: int, speech: Samples) -> Path:
     return path
 
 
-def long_rows(folder: Path, seconds: int, speech: Samples) -> dict[str, Cost]:
-    """One file checked, prepared, and read as `generate` reads it."""
+def measure_long_file(folder: Path, seconds: int, speech: Samples) -> dict[str, Cost]:
+    """The cost of checking and preparing one file, and of reading it as `generate` does."""
     folder.mkdir()
-    path, name = long_file(folder / "long.flac", seconds, speech), f"{seconds / 3600:g} h"
+    path, name = make_long_file(folder / "long.flac", seconds, speech), f"{seconds / 3600:g} h"
     rows = {
         f"{name} checked": measure_cost([*PROGRAM, "check", str(path), "--json"]),
         f"{name} prepared": measure_cost(
@@ -156,8 +156,8 @@ def long_rows(folder: Path, seconds: int, speech: Samples) -> dict[str, Cost]:
         ),
         f"{name} read for an engine": measure_cost([sys.executable, "-c", READ_SCRIPT, str(path)]),
     }
-    [told] = json.loads(rows[f"{name} checked"].output)["recordings"]
-    assert told["samples"] == 8_000 * seconds
+    [report] = json.loads(rows[f"{name} checked"].output)["recordings"]
+    assert report["samples"] == 8_000 * seconds
     with wave.open(str(folder / "out" / "long.wav")) as file:
         assert file.getnframes() == 16_000 * seconds
     assert json.loads(rows[f"{name} read for an engine"].output) == [16_000 * seconds] * 2
@@ -169,7 +169,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--machine", default=describe_machine(), help="the name of this machine in the table")
+    parser.add_argument("--machine", default=describe_machine(), help="name of this machine in the table")
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--hours", type=float, default=10)
     options = parser.parse_args()
@@ -179,12 +179,12 @@ def main() -> None:
         for number, files in enumerate(sorted({SMALL_TREE_FILES, options.files})):
             rows |= measure_tree(Path(name) / f"tree{number}", files, speech)
         for number, hours in enumerate((0.1, options.hours)):
-            rows |= long_rows(Path(name) / f"long{number}", round(3600 * hours), speech)
+            rows |= measure_long_file(Path(name) / f"long{number}", round(3600 * hours), speech)
     lines = [
         "# Many recordings, and long ones",
         "",
-        f"Machine: {options.machine}; one process at work (`--jobs 1`).",
-        "Script: `benchmarks/audio/scale.py`. Lengths were found exact to the sample.",
+        f"Machine: {options.machine}; one process (`--jobs 1`).",
+        "Script: `benchmarks/audio/scale.py`. Durations are exact to the sample.",
         "",
         "| what | CPU | largest process |",
         "| --- | ---: | ---: |",

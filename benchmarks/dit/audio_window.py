@@ -1,11 +1,11 @@
-"""How far speech heard through a sliding window is from the same speech heard as a whole, by context and look-ahead.
+"""Difference between speech features of a sliding window and of the whole recording, by context and look-ahead.
 
     python -m benchmarks.dit.audio_window CHECKPOINT SPEECH… [--device cuda] [-o OUT.md]
 
-CHECKPOINT is the folder of any wav2vec2, HuBERT or WavLM model; `random` makes one of 12 layers without a file, which
-shows the shape of the curve that convolutions and attention alone give, and nothing about a trained model: the window
-is to be chosen with the checkpoint that will be used. The distance is the root mean square of the difference, as a
-share of how much the whole-file features themselves vary over time, averaged over the layers: 100 % is a stranger.
+CHECKPOINT is the folder of any wav2vec2, HuBERT or WavLM model. `random` builds one of 12 layers with random weights,
+which shows the effect of convolutions and attention alone and nothing about a trained model: choose the window with the
+checkpoint that will be used. The distance is the root mean square of the difference, as a share of the variation of the
+whole-file features over time, averaged over the layers: 100 % is as far as unrelated speech.
 """
 
 import argparse
@@ -36,16 +36,16 @@ RANDOM = AudioEncoderConfig(width=256, layers=12, heads=8, hidden=1024, convolut
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What one window came to: the distance with the whole file's level, with the running one, and seconds a hop."""
+    """Result of one window: distance with the level of the whole file and with the running level, and seconds a hop."""
 
     window: EncoderWindow
-    given_level: float
+    file_level: float
     running_level: float
     seconds: float
 
 
 def open_encoder(checkpoint: str, device: str) -> AudioEncoder:
-    """The encoder in a folder, or one with random weights."""
+    """Load the encoder in a folder, or build one with random weights."""
     if checkpoint != "random":
         return open_audio_encoder(Path(checkpoint), device=device)
     with torch.device("meta"):
@@ -55,32 +55,32 @@ def open_encoder(checkpoint: str, device: str) -> AudioEncoder:
 
 
 def stream(encoder: AudioEncoder, window: EncoderWindow, wave: Samples) -> tuple[Tensor, float]:
-    """What a stream makes of a recording, and seconds a hop."""
-    heard = StreamingAudioEncoder(encoder, window)
+    """Features of a recording from a stream, and seconds a hop."""
+    streaming = StreamingAudioEncoder(encoder, window)
     started = time.perf_counter()
-    hops = [*heard.push(wave), *heard.flush()]
+    hops = [*streaming.push(wave), *streaming.flush()]
     return torch.cat(hops, dim=1), (time.perf_counter() - started) / len(hops)
 
 
 def distance(states: Tensor, whole: Tensor) -> float:
-    """Root mean square of the difference, as a share of how much `whole` varies over time; mean over layers."""
+    """Root mean square of the difference, as a share of the variation of `whole` over time; mean over layers."""
     error = (states - whole).square().sum(dim=(1, 2))
     spread = (whole - whole.mean(dim=1, keepdim=True)).square().sum(dim=(1, 2))
     return float((error / spread).sqrt().mean())
 
 
 def measure(encoder: AudioEncoder, window: EncoderWindow, waves: list[Samples], wholes: list[Tensor]) -> Cell:
-    """One window over all recordings."""
+    """Measure one window on all recordings."""
     plain = AudioEncoder(encoder.network, needs_normalisation=False)
-    given, running, seconds = [], [], []
+    fixed, running, seconds = [], [], []
     for wave, whole in zip(waves, wholes, strict=True):
         level = SpeechLevel.from_samples(wave) if encoder.needs_normalisation else SpeechLevel(0.0, 1.0, 1)
         states, _ = stream(plain, window, level.normalise_samples(wave))
-        given.append(distance(states, whole))
+        fixed.append(distance(states, whole))
         states, took = stream(encoder, window, wave)
         running.append(distance(states, whole))
         seconds.append(took)
-    return Cell(window, float(np.mean(given)), float(np.mean(running)), float(np.mean(seconds)))
+    return Cell(window, float(np.mean(fixed)), float(np.mean(running)), float(np.mean(seconds)))
 
 
 def table(cells: list[Cell], column: str) -> Iterator[str]:
@@ -97,7 +97,7 @@ def table(cells: list[Cell], column: str) -> Iterator[str]:
 
 
 def report(checkpoint: str, seconds: float, cells: list[Cell]) -> str:
-    """The result as markdown."""
+    """The tables, as markdown."""
     live = next(cell for cell in cells if cell.window == EncoderWindow())
     lines = [
         "# Speech through a sliding window, against the whole recording",
@@ -106,7 +106,7 @@ def report(checkpoint: str, seconds: float, cells: list[Cell]) -> str:
         "",
         "Distance with the whole recording's level: what the window alone costs.",
         "",
-        *table(cells, "given_level"),
+        *table(cells, "file_level"),
         "",
         "Distance with the running level: what a live session gets.",
         "",
@@ -118,8 +118,8 @@ def report(checkpoint: str, seconds: float, cells: list[Cell]) -> str:
     if checkpoint == "random":
         lines += [
             "",
-            "**Random weights.** This shows what convolutions and attention do to the edges of a window in a network",
-            "that has learnt nothing, so it is no ground to choose a window on. Run it with the checkpoint.",
+            "**Random weights.** This shows the effect of convolutions and attention at the edges of a window in an",
+            "untrained network. It is no basis for the choice of a window: run it with the checkpoint.",
         ]
     return "\n".join(lines) + "\n"
 

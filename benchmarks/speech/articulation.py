@@ -1,11 +1,11 @@
-"""How well the articulation network does on voices it was never trained on.
+"""Accuracy of the articulation models on voices that are not in their training data.
 
     python -m benchmarks.speech.articulation CORPUS/test -o benchmarks/results/MACHINE/speech/articulation.md
     python -m benchmarks.speech.articulation CORPUS/test --speech whisper --languages en zh \\
         -o benchmarks/results/MACHINE/speech/articulation_whisper.md
 
-The corpus is made as training/articulation/README.md says. Everything is measured as sessions hear it: as a file,
-through the front end, which levels it, and through `SpeechStream`.
+training/articulation/README.md says how to make the corpus. Every clip is stored as a file and read as in a session: by
+the front end, which sets its level, and `SpeechStream`.
 """
 
 import argparse
@@ -32,18 +32,24 @@ from liveavatar.timeline import SAMPLE_RATE
 
 NOISE_DB = 10.0
 CLOSURE_THRESHOLD = 0.5
-"""The closure control counts as closed from here on: halfway."""
+"""Closure control from which lips count as closed."""
 
 TOLERANCE_STEPS = 4
-"""Steps: 40 ms, one frame at 25 fps."""
+"""Tolerance of closures: 40 ms, one frame at 25 fps."""
 
 NEARBY_STEPS = 2
-"""Steps: labels are not surer than 20 ms."""
+"""Tolerance of visemes "within 20 ms"; labels are not more accurate."""
 
 SHUT_JAW = 0.1
+OPEN_JAW = 0.35
+"""Jaw control up to which a mouth is closed, and from which it is open."""
+
+SILENCE_MARGIN_STEPS = 15
+"""Steps between speech and a step that counts as silent."""
+
 JAW, CLOSURE = CONTROLS.index("jaw"), CONTROLS.index("closure")
-PIECE_LENGTHS = ((160_000, "at once"), (640, "in pieces of 40 ms"), (160, "in pieces of 10 ms"))
-"""Samples pushed at a time, when speed is measured."""
+CHUNK_LENGTHS = ((160_000, "at once"), (640, "in chunks of 40 ms"), (160, "in chunks of 10 ms"))
+"""Samples of a chunk when speed is measured."""
 
 
 @dataclass(slots=True)
@@ -67,14 +73,14 @@ class Score:
 
 
 def add_noise(sound: Samples, decibels: float) -> Samples:
-    """White noise at a signal-to-noise ratio over the whole sound."""
+    """Sound with white noise; the signal-to-noise ratio is that of the whole sound."""
     power = np.mean(sound**2) * 10 ** (-decibels / 10)
     noise = np.random.default_rng(0).normal(0, np.sqrt(power), len(sound))
     return np.asarray(sound + noise, np.float32)
 
 
 def store_sound(sound: Samples, path: Path, codec: str = "pcm_s16le", bits: int | None = None) -> Path:
-    """A file of it, turned down where it would clip."""
+    """Write a file, attenuated if it would clip."""
     return save(sound / max(1.0, float(np.abs(sound).max())), SAMPLE_RATE, path, codec, bits)
 
 
@@ -86,34 +92,34 @@ CONDITIONS: dict[str, Store] = {
     "Opus, 12 kbit/s": lambda sound, folder: store_sound(sound, folder / "clip.ogg", "libopus", 12_000),
     "MP3, 24 kbit/s": lambda sound, folder: store_sound(sound, folder / "clip.mp3", "libmp3lame", 24_000),
 }
-"""How clips are stored before they are heard; each writes a file into a folder."""
+"""How clips are stored before they are read; each function writes a file into a folder."""
 
 
 def read_stored(sound: Samples, store: Store) -> Samples:
-    """A recording as the front end reads the file that it was stored in; what a codec adds at the end is cut off."""
+    """A recording as the front end reads it from its file; samples that the codec adds at the end are dropped."""
     with tempfile.TemporaryDirectory() as folder:
         return np.concatenate(list(read_speech(store(sound, Path(folder)))[1]))[: len(sound)]
 
 
 def predict_stored(sound: Samples, model: str, store: Store = CONDITIONS[CLEAN]) -> SpeechTrack:
-    """Everything the stream says about a recording that was stored."""
+    """Store a recording and run the model on it."""
     stream = SpeechStream(model)
     return SpeechTrack.join_runs([stream.push(read_stored(sound, store)), stream.flush()])
 
 
 def find_ranges(flags: NDArray[np.bool_]) -> StepRanges:
-    """[first, last) of every run of True."""
+    """Every run of True, as [first, last)."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
     return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
 def is_near_any(one: tuple[int, int], many: StepRanges) -> bool:
-    """Whether a run comes within TOLERANCE of one of the others."""
+    """Whether a run is within TOLERANCE_STEPS of one of the others."""
     return any(one[0] < b + TOLERANCE_STEPS and a - TOLERANCE_STEPS < one[1] for a, b in many)
 
 
 def match_nearby(predicted: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Steps whose viseme is that of a label within NEARBY."""
+    """Which steps have the viseme of a label within NEARBY_STEPS."""
     padded = np.pad(labels, NEARBY_STEPS, mode="edge")
     return np.asarray(
         np.any([padded[i : i + len(predicted)] == predicted for i in range(2 * NEARBY_STEPS + 1)], axis=0)
@@ -121,35 +127,37 @@ def match_nearby(predicted: NDArray[np.int64], labels: NDArray[np.int64]) -> NDA
 
 
 def measure(clip: Clip, speech: SpeechTrack, score: Score, offsets: list[float]) -> None:
-    """Add one clip with its labels, of which the network heard `speech`."""
+    """Add one clip, with its labels and its prediction `speech`."""
     targets = make_targets(clip)
-    said = speech.visemes.argmax(axis=1)
-    talking = targets.visemes != 0
+    predicted = speech.visemes.argmax(axis=1)
+    is_speech = targets.visemes != 0
     score.seconds += len(clip.samples) / 16_000
-    count_steps(said, targets.visemes, score)
-    score.speech += int(talking.sum())
-    score.right_speech += int(np.sum((said == targets.visemes) & talking))
+    count_steps(predicted, targets.visemes, score)
+    score.speech += int(is_speech.sum())
+    score.right_speech += int(np.sum((predicted == targets.visemes) & is_speech))
     wanted, claimed = list_closures(clip), find_ranges(speech.controls[:, CLOSURE] >= CLOSURE_THRESHOLD)
     count_closures(wanted, claimed, score)
     offsets += measure_offsets(wanted, claimed)
     jaw = speech.controls[:, JAW]
-    far = np.convolve(talking, np.ones(31), "same") == 0
-    score.silent += int(far.sum())
-    score.shut += int(np.sum(far & (jaw < SHUT_JAW) & (speech.controls[:, CLOSURE] < CLOSURE_THRESHOLD)))
+    is_silent = np.convolve(is_speech, np.ones(2 * SILENCE_MARGIN_STEPS + 1), "same") == 0
+    score.silent += int(is_silent.sum())
+    score.shut += int(
+        np.sum(is_silent & (jaw < SHUT_JAW) & (speech.controls[:, CLOSURE] < CLOSURE_THRESHOLD))
+    )
     wide = [i for i, name in enumerate(targets.visemes.tolist()) if VISEMES[name] == "aa"]
     score.vowels += len(wide)
-    score.open_vowels += int(np.sum(jaw[wide] >= 0.35))
+    score.open_vowels += int(np.sum(jaw[wide] >= OPEN_JAW))
 
 
 def count_steps(predicted: NDArray[np.int64], labels: NDArray[np.int64], score: Score) -> None:
-    """Add steps whose visemes were `said` to be what the labels say, or not."""
+    """Add steps with predicted visemes and their labels."""
     score.frames += len(predicted)
     score.right += int(np.sum(predicted == labels))
     score.nearly += int(np.sum(match_nearby(predicted, labels)))
 
 
 def count_closures(wanted: StepRanges, claimed: StepRanges, score: Score) -> None:
-    """Add closures that should have been claimed, and those that were."""
+    """Add the closures of the labels, `wanted`, and the predicted ones, `claimed`."""
     score.bilabials += len(wanted)
     score.found += sum(is_near_any(run, claimed) for run in wanted)
     score.claimed += len(claimed)
@@ -157,14 +165,14 @@ def count_closures(wanted: StepRanges, claimed: StepRanges, score: Score) -> Non
 
 
 def found_justified(score: Score) -> str:
-    """Closures found / claims justified, as a cell of a table."""
+    """Share of closures found / of claims justified, as a cell of a table."""
     return (
         f"{100 * score.found / score.bilabials:.0f} / {100 * score.justified / max(1, score.claimed):.0f} %"
     )
 
 
 def measure_offsets(wanted: StepRanges, claimed: StepRanges) -> list[float]:
-    """Milliseconds from the middle of each closure that was found to the nearest middle of those that found it."""
+    """Milliseconds from the middle of each closure found to the nearest middle of a predicted one."""
     found = []
     for first, last in wanted:
         near = [(a + b) / 2 for a, b in claimed if is_near_any((first, last), [(a, b)])]
@@ -196,19 +204,19 @@ HEADER = (
 
 
 def list_groups(clip: Clip) -> list[str]:
-    """Which lines of the table a clip belongs to."""
+    """The lines of the table to which a clip belongs."""
     return [find_group(clip), *(["English, real, all"] if clip.speaker.startswith("real") else [])]
 
 
 def find_group(clip: Clip) -> str:
-    """The line of its own voices."""
+    """The line of a clip's source and language."""
     source, name, *_ = clip.speaker.split(":")
     language = {"en": "English", "zh": "Mandarin"}[clip.language]
     return f"{language}, real, {name}" if source in ("real", "people") else f"{language}, synthetic"
 
 
 def make_speechless_clips() -> list[Clip]:
-    """Silence, hiss, hum and clicks that no network was trained on."""
+    """Silence, hiss, hum and clicks that are not in the training data."""
     random, seconds = np.random.default_rng(20_000), 6.0
     nothing = [("", 0, round(seconds * SAMPLE_RATE))]
     return [
@@ -218,7 +226,7 @@ def make_speechless_clips() -> list[Clip]:
 
 
 def measure_speechless(model: str) -> str:
-    """Share of steps with the mouth shut where nobody speaks."""
+    """Share of steps with a closed mouth in clips without speech."""
     score = Score()
     for clip in make_speechless_clips():
         measure(clip, predict_stored(clip.samples, model), score, [])
@@ -226,7 +234,7 @@ def measure_speechless(model: str) -> str:
 
 
 def table(clips: list[Clip], model: str, store: Store) -> list[str]:
-    """The table's lines."""
+    """The lines of the table."""
     scores: dict[str, Score] = defaultdict(Score)
     offsets: dict[str, list[float]] = defaultdict(list)
     for clip in clips:
@@ -236,20 +244,20 @@ def table(clips: list[Clip], model: str, store: Store) -> list[str]:
     return [row(name, scores[name], offsets[name]) for name in sorted(scores)]
 
 
-def speed(chunk: int, model: str) -> float:
-    """Times faster than real time in pieces of `chunk` samples, processor time, the best of five."""
+def measure_speed(chunk: int, model: str) -> float:
+    """Seconds of sound for each second of processor time, in chunks of `chunk` samples; the best of five runs."""
     sound = np.random.default_rng(0).normal(0, 0.1, 10 * 16_000).astype(np.float32)
-    taken = []
+    durations = []
     for _ in range(5):
-        stream, began = SpeechStream(model), time.process_time()
+        stream, start = SpeechStream(model), time.process_time()
         for at in range(0, len(sound), chunk):
             stream.push(sound[at : at + chunk])
-        taken.append(time.process_time() - began)
-    return 10 / min(taken)
+        durations.append(time.process_time() - start)
+    return 10 / min(durations)
 
 
 def main() -> None:
-    """Measure and print; with -o, write the tables into the report after its marker."""
+    """Measure and print; with -o, replace the tables after the marker of the report."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -262,22 +270,25 @@ def main() -> None:
     options = parser.parse_args()
     if options.output and not options.output.exists():
         parser.error(
-            f"{options.output} does not exist: a report's text is written by hand, its tables are added"
+            f"{options.output} does not exist: the text of a report is written by hand, only its tables are replaced"
         )
     clips = [load_clip(path) for path in sorted(options.corpus.glob("*.npz"))]
-    clips, ear = [clip for clip in clips if clip.language in options.languages], options.speech
+    clips, model = [clip for clip in clips if clip.language in options.languages], options.speech
     lines = []
     for name, store in CONDITIONS.items():
-        lines += [f"### {name}", "", HEADER, *table(clips, ear, store), ""]
-    lines += ["### Nobody speaks", ""]
+        lines += [f"### {name}", "", HEADER, *table(clips, model, store), ""]
+    lines += ["### No speech", ""]
     lines += [
-        f"Mouth shut in {measure_speechless(ear)} of 180 s of digital silence, hiss, hum and clicks.",
+        f"Mouth closed in {measure_speechless(model)} of 180 s of digital silence, hiss, hum and clicks.",
         "",
     ]
     lines += ["### Speed", ""]
     lines += [f"Processor time on one core of a {describe_machine()}, times faster than real time:"]
     lines += [
-        ", ".join(f"{speed(chunk, ear):.{0 if ear == 'small' else 1}f} {how}" for chunk, how in PIECE_LENGTHS)
+        ", ".join(
+            f"{measure_speed(chunk, model):.{0 if model == 'small' else 1}f} {how}"
+            for chunk, how in CHUNK_LENGTHS
+        )
         + ".",
         "",
     ]

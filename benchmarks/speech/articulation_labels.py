@@ -1,10 +1,10 @@
-"""How far labels can be trusted: pocketsphinx aligns voices whose phone times are known.
+"""Accuracy of the labels of real voices: pocketsphinx aligns voices whose phone times are known.
 
     python -m benchmarks.speech.articulation_labels KOKORO -o OUT.md
 
-Kokoro's voices for testing say what the real voices of the benchmark of articulation say, and pocketsphinx aligns it
-as it aligns those. KOKORO is a folder for the model, which is fetched; what else is needed, says
-training/articulation/README.md.
+Kokoro's voices for testing say the texts of the real voices of `benchmarks.speech.articulation`, and pocketsphinx
+aligns them in the same way. KOKORO is a folder for the model, which is downloaded; training/articulation/README.md
+lists the other requirements.
 """
 
 import argparse
@@ -26,14 +26,14 @@ from training.articulation.targets import list_closures, make_targets
 GRID = 400
 """Samples at 16 kHz: Kokoro's durations are whole multiples."""
 
-HEADER = """# How far labels can be trusted
+HEADER = """# Accuracy of the labels of real voices
 
-Made by `python -m benchmarks.speech.articulation_labels KOKORO -o OUT.md` on a {machine}.
-Kokoro's three English voices for testing say what the real voices say, and pocketsphinx aligns it,
-knowing the text. *Same* is the share of 10 ms steps at which its labels name the viseme that Kokoro's durations name,
-*within 20 ms* the milder figure beside it, *grid* how many would be the same if pocketsphinx were never wrong and only
-Kokoro's times were rounded to 25 ms; closures are found and justified as in [articulation.md](articulation.md).
-So much, and less from microphones, would a perfect ear be given by such labels.
+Made by `python -m benchmarks.speech.articulation_labels KOKORO -o OUT.md` on a {machine}. Kokoro's three English
+voices for testing say the texts of the real voices, and pocketsphinx aligns them with the text. *Same* is the share of
+10 ms steps whose label has the viseme of Kokoro's durations, *within 20 ms* the milder figure. *Grid* is the share that
+would be the same if pocketsphinx were never wrong and only Kokoro's times were rounded to 25 ms. Closures are found and
+justified as in [articulation.md](articulation.md).
+A perfect model could not score higher on such labels, and labels of microphones are worse.
 
 | texts of | clips | same | within 20 ms | grid | closures found | justified |
 |---|---|---|---|---|---|---|
@@ -42,7 +42,7 @@ So much, and less from microphones, would a perfect ear be given by such labels.
 
 @dataclass(slots=True)
 class LabelScore(Score):
-    """The same of labels, and how many clips and steps on the grid."""
+    """`Score` of labels, with the number of clips and of steps that agree on the grid."""
 
     clips: int = 0
     grid: int = 0
@@ -56,25 +56,25 @@ class LabelScore(Score):
 
 
 def list_texts() -> Iterator[tuple[str, str]]:
-    """What real voices say, as the labels have it."""
+    """Source and text of the real voices."""
     for name, source in (("librivox", english.list_librivox()), ("commands", english.list_commands())):
         yield from ((name, text) for _, text in source)
     yield from (("words", text) for _, text in english.list_words())
     yield from (("stamps", text.partition(" ")[2]) for _, text in english.list_stamps())
 
 
-def compare(known: Clip, aligned: Clip, score: LabelScore) -> None:
-    """Add one clip."""
-    said = make_targets(aligned).visemes
+def compare_labels(known: Clip, aligned: Clip, score: LabelScore) -> None:
+    """Add one clip: its true phones, and those of the aligner."""
+    predicted = make_targets(aligned).visemes
     rounded = [(phone, round(a / GRID) * GRID, round(b / GRID) * GRID) for phone, a, b in aligned.phones]
     score.clips += 1
-    score.grid += int(np.sum(make_targets(replace(aligned, phones=rounded)).visemes == said))
-    count_steps(said, make_targets(known).visemes, score)
+    score.grid += int(np.sum(make_targets(replace(aligned, phones=rounded)).visemes == predicted))
+    count_steps(predicted, make_targets(known).visemes, score)
     count_closures(list_closures(known), list_closures(aligned), score)
 
 
 def main() -> None:
-    """Say, align, compare, write the table."""
+    """Synthesise, align, compare, write the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -89,7 +89,7 @@ def main() -> None:
             for aligned in english.align_transcript(
                 store_sound(known.samples, Path(folder) / "clip.wav"), text, "real:kokoro"
             ):
-                compare(known, aligned, scores[name])
+                compare_labels(known, aligned, scores[name])
     table = "\n".join(score.row(name) for name, score in scores.items())
     print(table)
     if options.output:

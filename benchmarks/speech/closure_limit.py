@@ -1,9 +1,9 @@
-"""How much of closures there is to be heard: by the small network, which hears 117.5 ms ahead, by its teacher, which
-hears whole recordings through whisper's encoder, and by both together.
+"""An upper bound of closure detection: the small network with its look-ahead of 117.5 ms, its teacher, which reads
+whole recordings through whisper's encoder, and the mean of both.
 
     python -m benchmarks.speech.closure_limit CORPUS/test
 
-The corpus is made as training/articulation/README.md says; it needs what that and `--speech whisper` need. The printed
+training/articulation/README.md says how to make the corpus; the extra "whisper" is needed as well. The printed
 table is in benchmarks/results/MACHINE/speech/articulation.md.
 """
 
@@ -47,17 +47,16 @@ GROUPS = ("English, real, all", "English, synthetic", "Mandarin, synthetic")
 
 
 def predict_small(samples: Samples) -> Rows:
-    """What the small network hears in a whole recording, [steps, 21], as streams make it hear, which begin with a step
-    twice."""
+    """Output of the small network for a recording, [steps, 21]. As in a stream, the first step is given twice."""
     steps = -(-len(samples) // STEP_SAMPLES)
-    seen = make_features(np.pad(samples, (0, (DELAY_STEPS + 1 + steps % PAIR_STEPS) * STEP_SAMPLES)))
-    return SmallArticulationModel().predict_probabilities(np.concatenate([seen[:1], seen]))[
-        DELAY_STEPS + 1 :
-    ][:steps]
+    mel = make_features(np.pad(samples, (0, (DELAY_STEPS + 1 + steps % PAIR_STEPS) * STEP_SAMPLES)))
+    return SmallArticulationModel().predict_probabilities(np.concatenate([mel[:1], mel]))[DELAY_STEPS + 1 :][
+        :steps
+    ]
 
 
 def predict_all(samples: Samples) -> Iterator[tuple[str, Rows]]:
-    """What each ear hears in a whole recording, [steps, 21]."""
+    """Name of each model and its output for a recording, [steps, 21]."""
     small = predict_small(samples)
     teacher = logits_to_probabilities(compute_reader_logits(compute_inputs(samples))[: len(small)])
     yield "small network", small
@@ -74,18 +73,18 @@ def main() -> None:
     scores: dict[tuple[str, str, str], Score] = defaultdict(Score)
     for clip in map(load_clip, sorted(parser.parse_args().corpus.glob("*.npz"))):
         for how in (CLEAN, NOISY):
-            for ear, heard in predict_all(read_stored(clip.samples, CONDITIONS[how])):
+            for model, probabilities in predict_all(read_stored(clip.samples, CONDITIONS[how])):
                 claimed = find_ranges(
-                    ClosureClassifier().refine_controls(heard)[1][:, CLOSURE] >= CLOSURE_THRESHOLD
+                    ClosureClassifier().refine_controls(probabilities)[1][:, CLOSURE] >= CLOSURE_THRESHOLD
                 )
                 for group in list_groups(clip):
-                    count_closures(list_closures(clip), claimed, scores[ear, group, how])
+                    count_closures(list_closures(clip), claimed, scores[model, group, how])
     columns = [(group, how) for group in GROUPS for how in (CLEAN, NOISY)]
-    print("| ear | " + " | ".join(f"{group}: {how}" for group, how in columns) + " |")
+    print("| model | " + " | ".join(f"{group}: {how}" for group, how in columns) + " |")
     print("|---" * (1 + len(columns)) + "|")
-    for ear in dict.fromkeys(name for name, _, _ in scores):
-        cells = [found_justified(scores[ear, *column]) for column in columns]
-        print("| " + " | ".join([ear, *cells]) + " |")
+    for model in dict.fromkeys(name for name, _, _ in scores):
+        cells = [found_justified(scores[model, *column]) for column in columns]
+        print("| " + " | ".join([model, *cells]) + " |")
 
 
 if __name__ == "__main__":

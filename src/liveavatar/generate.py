@@ -15,8 +15,7 @@ import numpy as np
 
 from liveavatar.audio.analysis.analyser import AudioReport
 from liveavatar.audio.analysis.report_json import format_report_tag
-from liveavatar.audio.batch.prepare import write_prepared_recording
-from liveavatar.audio.front_end import RepairPolicy, read_speech
+from liveavatar.audio.front_end import RepairPolicy, read_speech, write_checked_speech
 from liveavatar.engine import Actor, Session
 from liveavatar.errors import EngineError, OutputError
 from liveavatar.frames import Samples, VideoFrame
@@ -136,7 +135,9 @@ def open_playable_recording(report: AudioReport) -> Iterator[Path]:
         yield report.path
         return
     with tempfile.TemporaryDirectory(prefix="liveavatar-") as folder:
-        yield write_prepared_recording(report, Path(folder) / "sound.wav").output
+        playable = Path(folder) / "sound.wav"
+        write_checked_speech(report, playable)
+        yield playable
 
 
 def stream_frames(session: Session, sound: Iterable[Samples]) -> Iterator[VideoFrame]:

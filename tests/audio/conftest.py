@@ -1,4 +1,4 @@
-"""Some speech to spoil."""
+"""Speech that tests damage."""
 
 from importlib.resources import files
 from pathlib import Path

@@ -28,13 +28,13 @@ from liveavatar.audio.io.decode import open_audio
 from liveavatar.errors import AudioError
 
 SECONDS = 10
-"""CPU time a case may take."""
+"""Seconds of CPU time a case may take."""
 
 MEMORY = 1 << 30
-"""Bytes a case may take above what the program takes."""
+"""Bytes of memory a case may take above those of the program."""
 
 LONGEST = 2 * 3600
-"""Seconds of sound that a file of some kilobytes may at most turn into: a gap of an hour is believed."""
+"""Most seconds of sound that a file of some kilobytes may give: long gaps within its declared duration are filled."""
 
 FORMATS = [
     ("wav", "pcm_s16le", 16_000, 1, {}),
@@ -83,7 +83,7 @@ def corpus(folder: Path) -> list[Path]:
 
 
 def damaged(files: list[Path], number: int, seed: int) -> tuple[str, bytes]:
-    """Case `number`: the suffix and the bytes of one file after one to four accidents."""
+    """Case `number`: suffix and bytes of one file with one to four damages."""
     random = np.random.default_rng([seed, number])
     path = files[number % len(files)]
     data = bytearray(path.read_bytes())
@@ -94,7 +94,7 @@ def damaged(files: list[Path], number: int, seed: int) -> tuple[str, bytes]:
 
 
 def _accident(data: bytearray, other: bytes, random: np.random.Generator) -> bytearray:
-    """One accident; half of them happen in the first 200 bytes, where headers are."""
+    """One damage; half of them are in the first 200 bytes, where headers are."""
     if not data:
         return bytearray(other)
     at = int(random.integers(min(len(data), 200 if random.random() < 0.5 else len(data))))
@@ -119,7 +119,7 @@ def _accident(data: bytearray, other: bytes, random: np.random.Generator) -> byt
 
 
 def read(path: Path, thorough: bool) -> str:
-    """Read as the program does: `"read"`, or the sentence of its error without the name of the file."""
+    """Read as the program does; returns `"read"`, or the error without the name of the file."""
     try:
         if thorough:
             report = check_recording(path)
@@ -138,7 +138,7 @@ def read(path: Path, thorough: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A case that was neither read nor refused."""
+    """A case that was neither read nor refused: crash, timeout or too much memory."""
 
     number: int
     how: str
@@ -146,7 +146,7 @@ class Failure:
 
 @dataclass(slots=True)
 class Worst:
-    """The most that a case has taken: seconds of CPU time, and bytes of its process above what that began with."""
+    """The most that a case took: seconds of CPU time, and bytes of memory above those of its process at the start."""
 
     seconds: float = 0.0
     number: int = 0
@@ -160,9 +160,9 @@ class Worst:
 
 
 def _serve(folder: Path, seed: int) -> None:
-    """Read the cases whose numbers come in, and tell what became of each."""
+    """Read the cases whose numbers arrive on stdin, and write the outcome of each to stdout."""
     files = sorted(folder.glob("*-*"))
-    base = _peak()
+    base = _read_peak_memory()
     resource.setrlimit(resource.RLIMIT_DATA, (base + 4 * MEMORY, base + 4 * MEMORY))
     for line in sys.stdin:
         number = int(line)
@@ -171,26 +171,26 @@ def _serve(folder: Path, seed: int) -> None:
         path.write_bytes(data)
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         started = time.process_time()
-        told = read(path, thorough=number % 7 == 0)
-        took = time.process_time() - started
+        outcome = read(path, thorough=number % 7 == 0)
+        seconds = time.process_time() - started
         signal.setitimer(signal.ITIMER_PROF, 0)
-        grown = _peak() - base
-        sys.stdout.write(json.dumps([told, took, grown]) + "\n")
+        memory = _read_peak_memory() - base
+        sys.stdout.write(json.dumps([outcome, seconds, memory]) + "\n")
         sys.stdout.flush()
-        if grown > MEMORY:
+        if memory > MEMORY:
             return
 
 
-def _peak() -> int:
-    """The most memory in bytes that this process has had; getrusage tells that of the parent where it was larger."""
-    told = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(told.partition("VmHWM:")[2].split(maxsplit=1)[0]) << 10
+def _read_peak_memory() -> int:
+    """Peak memory of this process in bytes; getrusage gives that of the parent if larger."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split(maxsplit=1)[0]) << 10
 
 
 def outcomes(
     folder: Path, numbers: Iterator[int], seed: int, worst: Worst | None = None
 ) -> Iterator[str | Failure]:
-    """What becomes of each case; `worst` is kept up to date."""
+    """The outcome of each case; `worst` is updated."""
     child = None
     for number in numbers:
         child = child or _start(folder, seed)
@@ -200,11 +200,11 @@ def outcomes(
         child.stdin.flush()
         answer = child.stdout.readline()
         if answer:
-            told, took, grown = json.loads(answer)
+            outcome, seconds, memory = json.loads(answer)
             if worst is not None:
-                worst.add(number, took, grown)
-            yield told if grown <= MEMORY else Failure(number, f"{grown >> 20} MiB")
-        if not answer or grown > MEMORY:
+                worst.add(number, seconds, memory)
+            yield outcome if memory <= MEMORY else Failure(number, f"{memory >> 20} MiB")
+        if not answer or memory > MEMORY:
             code = _end(child)
             child = None
             if not answer:
@@ -228,7 +228,7 @@ def _end(child: "subprocess.Popen[str]") -> int:
 
 
 def main() -> None:
-    """Run many cases, or write one out."""
+    """Run many cases, or write the file of one."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -247,17 +247,17 @@ def main() -> None:
             suffix, data = damaged(files, options.only, options.seed)
             options.keep.with_suffix(suffix).write_bytes(data)
             return
-        told, worst, cases = Counter[str](), Worst(), iter(range(options.count))
+        results, worst, cases = Counter[str](), Worst(), iter(range(options.count))
         for done, outcome in enumerate(outcomes(Path(name), cases, options.seed, worst), 1):
             if isinstance(outcome, Failure):
                 sys.stdout.write(
                     f"case {outcome.number} ({files[outcome.number % len(files)].name}): {outcome.how}\n"
                 )
-            told["FAILED" if isinstance(outcome, Failure) else outcome] += 1
+            results["FAILED" if isinstance(outcome, Failure) else outcome] += 1
             if done % 1000 == 0:
                 sys.stdout.write(f"{done} done\n")
                 sys.stdout.flush()
-    for what, count in told.most_common():
+    for what, count in results.most_common():
         sys.stdout.write(f"{count:6}  {what}\n")
     sys.stdout.write(
         f"at most {worst.seconds:.2f} s CPU (case {worst.number}) and {worst.memory >> 20} MiB above the start\n"

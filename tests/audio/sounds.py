@@ -1,4 +1,4 @@
-"""Sounds made for tests, and files of them in any format."""
+"""Synthetic sounds for tests, and files of them in any format."""
 
 import wave
 from fractions import Fraction
@@ -33,7 +33,7 @@ def sine(rate: int, seconds: float, pitch: float, level: float = 1.0) -> NDArray
 
 
 def babble(rate: int, seconds: float, level: float = 0.1, seed: int = 0) -> NDArray[np.float32]:
-    """Something with the rhythm of speech: a buzz of 120 Hz in syllables, with pauses, [samples, 1]."""
+    """A buzz of 120 Hz with the rhythm of speech: syllables and pauses, [samples, 1]."""
     time = np.arange(round(rate * seconds)) / rate
     buzz = sum(np.sin(2 * np.pi * 120 * k * time + k * k) / k for k in range(1, 25))
     syllables = np.clip(np.sin(2 * np.pi * 3.5 * time), 0, 1) * (np.sin(2 * np.pi * 0.4 * time + seed) > -0.6)
@@ -43,7 +43,7 @@ def babble(rate: int, seconds: float, level: float = 0.1, seed: int = 0) -> NDAr
 
 
 def burst_time(samples: NDArray[np.float32], rate: int) -> float:
-    """When the loudest burst in mono or many-channel sound has its middle, in seconds."""
+    """Time of the middle of the loudest burst, in seconds; mono or several channels."""
     mono = np.abs(samples.reshape(len(samples), -1)).max(axis=1).astype(np.float64)
     middle = int(mono.argmax())
     span = slice(max(0, middle - rate // 200), middle + rate // 200 + 1)
@@ -69,7 +69,7 @@ def encode(
     kind: str | None = None,
     options: dict[str, str] | None = None,
 ) -> Path:
-    """A file of `samples` [n, channels] in any codec, its container told by the suffix."""
+    """A file of `samples` [n, channels] in any codec; the suffix decides the container."""
     layout = LAYOUTS[samples.shape[1]]
     with av.open(str(path), "w", options=options or {}) as output:
         stream = output.add_stream(codec, rate=rate, layout=layout)
@@ -86,7 +86,7 @@ def encode(
 
 
 def stamped(path: Path, pieces: list[tuple[float, NDArray[np.float32]]], rate: int) -> Path:
-    """Uncompressed mono pieces, each stamped with a time in seconds, in a Matroska file."""
+    """Uncompressed mono pieces in a Matroska file, each with its time stamp in seconds."""
     with av.open(str(path), "w") as output:
         stream = output.add_stream("pcm_s16le", rate=rate, layout="mono")
         for time, samples in pieces:

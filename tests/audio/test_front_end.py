@@ -1,4 +1,4 @@
-"""From any file or live stream to 16 kHz mono: time, length and level are right, and what was mended is told."""
+"""Any file or live stream becomes 16 kHz mono with the right time, length and level; repairs are reported."""
 
 import math
 from fractions import Fraction
@@ -14,7 +14,7 @@ from audio.sounds import babble, burst_time, encode, noise, pulse, stamped, writ
 from liveavatar.audio.analysis.analyser import AudioReport
 from liveavatar.audio.dsp.gain import TARGET_LUFS
 from liveavatar.audio.dsp.loudness import LoudnessMeter
-from liveavatar.audio.dsp.mix import SpeechDownmixer
+from liveavatar.audio.dsp.speech_downmix import SpeechDownmixer
 from liveavatar.audio.front_end import RepairPolicy, StreamFrontEnd, check_recording, read_speech
 from liveavatar.errors import AudioError
 from liveavatar.frames import Samples
@@ -29,7 +29,7 @@ def read(path: Path, policy: RepairPolicy = "fix") -> tuple[AudioReport, Samples
 
 
 def names(report: AudioReport) -> set[str]:
-    """What is not well."""
+    """Names of the findings that are not ok."""
     return {finding.name for finding in report.findings if finding.level != "ok"}
 
 
@@ -64,8 +64,8 @@ def test_the_length_is_exact(tmp_path_factory: pytest.TempPathFactory, rate: int
 def test_mixing_and_resampling_do_not_depend_on_chunks(cuts: list[int], rate: int, channels: int) -> None:
     sound = noise(rate, 10_000 / rate, channels)
     layout = ("FL", "FR", "FC", "LFE", "BL", "BR")[:channels] if channels > 1 else ("FC",)
-    whole, stream = SpeechDownmixer(rate, layout), SpeechDownmixer(rate, layout)
-    expected = np.concatenate([whole.push(sound), whole.flush()])
+    one_chunk, stream = SpeechDownmixer(rate, layout), SpeechDownmixer(rate, layout)
+    expected = np.concatenate([one_chunk.push(sound), one_chunk.flush()])
     pieces = [stream.push(piece) for piece in np.split(sound, sorted(cuts))]
     assert np.array_equal(np.concatenate([*pieces, stream.flush()]), expected)
 
@@ -100,7 +100,7 @@ def test_fix_removes_a_constant_offset(tmp_path: Path) -> None:
     assert abs(float(speech.mean())) < 1e-3
 
 
-def test_good_speech_has_nothing_to_say_but_that_it_is_a_buzz(tmp_path: Path) -> None:
+def test_a_clean_buzz_has_only_findings_about_speech(tmp_path: Path) -> None:
     report, _ = read(write_wav(tmp_path / "a.wav", babble(16_000, 5, 0.1), 16_000))
     assert names(report) <= {"speech", "bandwidth"}
 
@@ -134,7 +134,7 @@ def one_sided(voice: NDArray[np.float32]) -> NDArray[np.float32]:
         ("speech", "warn", np.zeros((16_000, 1), np.float32), 16_000, "it is silent: the face will idle"),
     ],
 )
-def test_what_is_wrong_is_said(
+def test_each_problem_has_its_finding(
     tmp_path: Path, name: str, level: str, sound: NDArray[np.float32], rate: int, sentence: str
 ) -> None:
     path = write_wav(tmp_path / "a.wav", sound, rate)
@@ -145,7 +145,7 @@ def test_what_is_wrong_is_said(
     assert "\n" not in finding.sentence + finding.remedy
 
 
-def test_a_truncated_file_is_told(tmp_path: Path) -> None:
+def test_a_truncated_file_has_a_finding(tmp_path: Path) -> None:
     data = encode(tmp_path / "a.mp3", babble(44_100, 4), 44_100, "libmp3lame").read_bytes()
     (tmp_path / "half.mp3").write_bytes(data[: len(data) // 2])
     [finding] = [
@@ -155,13 +155,13 @@ def test_a_truncated_file_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["mp3", "m4a", "ogg", "webm", "flac", "mkv"])
-def test_a_whole_file_is_not_called_truncated(tmp_path: Path, suffix: str) -> None:
+def test_a_complete_file_has_no_finding_about_length(tmp_path: Path, suffix: str) -> None:
     codec = {"mp3": "libmp3lame", "ogg": "libopus", "webm": "libopus", "flac": "flac"}.get(suffix, "aac")
     path = encode(tmp_path / f"a.{suffix}", babble(48_000, 0.4), 48_000, codec)
     assert "length" not in names(check_recording(path))
 
 
-def test_gaps_are_told_and_filled(tmp_path: Path) -> None:
+def test_gaps_are_reported_and_filled(tmp_path: Path) -> None:
     voice = babble(16_000, 1)[:, 0]
     report, speech = read(stamped(tmp_path / "a.mkv", [(0.0, voice), (1.5, voice)], 16_000))
     assert "gaps" in names(report)
@@ -182,7 +182,7 @@ def test_damaged_samples_follow_the_policy(tmp_path: Path) -> None:
             read_speech(path, policy)
 
 
-def test_strict_refuses_with_the_gravest_finding(tmp_path: Path) -> None:
+def test_strict_refuses_with_the_worst_finding(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav", np.clip(babble(8_000, 3, 1), -0.5, 0.5), 8_000)
     with pytest.raises(
         AudioError, match=r"a.wav: .*clipped; record it again at a lower level, or use --audio-policy"
@@ -190,7 +190,7 @@ def test_strict_refuses_with_the_gravest_finding(tmp_path: Path) -> None:
         read_speech(path, "strict")
 
 
-def test_silence_and_one_sample_are_sounds(tmp_path: Path) -> None:
+def test_silence_and_one_sample_are_read(tmp_path: Path) -> None:
     report, speech = read(write_wav(tmp_path / "a.wav", np.zeros((48_000, 2), np.float32), 48_000))
     assert report.mono_level.loudness == -math.inf
     assert np.array_equal(speech, np.zeros(16_000))
@@ -198,7 +198,7 @@ def test_silence_and_one_sample_are_sounds(tmp_path: Path) -> None:
     assert len(speech) == 1
 
 
-def test_the_file_is_read_as_it_is_taken(tmp_path: Path) -> None:
+def test_a_file_is_read_in_small_chunks(tmp_path: Path) -> None:
     """Ten seconds come in several chunks, so memory does not grow with the length."""
     _, chunks = read_speech(write_wav(tmp_path / "a.wav", babble(44_100, 10), 44_100))
     assert max(len(chunk) for chunk in chunks) <= 16_000
@@ -220,9 +220,7 @@ def stream(pieces: list[tuple[NDArray[np.float32], int]], level: bool = False) -
     channels=st.sampled_from([1, 2]),
     level=st.booleans(),
 )
-def test_live_chunks_give_the_same_to_the_last_bit(
-    cuts: list[int], rate: int, channels: int, level: bool
-) -> None:
+def test_live_chunks_give_the_same_bits(cuts: list[int], rate: int, channels: int, level: bool) -> None:
     sound = noise(rate, 30_000 / rate, channels)
     pieces = [(piece, rate) for piece in np.split(sound, sorted(cuts))]
     assert np.array_equal(stream(pieces, level), stream([(sound, rate)], level))
@@ -230,7 +228,7 @@ def test_live_chunks_give_the_same_to_the_last_bit(
 
 @pytest.mark.parametrize("rate", RATES)
 def test_live_sound_equals_the_file(tmp_path: Path, rate: int) -> None:
-    """But for what the two resamplers do above 7.5 kHz, of which a buzz has little."""
+    """Except above 7.5 kHz, where the two resamplers differ and a buzz has little energy."""
     sound = np.repeat(babble(rate, 0.5), 2, axis=1)
     live, file = (
         stream([(sound, rate)]),
@@ -245,15 +243,15 @@ def test_live_sound_equals_the_file(tmp_path: Path, rate: int) -> None:
 @pytest.mark.parametrize(
     ("rate", "channels", "lag"), [(16_000, 1, 0.02), (48_000, 1, 0.026), (44_100, 2, 0.046)]
 )
-def test_live_sound_lags_no_more_than_it_says(rate: int, channels: int, lag: float) -> None:
+def test_the_latency_of_live_sound_is_bounded(rate: int, channels: int, lag: float) -> None:
     front_end = StreamFrontEnd()
     chunks = np.split(noise(rate, 1.0, channels), 100)
-    given_back = sum(len(front_end.push(chunk, rate)) for chunk in chunks)
-    assert given_back / 16_000 > 1 - lag - 0.001
+    output_count = sum(len(front_end.push(chunk, rate)) for chunk in chunks)
+    assert output_count / 16_000 > 1 - lag - 0.001
 
 
-def test_rate_and_channels_may_change_on_the_way() -> None:
-    """Bursts half a second into each part stay where they are."""
+def test_rate_and_channels_may_change() -> None:
+    """A burst half a second into each part stays at its time."""
     parts = [
         (pulse(rate, 1.0, 0.5, channels), rate) for rate, channels in ((48_000, 1), (44_100, 2), (16_000, 1))
     ]
@@ -265,18 +263,18 @@ def test_rate_and_channels_may_change_on_the_way() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(RATES), st.integers(0, 3_000)), max_size=12))
-def test_changes_of_rate_do_not_add_up_to_drift(parts: list[tuple[int, int]]) -> None:
+def test_changes_of_rate_cause_no_drift(parts: list[tuple[int, int]]) -> None:
     speech = stream([(np.ones(count, np.float32), rate) for rate, count in parts], level=True)
     seconds = sum((Fraction(count, rate) for rate, count in parts), Fraction(0))
     assert abs(len(speech) - seconds * 16_000) <= 1
 
 
-def test_whole_numbers_are_full_scale_at_32768() -> None:
+def test_int16_full_scale_is_32768() -> None:
     front_end = StreamFrontEnd(adjust_gain=False)
     assert np.array_equal(front_end.push(np.array([16_384, -32_768], np.int16), 16_000), [0.5, -1.0])
 
 
-def test_live_damage_is_silenced() -> None:
+def test_invalid_live_samples_are_silenced() -> None:
     front_end = StreamFrontEnd(adjust_gain=False)
     assert np.array_equal(front_end.push(np.array([0.5, np.nan, np.inf], np.float32), 16_000), [0.5, 0, 0])
 
@@ -290,12 +288,12 @@ def test_live_damage_is_silenced() -> None:
         (np.zeros(10, np.int32), 16_000, "live sound of type int32 is not possible; send float32 or int16"),
     ],
 )
-def test_what_cannot_be_heard_is_refused(chunk: NDArray[np.float32], rate: int, message: str) -> None:
+def test_unsupported_live_input_is_refused(chunk: NDArray[np.float32], rate: int, message: str) -> None:
     with pytest.raises(AudioError, match=message):
         StreamFrontEnd().push(chunk, rate)
 
 
-def test_a_second_stream_starts_afresh() -> None:
+def test_a_second_stream_is_independent() -> None:
     front_end = StreamFrontEnd()
     sound = babble(24_000, 1)
     first = np.concatenate([front_end.push(sound, 24_000), front_end.flush()])

@@ -1,4 +1,4 @@
-"""Recordings at the edge of what can be: right, or a clear error; never silence, never drift."""
+"""Unusual recordings are read right or refused with a clear error; never silence, never drift."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -28,7 +28,7 @@ def test_ten_hours_are_counted_to_the_sample(tmp_path: Path) -> None:
     assert stream.damage.repairs.inserted_silence == stream.damage.repairs.dropped_overlap == 0
 
 
-def test_ten_milliseconds_are_a_sound(tmp_path: Path) -> None:
+def test_ten_milliseconds_are_read(tmp_path: Path) -> None:
     report, chunks = read_speech(write_wav(tmp_path / "a.wav", babble(44_100, 0.01), 44_100))
     assert sum(map(len, chunks)) == report.speech_sample_count == 160
 
@@ -45,7 +45,7 @@ def test_odd_rates_and_channels_keep_time(tmp_path: Path, rate: int, channels: i
 
 @pytest.mark.parametrize("factor", [0.25, 4, 1000])
 def test_an_mp3_with_a_wrong_header_is_read_to_its_end(tmp_path: Path, factor: float) -> None:
-    """Variable rate; the header's count of frames is wrong, the frames are right."""
+    """Variable bit rate: the number of frames in the header is wrong, the frames are right."""
     path = encode(tmp_path / "a.mp3", pulse(44_100, 4.0, 3.5), 44_100, "libmp3lame")
     data = bytearray(path.read_bytes())
     place = max(data.find(b"Xing"), data.find(b"Info")) + 8
@@ -57,8 +57,8 @@ def test_an_mp3_with_a_wrong_header_is_read_to_its_end(tmp_path: Path, factor: f
     assert {"length", "header"} & {finding.name for finding in report.findings if finding.level != "ok"}
 
 
-def test_a_clock_that_runs_backwards_plays_on(tmp_path: Path) -> None:
-    """Three transport streams joined: each begins where the clock of the one before had begun."""
+def test_a_clock_that_restarts_leaves_no_gap(tmp_path: Path) -> None:
+    """Three transport streams joined: the clock restarts with each."""
     rate = 48_000
     part = encode(tmp_path / "part.ts", pulse(rate, 1.0), rate, "aac").read_bytes()
     (tmp_path / "a.ts").write_bytes(3 * part)
@@ -71,7 +71,7 @@ def test_a_clock_that_runs_backwards_plays_on(tmp_path: Path) -> None:
     assert "clock" in {finding.name for finding in report.findings}
 
 
-def test_a_stamp_that_jumps_ahead_is_no_hour_of_silence(tmp_path: Path) -> None:
+def test_a_time_stamp_far_ahead_inserts_no_silence(tmp_path: Path) -> None:
     rate = 16_000
     sound = babble(rate, 1)[:, 0]
     report = check_recording(stamped(tmp_path / "a.mkv", [(0.0, sound), (40_000.0, sound)], rate))

@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 import liveavatar
 from audio.sounds import write_wav
+from liveavatar.audio.dsp.resample import Resampler
+from liveavatar.audio.io.decode import open_audio
 from liveavatar.cli.sync import sync
 from liveavatar.errors import LiveAvatarError
 from liveavatar.sync.audio_track import stream_mono_audio
@@ -89,3 +91,16 @@ def test_unusable_options_are_refused(clip: Path, tmp_path: Path) -> None:
     assert run(clip, "--plot", tmp_path / "out.jpg")[0] == 2
     assert run(clip, "--fix", clip)[0] == 2
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_fix_keeps_96_khz(clip: Path, photograph: Path, tmp_path: Path) -> None:
+    samples = np.concatenate(list(stream_mono_audio(clip)))[:, None]
+    sound = write_wav(
+        tmp_path / "a.wav", Resampler(16_000, 96_000).resample_chunk(samples, last=True), 96_000
+    )
+    liveavatar.open(photograph, size=(160, 192)).render(sound, tmp_path / "high.mp4")
+    shift_sound(tmp_path / "high.mp4", tmp_path / "late.mp4", 0.3)
+    assert run(tmp_path / "late.mp4", "--fix", tmp_path / "fixed.mp4")[0] == 0
+    with open_audio(tmp_path / "fixed.mp4") as stream:
+        assert stream.info.rate == 96_000

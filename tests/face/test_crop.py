@@ -56,11 +56,11 @@ def test_auto_drops_an_odd_row_and_column(portrait: Portrait) -> None:
 @pytest.mark.parametrize(
     ("text", "size"), [("auto", None), ("704x384", (704, 384)), ("704*384", (704, 384)), ("64X64", (64, 64))]
 )
-def test_sizes_people_write(text: str, size: tuple[int, int] | None) -> None:
+def test_valid_sizes(text: str, size: tuple[int, int] | None) -> None:
     assert parse_size(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "big", "512", "511x512", "0x0", "-64x64", "9999x64", "1x2x3"])
-def test_sizes_nobody_can_use(text: str) -> None:
+def test_invalid_sizes(text: str) -> None:
     with pytest.raises(OptionError, match="even WIDTHxHEIGHT"):
         parse_size(text)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from face.scenes import canvas, paste, scaled
+from face.scenes import draw_background, paste_picture, scale_picture
 from liveavatar.face.canonical import load_canonical_face
 from liveavatar.face.portrait import Landmarks
 from liveavatar.face.search import find_faces
@@ -15,7 +15,7 @@ def landmarks(hopper: Picture) -> Landmarks:
     return find_faces(hopper)[0].landmarks
 
 
-def distance(one: Landmarks, other: Landmarks) -> float:
+def rms_distance(one: Landmarks, other: Landmarks) -> float:
     """Root mean square, in pixels of the picture."""
     return float(np.sqrt(np.mean(np.sum((one - other)[:, :2] ** 2, axis=1))))
 
@@ -43,18 +43,18 @@ def test_the_mirror_image_has_the_mirrored_points(hopper: Picture, landmarks: La
         load_canonical_face().mirror_indices
     ]
     mirrored[:, 0] = hopper.shape[1] - 1 - mirrored[:, 0]
-    assert distance(mirrored, landmarks) < 0.5
+    assert rms_distance(mirrored, landmarks) < 0.5
 
 
 def test_a_moved_picture_has_moved_points(hopper: Picture, landmarks: Landmarks) -> None:
-    scene = paste(canvas(700, 700), hopper, 123, 77)
-    assert distance(find_faces(scene)[0].landmarks - (123, 77, 0), landmarks) < 2
+    scene = paste_picture(draw_background(700, 700), hopper, 123, 77)
+    assert rms_distance(find_faces(scene)[0].landmarks - (123, 77, 0), landmarks) < 2
 
 
 @pytest.mark.parametrize("scale", [0.5, 2.0, 3.0])
 def test_a_scaled_picture_has_scaled_points(hopper: Picture, landmarks: Landmarks, scale: float) -> None:
     """Whole numbers are the middles of pixels, so scaling keeps (-0.5, -0.5), the picture's corner."""
-    found = find_faces(scaled(hopper, scale))[0].landmarks
+    found = find_faces(scale_picture(hopper, scale))[0].landmarks
     back = (found + 0.5) / scale - 0.5
-    assert distance(back, landmarks) < 2
+    assert rms_distance(back, landmarks) < 2
     assert np.abs((back - landmarks)[:, :2].mean(axis=0)).max() < 0.7

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from face.scenes import canvas, paste, scaled
+from face.scenes import draw_background, paste_picture, scale_picture
 from liveavatar.face.matte import compute_person_matte
 from liveavatar.face.portrait import Portrait, find_portrait
 from liveavatar.frames import Picture
@@ -37,14 +37,16 @@ def test_edges_follow_the_picture(portrait: Portrait) -> None:
 
 @pytest.mark.parametrize("scale", [0.5, 2.5])
 def test_the_matte_hardly_depends_on_size(hopper: Picture, portrait: Portrait, scale: float) -> None:
-    other = find_portrait(scaled(hopper, scale)).matte.astype(np.uint8)
-    back = scaled(np.repeat(other[..., None], 3, axis=2), 1 / scale)[: hopper.shape[0], : hopper.shape[1], 0]
+    other = find_portrait(scale_picture(hopper, scale)).matte.astype(np.uint8)
+    back = scale_picture(np.repeat(other[..., None], 3, axis=2), 1 / scale)[
+        : hopper.shape[0], : hopper.shape[1], 0
+    ]
     assert np.abs(back.astype(int) - portrait.matte[: back.shape[0], : back.shape[1]]).mean() < 8
 
 
 def test_a_person_who_stands_apart_is_left_out(hopper: Picture) -> None:
-    small = scaled(hopper, 0.6)
-    scene = paste(paste(canvas(1300, 640), small, 20, 200), hopper, 700, 20)
+    small = scale_picture(hopper, 0.6)
+    scene = paste_picture(paste_picture(draw_background(1300, 640), small, 20, 200), hopper, 700, 20)
     chosen = find_portrait(scene)
     assert chosen.matte[170:320, 900:1030].mean() > 250
     assert chosen.matte[:, :400].max() < 10
@@ -53,7 +55,7 @@ def test_a_person_who_stands_apart_is_left_out(hopper: Picture) -> None:
     assert other.matte[:, 750:].max() < 10
 
 
-def test_the_face_counts_as_person_whatever_the_network_sees(hopper: Picture, portrait: Portrait) -> None:
+def test_the_face_belongs_to_the_person_in_any_case(hopper: Picture, portrait: Portrait) -> None:
     blank = np.full_like(hopper, 128)
     matte = compute_person_matte(blank, portrait.landmarks)
     assert matte[160:280, 210:320].min() > 200

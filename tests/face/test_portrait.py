@@ -5,14 +5,14 @@ import cv2
 import numpy as np
 import pytest
 
-from face.scenes import canvas, paste, scaled
+from face.scenes import draw_background, paste_picture, scale_picture
 from liveavatar.errors import PortraitError
 from liveavatar.face.portrait import Portrait, find_portrait, load_portrait
 from liveavatar.face.search import CLEAR_FACE_TRUST
 from liveavatar.frames import Picture
 
 
-def written(rgb: Picture, path: Path) -> Path:
+def write_png(rgb: Picture, path: Path) -> Path:
     cv2.imwrite(str(path), rgb[..., ::-1])
     return path
 
@@ -20,10 +20,12 @@ def written(rgb: Picture, path: Path) -> Path:
 @pytest.fixture(scope="module")
 def couple(hopper: Picture) -> Picture:
     """A face of 202 pixels on the right, one of 121 on the left."""
-    return paste(paste(canvas(1200, 700), scaled(hopper, 0.6), 20, 50), hopper, 600, 80)
+    return paste_picture(
+        paste_picture(draw_background(1200, 700), scale_picture(hopper, 0.6), 20, 50), hopper, 600, 80
+    )
 
 
-def middle(portrait: Portrait) -> float:
+def mean_x(portrait: Portrait) -> float:
     return float(portrait.landmarks[:, 0].mean())
 
 
@@ -41,6 +43,7 @@ def test_the_same_file_gives_the_same_portrait(portrait: Portrait, hopper_path: 
     assert (again.matte == portrait.matte).all()
 
 
+@pytest.mark.slow
 def test_threads_may_load_at_once(portrait: Portrait, hopper_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         for other in pool.map(load_portrait, [hopper_path] * 8):
@@ -52,7 +55,7 @@ def test_threads_may_load_at_once(portrait: Portrait, hopper_path: Path) -> None
 def test_faces_are_numbered_from_the_largest(couple: Picture, face: int | None, right: bool) -> None:
     chosen = find_portrait(couple, face)
     assert chosen.face_count == 2
-    assert (middle(chosen) > 600) == right
+    assert (mean_x(chosen) > 600) == right
 
 
 @pytest.mark.parametrize("face", [3, 0, -1])
@@ -67,7 +70,7 @@ def test_the_only_face_is_number_one(hopper: Picture) -> None:
 
 
 def test_no_face(tmp_path: Path) -> None:
-    path = written(canvas(320, 240), tmp_path / "empty room.png")
+    path = write_png(draw_background(320, 240), tmp_path / "empty room.png")
     with pytest.raises(
         PortraitError, match=r"no face was found in .*empty room.png; use a picture of one face"
     ):
@@ -76,14 +79,17 @@ def test_no_face(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wide", [False, True])
 def test_a_face_of_20_pixels(hopper: Picture, tmp_path: Path, wide: bool) -> None:
-    small = scaled(hopper, 0.1)
-    path = written(paste(canvas(640, 400), small, 300, 150) if wide else small, tmp_path / "far.png")
+    small = scale_picture(hopper, 0.1)
+    path = write_png(
+        paste_picture(draw_background(640, 400), small, 300, 150) if wide else small, tmp_path / "far.png"
+    )
     with pytest.raises(
         PortraitError, match=r"the face in .*far.png is only (19|2\d) pixels high; use .* 40 pixels"
     ):
         load_portrait(path)
 
 
+@pytest.mark.slow
 def test_a_picture_on_its_head(hopper: Picture) -> None:
     with pytest.raises(PortraitError, match="turn the picture by 180°"):
         find_portrait(np.ascontiguousarray(hopper[::-1, ::-1]))

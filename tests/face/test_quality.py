@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from face.scenes import canvas, paste, scaled, turned
+from face.scenes import draw_background, paste_picture, rotate_picture, scale_picture
 from liveavatar.face.measurements import measure_portrait
 from liveavatar.face.portrait import Landmarks, Portrait, find_portrait
 from liveavatar.face.quality import check_portrait
@@ -18,34 +18,34 @@ LOWER_FACE = (234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378
 EYES = ((33, 133), (362, 263))
 
 
-def finding(portrait: Portrait, name: str) -> Finding:
+def judge(portrait: Portrait, name: str) -> Finding:
     return {finding.name: finding for finding in check_portrait(portrait)}[name]
 
 
-def check(rgb: Picture, name: str) -> Finding:
-    return finding(find_portrait(np.ascontiguousarray(rgb)), name)
+def judge_picture(rgb: Picture, name: str) -> Finding:
+    return judge(find_portrait(np.ascontiguousarray(rgb)), name)
 
 
-def repainted(portrait: Portrait, change: Callable[[Picture], Picture]) -> Portrait:
+def repaint(portrait: Portrait, change: Callable[[Picture], Picture]) -> Portrait:
     """The same landmarks on a changed picture: each measurement is tried alone."""
     return replace(portrait, rgb=change(portrait.rgb.copy()).astype(np.uint8))
 
 
-def moved(portrait: Portrait, change: Callable[[Landmarks], None]) -> Portrait:
+def move_landmarks(portrait: Portrait, change: Callable[[Landmarks], None]) -> Portrait:
     landmarks = portrait.landmarks.copy()
     change(landmarks)
     return replace(portrait, landmarks=landmarks)
 
 
-def test_a_good_portrait_has_nothing_to_mend(portrait: Portrait) -> None:
+def test_a_good_portrait_needs_no_remedy(portrait: Portrait) -> None:
     findings = check_portrait(portrait)
     assert [finding.name for finding in findings] == NAMES
     assert find_worst_level(findings) == "ok"
     assert {finding.remedy for finding in findings} == {""}
 
 
-def test_every_complaint_has_a_sentence_and_a_remedy(hopper: Picture) -> None:
-    poor = find_portrait(np.asarray(cv2.GaussianBlur(scaled(hopper, 0.25) // 4, (0, 0), 2), np.uint8))
+def test_every_warning_has_a_sentence_and_a_remedy(hopper: Picture) -> None:
+    poor = find_portrait(np.asarray(cv2.GaussianBlur(scale_picture(hopper, 0.25) // 4, (0, 0), 2), np.uint8))
     complaints = [finding for finding in check_portrait(poor) if finding.level != "ok"]
     assert {"size", "sharpness", "exposure"} <= {finding.name for finding in complaints}
     for complaint in complaints:
@@ -55,7 +55,7 @@ def test_every_complaint_has_a_sentence_and_a_remedy(hopper: Picture) -> None:
 
 @pytest.mark.parametrize(("scale", "level"), [(1, "ok"), (0.5, "ok"), (0.35, "warn"), (0.25, "bad")])
 def test_size(hopper: Picture, scale: float, level: str) -> None:
-    found = check(scaled(hopper, scale), "size")
+    found = judge_picture(scale_picture(hopper, scale), "size")
     assert found.level == level
     pixels = int(found.sentence.split()[3])
     assert pixels == pytest.approx(202 * scale, abs=4)
@@ -63,16 +63,16 @@ def test_size(hopper: Picture, scale: float, level: str) -> None:
 
 @pytest.mark.parametrize(("sigma", "level"), [(0.5, "ok"), (1.6, "warn"), (4, "bad")])
 def test_sharpness(portrait: Portrait, sigma: float, level: str) -> None:
-    soft = repainted(portrait, lambda rgb: np.asarray(cv2.GaussianBlur(rgb, (0, 0), sigma), np.uint8))
-    assert finding(soft, "sharpness").level == level
+    soft = repaint(portrait, lambda rgb: np.asarray(cv2.GaussianBlur(rgb, (0, 0), sigma), np.uint8))
+    assert judge(soft, "sharpness").level == level
 
 
 def test_an_enlarged_picture_is_soft(hopper: Picture) -> None:
-    assert check(scaled(scaled(hopper, 0.25), 4), "sharpness").level != "ok"
+    assert judge_picture(scale_picture(scale_picture(hopper, 0.25), 4), "sharpness").level != "ok"
 
 
 def test_sharpness_is_not_brightness(portrait: Portrait) -> None:
-    blurs = [measure_portrait(repainted(portrait, lambda rgb, k=k: rgb // k)).blur for k in (1, 2, 4)]  # type: ignore[misc]
+    blurs = [measure_portrait(repaint(portrait, lambda rgb, k=k: rgb // k)).blur for k in (1, 2, 4)]  # type: ignore[misc]
     assert max(blurs) - min(blurs) < 0.05
 
 
@@ -82,7 +82,7 @@ def test_sharpness_is_not_brightness(portrait: Portrait) -> None:
      (90, "bad", "turn the picture by 90° to the left"), (-90, "bad", "turn the picture by 90° to the right")],
 )  # fmt: skip
 def test_a_leaning_head(hopper: Picture, degrees: float, level: str, remedy: str) -> None:
-    found = check(turned(hopper, degrees)[0], "pose")
+    found = judge_picture(rotate_picture(hopper, degrees)[0], "pose")
     assert found.level == level
     assert remedy in found.remedy
 
@@ -93,7 +93,7 @@ def test_a_turned_head(portrait: Portrait) -> None:
         middle = landmarks.mean(axis=0)
         landmarks[:] = (landmarks - middle) @ np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]]) + middle
 
-    found = finding(moved(portrait, turn), "pose")
+    found = judge(move_landmarks(portrait, turn), "pose")
     assert found.level == "bad"
     assert "turned 46° right" in found.sentence
 
@@ -106,7 +106,7 @@ def test_closing_eyes(portrait: Portrait, share: float, level: str, word: str) -
         for upper, lower in ((159, 145), (158, 153), (160, 144)):
             landmarks[upper] = landmarks[lower] + share * (landmarks[upper] - landmarks[lower])
 
-    found = finding(moved(portrait, close), "eyes")
+    found = judge(move_landmarks(portrait, close), "eyes")
     assert found.level == level
     assert word in found.sentence
 
@@ -118,7 +118,7 @@ def test_dark_glasses(hopper: Picture, portrait: Portrait) -> None:
         width = round(float(np.ptp(portrait.landmarks[[outer, inner], 0])))
         axes = (round(0.85 * width), round(0.65 * width))
         cv2.ellipse(picture, tuple(np.round(middle).astype(int).tolist()), axes, 0, 0, 360, (15, 15, 18), -1)
-    found = check(picture, "eyes")
+    found = judge_picture(picture, "eyes")
     assert found.level == "bad"
     assert "glasses" in found.remedy
 
@@ -130,7 +130,7 @@ def test_an_open_mouth(portrait: Portrait, gap: float, level: str) -> None:
         for upper, lower in ((13, 14), (82, 87), (312, 317)):
             landmarks[lower] = landmarks[upper] + (0, gap * width, 0)
 
-    assert finding(moved(portrait, gape), "mouth").level == level
+    assert judge(move_landmarks(portrait, gape), "mouth").level == level
 
 
 @pytest.mark.parametrize("colour", [(120, 170, 210), (230, 230, 235), (20, 20, 24)])
@@ -142,16 +142,16 @@ def test_a_covered_mouth(portrait: Portrait, colour: tuple[int, int, int]) -> No
         cloth = np.array(colour) + folds + np.random.default_rng(0).normal(0, 2, rgb.shape)
         return np.asarray(rgb * (1 - mask) + cloth.clip(0, 255) * mask, np.uint8)
 
-    found = finding(repainted(portrait, cover), "mouth")
+    found = judge(repaint(portrait, cover), "mouth")
     assert found.level == "bad"
     assert "covered" in found.remedy
 
 
 def test_a_grey_picture_still_has_lips(portrait: Portrait) -> None:
-    grey = repainted(
+    grey = repaint(
         portrait, lambda rgb: np.repeat(rgb.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
     )
-    assert finding(grey, "mouth").level == "ok"
+    assert judge(grey, "mouth").level == "ok"
 
 
 @pytest.mark.parametrize(
@@ -160,8 +160,8 @@ def test_a_grey_picture_still_has_lips(portrait: Portrait) -> None:
      (0.1, 110, "bad", "flat"), (0.3, 90, "warn", "flat")],
 )  # fmt: skip
 def test_exposure(portrait: Portrait, gain: float, offset: int, level: str, word: str) -> None:
-    changed = repainted(portrait, lambda rgb: np.clip(rgb * gain + offset, 0, 255).astype(np.uint8))
-    found = finding(changed, "exposure")
+    changed = repaint(portrait, lambda rgb: np.clip(rgb * gain + offset, 0, 255).astype(np.uint8))
+    found = judge(changed, "exposure")
     assert found.level == level
     assert word in found.sentence
 
@@ -174,7 +174,7 @@ def test_light_from_one_side(portrait: Portrait, slope: float, level: str, side:
         light = 0.8 + (slope if side == "left" else -slope) * x
         return np.asarray(np.clip(rgb * np.clip(light, 0.05, 1.1)[None, :, None], 0, 255), np.uint8)
 
-    found = finding(repainted(portrait, shade), "evenness")
+    found = judge(repaint(portrait, shade), "evenness")
     assert found.level == level
     assert level == "ok" or f"the {side} half" in found.sentence
 
@@ -185,23 +185,25 @@ def test_light_from_one_side(portrait: Portrait, slope: float, level: str, side:
      ((60, 480), (185, 470), "bad")],
 )  # fmt: skip
 def test_room(hopper: Picture, rows: tuple[int, int], columns: tuple[int, int], level: str) -> None:
-    assert check(hopper[slice(*rows), slice(*columns)], "room").level == level
+    assert judge_picture(hopper[slice(*rows), slice(*columns)], "room").level == level
 
 
 def test_several_faces_are_counted(hopper: Picture) -> None:
-    scene = paste(paste(canvas(1200, 700), scaled(hopper, 0.6), 20, 50), hopper, 600, 80)
-    found = check(scene, "face")
+    scene = paste_picture(
+        paste_picture(draw_background(1200, 700), scale_picture(hopper, 0.6), 20, 50), hopper, 600, 80
+    )
+    found = judge_picture(scene, "face")
     assert found.level == "ok"
     assert "one of 2 " in found.sentence
 
 
 @pytest.mark.parametrize(("trust", "level"), [(15, "ok"), (5, "warn"), (0.7, "warn")])
-def test_doubt_is_said(portrait: Portrait, trust: float, level: str) -> None:
-    assert finding(replace(portrait, trust=trust), "face").level == level
+def test_low_trust_is_reported(portrait: Portrait, trust: float, level: str) -> None:
+    assert judge(replace(portrait, trust=trust), "face").level == level
 
 
 def test_a_face_at_the_very_edge_can_be_measured(portrait: Portrait) -> None:
     """Landmarks may lie outside the picture; nothing may fail then."""
     for shift in ((-300, 0, 0), (350, 0, 0), (0, -330, 0), (0, 500, 0), (-2000, 0, 0)):
         shifted = replace(portrait, landmarks=portrait.landmarks + np.array(shift, np.float32))
-        assert finding(shifted, "room").level == "bad"
+        assert judge(shifted, "room").level == "bad"

@@ -12,7 +12,7 @@ def voice(hertz: float, seconds: float = 0.5) -> NDArray[np.float32]:
     return np.asarray(0.1 * np.sum(harmonics, axis=0), np.float32)
 
 
-def windows(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+def cut_windows(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return sliding_window_view(samples, prosody.PITCH_WINDOW_SAMPLES)[::160]
 
 
@@ -22,28 +22,28 @@ def steady(value: float, count: int) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("hertz", [70, 95, 130, 180, 250, 330, 400])
 def test_pitch_is_found_within_a_quarter_of_a_semitone(hertz: float) -> None:
-    found = prosody.find_pitch(windows(voice(hertz)))
+    found = prosody.find_pitch(cut_windows(voice(hertz)))
     assert float(np.abs(12 * np.log2(found / hertz)).max()) < 0.25
 
 
 def test_pitch_is_found_in_noise_at_10_decibels() -> None:
     clean = voice(140)
     noise = np.random.default_rng(0).normal(0, clean.std() * 10 ** (-10 / 20), len(clean))
-    found = prosody.find_pitch(windows(np.asarray(clean + noise, np.float32)))
+    found = prosody.find_pitch(cut_windows(np.asarray(clean + noise, np.float32)))
     assert np.mean(np.abs(12 * np.log2(np.maximum(found, 1) / 140)) < 0.5) > 0.9
 
 
 def test_noise_and_silence_have_no_pitch() -> None:
     hiss = np.random.default_rng(0).normal(0, 0.1, 16_000).astype(np.float32)
-    assert np.mean(prosody.find_pitch(windows(hiss)) > 0) < 0.05
-    assert not prosody.find_pitch(windows(np.zeros(16_000, np.float32))).any()
+    assert np.mean(prosody.find_pitch(cut_windows(hiss)) > 0) < 0.05
+    assert not prosody.find_pitch(cut_windows(np.zeros(16_000, np.float32))).any()
 
 
 def test_a_steady_voice_is_at_its_own_median() -> None:
     tracker = prosody.ProsodyTracker()
-    said = tracker.track_prosody(steady(150, 300), steady(-20, 300), steady(-20, 300))
-    assert float(np.abs(said.pitch).max()) < 0.6
-    assert said.energy.min() == 1.0
+    found = tracker.track_prosody(steady(150, 300), steady(-20, 300), steady(-20, 300))
+    assert float(np.abs(found.pitch).max()) < 0.6
+    assert found.energy.min() == 1.0
 
 
 def test_a_leap_upwards_is_positive_and_stressed() -> None:

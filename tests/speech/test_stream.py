@@ -11,7 +11,7 @@ from liveavatar.speech import CONTROLS, VISEMES, SpeechStream, SpeechTrack
 from made_speech import RATE, assert_same, voice
 
 
-def listen(samples: NDArray[np.float32], cuts: list[int]) -> SpeechTrack:
+def run_stream(samples: NDArray[np.float32], cuts: list[int]) -> SpeechTrack:
     stream = SpeechStream()
     edges = [0, *sorted(cuts), len(samples)]
     runs = [stream.push(samples[a:b]) for a, b in itertools.pairwise(edges)]
@@ -22,31 +22,31 @@ def listen(samples: NDArray[np.float32], cuts: list[int]) -> SpeechTrack:
 @settings(max_examples=40, deadline=None)
 def test_chunks_do_not_change_a_bit(length: int, cuts: list[int]) -> None:
     samples = voice(20_000 / RATE)[:length]
-    assert_same(listen(samples, [min(cut, length) for cut in cuts]), listen(samples, []))
+    assert_same(run_stream(samples, [min(cut, length) for cut in cuts]), run_stream(samples, []))
 
 
 @pytest.mark.parametrize("chunk", [1, 37, 160, 640, 1600])
 def test_even_chunks_do_not_change_a_bit(chunk: int) -> None:
     samples = voice(0.7, seed=1)
-    assert_same(listen(samples, list(range(chunk, len(samples), chunk))), listen(samples, []))
+    assert_same(run_stream(samples, list(range(chunk, len(samples), chunk))), run_stream(samples, []))
 
 
 @pytest.mark.parametrize("at", [0, 1000, 7999, 8000])
-def test_new_sound_never_changes_steps_further_back_than_the_look_ahead(at: int) -> None:
+def test_later_sound_does_not_change_steps_beyond_the_look_ahead(at: int) -> None:
     one, other = voice(1.0), voice(1.0)
     other[at:] = np.random.default_rng(5).normal(0, 0.3, len(other) - at)
     certain = max(0, (at - SpeechStream().lookahead) // 160)
-    assert_same(listen(one, []).slice_steps(0, certain), listen(other, []).slice_steps(0, certain))
+    assert_same(run_stream(one, []).slice_steps(0, certain), run_stream(other, []).slice_steps(0, certain))
 
 
 def test_steps_come_as_soon_as_the_look_ahead_allows() -> None:
-    stream, samples, last = SpeechStream(), voice(0.5), 0
-    for heard in range(1, len(samples) + 1):
-        run = stream.push(samples[heard - 1 : heard])
-        assert run.start == last
-        last += len(run)
-        promised = max(0, (heard - stream.lookahead) // 160)
-        assert promised <= last <= promised + 1  # steps come in pairs, so that one of the two is early
+    stream, samples, emitted = SpeechStream(), voice(0.5), 0
+    for end in range(1, len(samples) + 1):
+        run = stream.push(samples[end - 1 : end])
+        assert run.start == emitted
+        emitted += len(run)
+        expected = max(0, (end - stream.lookahead) // 160)
+        assert expected <= emitted <= expected + 1  # steps come in pairs, so that one of the two is early
 
 
 def test_look_ahead_is_within_120_milliseconds() -> None:
@@ -55,12 +55,12 @@ def test_look_ahead_is_within_120_milliseconds() -> None:
 
 @pytest.mark.parametrize(("samples", "steps"), [(0, 0), (1, 1), (160, 1), (161, 2), (16_000, 100)])
 def test_flush_gives_every_started_step(samples: int, steps: int) -> None:
-    speech = listen(voice(2.0)[:samples], [])
+    speech = run_stream(voice(2.0)[:samples], [])
     assert (speech.start, len(speech)) == (0, steps)
 
 
 def test_shapes_and_ranges() -> None:
-    speech = listen(voice(2.0), [])
+    speech = run_stream(voice(2.0), [])
     assert speech.visemes.shape == (200, len(VISEMES))
     assert speech.controls.shape == (200, len(CONTROLS))
     np.testing.assert_allclose(speech.visemes.sum(axis=1), 1.0, atol=1e-5)
@@ -77,10 +77,10 @@ def test_reset_starts_afresh_and_streams_share_no_state() -> None:
     used.flush()
     other.push(voice(0.4, seed=4))
     used.reset()
-    assert_same(SpeechTrack.join_runs([used.push(samples), used.flush()]), listen(samples, []))
+    assert_same(SpeechTrack.join_runs([used.push(samples), used.flush()]), run_stream(samples, []))
 
 
-def test_a_stream_that_ended_hears_no_more() -> None:
+def test_an_ended_stream_refuses_sound() -> None:
     stream = SpeechStream()
     stream.flush()
     with pytest.raises(SessionClosed, match="reset"):
@@ -97,9 +97,9 @@ def test_memory_does_not_grow_with_the_length_of_the_stream() -> None:
 
 
 @pytest.mark.parametrize("level", [0.0, 1e-4])
-def test_silence_and_hiss_keep_the_mouth_shut(level: float) -> None:
+def test_silence_and_hiss_close_the_mouth(level: float) -> None:
     samples = np.asarray(np.random.default_rng(0).normal(0, level, RATE), np.float32)
-    speech = listen(samples, [])
+    speech = run_stream(samples, [])
     assert speech.visemes[:, VISEMES.index("sil")].min() > 0.5
     assert speech.controls.max() < 0.1
     assert speech.speaking.max() < 0.5

@@ -14,25 +14,25 @@ def spoken(tmp_path: Path, babble: Samples) -> Path:
 
 
 def test_has_a_value_for_every_ten_milliseconds(spoken: Path) -> None:
-    heard = extract_audio_track(spoken)
-    assert len(heard) == 200
-    assert {len(track) for track in (heard.jaw, heard.closure, heard.voice, heard.expected_opening)} == {200}
+    found = extract_audio_track(spoken)
+    assert len(found) == 200
+    assert {len(track) for track in (found.jaw, found.closure, found.voice, found.expected_opening)} == {200}
 
 
 def test_loudness_follows_the_voice_without_delay(spoken: Path, babble: Samples) -> None:
-    heard = extract_audio_track(spoken)
+    found = extract_audio_track(spoken)
     rms = np.sqrt((babble.reshape(200, 160) ** 2).mean(axis=1))
     speaking = rms > 0.05
-    assert heard.loudness[speaking].min() > 0.7
-    assert np.median(heard.loudness[~speaking]) < 0.05
-    edges = np.flatnonzero(np.diff((heard.loudness > 0.5).astype(int)))
+    assert found.loudness[speaking].min() > 0.7
+    assert np.median(found.loudness[~speaking]) < 0.05
+    edges = np.flatnonzero(np.diff((found.loudness > 0.5).astype(int)))
     assert np.abs(edges - np.flatnonzero(np.diff(speaking.astype(int)))).max() <= 1
 
 
-def test_tells_how_far_it_is(spoken: Path) -> None:
-    told: list[float] = []
-    extract_audio_track(spoken, told.append)
-    assert told[-1] == pytest.approx(2.0)
+def test_reports_progress(spoken: Path) -> None:
+    progress: list[float] = []
+    extract_audio_track(spoken, progress.append)
+    assert progress[-1] == pytest.approx(2.0)
 
 
 def test_reads_any_rate_at_16_khz(tmp_path: Path, babble: Samples) -> None:

@@ -17,8 +17,8 @@ from liveavatar.sync.lip_track import LipTrack
 from sync.conftest import ASSETS
 
 
-def lips(shut: list[tuple[float, float]], seconds: float = 10, fps: float = 25) -> LipTrack:
-    """Lips that are a centimetre open but for the given times."""
+def make_lip_track(shut: list[tuple[float, float]], seconds: float = 10, fps: float = 25) -> LipTrack:
+    """Lips that are a centimetre open, and closed at some times."""
     times = np.arange(0.5, round(seconds * fps)) / fps
     openings = np.ones(len(times))
     for start, end in shut:
@@ -36,60 +36,65 @@ def test_finds_closures_in_the_networks_track() -> None:
 
 
 def test_a_closure_is_met_up_to_one_frame_away() -> None:
-    seen = lips([(1.0, 1.08), (3.0, 3.08), (6.0, 6.08), (8.0, 8.5)])
-    wanted = [Closure(start=at, end=at + 0.06) for at in (1.0, 3.1, 5.87)]
-    found = compare_closures(seen, wanted, "test")
+    track = make_lip_track([(1.0, 1.08), (3.0, 3.08), (6.0, 6.08), (8.0, 8.5)])
+    closures = [Closure(start=at, end=at + 0.06) for at in (1.0, 3.1, 5.87)]
+    found = compare_closures(track, closures, "test")
     assert [met for _, met in found.events] == [True, True, False]
-    assert (found.heard_count, found.met_count, found.source) == (3, 2, "test")
+    assert (found.closure_count, found.met_count, found.source) == (3, 2, "test")
     assert found.met_share == pytest.approx(2 / 3)
 
 
-def test_says_what_chance_would_meet() -> None:
+def test_chance_is_the_share_met_at_other_times() -> None:
     closures = [Closure(start=at, end=at + 0.06) for at in (1.0, 3.0, 6.0)]
-    rare = compare_closures(lips([(0, 0.2), *((c.start, c.end) for c in closures)]), closures, "test")
+    rare = compare_closures(
+        make_lip_track([(0, 0.2), *((c.start, c.end) for c in closures)]), closures, "test"
+    )
     assert rare.met_share == 1.0
     assert rare.chance_share < 0.15
-    often = compare_closures(lips([(at / 5, at / 5 + 0.1) for at in range(50)]), closures, "test")
+    often = compare_closures(make_lip_track([(at / 5, at / 5 + 0.1) for at in range(50)]), closures, "test")
     assert often.chance_share > 0.9
 
 
-def test_closures_outside_the_picture_do_not_count() -> None:
-    found = compare_closures(lips([(1, 2)], seconds=3), [Closure(start=5, end=5.1)], "test")
-    assert (found.heard_count, found.met_share) == (0, None)
+def test_closures_outside_the_video_do_not_count() -> None:
+    found = compare_closures(make_lip_track([(1, 2)], seconds=3), [Closure(start=5, end=5.1)], "test")
+    assert (found.closure_count, found.met_share) == (0, None)
 
 
 def test_frames_without_a_face_are_left_out() -> None:
-    seen = lips([(1.0, 1.08), (2, 3)])
-    seen.openings[20:30] = np.nan
-    assert compare_closures(seen, [Closure(start=1.0, end=1.06)], "test").met_count == 0
+    track = make_lip_track([(1.0, 1.08), (2, 3)])
+    track.openings[20:30] = np.nan
+    assert compare_closures(track, [Closure(start=1.0, end=1.06)], "test").met_count == 0
 
 
-def test_a_mouth_that_never_opens_is_not_shut_by_merit() -> None:
-    still = LipTrack(times=np.arange(100) / 25, openings=np.full(100, 0.03), frame_seconds=0.04)
-    assert find_shut_threshold(still) is None
-    assert compare_closures(still, [Closure(start=1, end=1.1)], "test").met_count == 0
+def test_a_mouth_that_never_opens_meets_no_closure() -> None:
+    track = LipTrack(times=np.arange(100) / 25, openings=np.full(100, 0.03), frame_seconds=0.04)
+    assert find_shut_threshold(track) is None
+    assert compare_closures(track, [Closure(start=1, end=1.1)], "test").met_count == 0
 
 
-def test_silence_is_judged_away_from_speech() -> None:
+def test_silence_counts_only_away_from_speech() -> None:
     voice = np.zeros(1000, np.float32)
     voice[300:700] = 0.9
-    seen = lips([(0, 2.5), (7.5, 10)])  # open for half a second before and after the voice
-    assert measure_silent_shut(seen, voice, 0.0) == pytest.approx(5 / 5.7, abs=0.02)
-    assert measure_silent_shut(seen, np.ones(1000, np.float32), 0.0) is None
+    track = make_lip_track([(0, 2.5), (7.5, 10)])  # open for half a second before and after the voice
+    assert measure_silent_shut(track, voice, 0.0) == pytest.approx(5 / 5.7, abs=0.02)
+    assert measure_silent_shut(track, np.ones(1000, np.float32), 0.0) is None
 
 
-def test_the_extra_is_found_when_it_is_there() -> None:
+def test_finds_out_whether_the_extra_is_installed() -> None:
     assert has_pocketsphinx() == (importlib.util.find_spec("pocketsphinx") is not None)
 
 
-def test_pocketsphinx_hears_closures_where_they_are() -> None:
-    """In the demo's English, closures that both hear lie within a tenth of a second of each other."""
+def test_pocketsphinx_and_the_network_agree_on_closures() -> None:
+    """The median distance of closures in the demo's English is below a tenth of a second."""
     pytest.importorskip("pocketsphinx")
     path = ASSETS / "demo_en.ogg"
-    spoken = find_phoneme_closures(stream_mono_audio(path), 1.0)
-    heard = find_network_closures(extract_audio_track(path).closure, 1.0)
-    gaps = [min(abs(one.start + one.end - other.start - other.end) / 2 for other in heard) for one in spoken]
-    assert len(spoken) >= 3
+    recognised = find_phoneme_closures(stream_mono_audio(path), 1.0)
+    predicted = find_network_closures(extract_audio_track(path).closure, 1.0)
+    gaps = [
+        min(abs(one.start + one.end - other.start - other.end) / 2 for other in predicted)
+        for one in recognised
+    ]
+    assert len(recognised) >= 3
     assert np.median(gaps) < 0.1
 
 

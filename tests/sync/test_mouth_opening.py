@@ -33,5 +33,7 @@ def turn(yaw: float, pitch: float, roll: float) -> np.ndarray:
 def test_only_the_lips_count(
     opening: float, angles: tuple[float, float, float], size: float, place: tuple[float, float]
 ) -> None:
-    seen = (size * face(opening) @ turn(*angles).T + np.array([*place, 0])).astype(np.float32)
-    assert measure_mouth_opening(seen) - measure_mouth_opening(face(0)) == pytest.approx(opening, abs=0.01)
+    landmarks = (size * face(opening) @ turn(*angles).T + np.array([*place, 0])).astype(np.float32)
+    assert measure_mouth_opening(landmarks) - measure_mouth_opening(face(0)) == pytest.approx(
+        opening, abs=0.01
+    )

@@ -37,7 +37,7 @@ def test_any_colour_comes_back(colour: tuple[int, int, int]) -> None:
 
 
 @pytest.mark.parametrize("size", [(2, 2), (4, 6), (64, 34), (512, 512)])
-def test_planes_lie_where_they_should(size: tuple[int, int]) -> None:
+def test_planes_have_their_places_and_values(size: tuple[int, int]) -> None:
     height, width = size
     rgb = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     r, g, b = np.moveaxis(rgb / 255, 2, 0)

@@ -15,14 +15,14 @@ from liveavatar.video.writer import VideoWriter
 SIZE = (64, 48)
 
 
-def write(path: Path, count: int = 50, fps: Fraction = Fraction(25), sound: Path | None = None) -> Path:
+def write_video(path: Path, count: int = 50, fps: Fraction = Fraction(25), sound: Path | None = None) -> Path:
     with VideoWriter(path, fps, SIZE, sound) as writer:
         for index in range(count):
             writer.write(np.full((SIZE[1], SIZE[0], 3), 4 * index, np.uint8))
     return path
 
 
-def uneven(path: Path, stamps: list[int]) -> Path:
+def write_uneven_video(path: Path, stamps: list[int]) -> Path:
     """A matroska file whose frames have the given times in milliseconds."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)
@@ -38,25 +38,25 @@ def uneven(path: Path, stamps: list[int]) -> Path:
 
 @pytest.mark.parametrize("fps", [Fraction(16), Fraction(25), Fraction(30_000, 1_001)])
 def test_times_are_exact(tmp_path: Path, fps: Fraction) -> None:
-    with open_video(write(tmp_path / "a.mp4", fps=fps)) as video:
+    with open_video(write_video(tmp_path / "a.mp4", fps=fps)) as video:
         shown = [picture.time for picture in video]
     assert shown == [index / fps for index in range(50)]
 
 
-def test_times_are_not_counted(tmp_path: Path) -> None:
+def test_times_are_those_of_the_file(tmp_path: Path) -> None:
     stamps = [0, 40, 80, 500, 520, 900]
-    with open_video(uneven(tmp_path / "a.mkv", stamps)) as video:
+    with open_video(write_uneven_video(tmp_path / "a.mkv", stamps)) as video:
         assert [round(picture.time * 1000) for picture in video] == stamps
 
 
 def test_pictures_are_rgb(tmp_path: Path) -> None:
-    with open_video(write(tmp_path / "a.mp4")) as video:
+    with open_video(write_video(tmp_path / "a.mp4")) as video:
         levels = [int(picture.rgb.mean().round()) for picture in video]
     np.testing.assert_allclose(levels, [4 * index for index in range(50)], atol=4)
 
 
-def test_a_part_has_the_pictures_of_the_whole(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.mp4")
+def test_a_part_has_the_same_pictures(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4")
     with open_video(path) as video:
         whole = {picture.time: picture.rgb for picture in video}
     with open_video(path) as video:
@@ -66,20 +66,20 @@ def test_a_part_has_the_pictures_of_the_whole(tmp_path: Path) -> None:
 
 
 def test_parts_follow_each_other_in_one_reader(tmp_path: Path) -> None:
-    with open_video(write(tmp_path / "a.mp4")) as video:
+    with open_video(write_video(tmp_path / "a.mp4")) as video:
         for start in (Fraction(0), Fraction(36, 25), Fraction(12, 25), Fraction(40, 25)):
             times = [shown.time for shown in video.read_between(start, start + Fraction(2, 5))]
             assert times == [start + Fraction(k, 25) for k in range(10)]
 
 
-def test_knows_when_the_sound_begins(tmp_path: Path) -> None:
+def test_finds_when_the_sound_begins(tmp_path: Path) -> None:
     wav = write_wav(tmp_path / "a.wav", pulse(48_000, 2.0), 48_000)
-    assert find_sound_start(write(tmp_path / "a.mp4", sound=wav)) == 0
-    assert find_sound_start(write(tmp_path / "silent.mp4")) is None
+    assert find_sound_start(write_video(tmp_path / "a.mp4", sound=wav)) == 0
+    assert find_sound_start(write_video(tmp_path / "silent.mp4")) is None
 
 
 @pytest.mark.parametrize("what", ["missing", "folder", "text", "sound"])
-def test_says_in_one_line_what_is_no_video(tmp_path: Path, what: str) -> None:
+def test_what_is_no_video_is_reported_in_one_line(tmp_path: Path, what: str) -> None:
     path = tmp_path / "it.mp4"
     if what == "folder":
         path.mkdir()

@@ -1,4 +1,4 @@
-"""A model hub on the loopback: lists repositories, serves files by range, and breaks off where it is told to."""
+"""A fake model hub on the loopback: lists repositories, serves files by range, and breaks off on request."""
 
 import hashlib
 import json
@@ -13,18 +13,18 @@ REVISION = "a" * 40
 
 
 class FakeHub:
-    """`repositories` maps a repository to its files; what was asked for is in `requests` as (path, first byte)."""
+    """`repositories` maps a repository to its files; `requests` records (path, first byte)."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.repositories: dict[str, dict[str, bytes]] = {}
-        self.small: set[str] = set()  # files that Git itself holds
+        self.small: set[str] = set()  # files in Git itself, without LFS
         self.licence: str | None = "apache-2.0"
         self.requests: list[tuple[str, int]] = []
-        self.breaks: list[int] = []  # after how many bytes each of the next transfers breaks off
-        self.refuses: int | None = None  # with which status files are refused
+        self.breaks: list[int] = []  # bytes after which each of the next transfers breaks off
+        self.refuses: int | None = None  # HTTP status with which files are refused
         self.ranges = True
-        self.altered: set[str] = set()  # files that come other than they are described
+        self.altered: set[str] = set()  # files whose content differs from the declared digest
 
     def listing(self, repository: str) -> dict[str, Any]:
         siblings = [self._sibling(name, content) for name, content in self.repositories[repository].items()]
@@ -49,7 +49,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         hub = cast("_Server", self.server).hub
@@ -93,8 +93,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[FakeHub]:
-    """A hub that is there for as long as the block."""
+def serve_fake_hub() -> Iterator[FakeHub]:
+    """Run a fake hub during the block."""
     with _Server(("127.0.0.1", 0), _Handler) as server:
         server.hub = FakeHub(f"http://127.0.0.1:{server.server_port}")
         thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)

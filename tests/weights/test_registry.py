@@ -4,7 +4,7 @@ from liveavatar.errors import WeightsError
 from liveavatar.weights import WEIGHT_FILES, find_weight_file
 
 
-def test_every_file_can_be_known_and_found() -> None:
+def test_every_file_has_its_data_and_is_found() -> None:
     for file in WEIGHT_FILES:
         assert find_weight_file(file.name) is file
         assert len(bytes.fromhex(file.sha256)) == 32

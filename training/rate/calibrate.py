@@ -1,4 +1,4 @@
-"""What the shipped network says of right rates on the dev voices: thresholds of `audio.analysis.sample_rate`.
+"""Log odds of the shipped network on right rates of the dev voices: the thresholds of `audio.analysis.sample_rate`.
 
 python -m training.rate.calibrate DEV.npz RIGHT.npz
 """
@@ -17,13 +17,15 @@ from liveavatar.audio.analysis.sample_rate import (
 )
 
 FALSE_ALARM_SHARES = (0.05, 0.01, 0.002)
-"""Of right rates that are doubted."""
+"""Shares of right rates that are taken for wrong ones."""
 
 
-def compute_log_odds(looks: NDArray[np.float16]) -> float:
-    """Logarithm of the odds that a recording is wrong, as if it were declared at 16 kHz, where most rates compete."""
-    said = [embed_rate_features(steps.astype(np.float32)) for steps in looks if not np.isnan(steps[0, 0])]
-    return wrong_rate_log_odds(predict_speed_probabilities(np.mean(said, axis=0), len(said)), 16_000)
+def compute_log_odds(segments: NDArray[np.float16]) -> float:
+    """Log odds that the rate of a recording is wrong, declared at 16 kHz, where most rates compete."""
+    present = segments[~np.isnan(segments[:, 0, 0])]
+    embeddings = [embed_rate_features(segment.astype(np.float32)) for segment in present]
+    speeds = predict_speed_probabilities(np.mean(embeddings, axis=0), len(embeddings))
+    return wrong_rate_log_odds(speeds, 16_000)
 
 
 def main() -> None:
@@ -31,15 +33,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("data", type=Path, nargs="+", help="made with --right, or what else of it is right")
-    looks, speeds = read_data(parser.parse_args().data)
-    right = looks[np.abs(speeds) < 1e-6]
+    parser.add_argument(
+        "data", type=Path, nargs="+", help="data sets; only recordings at a right rate are used"
+    )
+    segments, speeds = read_data(parser.parse_args().data)
+    right = segments[np.abs(speeds) < 1e-6]
     for count in (1, 2, 4):
-        found = [compute_log_odds(recording[:count]) for recording in right]
+        log_odds = [compute_log_odds(recording[:count]) for recording in right]
         above = ", ".join(
-            f"{share:.1%} above {np.quantile(found, 1 - share):.2f}" for share in FALSE_ALARM_SHARES
+            f"{share:.1%} above {np.quantile(log_odds, 1 - share):.2f}" for share in FALSE_ALARM_SHARES
         )
-        print(f"{count} looks at {len(found)} recordings: {above}")
+        print(f"{count} segments of {len(log_odds)} recordings: {above}")
 
 
 if __name__ == "__main__":

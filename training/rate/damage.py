@@ -1,5 +1,6 @@
-"""Recordings at wrong speeds: a speaker's sound through a microphone, a room, a narrow band, music and noise, and
-played at another rate. Everything linear, and the change of speed, is one pass through an FFT.
+"""Simulates recordings at any speed: microphone, room, narrow band, music, noise and distortion.
+
+Everything linear and the change of speed are one pass through an FFT.
 """
 
 from dataclasses import dataclass
@@ -15,14 +16,14 @@ Sound = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingSimulator:
-    """Makes every recording different. `voices` supply babble; a `clean` studio does nothing to the sound."""
+    """Simulates recordings, each with other conditions. `voices` supply babble; `clean` changes only the speed."""
 
     random: np.random.Generator
     voices: list[Voice]
     clean: bool = False
 
     def simulate(self, voice: Voice, seconds: float, speed: float) -> Sound:
-        """`seconds` at 16 kHz of the voice, `speed` times as fast as it spoke."""
+        """`seconds` at 16 kHz of a voice at `speed` times its own."""
         sound = self.resample_filtered(self.join_clips(voice, seconds * speed), voice.rate, speed)
         if self.clean:
             return sound[: round(seconds * SAMPLE_RATE)]
@@ -35,27 +36,27 @@ class RecordingSimulator:
         return not self.clean and bool(self.random.random() < chance)
 
     def join_clips(self, voice: Voice, seconds: float) -> Sound:
-        """Clips of one speaker, in random order, with or without pauses."""
-        need, got, pieces = int(seconds * voice.rate), 0, []
+        """Clips of one speaker in random order, with or without pauses."""
+        length, joined_length, pieces = int(seconds * voice.rate), 0, []
         pause = self.random.choice([0.0, 0.1, 0.4])
         order = self.random.permutation(len(voice.clips))
         start = int(self.random.integers(max(1, len(voice.clips[order[0]]) // 2)))
-        while got < need:
+        while joined_length < length:
             for index in order:
                 piece = trim_silence(
                     voice.clips[index][start:], voice.rate, float(self.random.uniform(0.02, 0.2))
                 )
                 gap = np.zeros(int(self.random.uniform(0, 2 * pause) * voice.rate), np.float32)
                 pieces += [piece, gap]
-                got += len(piece) + len(gap)
+                joined_length += len(piece) + len(gap)
                 start = 0
-                if got >= need:
+                if joined_length >= length:
                     break
-        joined = np.concatenate(pieces)[:need]
+        joined = np.concatenate(pieces)[:length]
         return np.asarray(joined / (np.abs(joined).max() + 1e-6), np.float32)
 
     def resample_filtered(self, sound: Sound, rate: int, speed: float) -> Sound:
-        """At 16 kHz and `speed`, coloured, in a room, band-limited at random places."""
+        """The sound at 16 kHz and `speed`, with a random frequency response and, at times, reverberation."""
         size = fast_length(len(sound))
         spectrum = np.fft.rfft(sound, size)
         hertz = np.fft.rfftfreq(size, 1 / rate).astype(np.float32)
@@ -63,19 +64,19 @@ class RecordingSimulator:
             spectrum = spectrum * 10 ** (self._draw_response(hertz, speed) / 20)
         if self._draw_chance(0.35):
             spectrum = spectrum * np.fft.rfft(self._make_reverb(rate), size)
-        out = round(size * SAMPLE_RATE / rate / speed / 512) * 512  # 0.4 % off at most, and quick
-        kept = np.zeros(out // 2 + 1, np.complex64)
-        common = min(len(kept), len(spectrum))
-        kept[:common] = spectrum[:common]
-        played = np.fft.irfft(kept, out)[: round(len(sound) * SAMPLE_RATE / rate / speed)]
+        out = round(size * SAMPLE_RATE / rate / speed / 512) * 512  # at most 0.4 % off; fast for an FFT
+        resampled = np.zeros(out // 2 + 1, np.complex64)
+        common = min(len(resampled), len(spectrum))
+        resampled[:common] = spectrum[:common]
+        played = np.fft.irfft(resampled, out)[: round(len(sound) * SAMPLE_RATE / rate / speed)]
         return np.asarray(played / (np.abs(played).max() + 1e-6), np.float32)
 
     def _draw_response(self, hertz: Sound, speed: float) -> Sound:
         octaves = np.log2(np.maximum(hertz, 40.0) / 1000.0)
-        waves = self.random.uniform((-4, 0.3, 0), (4, 1.5, 6.28), (3, 3))
-        gain = np.sum([a * np.cos(octaves * b + c) for a, b, c in waves], axis=0)
+        ripples = self.random.uniform((-4, 0.3, 0), (4, 1.5, 6.28), (3, 3))
+        gain = np.sum([a * np.cos(octaves * b + c) for a, b, c in ripples], axis=0)
         gain = gain + octaves * self.random.uniform(-3, 3)
-        if self._draw_chance(0.5):  # as heard before or after the change of speed, so that it tells nothing
+        if self._draw_chance(0.5):  # before or after the change of speed, so that the edge does not show it
             edge = float(np.exp(self.random.uniform(np.log(1500), np.log(9000))))
             edge = max(1500.0, edge / speed) if self._draw_chance(0.5) else edge
             steep = self.random.choice([40.0, 200.0])
@@ -102,7 +103,7 @@ class RecordingSimulator:
         return mix_noise(sound, noise, float(self.random.uniform(8 if babble else 2, 45)))
 
     def _make_babble(self, length: int, speed: float) -> Sound:
-        """Three others, at the same wrong speed."""
+        """Three other speakers at the same speed."""
         out = np.zeros(length, np.float32)
         for _ in range(3):
             other = self.voices[int(self.random.integers(len(self.voices)))]
@@ -119,7 +120,7 @@ class RecordingSimulator:
         )
 
     def _distort(self, sound: Sound) -> Sound:
-        """G.711's steps, or clipping."""
+        """The quantisation of G.711, or clipping."""
         if self._draw_chance(0.1):
             bent = np.sign(sound) * np.log1p(255 * np.minimum(np.abs(sound), 1.0)) / np.log(256)
             bent = np.rint(bent * 127) / 127
@@ -129,7 +130,7 @@ class RecordingSimulator:
 
 
 def trim_silence(clip: Sound, rate: int, margin: float) -> Sound:
-    """Without the silence around it, but for `margin` seconds."""
+    """The clip without silence at its ends, except for `margin` seconds."""
     loud = np.flatnonzero(np.abs(clip) > 0.03 * (np.abs(clip).max() + 1e-6))
     if not len(loud):
         return clip
@@ -138,7 +139,7 @@ def trim_silence(clip: Sound, rate: int, margin: float) -> Sound:
 
 
 def mix_noise(sound: Sound, noise: Sound, decibels: float) -> Sound:
-    """Both, the noise that much quieter than the loud half of the sound."""
+    """The sound with noise `decibels` below the louder half of its samples."""
     loud = np.sqrt(np.mean(np.sort(sound**2)[-len(sound) // 2 :]) + 1e-12)
     level = loud * 10 ** (-decibels / 20) / (np.sqrt(np.mean(noise**2)) + 1e-9)
     both = sound + level * noise
@@ -146,7 +147,7 @@ def mix_noise(sound: Sound, noise: Sound, decibels: float) -> Sound:
 
 
 def make_hiss(random: np.random.Generator, length: int, speed: float) -> Sound:
-    """Steady noise of a random slope, sometimes with the hum of the mains at its place."""
+    """Noise of a random spectral slope, at times with mains hum at `speed`."""
     size = fast_length(length)
     hertz = np.maximum(np.fft.rfftfreq(size, 1 / SAMPLE_RATE).astype(np.float32), 30.0)
     spectrum = np.fft.rfft(random.standard_normal(size, np.float32)) * (hertz / 1000.0) ** -random.uniform(
@@ -165,7 +166,7 @@ def make_hiss(random: np.random.Generator, length: int, speed: float) -> Sound:
 
 
 def make_chords(random: np.random.Generator, length: int, speed: float = 1.0) -> Sound:
-    """Music of a kind: decaying notes of a scale, and a beat."""
+    """Synthetic music: decaying notes of a scale, and a beat."""
     out = np.zeros(length, np.float32)
     beat = int(SAMPLE_RATE * random.uniform(0.2, 0.7) / speed)
     root = random.uniform(60, 130) * speed
@@ -180,5 +181,5 @@ def make_chords(random: np.random.Generator, length: int, speed: float = 1.0) ->
 
 
 def fast_length(length: int) -> int:
-    """At least as much, and easy for an FFT."""
+    """The next length that is fast for an FFT."""
     return -(-length // 8192) * 8192

@@ -1,4 +1,4 @@
-"""Looks at damaged recordings of known speed.
+"""Builds data sets: features of simulated recordings of known speed.
 
 python -m training.rate.dataset VOICES OUT.npz --split train --recordings 5000
 """
@@ -22,17 +22,19 @@ from liveavatar.audio.analysis.sample_rate_features import (
 from liveavatar.timeline import SAMPLE_RATE
 
 KIND_SHARES = {"real": 0.37, "varied": 0.2, "words": 0.13, "neural": 0.2, "diphone": 0.07, "formant": 0.03}
-"""How often each kind of voice is heard in training."""
+"""Share of each kind of voice in training."""
 
 SEGMENT_COUNT = 4
+"""Per recording, at most."""
+
 SPEECHLESS_SHARE = 0.06
-"""Share of recordings without speech, whose speed cannot be told: NaN."""
+"""Share of recordings without speech; their speed is unknown: NaN."""
 
 Segments = NDArray[np.float16]
 
 
 def draw_speed(random: np.random.Generator) -> float:
-    """Right, or as two rates in use have it, or anything: up to seven times too fast or too slow, or hardly so."""
+    """Right (35 %), the ratio of two rates in use (45 %), or any: up to e^1.95 = 7 (10 %) or e^0.6 = 1.8 (10 %)."""
     chance = random.random()
     if chance < 0.35:
         return 1.0
@@ -44,14 +46,14 @@ def draw_speed(random: np.random.Generator) -> float:
 
 
 def draw_voice(random: np.random.Generator, by_kind: dict[str, list[Voice]]) -> Voice:
-    """A kind by KINDS, then any voice of it."""
+    """A kind by `KIND_SHARES`, then any voice of that kind."""
     shares = np.array([KIND_SHARES[kind] for kind in by_kind])
     kind = str(random.choice(list(by_kind), p=shares / shares.sum()))
     return by_kind[kind][int(random.integers(len(by_kind[kind])))]
 
 
 def group_by_kind(voices: list[Voice]) -> dict[str, list[Voice]]:
-    """Voices by kind."""
+    """The voices of each kind."""
     groups: dict[str, list[Voice]] = defaultdict(list)
     for voice in voices:
         groups[voice.kind].append(voice)
@@ -59,14 +61,14 @@ def group_by_kind(voices: list[Voice]) -> dict[str, list[Voice]]:
 
 
 def make_speechless_sound(random: np.random.Generator, length: int) -> NDArray[np.float32]:
-    """No speech."""
-    make = make_chords if random.random() < 0.6 else make_hiss
-    sound = make(random, length, float(np.exp(random.uniform(-1, 1))))
+    """Music or noise, `length` samples."""
+    make_sound = make_chords if random.random() < 0.6 else make_hiss
+    sound = make_sound(random, length, float(np.exp(random.uniform(-1, 1))))
     return np.asarray(sound / np.abs(sound).max() * random.uniform(0.05, 1), np.float32)
 
 
 def extract_segments(sound: NDArray[np.float32]) -> Segments:
-    """All looks of one recording, [n, STEPS, WIDTH]; the last may be short."""
+    """Features of all segments that are not silent, [n, STEP_COUNT, FEATURE_COUNT]; the last may be short."""
     pieces = [
         extract_rate_features(sound[at : at + SEGMENT_SAMPLES])
         for at in range(0, len(sound) - SAMPLE_RATE + 1, SEGMENT_SAMPLES)
@@ -79,10 +81,10 @@ def extract_segments(sound: NDArray[np.float32]) -> Segments:
 def make_dataset(
     voices: list[Voice], count: int, seed: int, only_right: bool = False
 ) -> tuple[Segments, NDArray[np.float32]]:
-    """Looks [count, LOOKS, STEPS, WIDTH], those missing all NaN, and logarithms of speed [count]."""
+    """Features [count, SEGMENT_COUNT, STEP_COUNT, FEATURE_COUNT], NaN for missing segments; log speeds [count]."""
     random = np.random.default_rng(seed)
-    studio, by_kind = RecordingSimulator(random=random, voices=voices), group_by_kind(voices)
-    looks = np.full((count, SEGMENT_COUNT, STEP_COUNT, FEATURE_COUNT), np.nan, np.float16)
+    simulator, by_kind = RecordingSimulator(random=random, voices=voices), group_by_kind(voices)
+    segments = np.full((count, SEGMENT_COUNT, STEP_COUNT, FEATURE_COUNT), np.nan, np.float16)
     speeds = np.empty(count, np.float32)
     for index in range(count):
         seconds = (
@@ -94,14 +96,17 @@ def make_dataset(
             sound, speeds[index] = make_speechless_sound(random, int(seconds * SAMPLE_RATE)), np.nan
         else:
             speed = 1.0 if only_right else draw_speed(random)
-            sound, speeds[index] = studio.simulate(draw_voice(random, by_kind), seconds, speed), np.log(speed)
-        found = extract_segments(sound)[:SEGMENT_COUNT]
-        looks[index, : len(found)] = found
-    return looks, speeds
+            sound, speeds[index] = (
+                simulator.simulate(draw_voice(random, by_kind), seconds, speed),
+                np.log(speed),
+            )
+        features = extract_segments(sound)[:SEGMENT_COUNT]
+        segments[index, : len(features)] = features
+    return segments, speeds
 
 
 def main() -> None:
-    """Make one part of the data."""
+    """Build one data set."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -110,12 +115,12 @@ def main() -> None:
     parser.add_argument("--split", default="train")
     parser.add_argument("--recordings", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--right", action="store_true", help="nothing but right rates, for the threshold")
+    parser.add_argument("--right", action="store_true", help="right rates only, for the thresholds")
     options = parser.parse_args()
-    looks, speeds = make_dataset(
+    segments, speeds = make_dataset(
         load_voices(options.voices, options.split), options.recordings, options.seed, options.right
     )
-    np.savez(options.out, looks=looks, speeds=speeds)
+    np.savez(options.out, looks=segments, speeds=speeds)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The network that `liveavatar.audio.analysis.sample_rate` runs in numpy, in PyTorch."""
+"""The PyTorch form of the network that `liveavatar.audio.analysis.sample_rate` runs in numpy."""
 
 from pathlib import Path
 
@@ -12,11 +12,14 @@ from liveavatar.audio.analysis.sample_rate_features import FEATURE_COUNT
 
 FIRST, SECOND, WIDE, EMBEDDING_WIDTH, HIDDEN = 64, 72, 88, 128, 96
 TARGET_WIDTH = 0.05
-"""Width in log-speed of a target, so that neighbouring answers are nearly right."""
+"""Standard deviation of the soft targets in log speed: neighbouring bins are nearly right."""
 
 
 class RateNet(nn.Module):  # type: ignore[misc, unused-ignore]
-    """Looks of recordings to the speed of each; the looks of one recording are averaged half way."""
+    """Segments of recordings to the speed of each recording; the embeddings of its segments are averaged.
+
+    Attribute names are those of the weights in `rate.npz`.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +34,7 @@ class RateNet(nn.Module):  # type: ignore[misc, unused-ignore]
         self.forget = nn.Dropout(0.15)
 
     def embed(self, segments: Tensor) -> Tensor:
-        """[n, STEPS, WIDTH] to [n, SAID]."""
+        """Features [n, STEP_COUNT, FEATURE_COUNT] to embeddings [n, EMBEDDING_WIDTH]."""
         x = torch.relu(self.first(segments)).transpose(1, 2)
         x = torch.relu(self.second(x))
         x = torch.relu(self.third(x))
@@ -41,7 +44,7 @@ class RateNet(nn.Module):  # type: ignore[misc, unused-ignore]
         return torch.relu(self.look(self.forget(pooled)))
 
     def classify(self, embeddings: Tensor, is_present: Tensor) -> Tensor:
-        """[recordings, looks, SAID] and which looks there are [recordings, looks] to logits [recordings, 81]."""
+        """Embeddings [n, segments, EMBEDDING_WIDTH] and the mask of present ones [n, segments] to logits [n, 81]."""
         count = is_present.sum(1, keepdim=True)
         mean = (embeddings * is_present[..., None]).sum(1) / count
         joined = torch.cat([self.forget(mean), torch.log2(count) / 5.0], -1)
@@ -50,7 +53,7 @@ class RateNet(nn.Module):  # type: ignore[misc, unused-ignore]
 
 
 def make_soft_targets(log_speeds: Tensor) -> Tensor:
-    """Probabilities of SPEEDS [n, 81] around the true one; all alike where it cannot be told (NaN)."""
+    """Probabilities of `LOG_SPEEDS` [n, 81] around the true speed; uniform where it is unknown (NaN)."""
     bins = torch.from_numpy(LOG_SPEEDS.astype(np.float32))
     distance = (bins - torch.nan_to_num(log_speeds)[:, None]) / TARGET_WIDTH
     near = torch.softmax(-0.5 * distance**2, 1)
@@ -58,18 +61,18 @@ def make_soft_targets(log_speeds: Tensor) -> Tensor:
 
 
 def export_weights(net: RateNet) -> dict[str, NDArray[np.float16]]:
-    """As `liveavatar.audio.analysis.sample_rate` reads them: right-multiplied, taps oldest first, in half precision."""
-    found = {}
+    """Weights as `liveavatar.audio.analysis.sample_rate` reads them: [in, out], taps oldest first, float16."""
+    exported = {}
     for name, value in net.state_dict().items():
         array = value.numpy()
         if array.ndim == 3:
             array = array.transpose(0, 2, 1).reshape(len(array), -1)
-        found[name] = array.T.astype(np.float16)
-    return found
+        exported[name] = array.T.astype(np.float16)
+    return exported
 
 
 def load_weights(net: RateNet, path: Path) -> None:
-    """Put back what `weights` gave."""
+    """Load what `export_weights` returned."""
     state = net.state_dict()
     with np.load(path, allow_pickle=False) as data:
         for name, value in state.items():

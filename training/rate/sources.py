@@ -1,9 +1,9 @@
-"""The voices: recordings out of Debian's packages and synthetic speech, one file of sound a speaker.
+"""Collects the voices: recordings in Debian packages and synthetic speech, one file per speaker.
 
     python -m training.rate.sources VOICES --corpus CORPUS
 
-`CORPUS` is what `training.articulation` speaks. A speaker trains, sets the thresholds ("dev") or is tested on, with
-everything recorded in that language in that package, so that nobody is heard on both sides.
+`CORPUS` is the corpus of `training.articulation`. A speaker belongs to one split: train, dev (for the thresholds) or
+test. All recordings of one language in one package belong to the same split, so no speaker is in two.
 """
 
 import argparse
@@ -27,14 +27,14 @@ SHARE = Path("/usr/share")
 ASTERISK = SHARE / "asterisk" / "sounds"
 SPHINX = SHARE / "pocketsphinx" / "test" / "data"
 MAX_SECONDS = 150.0
-"""Of one speaker."""
+"""Per speaker."""
 
 DOUBTFUL = {SHARE / "klettres" / "da"}
-"""Declares 128 kHz, whoever did that."""
+"""Left out: these files declare 128 kHz."""
 
 TEST_LANGUAGES = {"it", "ru", "uk", "nl", "hu", "da", "en", "en_GB", "ga", "gl"}
 DEV_LANGUAGES = {"cs", "de", "lt", "pt", "pt_BR", "sl", "tn"}
-"""Of the word lists and of festival's voices; the others train."""
+"""Languages of the word lists and of the voices of festival; the others are for training."""
 
 PROMPTS = {
     "en_US_f_Allison": "train", "es_MX_f_Allison": "train", "fr_CA_f_June": "train", "it_IT_m_Carlo": "test",
@@ -49,7 +49,7 @@ ENCODINGS = {"cs": "iso-8859-2", "ru": "utf-8"}
 TEST_KOKORO = {"af_heart", "am_michael", "bf_emma", "zf_xiaoxiao", "zm_yunxi"}
 DEV_KOKORO = {"am_puck", "bf_isabella", "zf_xiaobei", "zm_yunyang", "em_santa"}
 DEV_OTHER = {"rms", "klatt2", "Linda", "m3"}
-"""flite and espeak-ng."""
+"""Voices of flite and espeak-ng."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ def read_recording(path: Path) -> tuple[NDArray[np.float32], int]:
 
 
 def decode_container(container: av.container.InputContainer) -> tuple[NDArray[np.float32], int]:
-    """A whole open file as mono, and its rate."""
+    """All samples of an open file as mono, and their rate."""
     stream = container.streams.audio[0]
     mono = av.AudioResampler("flt", "mono")
     frames = [out for frame in container.decode(stream) for out in mono.resample(frame)]
@@ -81,21 +81,21 @@ def decode_container(container: av.container.InputContainer) -> tuple[NDArray[np
 
 
 def read_voice(name: str, kind: str, split: str, files: list[Path]) -> Voice:
-    """A speaker's recordings, up to MOST_SECONDS, those at the commonest rate."""
-    heard: dict[int, Clips] = defaultdict(list)
-    spent = 0.0
+    """The recordings of a speaker at their commonest rate, up to `MAX_SECONDS`."""
+    by_rate: dict[int, Clips] = defaultdict(list)
+    total = 0.0
     for path in files:
-        if spent > MAX_SECONDS:
+        if total > MAX_SECONDS:
             break
         try:
             samples, rate = read_recording(path)
         except av.FFmpegError:  # some of the word lists' Ogg files chain streams
             continue
         if len(samples) > 0.15 * rate and np.abs(samples).max() > 0.01:
-            heard[rate].append(samples)
-            spent += len(samples) / rate
-    rate = max(heard, key=lambda r: sum(map(len, heard[r])))
-    return Voice(name=name, kind=kind, split=split, rate=rate, clips=heard[rate])
+            by_rate[rate].append(samples)
+            total += len(samples) / rate
+    rate = max(by_rate, key=lambda r: sum(map(len, by_rate[r])))
+    return Voice(name=name, kind=kind, split=split, rate=rate, clips=by_rate[rate])
 
 
 def _choose_split(language: str) -> str:
@@ -103,17 +103,17 @@ def _choose_split(language: str) -> str:
 
 
 def _list_sounds(folder: Path) -> list[Path]:
-    found = [
+    files = [
         p
         for p in folder.rglob("*")
         if p.suffix in {".ogg", ".wav", ".g722", ".gsm"} and p.stat().st_size > 1500
     ]
-    order = np.random.default_rng(0).permutation(len(found))
-    return [sorted(found)[i] for i in order]
+    order = np.random.default_rng(0).permutation(len(files))
+    return [sorted(files)[i] for i in order]
 
 
 def read_word_lists() -> Iterator[Voice]:
-    """People of some thirty countries who say letters, syllables and words for children."""
+    """People of some thirty countries who say letters, syllables and words for children's programs."""
     for package in (SHARE / "klettres", SHARE / "ktuberling" / "sounds"):
         for folder in sorted(path for path in package.iterdir() if path.is_dir()):
             language = folder.name.partition("@")[0]
@@ -123,7 +123,7 @@ def read_word_lists() -> Iterator[Voice]:
 
 
 def read_prompts() -> Iterator[Voice]:
-    """Telephone prompts; the short ones are digits and letters."""
+    """Telephone prompts without the short ones, which are digits and letters."""
     for folder, split in PROMPTS.items():
         files = [
             p for p in _list_sounds(ASTERISK / folder) if p.stat().st_size > 12_000 or p.suffix == ".gsm"
@@ -132,7 +132,7 @@ def read_prompts() -> Iterator[Voice]:
 
 
 def read_sphinx() -> Iterator[Voice]:
-    """The recordings of pocketsphinx's tests."""
+    """Recordings of the tests of pocketsphinx."""
     yield read_voice("sphinx:librivox", "real", "test", sorted((SPHINX / "librivox").glob("*.wav")))
     yield read_voice("sphinx:cards", "real", "test", sorted((SPHINX / "cards").glob("*.wav")))
     for name in ("goforward", "numbers", "something"):
@@ -140,15 +140,15 @@ def read_sphinx() -> Iterator[Voice]:
 
 
 def read_synthetic(corpus: Path) -> Iterator[Voice]:
-    """Kokoro, flite and espeak-ng, as made for the articulation network, at 16 kHz."""
-    heard: dict[tuple[str, str], Clips] = defaultdict(list)
+    """Kokoro, flite and espeak-ng at 16 kHz, from the corpus of the articulation network."""
+    by_voice: dict[tuple[str, str], Clips] = defaultdict(list)
     for path in sorted(corpus.rglob("*.npz")):
         clip = load_clip(path)
         if clip.speaker.startswith("kokoro") or path.name.startswith(("flite", "espeak")):
             engine, _, name = clip.speaker.partition(":")
             key = name.rpartition("+")[2] if engine == "espeak" else name
-            heard[engine, key].append(clip.samples)
-    for (engine, name), clips in heard.items():
+            by_voice[engine, key].append(clip.samples)
+    for (engine, name), clips in by_voice.items():
         parts = {part.partition("*")[0] for part in name.split("+")}
         split = _choose_synthetic_split(parts)
         kind = {"kokoro": "neural", "flite": "diphone"}.get(engine, "formant")
@@ -157,7 +157,7 @@ def read_synthetic(corpus: Path) -> Iterator[Voice]:
 
 
 def _choose_synthetic_split(parts: set[str]) -> str:
-    """Mixtures with a held-out voice are left out."""
+    """The split of a voice or a mixture; "" for mixtures with a held-out voice, which are left out."""
     if parts & TEST_KOKORO:
         return "test" if len(parts) == 1 else ""
     if parts & (DEV_KOKORO | DEV_OTHER):
@@ -166,16 +166,14 @@ def _choose_synthetic_split(parts: set[str]) -> str:
 
 
 def speak_festival() -> Iterator[Voice]:
-    """Diphones cut from recordings of people, among them a child (czech_krb)."""
-    for spoken, language in FESTIVAL.items():
+    """Festival: diphones cut from recordings of people, among them a child (czech_krb)."""
+    for name, language in FESTIVAL.items():
         short = language[:2]
         texts = make_sentences(short, 7)
         with tempfile.TemporaryDirectory() as folder:
-            clips = [
-                _speak_sentence(spoken, short, next(texts), Path(folder) / f"{i}.wav") for i in range(14)
-            ]
+            clips = [_speak_sentence(name, short, next(texts), Path(folder) / f"{i}.wav") for i in range(14)]
         yield Voice(
-            name=f"festival:{spoken}",
+            name=f"festival:{name}",
             kind="diphone",
             split=_choose_split(language),
             rate=clips[0][1],
@@ -195,7 +193,7 @@ def _speak_sentence(name: str, language: str, text: str, out: Path) -> tuple[NDA
 
 
 def save_voice(path: Path, voice: Voice) -> None:
-    """Write a speaker as 16-bit integers."""
+    """Write a speaker; samples become 16-bit integers."""
     path.parent.mkdir(parents=True, exist_ok=True)
     joined = np.concatenate(voice.clips)
     ends = np.cumsum([len(clip) for clip in voice.clips])
@@ -206,7 +204,7 @@ def save_voice(path: Path, voice: Voice) -> None:
 
 
 def load_voices(folder: Path, split: str) -> list[Voice]:
-    """The speakers of one split that `save` wrote."""
+    """The speakers of one split that `save_voice` wrote."""
     voices = []
     for path in sorted(folder.glob("*.npz")):
         with np.load(path, allow_pickle=False) as data:
@@ -219,15 +217,15 @@ def load_voices(folder: Path, split: str) -> list[Voice]:
 
 
 def save_voices(folder: Path, *sources: Iterable[Voice]) -> None:
-    """Save every voice, and tell of it."""
-    for found in chain.from_iterable(sources):
-        save_voice(folder / f"{found.name.replace(':', '_').replace('*', '')}.npz", found)
-        seconds = sum(map(len, found.clips)) / found.rate
-        print(f"{found.split:6}{found.kind:8}{found.name:44}{found.rate:6} Hz{seconds:6.0f} s")
+    """Write every voice and print a line for each."""
+    for voice in chain.from_iterable(sources):
+        save_voice(folder / f"{voice.name.replace(':', '_').replace('*', '')}.npz", voice)
+        seconds = sum(map(len, voice.clips)) / voice.rate
+        print(f"{voice.split:6}{voice.kind:8}{voice.name:44}{voice.rate:6} Hz{seconds:6.0f} s")
 
 
 def main() -> None:
-    """Collect everybody."""
+    """Collect all voices."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

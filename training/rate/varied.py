@@ -1,9 +1,9 @@
-"""More people than were recorded: the training speakers with another pitch, another size of mouth and another pace.
+"""Varies the training speakers: another pitch, another length of the vocal tract and another pace.
 
     python -m training.rate.varied VOICES
 
-Analysis and synthesis by WORLD (M. Morise, F. Yokomori, K. Ozawa, 2016), which keeps the three apart; a change of
-sample rate moves them together.
+Analysis and synthesis are by WORLD (M. Morise, F. Yokomori, K. Ozawa, 2016), which changes the three independently. A
+change of sample rate changes them together.
 """
 
 import argparse
@@ -17,14 +17,15 @@ from training.rate.sources import Voice, load_voices, save_voice
 
 RATE = 24_000
 FRAME_MS = 10.0
-"""Milliseconds."""
+"""Frame period of WORLD."""
 
 VOICE_SECONDS = 30.0
 VARIANTS = 3
+"""Per speaker of words; four times as many per speaker of sentences."""
 
 
 def vary_speaker(sound: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float32]:
-    """One passage by somebody else. Who has a smaller mouth tends to have a higher voice, 2.5 times as much in log."""
+    """A passage by a varied speaker. Shorter vocal tracts raise the formants, and pitch 2.5 times as much in log."""
     size = float(np.clip(random.normal(0, 0.1), -0.2, 0.25))
     pitch = float(np.exp(np.clip(2.5 * size + random.normal(0, 0.22), -0.6, 0.8)))
     pace = float(np.exp(np.clip(random.normal(0, 0.15), -0.3, 0.3)))
@@ -36,14 +37,14 @@ def vary_speaker(sound: NDArray[np.float64], random: np.random.Generator) -> NDA
     part = np.clip(bins - below, 0.0, 1.0)
     log = np.log(envelope + 1e-16)
     moved = np.exp(log[:, below] * (1 - part) + log[:, below + 1] * part)
-    spoken = pyworld.synthesize(
+    varied = pyworld.synthesize(
         f0 * pitch, np.ascontiguousarray(moved), breath, RATE, frame_period=FRAME_MS / pace
     )
-    return np.asarray(spoken / (np.abs(spoken).max() + 1e-9) * 0.9, np.float32)
+    return np.asarray(varied / (np.abs(varied).max() + 1e-9) * 0.9, np.float32)
 
 
 def make_varied_voice(voice: Voice, number: int) -> Voice:
-    """A voice after `voice`."""
+    """A variant of a voice, up to `VOICE_SECONDS` of its clips."""
     random = np.random.default_rng([number, *voice.name.encode()])
     order = random.permutation(len(voice.clips))
     joined = np.concatenate([voice.clips[index] for index in order])[: int(VOICE_SECONDS * voice.rate)]
@@ -53,7 +54,7 @@ def make_varied_voice(voice: Voice, number: int) -> Voice:
 
 
 def main() -> None:
-    """Add the variants of every training speaker who is a person."""
+    """Write the variants of every training speaker who is a person."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,4 @@
-"""The way into every engine: any recording, or live sound, as 16 kHz mono float32."""
+"""Reads any recording, or live sound, as the 16 kHz mono float32 that engines take."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,38 +10,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.audio.analysis.analyser import AudioReport, analyse_recording, measure_speech_share
-from liveavatar.audio.analysis.repairs import describe_repairs, list_unrepaired_findings
-from liveavatar.audio.analysis.rules import assess_recording
+from liveavatar.audio.analysis.rules import (
+    assess_recording,
+    describe_repairs,
+    find_blocking_finding,
+    find_certain_rate,
+    list_unrepaired_findings,
+)
 from liveavatar.audio.dsp.downmix import Downmixer, default_layout
 from liveavatar.audio.dsp.gain import LiveGainControl, compute_fixed_gain
+from liveavatar.audio.dsp.invalid_samples import silence_invalid_samples
 from liveavatar.audio.dsp.live_resample import create_live_resampler
-from liveavatar.audio.dsp.mix import SpeechDownmixer
-from liveavatar.audio.io.decode import MAX_AMPLITUDE, SUPPORTED_RATES, open_audio
+from liveavatar.audio.dsp.speech_downmix import SpeechDownmixer
+from liveavatar.audio.io.decode import SUPPORTED_RATES, open_audio
+from liveavatar.audio.io.pcm import int16_to_float
 from liveavatar.audio.io.timestamps import Splicer
+from liveavatar.audio.io.wav import write_wav
 from liveavatar.errors import AudioError
 from liveavatar.frames import Samples
 from liveavatar.report import FINDING_LEVELS
 from liveavatar.timeline import SAMPLE_RATE
 
 RepairPolicy = Literal["fix", "strict", "as-is"]
-"""What to do about a recording that needs mending: mend it, refuse it, or use it as it is."""
-
-
-HINT_FINDINGS = frozenset({"silence", "noise", "echo", "clipping"})
-"""Findings that, unless they are bad, change neither the sound nor the time of the lips: "strict" lets them pass."""
+"""How a recording with findings is read: repaired, not at all, or unchanged."""
 
 
 def read_speech(
     path: str | Path, policy: RepairPolicy = "fix", true_rate: int | None = None
 ) -> tuple[AudioReport, Iterator[Samples]]:
-    """The sound of a file as 16 kHz mono chunks, after a first pass that measures it.
+    """Measure a file, then read it as 16 kHz mono chunks of up to one second, float32 [n].
 
-    n samples at R Hz give exactly `round(n·16000/R)`, at least one. With "fix", `report.mended` says what
-    is mended: level, offset, damaged samples, a wrong rate where it is sure. Whatever the policy, gaps keep
-    their time and channels of opposite polarity do not cancel. `true_rate` overrules the rate that the file declares.
+    n samples at R Hz give exactly `round(n·16000/R)`, at least one. With "fix", level, DC offset, invalid samples and a
+    certainly wrong sample rate are repaired, and `report.fixes` has a line for each. With any policy, gaps keep their
+    time and channels of opposite polarity do not cancel. `true_rate` in Hz overrides the rate in the header.
 
     Raises:
-        AudioError: the file cannot be read, or it needs mending and the policy is "strict".
+        AudioError: the file cannot be read, or the policy is "strict" and it needs repairs.
     """
     report = check_and_correct_rate(path, policy, true_rate)
     if policy == "strict":
@@ -50,28 +54,28 @@ def read_speech(
 
 
 def require_usable_recording(report: AudioReport, alternative: str) -> None:
-    """Do nothing for a recording that is ready, or that leaves no more to be wished than a better microphone.
+    """Accept a recording that needs no repair and whose findings, if any, do not affect the lips.
 
     Raises:
-        AudioError: it needs mending, or would spoil the lips; the gravest reason, its remedy, what to do `instead`.
+        AudioError: any other recording, with its worst finding, the remedy, and the `alternative` to it.
     """
-    for finding in report.findings:
-        if finding.level == "bad" or (finding.level == "warn" and finding.name not in HINT_FINDINGS):
-            raise AudioError(f"{report.path.name}: {finding.sentence}", f"{finding.remedy}, or {alternative}")
+    finding = find_blocking_finding(report)
+    if finding is not None:
+        raise AudioError(f"{report.path.name}: {finding.sentence}", f"{finding.remedy}, or {alternative}")
 
 
 def check_recording(
     path: str | Path, policy: RepairPolicy = "fix", true_rate: int | None = None
 ) -> AudioReport:
-    """Measure a file and judge it; findings come with the gravest first.
+    """Measure a file and assess it by the rules. Findings are sorted, the worst first.
 
     Raises:
-        AudioError: the file cannot be read; unless `policy` is "fix", also when samples are not numbers.
+        AudioError: the file cannot be read, or samples are not numbers and the policy is not "fix".
     """
     report = analyse_recording(path, policy == "fix", true_rate)
     if true_rate is None and report.rate_guess.likely_rate != report.rate_guess.declared_rate:
-        speech_if = measure_speech_share(report.path, policy == "fix", report.rate_guess.likely_rate)
-        report = replace(report, corrected_speech_share=speech_if)
+        share = measure_speech_share(report.path, policy == "fix", report.rate_guess.likely_rate)
+        report = replace(report, corrected_speech_share=share)
     findings = sorted(assess_recording(report), key=lambda finding: -FINDING_LEVELS.index(finding.level))
     report = replace(report, findings=tuple(findings))
     if policy == "fix":
@@ -86,49 +90,55 @@ def check_recording(
 def check_and_correct_rate(
     path: str | Path, policy: RepairPolicy = "fix", true_rate: int | None = None
 ) -> AudioReport:
-    """As `check`; with "fix", a file whose voices surely tell another rate than it declares is taken for that.
+    """As `check_recording`. With "fix", a file whose rate is certainly wrong is measured again at the likely rate.
 
     Raises:
-        AudioError: as `check`.
+        AudioError: as `check_recording`.
     """
     report = check_recording(path, policy, true_rate)
-    wrong = any(finding.name == "true-rate" and finding.level == "bad" for finding in report.findings)
-    return (
-        check_recording(path, policy, report.rate_guess.likely_rate)
-        if wrong and policy == "fix" and not true_rate
-        else report
-    )
+    certain_rate = find_certain_rate(report)
+    return check_recording(path, policy, certain_rate) if certain_rate and policy == "fix" else report
 
 
 def read_checked_speech(report: AudioReport, policy: RepairPolicy) -> Iterator[Samples]:
-    """The sound of a file that was checked, as `read_speech` gives it.
+    """Read a checked file as 16 kHz mono chunks of up to one second, float32 [n].
 
     Raises:
-        AudioError: while it is iterated, when the file has changed for the worse.
+        AudioError: during iteration, if the file has changed and cannot be read.
     """
     gain, offset = np.float32(1), np.float32(0)
     if policy == "fix":
         gain = np.float32(compute_fixed_gain(report.mono_level))
         offset = np.float32(report.mono_level.dc_offset)
     with open_audio(report.path, policy == "fix", report.info.rate) as stream:
-        mix = SpeechDownmixer(stream.info.rate, stream.info.layout)
+        downmixer = SpeechDownmixer(stream.info.rate, stream.info.layout)
         for chunk in stream:
-            yield from _split_into_seconds((mix.push(chunk.samples) - offset) * gain)
-        yield from _split_into_seconds((mix.flush() - offset) * gain)
+            yield from _split_into_seconds((downmixer.push(chunk.samples) - offset) * gain)
+        yield from _split_into_seconds((downmixer.flush() - offset) * gain)
+
+
+def write_checked_speech(report: AudioReport, output: Path) -> None:
+    """Write a checked recording, repaired, as a 16 kHz mono 16-bit WAV, which appears complete or not at all.
+
+    Raises:
+        AudioError: the recording cannot be read any more.
+        OutputError: the file cannot be written, or the recording has changed since it was checked.
+    """
+    write_wav(output, read_checked_speech(report, "fix"), report.speech_sample_count)
 
 
 def _split_into_seconds(samples: Samples) -> Iterator[Samples]:
-    """One after the other, so that an engine begins with the first instead of with them all."""
+    """Chunks of one second, so that an engine starts before it has the whole recording."""
     for start in range(0, len(samples), SAMPLE_RATE):
         yield samples[start : start + SAMPLE_RATE]
 
 
 class StreamFrontEnd:
-    """Live sound of any rate and chunk size into 16 kHz mono, levelled unless `level` is false.
+    """Converts live sound of any rate and chunk size to 16 kHz mono, with gain control unless `adjust_gain` is false.
 
-    Rate and channels may change between chunks; the clock goes on without a gap. Samples that are not
-    numbers are silenced. Output lags by what the stages hold: the resampler 6 ms (nothing at 16 kHz), the mix
-    of several channels 20 ms, the level 10 ms. Any chunking gives the same samples to the last bit.
+    Rate and channels may change between chunks without a gap in time. Samples that are not numbers are silenced. The
+    latency is that of the stages: resampler 6 ms (none at 16 kHz), downmix of several channels 20 ms, gain 10 ms. Any
+    chunking gives the same samples to the last bit.
     """
 
     def __init__(self, adjust_gain: bool = True) -> None:
@@ -136,7 +146,7 @@ class StreamFrontEnd:
         self.clear()
 
     def clear(self) -> None:
-        """Forget everything: ready for another stream."""
+        """Drop all state, for another stream."""
         self._splicer = Splicer(SAMPLE_RATE, 1, Fraction(1, SAMPLE_RATE), None, create_live_resampler)
         self._downmixer = Downmixer(SAMPLE_RATE, default_layout(1))
         self._input_format = (SAMPLE_RATE, 1)
@@ -144,10 +154,10 @@ class StreamFrontEnd:
             self._gain_control.clear()
 
     def push(self, chunk: NDArray[Any], rate: int) -> Samples:
-        """Hear float32 or int16, [n] or [n, channels], at `rate` Hz; gives float32 [m] at 16 kHz.
+        """Convert float32 or int16, [n] or [n, channels], at `rate` Hz; returns what is ready at 16 kHz, float32 [m].
 
         Raises:
-            AudioError: a rate outside 1…768 kHz, another kind of samples, or another shape.
+            AudioError: a rate outside 1…768 kHz, another type of samples, or another shape.
         """
         if rate not in SUPPORTED_RATES:
             raise AudioError(
@@ -163,7 +173,7 @@ class StreamFrontEnd:
         return ready if self._gain_control is None else self._gain_control.push(ready)
 
     def flush(self) -> Samples:
-        """End the stream: gives what is held back, float32 [m]; ready for another."""
+        """End the stream; returns the samples that are left, float32 [m]. Another stream may follow."""
         rest = np.concatenate([self._append_mono(self._downmixer.flush()), self._splicer.flush()[:, 0]])
         if self._gain_control is not None:
             rest = np.concatenate([self._gain_control.push(rest), self._gain_control.flush()])
@@ -171,12 +181,13 @@ class StreamFrontEnd:
         return rest
 
     def _append_mono(self, mono: Samples) -> Samples:
+        """Resample to 16 kHz, without a gap to the run before."""
         pieces = self._splicer.push(mono[:, None], self._input_format[0], None)
         return np.concatenate([np.empty(0, np.float32), *(piece[:, 0] for piece in pieces)])
 
 
 def _live_to_float(chunk: NDArray[Any]) -> NDArray[np.float32]:
-    """Live samples as float32 [n, channels], full scale 1."""
+    """Convert live samples to float32 [n, channels], full scale 1, with invalid ones silenced."""
     if chunk.ndim == 1:
         chunk = chunk[:, None]
     if chunk.ndim != 2 or chunk.shape[1] == 0:
@@ -184,8 +195,7 @@ def _live_to_float(chunk: NDArray[Any]) -> NDArray[np.float32]:
             f"live sound of shape {list(chunk.shape)} is not possible", "send [n] or [n, channels]"
         )
     if chunk.dtype == np.int16:
-        return chunk.astype(np.float32) / np.float32(32768)
+        return int16_to_float(chunk)
     if not np.issubdtype(chunk.dtype, np.floating):
         raise AudioError(f"live sound of type {chunk.dtype} is not possible", "send float32 or int16")
-    samples = chunk.astype(np.float32)
-    return np.where(np.abs(samples) <= MAX_AMPLITUDE, samples, np.float32(0))
+    return silence_invalid_samples(chunk.astype(np.float32))[0]

@@ -20,9 +20,10 @@ from liveavatar.cli.output import (
 )
 from liveavatar.cli.progress import show_stage
 from liveavatar.errors import LiveAvatarError, OptionError
+from liveavatar.plotting import check_plot_path
 from liveavatar.sync.fix import fix_sync
 from liveavatar.sync.measure import SyncMeasurement, measure_sync
-from liveavatar.sync.plot import check_plot_path, draw_sync_plot
+from liveavatar.sync.plot import draw_sync_plot
 from liveavatar.sync.report import SyncReport, build_sync_report
 from liveavatar.sync.syncnet import SyncNetScore, score_syncnet
 from liveavatar.video.remux import check_remux_output

@@ -1,1 +1,1 @@
-"""From any picture to a portrait with landmarks."""
+"""From a picture file to a portrait: face detection, landmarks, person matte, and a check of its quality."""

@@ -1,7 +1,7 @@
-"""The canonical face that comes with the landmark network: its shape, triangles and left-right symmetry.
+"""The canonical face of the landmark network: vertices, triangles and left-right symmetry.
 
-It lies in the network's bundle as a protocol buffer (`mediapipe.tasks.vision.face_geometry.proto`), of which
-four repeated numbers are read here.
+The network's bundle contains it as a protocol buffer (`mediapipe.tasks.vision.face_geometry.proto`). Only four
+repeated fields are read, so no protobuf library is needed.
 """
 
 from collections.abc import Iterator
@@ -22,9 +22,9 @@ _IRIS_MIRROR = (473, 476, 475, 474, 477, 468, 471, 470, 469, 472)
 class CanonicalFace:
     """A neutral face.
 
-    `vertices` [468, 3] in centimetres, x to the right of the picture, y down, z away from the camera, as
-    landmarks have it; `uv` [468, 2]; `triangles` [898, 3] of vertex numbers; `rigidity` [468]: how well each
-    vertex shows where the head is (0 for most); `mirror` [478]: each landmark's number on the other side.
+    `vertices` [468, 3] in centimetres; axes as in `Landmarks`: x right, y down, z away from the camera. `uv` [468, 2].
+    `triangles` [898, 3] of vertex indices. `rigidity` [468]: weight of each vertex for the head's pose, 0 for most.
+    `mirror_indices` [478]: index of each landmark's counterpart on the other side of the face.
     """
 
     vertices: FloatArray
@@ -36,7 +36,7 @@ class CanonicalFace:
 
 @cache
 def load_canonical_face() -> CanonicalFace:
-    """The canonical face, read from the bundle once."""
+    """The canonical face of the bundle; it is read once."""
     message = list(_parse_fields(read_landmarker_file("geometry_pipeline_metadata_landmarks.binarypb")))
     mesh = list(_parse_fields(next(data for field, _, data in message if field == 1)))
     numbers = _read_floats(mesh, 3).reshape(-1, 5)
@@ -64,7 +64,7 @@ def _read_floats(message: list[tuple[int, int, bytes]], field_number: int) -> Fl
 
 
 def _parse_fields(message: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Each field of a protocol buffer: its number, and its value as an integer or as bytes."""
+    """Number, integer value and bytes of each field of a message (Protocol Buffers, "Encoding")."""
     at = 0
     while at < len(message):
         key, at = _read_varint(message, at)
@@ -78,7 +78,7 @@ def _parse_fields(message: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _read_varint(message: bytes, at: int) -> tuple[int, int]:
-    """The number written in groups of seven bits from `at` on, and where it ends."""
+    """The base-128 varint at byte `at`, and the index of the byte after it."""
     value, shift = 0, 0
     while message[at] & 0x80:
         value |= (message[at] & 0x7F) << shift

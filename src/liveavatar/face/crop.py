@@ -1,4 +1,4 @@
-"""Cut and scale a portrait to the frame it will fill."""
+"""Scale and crop a portrait to the size of the video."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from liveavatar.errors import OptionError
 from liveavatar.face.portrait import Portrait
 
 _FACE_CENTRE_SHARE = 0.42
-"""Where the face's middle comes to lie when a picture must be cropped vertically: a little above the centre."""
+"""Height of the face's centre in the crop, from the top: a little above the middle, as in head-and-shoulders shots."""
 
 MIN_FRAME_SIDE, MAX_FRAME_SIDE = 64, 4096
 
@@ -37,9 +37,9 @@ def parse_size(value: str) -> tuple[int, int] | None:
 
 
 def crop_portrait(portrait: Portrait, size: tuple[int, int] | None) -> Portrait:
-    """The portrait filling `size` (width, height) without bars or distortion, the face kept in view.
+    """The portrait scaled and cropped to `size` (width, height) around the face, without bars or distortion.
 
-    None keeps the picture, less an odd row or column: H.264 wants even sides.
+    None keeps the size, less an odd row or column: H.264 in 4:2:0 needs even sides.
     """
     height, width = portrait.rgb.shape[:2]
     if size is None:
@@ -60,15 +60,15 @@ def _scale_portrait(portrait: Portrait, size: tuple[int, int]) -> Portrait:
     height, width = portrait.rgb.shape[:2]
     if size == (width, height):
         return portrait
-    how = cv2.INTER_AREA if size[0] < width else cv2.INTER_CUBIC
+    interpolation = cv2.INTER_AREA if size[0] < width else cv2.INTER_CUBIC
     factor = np.array([size[0] / width, size[1] / height, size[0] / width], np.float32)
-    # Whole numbers are the middles of pixels, not their corners.
-    middle = np.array([0.5, 0.5, 0], np.float32)
+    # Integer coordinates are centres of pixels, not corners.
+    centre = np.array([0.5, 0.5, 0], np.float32)
     return replace(
         portrait,
-        rgb=np.asarray(cv2.resize(portrait.rgb, size, interpolation=how), np.uint8),
+        rgb=np.asarray(cv2.resize(portrait.rgb, size, interpolation=interpolation), np.uint8),
         matte=np.asarray(cv2.resize(portrait.matte, size, interpolation=cv2.INTER_LINEAR), np.uint8),
-        landmarks=(portrait.landmarks + middle) * factor - middle,
+        landmarks=(portrait.landmarks + centre) * factor - centre,
     )
 
 

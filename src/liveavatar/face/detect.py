@@ -1,7 +1,7 @@
-"""Find faces of any size with BlazeFace (Bazarevsky et al. 2019, arXiv:1907.05047), short range.
+"""Detect faces with BlazeFace, short range (Bazarevsky et al. 2019, arXiv:1907.05047).
 
-The network sees 128x128 pixels and finds faces that fill a tenth to nine tenths of them, so it looks at the
-picture through square windows: first all of it with a margin, then ever smaller tiles that overlap.
+The network's input has 128x128 pixels, and it finds faces that fill a tenth to nine tenths of them. The picture is
+therefore covered with overlapping square tiles of a given size; `face.search` chooses the sizes.
 """
 
 import math
@@ -18,18 +18,19 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels of the picture."""
 
 _INPUT_SIDE = 128
-_MIN_SCORE = 0.5
+_MIN_SCORE = 0.5  # MediaPipe's default, min_detection_confidence
 _SAME_FACE_OVERLAP = 0.4
+"""Overlap over the area of the smaller box, from which two boxes are taken for the same face."""
 _TILE_STEP = 0.65
-"""Tiles are this share of their side apart; a face that the coarser tiles missed fits into the overlap."""
+"""Distance of tiles over their side. A face that is too small for larger tiles fits into the overlap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DetectedFace:
-    """A face in pixels of the picture.
+    """A detected face, in pixels of the picture.
 
-    `box` goes from the brows to the chin; `points` [6, 2] are the eye on the left of the picture, the other
-    eye, nose, mouth, and both ears.
+    `box` spans from the brows to the chin. `keypoints` [6, 2]: the eye on the left of the picture, the other eye,
+    nose, mouth, both ears. `score` is within 0…1.
     """
 
     box: Box
@@ -38,46 +39,46 @@ class DetectedFace:
 
     @property
     def size(self) -> float:
-        """Longer side of the box."""
+        """Longer side of the box in pixels."""
         return max(self.box[2] - self.box[0], self.box[3] - self.box[1])
 
     @property
     def centre(self) -> tuple[float, float]:
-        """Middle of the box."""
+        """Centre of the box."""
         return (self.box[0] + self.box[2]) / 2, (self.box[1] + self.box[3]) / 2
 
     @property
     def roll(self) -> float:
-        """Radians by which the line between the eyes is turned clockwise."""
+        """Clockwise rotation of the line between the eyes, in radians."""
         across = self.keypoints[1] - self.keypoints[0]
         return math.atan2(float(across[1]), float(across[0]))
 
 
 def detect_faces(rgb: Picture, window_side: float) -> list[DetectedFace]:
-    """Faces seen through square windows of `window` pixels that cover the picture; best first, each once."""
+    """Faces found in square tiles of `window_side` pixels that cover `rgb`: best first, without duplicates."""
     scale = _INPUT_SIDE / window_side
     height, width = rgb.shape[:2]
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-    found = [
+    faces = [
         face
         for left, top in _iterate_tile_corners(small.shape)
         for face in _detect_in_tile(small, left, top, 1 / scale)
     ]
-    return drop_overlapping_faces(found)
+    return drop_overlapping_faces(faces)
 
 
 def drop_overlapping_faces(faces: list[DetectedFace]) -> list[DetectedFace]:
-    """`faces` best first, without those that a better one overlaps."""
-    kept: list[DetectedFace] = []
+    """`faces` by falling score, without those that overlap one of a higher score (non-maximum suppression)."""
+    distinct: list[DetectedFace] = []
     for face in sorted(faces, key=lambda face: face.score, reverse=True):
-        if not any(is_same_face(face.box, other.box) for other in kept):
-            kept.append(face)
-    return kept
+        if not any(is_same_face(face.box, other.box) for other in distinct):
+            distinct.append(face)
+    return distinct
 
 
 def is_same_face(one: Box, other: Box) -> bool:
-    """Whether two boxes share so much of the smaller one that they must be of the same face."""
+    """Whether two boxes overlap enough to be of the same face."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     smaller = min((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
@@ -85,7 +86,7 @@ def is_same_face(one: Box, other: Box) -> bool:
 
 
 def _iterate_tile_corners(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
-    """Left upper corners of the tiles; a picture smaller than a tile is put into the middle of one."""
+    """Left and top of each tile; negative where the picture is smaller than a tile, which then is centred in it."""
     for top in _space_tiles(shape[0]):
         for left in _space_tiles(shape[1]):
             yield left, top
@@ -99,7 +100,7 @@ def _space_tiles(length: int) -> list[int]:
 
 
 def _detect_in_tile(small: Picture, left: int, top: int, scale: float) -> Iterator[DetectedFace]:
-    """Faces in one tile of `small`, in pixels of the picture `scale` times its size."""
+    """Faces in one tile of `small`, in pixels of the picture, which is `scale` times as large."""
     tile = np.zeros((_INPUT_SIDE, _INPUT_SIDE, 3), np.uint8)
     part = small[max(top, 0) : top + _INPUT_SIDE, max(left, 0) : left + _INPUT_SIDE]
     y, x = max(-top, 0), max(-left, 0)
@@ -112,13 +113,13 @@ def _detect_in_tile(small: Picture, left: int, top: int, scale: float) -> Iterat
 
 
 def _build_face(corners_and_keypoints: FloatArray, score: float) -> DetectedFace:
-    """`points` [8, 2]: both corners of the box, then the six points."""
+    """`corners_and_keypoints` [8, 2]: two corners of the box, then the six keypoints."""
     (left, top), (right, bottom) = corners_and_keypoints[:2].tolist()
     return DetectedFace(box=(left, top, right, bottom), keypoints=corners_and_keypoints[2:], score=score)
 
 
 def _decode_boxes(regressors: FloatArray) -> FloatArray:
-    """The network's [896, 8, 2] (centre, size, six points, relative to the anchors) as corners and points."""
+    """Corners and keypoints from the network's [896, 8, 2]: centre and keypoints relative to the anchors, and size."""
     points = regressors + _build_anchors()[:, None]
     half = regressors[:, 1] / 2
     points[:, 1] = points[:, 0] + half
@@ -127,7 +128,7 @@ def _decode_boxes(regressors: FloatArray) -> FloatArray:
 
 
 def _build_anchors() -> FloatArray:
-    """Centres [896, 2] in pixels: two for each cell of 8 pixels, then six for each cell of 16."""
+    """Anchor centres [896, 2] in pixels of the input: two a cell of 8 pixels, then six a cell of 16."""
     return np.concatenate([_build_anchor_grid(8, 2), _build_anchor_grid(16, 6)])
 
 

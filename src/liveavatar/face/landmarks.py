@@ -1,4 +1,4 @@
-"""The 478 points of a face: MediaPipe's mesh with attention (Grishchenko et al. 2020, arXiv:2006.10962)."""
+"""The 478 landmarks of a face, by MediaPipe's attention mesh (Grishchenko et al. 2020, arXiv:2006.10962)."""
 
 import math
 from dataclasses import dataclass
@@ -13,24 +13,24 @@ from liveavatar.face.networks import load_face_landmarker
 from liveavatar.frames import Picture
 
 Landmarks = NDArray[np.float32]
-"""The 478 points of the MediaPipe face mesh, shape [478, 3]: x right, y down, z away from the camera, in
-pixels of the picture; (0, 0) is the middle of its first pixel. Points 468-477 are the irises."""
+"""The 478 points of the MediaPipe face mesh, [478, 3]: x right, y down, z away from the camera, in pixels of the
+picture; (0, 0) is the centre of its first pixel. Points 468-477 are the irises."""
 
 _INPUT_SIDE = 256
 _BOX_MARGIN = 1.5
-"""The square is this much longer than the face's box: what the network was trained on."""
+"""Side of the network's input square over that of the face's box, as in MediaPipe's face landmark graph."""
 _OUTER_EYE_CORNERS = (33, 263)
 _NO_FACE_LOGIT = -5.0
-"""A logit that no mirror image makes up for."""
+"""Logit below which the mirrored pass is skipped: it could not raise the trust enough."""
 _DISAGREEMENT_COST = 200.0
-"""Logits: what it costs the trust in a face when picture and mirror image disagree by all of its size."""
+"""Logits by which the trust falls when the straight and mirrored passes differ by the face's size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LandmarkedFace:
-    """Landmarks, and how far to trust that they sit on a face.
+    """Landmarks, and a score of how certain it is that they are on a face.
 
-    Photographed faces have a `trust` of 7 to 20, blurred or drawn ones of 0 to 10, other things below.
+    `trust` is in logits: photographed faces 7 to 20, blurred or drawn ones 0 to 10, other things less.
     """
 
     landmarks: Landmarks
@@ -38,20 +38,20 @@ class LandmarkedFace:
 
     @property
     def extent(self) -> Box:
-        """The smallest box around the points."""
+        """Bounding box of the landmarks."""
         (left, top), (right, bottom) = self.landmarks[:, :2].min(axis=0), self.landmarks[:, :2].max(axis=0)
         return float(left), float(top), float(right), float(bottom)
 
     @property
     def size(self) -> float:
-        """Longer side of the extent in pixels: about from the hairline to the chin."""
+        """Longer side of the extent in pixels: about the distance from the hairline to the chin."""
         left, top, right, bottom = self.extent
         return max(right - left, bottom - top)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RotatedSquare:
-    """A turned square in the picture: centre, side in pixels, and radians clockwise."""
+    """A rotated square in the picture: centre and side in pixels, clockwise rotation in radians."""
 
     x: float
     y: float
@@ -59,7 +59,7 @@ class RotatedSquare:
     roll: float
 
     def to_picture_affine(self, cells: int) -> NDArray[np.float64]:
-        """Affine map [2, 3] from a raster of `cells` x `cells` over the square to the picture's pixels."""
+        """Affine matrix [2, 3] from a grid of `cells` x `cells` pixels over the square to the picture's pixels."""
         scale = self.side / cells
         cos, sin = scale * math.cos(self.roll), scale * math.sin(self.roll)
         half = (cells - 1) / 2
@@ -69,11 +69,13 @@ class RotatedSquare:
 def fit_landmarks(
     rgb: Picture, face: DetectedFace, *, box_scale: float = 1, box_drop: float = 0
 ) -> LandmarkedFace:
-    """Landmarks of `face` in `rgb`; its box is taken `grow` times as large and lower by `drop` of its size.
+    """Landmarks of `face` in `rgb`.
 
-    The first look is through the box; the second through the points of the first, which frames the face as
-    the network likes it; the third sees the mirror image of that. The mean of the last two is truer than
-    either, and things that are not a face rarely look the same mirrored.
+    Before use, the detected box is scaled by `box_scale` and moved towards the chin by `box_drop` of its size.
+
+    The network runs three times: in the box; in the square around the first result, as it was trained; in the mirror
+    image of that square. The mean of the last two is more accurate than each. Their disagreement lowers the trust,
+    since things that are not a face rarely give the same points when mirrored.
     """
     (x, y), size, roll = face.centre, face.size, face.roll
     x, y = x - box_drop * size * math.sin(roll), y + box_drop * size * math.cos(roll)
@@ -89,7 +91,7 @@ def fit_landmarks(
 
 
 def enclose_landmarks(landmarks: Landmarks) -> RotatedSquare:
-    """The square that holds the points with the usual margin, level with the eyes."""
+    """The input square of the network around `landmarks`, levelled by the eyes."""
     left, right = landmarks[list(_OUTER_EYE_CORNERS), :2]
     roll = math.atan2(right[1] - left[1], right[0] - left[0])
     turn = np.array([[math.cos(roll), -math.sin(roll)], [math.sin(roll), math.cos(roll)]])
@@ -100,7 +102,7 @@ def enclose_landmarks(landmarks: Landmarks) -> RotatedSquare:
 
 
 def predict_landmarks(rgb: Picture, square: RotatedSquare) -> tuple[Landmarks, float]:
-    """Landmarks in the picture, and the logit of there being a face."""
+    """Landmarks in pixels of `rgb`, and the logit of a face being in `square`."""
     points, logit = _run_landmarker(_crop_square(rgb, square))
     return _to_picture_points(points, square), logit
 
@@ -118,15 +120,15 @@ def _run_landmarker(crop: Picture) -> tuple[Landmarks, float]:
 
 
 def _to_picture_points(points: Landmarks, square: RotatedSquare) -> Landmarks:
-    """From the network's pixels to the picture's. It counts from the edge of its first pixel, a raster from
-    the middle."""
+    """From pixels of the network's input to those of the picture. The network's origin is the corner of the first
+    pixel, the picture's its centre."""
     to_picture = square.to_picture_affine(_INPUT_SIDE)
     flat = (points[:, :2] - 0.5) @ to_picture[:, :2].T + to_picture[:, 2]
     return np.column_stack([flat, points[:, 2] * square.side / _INPUT_SIDE]).astype(np.float32)
 
 
 def _crop_square(rgb: Picture, square: RotatedSquare) -> Picture:
-    """The square as the network sees it; a large one is cut out whole and then reduced: no pixel is lost."""
+    """The square as the network's input. A large one is warped at full resolution and then area-averaged."""
     cells = _INPUT_SIDE * max(1, round(square.side / _INPUT_SIDE))
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     cut = cv2.warpAffine(rgb, square.to_picture_affine(cells), (cells, cells), flags=flags,

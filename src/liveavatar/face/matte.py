@@ -1,8 +1,8 @@
-"""How much person is in each pixel, by MediaPipe's selfie segmentation.
+"""The person's matte, by MediaPipe's selfie segmentation.
 
-The network sees 256x256 pixels, so it looks twice: at the whole picture, and at head and shoulders alone; the
-second look replaces the first where it can. Then the edges follow those of the picture (guided filter: He, Sun,
-Tang, ECCV 2010; its coefficients are found in a reduced picture: He, Sun, arXiv:1505.00996).
+The network's input has 256x256 pixels, so it runs twice: on the whole picture, and on head and shoulders, whose result
+replaces the first there. A guided filter then moves the edges to those of the picture (He, Sun, Tang, ECCV 2010;
+coefficients from a reduced picture: He, Sun, arXiv:1505.00996).
 """
 
 import cv2
@@ -15,17 +15,17 @@ from liveavatar.frames import Picture
 
 _INPUT_SIDE = 256
 _HEAD_REACH = 2.0
-"""How far the second look reaches from the middle of the face, in its sizes."""
+"""Half the side of the second crop, over the size of the face."""
 _CONNECTED_SHARE = 0.1
-"""Persons with a line of less than this share between them are apart."""
-_GUIDE_SIDE = 768
+"""Regions of the matte are separate persons if all pixels between them are below this share."""
+_GUIDE_SIDE = 768  # pixels, long side of the picture in which the filter's coefficients are computed
 _EDGE_RADIUS_SHARE = 1 / 24
-"""Of the face's size: how far an edge of the network may lie from that of the picture."""
-_GUIDED_FILTER_EPSILON = 1e-4
+"""Radius of the guided filter over the face's size: how far the network's edges may be from the picture's."""
+_GUIDED_FILTER_EPSILON = 1e-4  # regularisation, in squared colour within 0…1
 
 
 def compute_person_matte(rgb: Picture, landmarks: Landmarks) -> NDArray[np.uint8]:
-    """Share of the landmarks' person in each pixel of `rgb`, [height, width], 0…255 with soft edges."""
+    """Matte of the person to whom `landmarks` belong: [height, width], 0…255."""
     share = _segment_picture(rgb)
     left, top, right, bottom = box = _find_head_box(rgb.shape, landmarks)
     if (right - left) * (bottom - top) < 0.8 * share.size:
@@ -41,7 +41,7 @@ def compute_person_matte(rgb: Picture, landmarks: Landmarks) -> NDArray[np.uint8
 
 
 def _isolate_person(share: FloatArray, landmarks: Landmarks) -> FloatArray:
-    """`share` with the whole face, and without persons that do not touch it."""
+    """`share` with the face filled in, and without regions that are not connected with it."""
     face = np.zeros(share.shape, np.uint8)
     cv2.fillConvexPoly(face, cv2.convexHull(np.round(landmarks[:, :2]).astype(np.int32)), 1)
     share = np.maximum(share, face.astype(np.float32))
@@ -51,7 +51,7 @@ def _isolate_person(share: FloatArray, landmarks: Landmarks) -> FloatArray:
 
 
 def _segment_picture(rgb: Picture) -> FloatArray:
-    """The network's opinion on `rgb`, at its size."""
+    """The network's share of person, at the size of `rgb`, within 0…1."""
     small = np.asarray(cv2.resize(rgb, (_INPUT_SIDE, _INPUT_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
     share = load_person_segmenter()(small)[0].reshape(_INPUT_SIDE, _INPUT_SIDE)
     size = (rgb.shape[1], rgb.shape[0])
@@ -59,7 +59,7 @@ def _segment_picture(rgb: Picture) -> FloatArray:
 
 
 def _find_head_box(shape: tuple[int, ...], landmarks: Landmarks) -> tuple[int, int, int, int]:
-    """A square around the head and some of the shoulders, as far as the picture goes: left, top, right, bottom."""
+    """A square around head and shoulders, clipped to the picture: left, top, right, bottom."""
     low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
     size = float((high - low).max())
     x, y = ((low + high) / 2).tolist()
@@ -73,7 +73,7 @@ def _find_head_box(shape: tuple[int, ...], landmarks: Landmarks) -> tuple[int, i
 
 
 def _build_box_fade(shape: tuple[int, ...], box: tuple[int, int, int, int]) -> FloatArray:
-    """One inside `box`, falling to zero at those of its sides that are not the picture's."""
+    """Weights: 1 inside `box`, falling to 0 towards its sides, except those on the picture's border."""
     left, top, right, bottom = box
     across = _build_edge_ramp(right - left, left > 0, right < shape[1])
     down = _build_edge_ramp(bottom - top, top > 0, bottom < shape[0])
@@ -87,29 +87,29 @@ def _build_edge_ramp(length: int, rising: bool, falling: bool) -> FloatArray:
 
 
 def _apply_guided_filter(rgb: Picture, share: FloatArray, radius: float) -> FloatArray:
-    """`share` as a local linear function of the picture's colours within `radius` pixels."""
+    """`share` as a linear function of the picture's colours, fitted within `radius` pixels of each pixel."""
     scale = min(1, _GUIDE_SIDE / max(share.shape))
     size = (round(rgb.shape[1] * scale), round(rgb.shape[0] * scale))
     guide = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.float32) / np.float32(255)
     small = np.asarray(cv2.resize(share, size, interpolation=cv2.INTER_AREA), np.float32)
-    line = _fit_local_lines(guide, small, 1 + 2 * max(1, round(radius * scale)))
+    coefficients = _fit_local_lines(guide, small, 1 + 2 * max(1, round(radius * scale)))
     full = (share.shape[1], share.shape[0])
     slope, offset = (
-        np.asarray(cv2.resize(x, full, interpolation=cv2.INTER_LINEAR), np.float32) for x in line
+        np.asarray(cv2.resize(x, full, interpolation=cv2.INTER_LINEAR), np.float32) for x in coefficients
     )
     colours = rgb.astype(np.float32) / np.float32(255)
     return np.asarray((slope * colours).sum(axis=2) + offset, np.float32)
 
 
 def _fit_local_lines(guide: FloatArray, share: FloatArray, side: int) -> tuple[FloatArray, FloatArray]:
-    """Slope [height, width, 3] and offset [height, width] of `share` over `guide`, fitted in squares of `side`
-    pixels and averaged over those that hold a pixel."""
+    """Slope [height, width, 3] and offset [height, width] of `share` over `guide`, fitted in windows of `side` pixels
+    and averaged over the windows that contain a pixel."""
 
     def box_mean(values: FloatArray) -> FloatArray:
         return np.asarray(cv2.blur(values, (side, side)), np.float32)
 
     share_mean, guide_mean = box_mean(share), box_mean(guide)
-    edge = (share_mean > 0.002) & (share_mean < 0.998)  # elsewhere there is nothing to fit
+    edge = (share_mean > 0.002) & (share_mean < 0.998)  # elsewhere the slope is 0
     products = box_mean((guide[..., :, None] * guide[..., None, :]).reshape(*share.shape, 9))[edge].reshape(
         -1, 3, 3
     )

@@ -1,4 +1,4 @@
-"""What can be measured of a portrait: detail, pose, eyes, mouth, light and room."""
+"""Measure a portrait: detail, pose, openings of eyes and mouth, light, and margins."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,12 +32,12 @@ _INNER_LIP_PAIRS: _LandmarkPairs = ((13, 14), (82, 87), (312, 317))
 _MOUTH_CORNERS = (61, 291)
 
 _MAX_BLUR_SIDE = 512
-"""Faces with more pixels are reduced before their detail is judged: they are detailed enough."""
+"""Pixels: larger faces are reduced before blur is measured, since they have detail enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceMargins:
-    """From the face to the edges of the picture, over the face's height; negative where it is cut."""
+    """Distances from the face to the picture's borders, over the face's height; negative where it is cut off."""
 
     above: float
     beside: float
@@ -46,13 +46,13 @@ class FaceMargins:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortraitReport:
-    """What was measured of the chosen face.
+    """Measurements of the chosen face.
 
-    `size` is in pixels, `trust` in logits (see `Portrait`). `blur` is 0 for sharp and 1 for no detail left.
-    `eyes` and `mouth` are how far they are open, over their width. Light is CIE L* (0…100): `highlight` and
-    `shadow` are its 95th and 5th percentile over the face, `eye_contrast` and `lip_contrast` their difference
-    within an eye (the duller one) and within the lips; `shade` is how much lighter the half of the face on the
-    right of the picture is, `burnt` the share of pixels at full scale.
+    `size` is in pixels, `trust` in logits (see `Portrait`), `faces` the number of faces found. `blur` is within 0…1,
+    0 is sharp. `eyes` and `mouth` are their openings over their widths. Light is CIE L* (0…100): `highlight` and
+    `shadow` are its 95th and 5th percentile over the face; `eye_contrast` and `lip_contrast` are the same range within
+    an eye (the lower of both) and within the lips; `shade` is the lightness of the half on the right of the picture
+    less that of the other; `burnt` is the share of pixels at full scale.
     """
 
     size: float
@@ -102,7 +102,7 @@ def measure_portrait(portrait: Portrait) -> PortraitReport:
 
 
 class _FaceCrop:
-    """The part of the picture that holds the face, and regions of it."""
+    """The bounding box of the face in the picture, and masks of its regions."""
 
     def __init__(self, portrait: Portrait) -> None:
         height, width = portrait.rgb.shape[:2]
@@ -118,17 +118,17 @@ class _FaceCrop:
 
     @cached_property
     def oval(self) -> Mask:
-        """The whole face."""
+        """Mask of the face."""
         return self._fill_outline(_OVAL_OUTLINE)
 
     @cached_property
     def eyes(self) -> tuple[Mask, Mask]:
-        """What the lids leave open."""
+        """Masks of the visible eyes."""
         return self._fill_outline(_EYE_OUTLINES[0]), self._fill_outline(_EYE_OUTLINES[1])
 
     @cached_property
     def lips(self) -> Mask:
-        """Both lips, without what is between them."""
+        """Mask of both lips, without the opening."""
         return self._fill_outline(_LIPS_OUTLINE) & ~self._fill_outline(_MOUTH_OUTLINE)
 
     def measure_lightness_range(self, region: Mask) -> tuple[float, float]:
@@ -137,22 +137,22 @@ class _FaceCrop:
         return float(low), float(high)
 
     def measure_contrast(self, region: Mask) -> float:
-        """Their difference."""
+        """Range of L* in a region, from the 5th to the 95th percentile."""
         low, high = self.measure_lightness_range(region)
         return high - low
 
     def measure_overexposure(self) -> float:
-        """Share of the face that is at full scale in some colour."""
+        """Share of the face's pixels with a colour of 250 or more."""
         burnt = self.oval & (self.rgb.max(axis=2) >= 250)
         return float(burnt.sum() / max(self.oval.sum(), 1))
 
     def measure_shade(self) -> float:
-        """Median lightness right of the face's midline, less that left of it."""
+        """Median L* on the right of the face's midline, less that on its left."""
         line = self._points[list(_MIDLINE_POINTS)]
         line = line[np.argsort(line[:, 1])]
         rows, columns = np.indices(self.lightness.shape)
-        beyond = columns > np.interp(rows, line[:, 1], line[:, 0])
-        halves = (self.lightness[self.oval & beyond], self.lightness[self.oval & ~beyond])
+        is_right = columns > np.interp(rows, line[:, 1], line[:, 0])
+        halves = (self.lightness[self.oval & is_right], self.lightness[self.oval & ~is_right])
         return float(np.median(halves[0]) - np.median(halves[1])) if all(map(len, halves)) else 0.0
 
     def _fill_outline(self, outline: tuple[int, ...]) -> Mask:
@@ -162,23 +162,26 @@ class _FaceCrop:
 
 
 def _measure_opening(points: Landmarks, pairs: _LandmarkPairs, corners: tuple[int, int]) -> float:
-    """Mean distance of the pairs of points over that of the corners."""
+    """Mean distance of the pairs over the distance of the corners."""
     gaps = [np.linalg.norm(points[one] - points[other]) for one, other in pairs]
     return float(np.mean(gaps) / np.linalg.norm(points[corners[0]] - points[corners[1]]))
 
 
 def _measure_blur(lightness: FloatArray) -> float:
-    """How little is lost when the picture is blurred once more, in the worse direction (Crete, Dolmiere, Ladret,
-    Nicolas, "The blur effect", 2007)."""
+    """Share of the steps between neighbours that remains after a further blur, in the worse direction: 0 is sharp.
+
+    Crete, Dolmiere, Ladret, Nicolas, "The blur effect: perception and estimation with a new no-reference perceptual
+    blur metric", 2007.
+    """
     scale = _MAX_BLUR_SIDE / max(lightness.shape)
     if scale < 1:
         lightness = np.asarray(cv2.resize(lightness, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
-    kept = []
+    remaining = []
     for axis, kernel in enumerate(((1, 9), (9, 1))):
         steps = np.abs(np.diff(lightness, axis=axis))
         blurred = np.abs(np.diff(np.asarray(cv2.blur(lightness, kernel)), axis=axis))
-        kept.append(float(np.minimum(steps, blurred).sum() / max(float(steps.sum()), 1e-9)))
-    return max(kept)
+        remaining.append(float(np.minimum(steps, blurred).sum() / max(float(steps.sum()), 1e-9)))
+    return max(remaining)
 
 
 def _measure_margins(points: Landmarks, shape: tuple[int, ...]) -> FaceMargins:

@@ -1,4 +1,4 @@
-"""The three networks of this room, loaded once for the whole process and safe to share between threads."""
+"""The networks for faces, run by OpenCV: loaded once a process, safe to share between threads."""
 
 import tempfile
 import threading
@@ -17,9 +17,9 @@ FloatArray = NDArray[np.float32]
 
 
 class TFLiteNetwork:
-    """A TFLite graph run by OpenCV: a square RGB picture goes in, the named outputs come out.
+    """A TFLite graph run by OpenCV, from a square RGB picture to the named outputs.
 
-    `low` and `high` are what the graph expects for black and for white.
+    `black_value` and `white_value` are the graph's inputs for 0 and 255.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class TFLiteNetwork:
         self._lock = threading.Lock()
 
     def __call__(self, picture: Picture) -> list[FloatArray]:
-        """Run `picture` [side, side, 3]; one array an output."""
+        """One array for each output; `picture` is [side, side, 3]."""
         blob = picture.transpose(2, 0, 1)[None].astype(np.float32) * self._scale + self._black_value
         with self._lock:
             self._net.setInput(np.ascontiguousarray(blob, np.float32))
@@ -62,7 +62,7 @@ def load_person_segmenter() -> TFLiteNetwork:
 
 
 def _read_graph(graph: bytes) -> cv2.dnn.Net:
-    """OpenCV 5's new engine knows one output only, and a graph in memory always gets it: so a file."""
+    """Load a graph with OpenCV's classic engine: the new one of OpenCV 5 gives one output only. Only files take it."""
     with tempfile.TemporaryDirectory(prefix="liveavatar-") as folder:
         path = Path(folder) / "graph.tflite"
         path.write_bytes(graph)
@@ -70,6 +70,6 @@ def _read_graph(graph: bytes) -> cv2.dnn.Net:
 
 
 def read_landmarker_file(member: str) -> bytes:
-    """One file of the face landmarker's bundle, which is a zip."""
+    """A file of the face landmarker's bundle, which is a zip."""
     with zipfile.ZipFile(ensure_weight_file("face_landmarker")) as bundle:
         return bundle.read(member)

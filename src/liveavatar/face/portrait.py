@@ -1,4 +1,4 @@
-"""A picture with one chosen face in it."""
+"""Load a portrait: a picture, the landmarks of one face in it, and the person's matte."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +18,12 @@ __all__ = ["Landmarks", "Portrait", "find_portrait", "load_portrait"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Portrait:
-    """`rgb` is upright, [height, width, 3] uint8.
+    """A picture with one chosen face.
 
-    `matte` is the share of person in each pixel, [height, width] uint8; `landmarks` belong to one of the
-    `faces` faces that were found. `trust` tells how sure it is that they sit on a face: 9 and more for sharp
-    photographs, 2 to 9 for blurred ones, less for drawn and strange ones, whose eyes and mouth may be off.
+    `rgb` is upright, [height, width, 3] uint8. `matte` is the share of the person in each pixel, [height, width]
+    uint8. `landmarks` are those of the chosen face, `face_count` the number of faces found. `trust` is the certainty
+    that the landmarks are on a face, in logits: 9 and more for sharp photographs, 2 to 9 for blurred ones, less for
+    drawn and strange ones, whose eyes and mouth may be off.
     """
 
     rgb: Picture
@@ -33,13 +34,13 @@ class Portrait:
 
 
 _UPSIDE_DOWN_SIDE = 640
-"""Pixels to which a picture without a face is reduced to see whether it stands on its head."""
+"""Pixels, long side: a picture without a face is reduced to this and searched upside down."""
 MIN_FACE_PIXELS = 40
-"""Pixels from hairline to chin: with fewer a mouth is a smudge, and the picture is refused."""
+"""Pixels from hairline to chin: smaller faces are refused, since their mouths have no detail."""
 
 
 def load_portrait(path: Path | str, face: int | None = None) -> Portrait:
-    """Read a picture and find the face in it: the largest, or number `face` counted from 1, largest first.
+    """Read a picture and choose a face: number `face`, 1 being the largest, which is also the default.
 
     Raises:
         PortraitError: the picture cannot be read, has no usable face, or no face of that number.
@@ -48,18 +49,18 @@ def load_portrait(path: Path | str, face: int | None = None) -> Portrait:
 
 
 def find_portrait(rgb: Picture, face: int | None = None, *, name: str = "the picture") -> Portrait:
-    """The portrait in a decoded picture, RGB [height, width, 3]; `name` is what errors call it.
+    """The portrait in a decoded picture, RGB [height, width, 3]; errors call it `name`.
 
     Raises:
         PortraitError: it has no usable face, or no face of that number.
     """
-    found = find_faces(rgb)
-    if not found:
+    faces = find_faces(rgb)
+    if not faces:
         raise PortraitError(f"no face was found in {name}", _suggest_remedy(rgb))
-    if face is not None and not 1 <= face <= len(found):
-        many = f"1…{len(found)}" if len(found) > 1 else "1, the only one"
-        raise PortraitError(f"there is no face {face} in {name}", f"choose face {many}")
-    chosen = found[(face or 1) - 1]
+    if face is not None and not 1 <= face <= len(faces):
+        choices = f"1…{len(faces)}" if len(faces) > 1 else "1, the only one"
+        raise PortraitError(f"there is no face {face} in {name}", f"choose face {choices}")
+    chosen = faces[(face or 1) - 1]
     if chosen.size < MIN_FACE_PIXELS:
         raise PortraitError(
             f"the face in {name} is only {chosen.size:.0f} pixels high",
@@ -67,13 +68,13 @@ def find_portrait(rgb: Picture, face: int | None = None, *, name: str = "the pic
         )
     matte = compute_person_matte(rgb, chosen.landmarks)
     return Portrait(
-        rgb=rgb, landmarks=chosen.landmarks, matte=matte, face_count=len(found), trust=chosen.trust
+        rgb=rgb, landmarks=chosen.landmarks, matte=matte, face_count=len(faces), trust=chosen.trust
     )
 
 
 def _suggest_remedy(rgb: Picture) -> str:
-    """What to do about a picture without a face. Only those on their head are missed for how they lie."""
-    turned = find_faces(np.ascontiguousarray(reduce_picture(rgb, _UPSIDE_DOWN_SIDE)[::-1, ::-1]))
-    if any(face.trust >= CLEAR_FACE_TRUST for face in turned):
+    """The remedy for a picture without a face. The search finds faces in any rotation but upside down."""
+    upside_down = find_faces(np.ascontiguousarray(reduce_picture(rgb, _UPSIDE_DOWN_SIDE)[::-1, ::-1]))
+    if any(face.trust >= CLEAR_FACE_TRUST for face in upside_down):
         return "turn the picture by 180°"
     return "use a picture of one face seen from the front, 200 pixels high or more"

@@ -7,6 +7,7 @@ import numpy as np
 
 from liveavatar.face.canonical import load_canonical_face
 from liveavatar.face.landmarks import Landmarks
+from liveavatar.face.procrustes import fit_similarity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,15 +21,10 @@ class HeadAngles:
 
 
 def estimate_head_angles(landmarks: Landmarks) -> HeadAngles:
-    """The rotation that best turns the canonical face into `landmarks` [478, 3], each point weighted by how
-    rigidly it follows the head (orthogonal Procrustes, by the singular value decomposition)."""
+    """Angles of the rotation that lays the canonical face over `landmarks` [478, 3], weighted by rigidity."""
     canonical = load_canonical_face()
-    weights = canonical.rigidity[:, None] / canonical.rigidity.sum()
-    model, seen = canonical.vertices, landmarks[: len(canonical.vertices)]
-    model = model - (weights * model).sum(axis=0)
-    seen = seen - (weights * seen).sum(axis=0)
-    left, _, right = np.linalg.svd((weights * seen).T @ model)
-    turn = left @ np.diag([1, 1, np.linalg.det(left @ right)]) @ right
+    seen = landmarks[: len(canonical.vertices)]
+    turn = fit_similarity(canonical.vertices, seen, canonical.rigidity).rotation
     nose, up = -turn[:, 2], -turn[:, 1]  # the canonical face looks along -z, and y points down
     return HeadAngles(
         yaw=math.degrees(math.atan2(nose[0], -nose[2])),

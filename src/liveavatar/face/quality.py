@@ -1,20 +1,60 @@
-"""Is a portrait good enough to speak? Each measurement as a sentence, and what to do about it."""
+"""Judge a portrait: each measurement becomes a finding with a level, a sentence and a remedy.
+
+The limits have no published source. Comments give the values measured on a photograph by the United States Navy and
+on six sample portraits; `tests/face/test_quality.py` alters pictures so that each limit is exceeded.
+"""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from liveavatar.face.measurements import PortraitReport, measure_portrait
 from liveavatar.face.portrait import Portrait
 from liveavatar.face.search import CLEAR_FACE_TRUST, MIN_FACE_TRUST
-from liveavatar.report import Finding, FindingLevel
+from liveavatar.report import FINDING_LEVELS, Finding, FindingLevel
+
+
+class _Limits(NamedTuple):
+    """The values from which a measurement is "warn" and "bad". It gets worse downwards if `bad` is below `warn`."""
+
+    warn: float
+    bad: float
+
+    def grade(self, value: float) -> FindingLevel:
+        """The level of `value`; at a limit, the better one."""
+        sign = 1 if self.bad < self.warn else -1
+        if sign * value >= sign * self.warn:
+            return "ok"
+        return "warn" if sign * value >= sign * self.bad else "bad"
+
+
+_SIZE_LIMITS = _Limits(warn=90, bad=60)  # pixels: the mouth is a third of the face's height wide
+_BLUR_LIMITS = _Limits(warn=0.52, bad=0.66)
+"""Blur effect (Crete et al. 2007): sharp faces 0.33 to 0.49; with a Gaussian blur of 1 and 2 pixels 0.50 and 0.68."""
+_MAX_YAW, _MAX_PITCH, _MAX_ROLL = 25.0, 20.0, 20.0  # degrees, to "warn"
+_POSE_LIMITS = _Limits(warn=1.0, bad=1.6)  # the largest angle over its maximum: 40°, 32° and 32° are bad
+_QUARTER_TURN = 45.0  # degrees of roll from which the picture itself is rotated by 90°
+_EYE_OPENING_LIMITS = _Limits(warn=0.17, bad=0.11)  # height over width: open eyes 0.26 to 0.39
+_MIN_EYE_CONTRAST = 0.25  # of the face's range of L*: visible eyes 0.41 to 0.93; dark glasses are even
+_MIN_LIP_CONTRAST = 0.22  # of the face's range of L*: lips, with the dark line between them, 0.31 to 1.17
+_MOUTH_OPENING_LIMITS = _Limits(warn=0.2, bad=0.5)  # height over width: closed 0.01 to 0.16, a laugh 0.67
+_HIGHLIGHT_LIMITS = _Limits(
+    warn=45, bad=30
+)  # L* of the 95th percentile: well-lit faces 73 to 89, whatever their skin
+_OVEREXPOSURE_LIMITS = _Limits(warn=0.25, bad=0.5)  # share of the face at full scale: up to 0.10
+_CONTRAST_LIMITS = _Limits(warn=20, bad=12)  # L*, 5th to 95th percentile of the face: 45 to 74
+_SHADE_LIMITS = _Limits(warn=30, bad=45)  # L* between the halves of the face: up to 26 in light from one side
+_ABOVE_LIMITS = _Limits(warn=0.15, bad=0.0)  # face heights: for the hair
+_BESIDE_LIMITS = _Limits(warn=0.1, bad=0.0)  # face heights: for ears and hair
+_BELOW_LIMITS = _Limits(warn=0.2, bad=0.0)  # face heights: for the chin, which moves down
 
 
 def check_portrait(portrait: Portrait) -> list[Finding]:
-    """What there is to say about the chosen face, in the order of importance."""
+    """Findings about the chosen face, in the order of importance."""
     return list(judge_portrait_report(measure_portrait(portrait)))
 
 
 def judge_portrait_report(report: PortraitReport) -> Iterator[Finding]:
-    """Every measurement as a finding, the good ones too."""
+    """One finding a measurement, also for those that are "ok"."""
     yield _judge_face(report)
     yield _judge_size(report)
     yield _judge_sharpness(report)
@@ -34,30 +74,26 @@ def _judge_face(report: PortraitReport) -> Finding:
         sentence = "the face is not clear: blurred, small, drawn or partly covered"
         return _build_finding("face", "warn", sentence, "look at the result, or use a clearer picture")
     if report.faces > 1:
-        return _build_finding(
-            "face", "ok", f"one of {report.faces} clear faces (--face chooses, 1 is the largest)"
-        )
+        sentence = f"one of {report.faces} clear faces (--face chooses, 1 is the largest)"
+        return _build_finding("face", "ok", sentence)
     return _build_finding("face", "ok", "one clear face")
 
 
 def _judge_size(report: PortraitReport) -> Finding:
-    level = _grade_value(report.size, warn=90, bad=60)
+    level = _SIZE_LIMITS.grade(report.size)
     sentence = f"the face is {report.size:.0f} pixels high"
     return _build_finding("size", level, sentence, "use a larger picture or crop less; 200 pixels are good")
 
 
 def _judge_sharpness(report: PortraitReport) -> Finding:
-    level = _grade_value(-report.blur, warn=-0.52, bad=-0.66)
-    words = {"ok": "sharp", "warn": "a little soft", "bad": "blurred"}
-    return _build_finding(
-        "sharpness", level, f"the face is {words[level]}", "use a sharper picture of this size"
-    )
+    level = _BLUR_LIMITS.grade(report.blur)
+    word = {"ok": "sharp", "warn": "a little soft", "bad": "blurred"}[level]
+    return _build_finding("sharpness", level, f"the face is {word}", "use a sharper picture of this size")
 
 
 def _judge_pose(report: PortraitReport) -> Finding:
     pose = report.pose
-    worst = max(abs(pose.yaw) / 25, abs(pose.pitch) / 20, abs(pose.roll) / 20)
-    level = _grade_value(-worst, warn=-1, bad=-1.6)
+    worst = max(abs(pose.yaw) / _MAX_YAW, abs(pose.pitch) / _MAX_PITCH, abs(pose.roll) / _MAX_ROLL)
     side, tilt = "right" if pose.yaw > 0 else "left", "down" if pose.pitch > 0 else "up"
     lean = "right" if pose.roll > 0 else "left"
     sentence = (
@@ -65,51 +101,46 @@ def _judge_pose(report: PortraitReport) -> Finding:
         f"and leans {abs(pose.roll):.0f}° {lean}"
     )
     remedy = "use a picture that looks more straight into the camera"
-    if abs(pose.roll) > 45:
+    if abs(pose.roll) > _QUARTER_TURN:
         remedy = f"turn the picture by 90° to the {'left' if pose.roll > 0 else 'right'}"
-    return _build_finding("pose", level, sentence, remedy)
+    return _build_finding("pose", _POSE_LIMITS.grade(worst), sentence, remedy)
 
 
 def _judge_eyes(report: PortraitReport) -> Finding:
-    if report.eye_contrast < 0.25 * report.contrast:
-        return _build_finding(
-            "eyes", "bad", "an eye cannot be made out", "use a picture without dark glasses or blur"
-        )
-    opening = min(report.eyes)
-    level = _grade_value(opening, warn=0.17, bad=0.11)
-    words = {"ok": "open", "warn": "half closed", "bad": "closed"}
-    which = "both eyes are open" if level == "ok" else f"an eye is {words[level]}"
-    return _build_finding("eyes", level, which, "use a picture with open eyes: closed ones cannot be opened")
+    if report.eye_contrast < _MIN_EYE_CONTRAST * report.contrast:
+        remedy = "use a picture without dark glasses or blur"
+        return _build_finding("eyes", "bad", "an eye cannot be made out", remedy)
+    level = _EYE_OPENING_LIMITS.grade(min(report.eyes))
+    sentences = {"ok": "both eyes are open", "warn": "an eye is half closed", "bad": "an eye is closed"}
+    remedy = "use a picture with open eyes: closed ones cannot be opened"
+    return _build_finding("eyes", level, sentences[level], remedy)
 
 
 def _judge_mouth(report: PortraitReport) -> Finding:
-    if report.lip_contrast < 0.22 * report.contrast:  # the line between lips is dark, a mask is even
-        return _build_finding(
-            "mouth", "bad", "the lips cannot be made out", "use a picture whose mouth is not covered"
-        )
-    level = _grade_value(-report.mouth, warn=-0.2, bad=-0.5)
-    words = {"ok": "closed or nearly so", "warn": "open", "bad": "wide open"}
-    return _build_finding(
-        "mouth", level, f"the mouth is {words[level]}", "closed lips speak best; use such a picture"
-    )
+    if report.lip_contrast < _MIN_LIP_CONTRAST * report.contrast:
+        remedy = "use a picture whose mouth is not covered"
+        return _build_finding("mouth", "bad", "the lips cannot be made out", remedy)
+    level = _MOUTH_OPENING_LIMITS.grade(report.mouth)
+    word = {"ok": "closed or nearly so", "warn": "open", "bad": "wide open"}[level]
+    remedy = "closed lips speak best; use such a picture"
+    return _build_finding("mouth", level, f"the mouth is {word}", remedy)
 
 
 def _judge_exposure(report: PortraitReport) -> Finding:
     level, sentence = max(
-        (_grade_value(report.highlight, warn=45, bad=30), "the face is too dark"),
-        (_grade_value(-report.burnt, warn=-0.25, bad=-0.5), "the face is overexposed"),
-        (_grade_value(report.contrast, warn=20, bad=12), "the face is flat, as seen through haze"),
-        key=lambda fault: ("ok", "warn", "bad").index(fault[0]),
+        (_HIGHLIGHT_LIMITS.grade(report.highlight), "the face is too dark"),
+        (_OVEREXPOSURE_LIMITS.grade(report.burnt), "the face is overexposed"),
+        (_CONTRAST_LIMITS.grade(report.contrast), "the face is flat, as seen through haze"),
+        key=lambda fault: FINDING_LEVELS.index(fault[0]),
     )
     if level == "ok":
         return _build_finding("exposure", level, "the face is well exposed")
-    return _build_finding(
-        "exposure", level, sentence, "correct brightness and contrast, or use another picture"
-    )
+    remedy = "correct brightness and contrast, or use another picture"
+    return _build_finding("exposure", level, sentence, remedy)
 
 
 def _judge_evenness(report: PortraitReport) -> Finding:
-    level = _grade_value(-abs(report.shade), warn=-30, bad=-45)
+    level = _SHADE_LIMITS.grade(abs(report.shade))
     side = "left" if report.shade > 0 else "right"
     sentence = "the light is even" if level == "ok" else f"the {side} half of the face lies in shadow"
     return _build_finding("evenness", level, sentence, "use a picture lit from the front")
@@ -118,21 +149,18 @@ def _judge_evenness(report: PortraitReport) -> Finding:
 def _judge_margins(report: PortraitReport) -> Finding:
     room = report.room
     level = max(
-        _grade_value(room.above, warn=0.15, bad=0),
-        _grade_value(room.beside, warn=0.1, bad=0),
-        _grade_value(room.below, warn=0.2, bad=0),
-        key=("ok", "warn", "bad").index,
+        _ABOVE_LIMITS.grade(room.above),
+        _BESIDE_LIMITS.grade(room.beside),
+        _BELOW_LIMITS.grade(room.below),
+        key=FINDING_LEVELS.index,
     )
-    words = {"ok": "there is room around the face", "warn": "the picture ends close to the face"}
-    sentence = words.get(level, "the face is cut off by the edge of the picture")
-    return _build_finding(
-        "room", level, sentence, "use a picture that shows the whole head and the shoulders"
-    )
-
-
-def _grade_value(value: float, *, warn: float, bad: float) -> FindingLevel:
-    """Ok when `value` is at least `warn`, else warn when at least `bad`."""
-    return "ok" if value >= warn else "warn" if value >= bad else "bad"
+    sentences = {
+        "ok": "there is room around the face",
+        "warn": "the picture ends close to the face",
+        "bad": "the face is cut off by the edge of the picture",
+    }
+    remedy = "use a picture that shows the whole head and the shoulders"
+    return _build_finding("room", level, sentences[level], remedy)
 
 
 def _build_finding(name: str, level: FindingLevel, sentence: str, remedy: str = "") -> Finding:

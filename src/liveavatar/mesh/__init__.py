@@ -1,1 +1,1 @@
-"""The engine that warps the portrait; runs on any CPU."""
+"""The engine that warps a portrait; it runs on any CPU."""

@@ -1,4 +1,7 @@
-"""From what speech does to what the face shows: articulation and motion become weights of the face's shapes."""
+"""Weights of the face's shapes, from the articulation of speech and the motion of the head.
+
+Constants without a source were chosen by eye on the portraits listed in `docs/mesh.md`.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -6,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.face.portrait import Landmarks
+from liveavatar.mesh.geometry.arrays import Array, as_float32
 from liveavatar.mesh.geometry.rig import fit_rig_pose, load_rig, mouth_shut_shape, project_shapes
-from liveavatar.mesh.geometry.warp_field import Array, as_float32
 from liveavatar.mesh.motion.head_pose import HeadPose
 from liveavatar.mesh.render.face_renderer import FrameExpression
 from liveavatar.speech.track import CONTROLS, VISEMES, SpeechTrack
@@ -27,34 +30,52 @@ SHAPE_TO_ARKIT: dict[str, dict[str, float]] = {
     "brow": {"browInnerUp": 0.35, "browOuterUp": 0.25},
     "squint": {"eyeSquint": 0.5, "cheekSquint": 0.3},
 }
-"""Each of our shapes as a sum of the rig's ARKit shapes; pairs are named without their side."""
+"""Each shape as a weighted sum of the rig's ARKit shapes; shapes of both sides are named without Left and Right.
+
+Weights: how far lips and jaw of people go in speech, limited by the identity bound of `benchmarks/mesh/faces.py`.
+"""
 
 _TURN_DEGREES_TO_STRENGTH = (15.0, 40.0), (1.0, 0.5)
-"""Degrees of a head's own turn, and the share of every shape that is left there."""
+"""Turn of the portrait's head in degrees, and strength of all shapes: the far side of a face has few pixels."""
 
 _SMILE_ROUNDING_SHARE = 0.72
-"""Share of the rounding that is left to lips which the portrait parts."""
+"""Strength of rounding on a portrait with parted lips: they are drawn out already, mostly by a smile."""
 
 _VOWEL_REOPENING_SHARE = 0.5
-"""How much of the portrait's own parting of the lips comes back in an open vowel, and with it its own teeth."""
+"""Share of the portrait's own gap between the lips, with its teeth, that opens again in an open vowel."""
 
 _CLOSURE_JAW_SHARE = 0.35
-"""Of the jaw's opening, what stays when the lips close over it: m, b and p are made by the lips, not by the teeth."""
+"""Share of the jaw's opening that remains in a closure: lips make m, b and p, not the jaw."""
 
 _CLOSURE_SPREAD_LOSS = 0.5
-"""Of the lips' spread, what a closure takes back: the muscle that shuts them is a ring around them."""
+"""Share of the lips' spread that a closure takes back: the muscle that closes them is a ring (orbicularis oris)."""
 
 _CONTROL_GAINS = {"jaw": 1.5, "rounding": 1.42, "spread": 1.31, "upper_lip": 1.4}
 _CONTROL_FLOOR = 0.05
-"""A network that minimises its mean error is timid: what it is unsure of it pulls to the middle. These factors give the
-controls back the range that speech has."""
+"""Gain on the controls of speech, and the value up to which they count as zero. A network that minimises its mean error
+tends to the mean where it is unsure; gain and floor restore the range of speech."""
+
+_PART_WEIGHT, _PART_JAW_GAIN = 0.6, 2.5
+"""Weight of lips that part without the jaw, and gain of the jaw in it: they part early in an opening."""
+_BITE_JAW_LOSS = 0.6
+"""Share of the jaw's opening that the lower lip on the teeth takes back."""
+_ROUNDING_JAW_LOSS = 0.4
+"""Share of the rounding that a wide jaw takes back."""
+_FUNNEL_FLOOR, _FUNNEL_JAW_GAIN = 0.1, 1.2
+"""Weight of the funnel in closed rounded lips, and its growth with the jaw."""
+
+_BLINK_LIMIT_JAW, _BLINK_LIMIT_GAIN = 0.4, 0.65
+"""Opening of the jaw from which it limits blinks, and by how much. A wide mouth with closed eyes is furthest from the
+portrait by the identity measure of `benchmarks/mesh/faces.py`."""
+
+JAW_TRAVEL = 0.133
+"""Way of the lower teeth down under the shape "jaw" at 1, interocular units."""
 
 
 def build_face_shapes(landmarks: Landmarks) -> Array:
-    """Displacements in pixels of the portrait's landmarks [len(SHAPES) + 1, 478, 2]; the last shuts its own mouth.
+    """Displacements of a portrait's landmarks under the shapes of SHAPE_TO_ARKIT, in pixels, [k + 1, 478, 2].
 
-    A head turned far aside has few pixels on its far side, which tear before those on the near side do: so all of the
-    face moves less there. Lips that the portrait parts are drawn out, mostly by a smile, and round less.
+    The last one closes the portrait's own mouth.
     """
     rig, pose = load_rig(), fit_rig_pose(landmarks)
     moves = project_shapes(landmarks, rig, pose)
@@ -63,24 +84,21 @@ def build_face_shapes(landmarks: Landmarks) -> Array:
         sides = [name] if name in rig.names else [name + side for side in _SIDES]
         return as_float32(sum(moves[rig.shape_index(side)] for side in sides))
 
-    aside = abs(float(np.degrees(np.arctan2(pose.rotation[0, 2], pose.rotation[2, 2]))))
-    share = float(np.interp(aside, *_TURN_DEGREES_TO_STRENGTH))
+    turn = abs(float(np.degrees(np.arctan2(pose.rotation[0, 2], pose.rotation[2, 2]))))
+    strength = float(np.interp(turn, *_TURN_DEGREES_TO_STRENGTH))
     rows = {
-        key: share * sum(weight * sum_sides(name) for name, weight in parts.items())
+        key: strength * sum(weight * sum_sides(name) for name, weight in parts.items())
         for key, parts in SHAPE_TO_ARKIT.items()
     }
     shut = mouth_shut_shape(landmarks, pose)
     if shut.any():
-        rows["round"], rows["funnel"] = (
-            _SMILE_ROUNDING_SHARE * rows["round"],
-            _SMILE_ROUNDING_SHARE * rows["funnel"],
-        )
+        rows |= {name: _SMILE_ROUNDING_SHARE * rows[name] for name in ("round", "funnel")}
     return as_float32(np.stack([*rows.values(), shut]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MouthArticulation:
-    """The mouth during one frame: the six CONTROLS of speech, and how likely the lower lip is on the teeth."""
+    """The mouth in one frame: the six CONTROLS of speech, and `bite`, the probability of the lower lip on the teeth."""
 
     jaw: float
     closure: float
@@ -92,14 +110,14 @@ class MouthArticulation:
 
     @classmethod
     def from_speech(cls, speech: SpeechTrack) -> "MouthArticulation":
-        """One frame's worth of steps. Means, except the closure, which must not be averaged away."""
+        """The articulation over the steps of one frame: the mean of each control, but the maximum of the closure."""
         mean: NDArray[np.float32] = speech.controls.mean(0)
         values = {name: _expand_control(name, float(mean[index])) for index, name in enumerate(CONTROLS)}
         values["closure"] = float(speech.controls[:, CONTROLS.index("closure")].max())
         return cls(**values, bite=float(speech.visemes[:, VISEMES.index("FF")].mean()))
 
     def scale_except_closure(self, amount: float) -> "MouthArticulation":
-        """Everything but the closures scaled: a mumbler's lips still meet."""
+        """All controls but closure and bite scaled by `amount`: closures stay complete."""
         values = {
             name: amount * getattr(self, name)
             for name in ("jaw", "rounding", "spread", "upper_lip", "tongue")
@@ -107,45 +125,38 @@ class MouthArticulation:
         return replace(self, **values)
 
     def shape_weights(self) -> dict[str, float]:
-        """Weights of the mouth's SHAPES, and of the one that shuts the portrait's own."""
+        """Weights of the mouth's shapes, and "shut", the weight of the shape that closes the portrait's own mouth."""
         free = 1 - self.closure
         opening = self.jaw * (free + _CLOSURE_JAW_SHARE * self.closure)
         bite = self.bite * free
         return {
-            "jaw": opening * (1 - 0.6 * bite),
+            "jaw": opening * (1 - _BITE_JAW_LOSS * bite),
             "seal": opening * self.closure,
             "press": self.closure,
-            "part": min(1.0, 2.5 * self.jaw + self.spread) * free * (1 - bite) * 0.6,
-            "round": self.rounding * (1 - 0.4 * self.jaw),
-            "funnel": self.rounding * free * min(1.0, 0.1 + 1.2 * self.jaw),
+            "part": min(1.0, _PART_JAW_GAIN * self.jaw + self.spread) * free * (1 - bite) * _PART_WEIGHT,
+            "round": self.rounding * (1 - _ROUNDING_JAW_LOSS * self.jaw),
+            "funnel": self.rounding * free * min(1.0, _FUNNEL_FLOOR + _FUNNEL_JAW_GAIN * self.jaw),
             "spread": self.spread * (1 - self.rounding) * (1 - _CLOSURE_SPREAD_LOSS * self.closure),
             "upper_lip": self.upper_lip * free,
             "bite": bite,
-            "shut": 1 - _VOWEL_REOPENING_SHARE * min(1.0, 2.5 * self.jaw) * free * (1 - bite),
+            "shut": 1 - _VOWEL_REOPENING_SHARE * min(1.0, _PART_JAW_GAIN * self.jaw) * free * (1 - bite),
         }
 
 
 RESTING_ARTICULATION = MouthArticulation(
     jaw=0, closure=0, rounding=0, spread=0, upper_lip=0, tongue=0, bite=0
 )
-"""The mouth of one who says nothing."""
+"""The mouth of a person who is silent."""
 
 
 def _expand_control(name: str, value: float) -> float:
-    return (
-        min(1.0, max(0.0, _CONTROL_GAINS[name] * (value - _CONTROL_FLOOR)))
-        if name in _CONTROL_GAINS
-        else value
-    )
-
-
-_BLINK_LIMIT_JAW, _BLINK_LIMIT_GAIN = 0.4, 0.65
-"""From this opening of the jaw on, and how much, it keeps a blink from shutting the eyes: a wide mouth and shut eyes
-at once are furthest from the face one knows."""
+    if name not in _CONTROL_GAINS:
+        return value
+    return min(1.0, max(0.0, _CONTROL_GAINS[name] * (value - _CONTROL_FLOOR)))
 
 
 def build_expression(articulation: MouthArticulation, pose: HeadPose) -> FrameExpression:
-    """The frame's expression."""
+    """The expression of one frame, from its articulation and its head pose."""
     lids = 1 - _BLINK_LIMIT_GAIN * max(0.0, articulation.jaw - _BLINK_LIMIT_JAW)
     weights = articulation.shape_weights() | {"brow": pose.brow, "squint": pose.squint}
     return FrameExpression(
@@ -156,7 +167,3 @@ def build_expression(articulation: MouthArticulation, pose: HeadPose) -> FrameEx
         jaw=JAW_TRAVEL * weights["jaw"],
         tongue=articulation.tongue,
     )
-
-
-JAW_TRAVEL = 0.133
-"""How far the lower teeth go down with the shape "jaw" at 1, interocular units."""

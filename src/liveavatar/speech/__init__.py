@@ -1,4 +1,4 @@
-"""From the sound of speech to the shape of the mouth: visemes, mouth controls and prosody at 100 Hz."""
+"""From the sound of speech to the shape of the mouth: visemes, mouth controls and prosody, 100 times a second."""
 
 from liveavatar.speech.stream import SpeechStream
 from liveavatar.speech.track import CONTROLS, VISEMES, SpeechTrack

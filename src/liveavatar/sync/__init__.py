@@ -1,1 +1,1 @@
-"""Measures whether the lips of a video are on time, from the finished file alone."""
+"""Measures whether the lips of a finished video are in step with its sound."""

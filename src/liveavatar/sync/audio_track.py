@@ -1,17 +1,17 @@
-"""What the sound lets expect of the lips: loudness of the voice, jaw, closed lips, whether somebody speaks."""
+"""Features of the sound that predict the lips: loudness, jaw, closed lips, voice activity; one value every 10 ms."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from liveavatar.audio.dsp.mix import SpeechDownmixer
-from liveavatar.audio.dsp.vad import VAD_WINDOW_SAMPLES as VOICE_WINDOW
-from liveavatar.audio.dsp.vad import VoiceActivityDetector
+from liveavatar.audio.dsp.speech_downmix import SpeechDownmixer
+from liveavatar.audio.dsp.vad import VAD_WINDOW_SAMPLES, VoiceActivityDetector
 from liveavatar.audio.io.decode import open_audio
+from liveavatar.audio.spectral.framing import StreamFramer
+from liveavatar.audio.spectral.spectrum import compute_power_spectrum, make_hann_window
 from liveavatar.frames import Samples
 from liveavatar.speech.stream import SpeechStream
 from liveavatar.speech.track import CONTROLS, STEP_SAMPLES, SpeechTrack
@@ -20,19 +20,21 @@ from liveavatar.timeline import SAMPLE_RATE
 Rows = NDArray[np.float32]
 
 _FRAME_SAMPLES = 400
-"""Samples of one spectrum: 25 ms."""
+"""Samples of one spectrum, 25 ms."""
 _BAND_HERTZ = (500, 4000)
-"""Hertz in which an open mouth is louder than a shut one."""
+"""Band in which an open mouth is louder than a closed one."""
 _FULL_PERCENTILE = 95
-"""Percentile of the loudness that counts as 1."""
+"""Percentile of the loudness that is scaled to 1."""
+_MAX_LOUDNESS = 1.5
+_POWER_FLOOR = 1e-14  # full scale 1: digital silence has loudness 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioTrack:
-    """One value for every 10 ms, each about the middle of its step: [n] float32 each.
+    """One value for every step of 10 ms, at the middle of the step; all columns are float32 [n].
 
-    `loudness` is the power between 500 and 4,000 Hz to the fourth root, 1 in loud passages; `jaw` and `closure`
-    are 0…1 from the articulation network; `voice` is the probability that somebody speaks.
+    `loudness` is the power between 500 and 4,000 Hz to the fourth root, 1 in loud passages. `jaw` and `closure`, 0…1,
+    come from the articulation network. `voice` is the probability of speech.
     """
 
     loudness: Rows
@@ -45,27 +47,27 @@ class AudioTrack:
 
     @property
     def expected_opening(self) -> NDArray[np.float64]:
-        """How far the lips should be open, in no particular unit."""
+        """Predicted opening of the lips, [n], in no particular unit."""
         return np.asarray((self.loudness + self.jaw) * (1 - self.closure), np.float64)
 
 
 def extract_audio_track(
     path: Path, on_progress: Callable[[float], None] = lambda _seconds: None
 ) -> AudioTrack:
-    """Hear the sound of a file; `tell` is called with the seconds done.
+    """The features of a file's sound; `on_progress` gets the seconds that are done.
 
     Raises:
-        AudioError: it has no sound, or the sound cannot be read.
+        AudioError: the file has no sound, or the sound cannot be read.
     """
-    ear = _AudioTrackBuilder()
+    builder = _AudioTrackBuilder()
     for samples in stream_mono_audio(path):
-        ear.push(samples)
-        on_progress(ear.sample_count / SAMPLE_RATE)
-    return ear.finish_track()
+        builder.push(samples)
+        on_progress(builder.sample_count / SAMPLE_RATE)
+    return builder.finish_track()
 
 
 def stream_mono_audio(path: Path) -> Iterator[Samples]:
-    """The sound of a file as 16 kHz mono, damaged samples silenced."""
+    """The sound of a file as 16 kHz mono; invalid samples are silenced."""
     with open_audio(path, silence_invalid=True) as stream:
         mix = SpeechDownmixer(stream.info.rate, stream.info.layout)
         for chunk in stream:
@@ -74,13 +76,14 @@ def stream_mono_audio(path: Path) -> Iterator[Samples]:
 
 
 class _AudioTrackBuilder:
-    """Keeps four numbers for every 10 ms, never the sound."""
+    """Collects the features of one stream. It keeps no sound but the samples of the next spectrum."""
 
     def __init__(self) -> None:
         self.sample_count = 0
         self._speech_stream = SpeechStream()
         self._voice_activity = VoiceActivityDetector()
-        self._pending = np.zeros((_FRAME_SAMPLES - STEP_SAMPLES) // 2, np.float32)
+        self._framer = StreamFramer(_FRAME_SAMPLES, STEP_SAMPLES)
+        self._framer.push(np.zeros((_FRAME_SAMPLES - STEP_SAMPLES) // 2, np.float32))
         self._band_powers: list[Rows] = []
         self._controls: list[Rows] = []
         self._voice_probabilities: list[Rows] = []
@@ -98,14 +101,14 @@ class _AudioTrackBuilder:
         controls = np.concatenate(self._controls)
         count = len(controls)
         power = np.concatenate(self._band_powers)[:count]
-        root = (power / max(float(np.percentile(power, _FULL_PERCENTILE)), 1e-9)) ** 0.25
-        step = ((np.arange(count) + 0.5) * STEP_SAMPLES / VOICE_WINDOW).astype(np.intp)
-        voices = np.concatenate(self._voice_probabilities)
+        loudness = (power / max(float(np.percentile(power, _FULL_PERCENTILE)), _POWER_FLOOR)) ** 0.25
+        window = ((np.arange(count) + 0.5) * STEP_SAMPLES / VAD_WINDOW_SAMPLES).astype(np.intp)
+        voice = np.concatenate(self._voice_probabilities)
         return AudioTrack(
-            loudness=np.minimum(root, 1.5).astype(np.float32),
+            loudness=np.minimum(loudness, _MAX_LOUDNESS).astype(np.float32),
             jaw=controls[:, 0],
             closure=controls[:, 1],
-            voice=voices[np.minimum(step, len(voices) - 1)],
+            voice=voice[np.minimum(window, len(voice) - 1)],
         )
 
     def _append_controls(self, speech: SpeechTrack) -> None:
@@ -113,16 +116,11 @@ class _AudioTrackBuilder:
         self._controls.append(speech.controls[:, columns])
 
     def _append_band_power(self, samples: Samples) -> None:
-        self._pending = np.concatenate([self._pending, samples])
-        count = max(0, (len(self._pending) - _FRAME_SAMPLES) // STEP_SAMPLES + 1)
-        if count:
-            windows = sliding_window_view(self._pending, _FRAME_SAMPLES)[::STEP_SAMPLES][:count]
-            self._band_powers.append(_compute_band_power(windows))
-            self._pending = self._pending[count * STEP_SAMPLES :].copy()
+        self._band_powers.append(_compute_band_power(self._framer.push(samples)))
 
 
 def _compute_band_power(windows: Rows) -> Rows:
-    spectrum = np.fft.rfft(windows * np.hanning(_FRAME_SAMPLES).astype(np.float32), axis=1)
+    power = compute_power_spectrum(windows, make_hann_window(_FRAME_SAMPLES, _FRAME_SAMPLES), _FRAME_SAMPLES)
     hertz = np.fft.rfftfreq(_FRAME_SAMPLES, 1 / SAMPLE_RATE)
     band = (hertz >= _BAND_HERTZ[0]) & (hertz < _BAND_HERTZ[1])
-    return np.asarray((np.abs(spectrum[:, band]) ** 2).sum(axis=1), np.float32)
+    return np.asarray(power[:, band].sum(axis=1), np.float32)

@@ -1,4 +1,4 @@
-"""Lips that must be shut: P, B and M in the sound, and whether the picture shows it."""
+"""Closures: lips must close on P, B and M. Compares where the sound has them with what the video shows."""
 
 import importlib.util
 from collections.abc import Iterable
@@ -13,20 +13,23 @@ from liveavatar.sync.lip_track import LipTrack
 
 BILABIALS = ("P", "B", "M")
 _CLOSURE_THRESHOLD = 0.5
-"""Closure from which the articulation network counts as hearing shut lips."""
+"""Closure control from which the articulation network counts as predicting closed lips."""
 _MIN_CLOSURE_SECONDS, _MAX_CLOSURE_SECONDS = 0.03, 0.5
-"""Seconds: shorter runs are doubtful, longer ones a pause."""
+"""Shorter runs are doubtful, longer ones are pauses."""
 _SHUT_SHARE = 0.2
-"""Lips this share of the way from the mouth's narrowest to its widest count as shut."""
+"""Lips count as closed up to this share of the way from the mouth's narrowest to its widest opening."""
+_OPENING_PERCENTILES = (2, 95)
+"""Narrowest and widest opening, without outliers."""
 _MIN_MOVEMENT_CM = 0.15
-"""Centimetres: a mouth that moves less never opens."""
-_SILENCE_PROBABILITY = 0.2  # probability of a voice below which nobody speaks
-_SILENCE_MARGIN_STEPS = 15  # steps of 10 ms that a silence keeps away from speech
+"""A mouth whose opening varies less never opens."""
+_SILENCE_PROBABILITY = 0.2  # probability of speech below which a step is silent
+_SILENCE_MARGIN_STEPS = 15  # steps of 10 ms between speech and a step that counts as silent
+_CHANCE_SHIFTS = (0.4, 2.0, 0.1)  # seconds: first shift, end, distance between two
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closure:
-    """Seconds of the file's clock between which lips are heard to be shut."""
+    """Start and end of a closure in the sound, seconds of the file's clock."""
 
     start: float
     end: float
@@ -34,44 +37,50 @@ class Closure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosureComparison:
-    """`met` of `heard` closures are seen within one frame; `chance` is the share that would be met if they were
-    anywhere else; `source` says who heard them; `events` pairs each with whether it was met."""
+    """How many closures of the sound the video shows.
+
+    `met_count` of `closure_count` closures have closed lips within one frame. `chance_share` is the share that would be
+    met at unrelated times. `source` names what found them. `events` pairs each closure with whether it is met.
+    """
 
     source: str
-    heard_count: int
+    closure_count: int
     met_count: int
     chance_share: float
     events: tuple[tuple[Closure, bool], ...]
 
     @property
     def met_share(self) -> float | None:
-        """Met of those heard; None without any."""
-        return self.met_count / self.heard_count if self.heard_count else None
+        """`met_count / closure_count`; None without closures."""
+        return self.met_count / self.closure_count if self.closure_count else None
 
 
 def has_pocketsphinx() -> bool:
-    """Whether the extra is installed that finds closures in the sound."""
+    """Whether the extra "sync" is installed, which recognises phones."""
     return importlib.util.find_spec("pocketsphinx") is not None
 
 
 def find_shut_threshold(lip_track: LipTrack) -> float | None:
-    """Opening in centimetres up to which these lips count as shut; None when they hardly move."""
+    """Opening in centimetres up to which these lips count as closed; None if they hardly move."""
     known = lip_track.openings[lip_track.face_mask]
     if not len(known):
         return None
-    low, high = np.percentile(known, (2, 95))
+    low, high = np.percentile(known, _OPENING_PERCENTILES)
     return None if high - low < _MIN_MOVEMENT_CM else float(low + _SHUT_SHARE * (high - low))
 
 
 def find_network_closures(closure: NDArray[np.float32], start: float) -> list[Closure]:
-    """Runs in which the network's `closure`, one value each 10 ms from `start` on, is sure."""
+    """Runs in which the closure control of the articulation network is high.
+
+    `closure` has one value every 10 ms from `start` on.
+    """
     edges = np.flatnonzero(np.diff((closure > _CLOSURE_THRESHOLD).astype(np.int8), prepend=0, append=0))
     runs = ((start + a / 100, start + b / 100) for a, b in edges.reshape(-1, 2).tolist())
     return [Closure(start=a, end=b) for a, b in runs if _MIN_CLOSURE_SECONDS <= b - a <= _MAX_CLOSURE_SECONDS]
 
 
 def find_phoneme_closures(sound: Iterable[Samples], start: float) -> list[Closure]:
-    """P, B and M as pocketsphinx hears them, without knowing the words (a loop over all phones)."""
+    """P, B and M recognised by pocketsphinx without a text (a loop over all phones); the sound begins at `start`."""
     from pocketsphinx import (  # type: ignore[import-not-found, unused-ignore]
         Decoder,
         get_model_path,
@@ -82,7 +91,7 @@ def find_phoneme_closures(sound: Iterable[Samples], start: float) -> list[Closur
     model = Path(get_model_path("en-us")) / "en-us-phone.lm.bin"
     decoder = Decoder(allphone=str(model), lm=None, beam=1e-20, pbeam=1e-20, lw=2.0)
     decoder.start_utt()
-    for samples in (piece for piece in sound if len(piece)):
+    for samples in (chunk for chunk in sound if len(chunk)):
         pcm = np.round(np.clip(samples, -1, 1) * 32767).astype("<i2")
         decoder.process_raw(pcm.tobytes(), False, False)
     decoder.end_utt()
@@ -94,19 +103,19 @@ def find_phoneme_closures(sound: Iterable[Samples], start: float) -> list[Closur
 
 
 def compare_closures(lip_track: LipTrack, closures: list[Closure], source: str) -> ClosureComparison:
-    """Which of the closures, where there is a face, find the lips shut within one frame."""
+    """Which closures, among those within the time of the face, find the lips closed within one frame."""
     limit = find_shut_threshold(lip_track)
     times, openings = lip_track.times[lip_track.face_mask], lip_track.openings[lip_track.face_mask]
+    frame = lip_track.frame_seconds
     visible = [c for c in closures if len(times) and times[0] < c.start and c.end < times[-1]]
     events = tuple(
-        (c, limit is not None and _is_closure_met(times, openings, lip_track.frame_seconds, c, limit))
-        for c in visible
+        (c, limit is not None and _is_closure_met(times, openings, frame, c, limit)) for c in visible
     )
     return ClosureComparison(
         source=source,
-        heard_count=len(events),
+        closure_count=len(events),
         met_count=sum(met for _, met in events),
-        chance_share=_estimate_chance(times, openings, lip_track.frame_seconds, visible, limit),
+        chance_share=_estimate_chance(times, openings, frame, visible, limit),
         events=events,
     )
 
@@ -114,7 +123,7 @@ def compare_closures(lip_track: LipTrack, closures: list[Closure], source: str) 
 def _is_closure_met(
     times: NDArray[np.float64], openings: NDArray[np.float64], frame: float, closure: Closure, limit: float
 ) -> bool:
-    """Whether a frame whose middle lies within one frame of the closure shows the lips shut."""
+    """Whether a frame whose middle is at most one frame from the closure shows closed lips."""
     first, last = np.searchsorted(times, (closure.start - frame, closure.end + frame))
     return bool((openings[first:last] <= limit).any())
 
@@ -126,36 +135,30 @@ def _estimate_chance(
     closures: list[Closure],
     limit: float | None,
 ) -> float:
-    """Share of closures met when all are moved by the same 0.4 to 2 seconds, round the end of the video."""
+    """Share of closures met when all are shifted by the same 0.4 to 2 seconds, wrapped at the end of the video."""
     if limit is None or not closures:
         return 0.0
     first, length = float(times[0]), float(times[-1] - times[0])
     met = []
-    for shift in np.arange(0.4, 2.0, 0.1).tolist():
+    for shift in np.arange(*_CHANCE_SHIFTS).tolist():
         for closure in closures:
             start = first + (closure.start - first + shift) % length
-            moved = Closure(start=start, end=start + closure.end - closure.start)
-            met.append(_is_closure_met(times, openings, frame, moved, limit))
+            shifted = Closure(start=start, end=start + closure.end - closure.start)
+            met.append(_is_closure_met(times, openings, frame, shifted, limit))
     return float(np.mean(met))
 
 
 def measure_silent_shut(lip_track: LipTrack, voice: NDArray[np.float32], start: float) -> float | None:
-    """Share of the frames in which nobody speaks that show shut lips; None without such frames.
+    """Share of the frames without speech that show closed lips; None without such frames.
 
-    `voice` is the probability of speech, one value each 10 ms from `start` on.
+    `voice` is the probability of speech, one value every 10 ms from `start` on.
     """
     limit = find_shut_threshold(lip_track)
-    loud = (
-        np.convolve(
-            (voice >= _SILENCE_PROBABILITY).astype(np.float32),
-            np.ones(2 * _SILENCE_MARGIN_STEPS + 1),
-            mode="same",
-        )
-        > 0.5
-    )
+    margin = np.ones(2 * _SILENCE_MARGIN_STEPS + 1)
+    near_speech = np.convolve((voice >= _SILENCE_PROBABILITY).astype(np.float32), margin, mode="same") > 0.5
     step = np.floor((lip_track.times - start) * 100).astype(np.intp)
     inside = lip_track.face_mask & (step >= 0) & (step < len(voice))
-    quiet = lip_track.openings[inside][~loud[step[inside]]]
-    if not len(quiet):
+    silent = lip_track.openings[inside][~near_speech[step[inside]]]
+    if not len(silent):
         return None
-    return 1.0 if limit is None else float((quiet <= limit).mean())
+    return 1.0 if limit is None else float((silent <= limit).mean())

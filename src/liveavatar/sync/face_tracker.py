@@ -1,4 +1,4 @@
-"""Follows one face through a video: found once, then each frame is looked at where the last one had it."""
+"""Tracks one face through a video: detected once, then located in each frame near its place in the last one."""
 
 import math
 
@@ -7,22 +7,24 @@ from liveavatar.face.search import find_faces
 from liveavatar.frames import Picture
 
 _PRESENCE_LOGIT = 0.0
-"""Logit from which the network sees a face."""
+"""Presence logit of the landmark network from which a frame has a face."""
 _FOLLOW_SHARE = 0.5
-"""How much of the way the square follows the face in a frame: one that trembles makes the lips tremble."""
+"""Share of the way that the crop follows the face in a frame. Jitter of the crop becomes jitter of the lips."""
 _SEARCH_INTERVAL_FRAMES = 12
-"""Frames to let pass between two searches for a face that is not there: a search is dear."""
+"""Frames between two detections while there is no face; detection is slow."""
+_JUMP_SHARE = 0.2
+"""Share of the crop's side; a face that moves farther in a frame is followed at once."""
 
 
 class FaceTracker:
-    """The largest face of the first frame that has one, from frame to frame; after a loss the next largest."""
+    """Tracks the largest face of the first frame that has one; after a loss, the largest face found next."""
 
     def __init__(self) -> None:
         self._square: RotatedSquare | None = None
         self._frames_until_search = 0
 
     def track_landmarks(self, rgb: Picture) -> Landmarks | None:
-        """Landmarks [478, 3] of the face in the next frame, None when it has none."""
+        """Landmarks [478, 3] of the face in the next frame; None if there is none."""
         if self._square is None:
             return self._search_face(rgb)
         landmarks, logit = predict_landmarks(rgb, self._square)
@@ -45,9 +47,9 @@ class FaceTracker:
 
 
 def _blend_squares(square: RotatedSquare, other: RotatedSquare) -> RotatedSquare:
-    """A part of the way from `square` to `other`; all of it when that is far."""
-    far = math.hypot(other.x - square.x, other.y - square.y) > 0.2 * square.side
-    share = 1.0 if far else _FOLLOW_SHARE
+    """A square between `square` and `other`, or `other` if it is far away."""
+    is_far = math.hypot(other.x - square.x, other.y - square.y) > _JUMP_SHARE * square.side
+    share = 1.0 if is_far else _FOLLOW_SHARE
     return RotatedSquare(
         x=square.x + share * (other.x - square.x),
         y=square.y + share * (other.y - square.y),

@@ -1,4 +1,4 @@
-"""Takes offset and drift out of a video."""
+"""Removes the offset and the drift of a video by moving its sound."""
 
 from pathlib import Path
 
@@ -9,15 +9,15 @@ from liveavatar.video.remux import shift_sound
 
 
 def fix_sync(measured: SyncMeasurement, report: SyncReport, output: Path) -> None:
-    """Write `output` with the lips in step: drift too, if the video drifts; the picture is not encoded anew.
+    """Write `output` with the lips in step; drift is removed only from a video that drifts. Pictures are copied.
 
     Raises:
-        VideoError: the measurement is too unsure to act on.
-        OptionError, OutputError, AudioError: see `remux`.
+        VideoError: lips and sound do not match, or the offset is not known well enough.
+        OptionError, OutputError, AudioError: see `shift_sound`.
     """
     name = report.file.name
     if report.verdict == "not the same speech":
-        raise VideoError(f"{name} cannot be mended: {report.sentence}", "use the sound that belongs to it")
+        raise VideoError(f"{name} cannot be fixed: {report.sentence}", "use the sound that belongs to it")
     if not report.confident:
         low, high = report.offset_interval
         raise VideoError(

@@ -1,4 +1,4 @@
-"""From a finished video to what can be said about its lips."""
+"""Measures one video: tracks of lips and sound, their alignment, closures and silence."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,23 +22,27 @@ from liveavatar.sync.offset import TRACK_RATE, Alignment, Track, align_tracks, b
 from liveavatar.video.reader import open_video
 
 FEATURE_BIAS_SECONDS = 0.018
-"""Seconds by which the sound's features are taken to come before the lips of a face in step: the middle between the
-one real face we know, 0.041, and our own renders, -0.005 to 0.003; see docs/sync.md."""
+"""How much earlier than the lips of a face in step the features of its sound are. The middle between the one real face
+at hand, 0.041, and our own renders, -0.005 to 0.003; see docs/sync.md."""
 
 _MIN_FACE_SECONDS = 2.0
-"""Seconds of face with sound that a judgement needs."""
+"""Least duration of face with sound."""
+
+_MIN_DEVIATION = 1e-9  # of a track; a constant one has no correlation
+_ENVELOPE_STEPS = 9  # smoothing of lips and loudness before their correlation
 
 ProgressCallback = Callable[[str, float], None]
-"""Called with what is being done and the share of it, 0…1."""
+"""Called with the name of the stage and the share of it that is done, 0…1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncMeasurement:
-    """All tracks of one video, and what came of comparing them. Times are seconds of the file's clock.
+    """All tracks of one video and their comparison. Times are seconds of the file's clock.
 
-    `lips`, `present` and `expected` have one value every 10 ms from `start` on; `alignment.line` is already freed
-    from the bias: 0 is in step. `loudness_offset` is the lag by the loudness of the voice alone, without the
-    articulation network. `energy_correlation` is that of lips and loudness as they are.
+    `lip_opening`, `face_mask` and `expected_opening` have one value every 10 ms from `start` on. The lags of
+    `alignment` have no bias: 0 is in step. `loudness_offset` is the lag by loudness alone, without the articulation
+    network. `energy_correlation` is the correlation of lip opening and loudness without a shift. `silent_shut` is the
+    share of frames without speech that show closed lips. `face_seconds` is how long the video shows a face.
     """
 
     path: Path
@@ -58,68 +62,73 @@ class SyncMeasurement:
 def measure_sync(
     path: str | Path, on_progress: ProgressCallback = lambda _what, _share: None
 ) -> SyncMeasurement:
-    """Compare lips and sound of a video. Pictures and sound are read as streams; a few numbers for every 10 ms
-    are kept, about 5 MB an hour.
+    """Compare lips and sound of a video. Both are streamed: memory grows by about 20 MB an hour.
 
     Raises:
-        VideoError: the file cannot be read, or shows no face for long enough.
-        AudioError: it has no sound, or the sound cannot be read.
+        VideoError: the file cannot be read, has no sound, or shows a face for less than two seconds.
+        AudioError: the sound cannot be read.
     """
     path = Path(path)
     with open_video(path) as video:
         if video.sound_start is None:
             raise VideoError(f"{path.name} has no sound", "choose a video with a sound track")
-        begin, total = float(video.sound_start), max(float(video.duration or 1), 0.1)
-        heard = extract_audio_track(path, lambda done: on_progress("listening", min(done / total, 1.0)))
-        seen = extract_lip_track(video, lambda done: on_progress("watching the lips", min(done / total, 1.0)))
-    return compare_tracks(path, seen, heard, begin)
+        total = max(float(video.duration or 1), 0.1)
+
+        def report_to(stage: str) -> Callable[[float], None]:
+            return lambda done: on_progress(stage, min(done / total, 1.0))
+
+        audio_track = extract_audio_track(path, report_to("analysing the sound"))
+        lip_track = extract_lip_track(video, report_to("tracking the lips"))
+        return compare_tracks(path, lip_track, audio_track, float(video.sound_start))
 
 
 def compare_tracks(
     path: Path, lip_track: LipTrack, audio_track: AudioTrack, sound_start: float
 ) -> SyncMeasurement:
-    """Compare what was seen with what was heard; the sound begins at `begin` seconds of the pictures' clock.
+    """Compare lips and sound; the sound begins at `sound_start` seconds of the pictures' clock.
 
     Raises:
-        VideoError: no face was seen for long enough.
+        VideoError: the lip track has a face for less than two seconds.
     """
-    start = float(lip_track.times[0]) if len(lip_track.times) else 0.0
-    times = (
-        start
-        + np.arange(int((lip_track.times[-1] - start) * TRACK_RATE) + 1 if len(lip_track.times) else 0)
-        / TRACK_RATE
-    )
-    lips, present = lip_track.sample_openings(times)
-    if present.sum() < _MIN_FACE_SECONDS * TRACK_RATE:
-        problem = f"{path.name} shows a face for only {present.sum() / TRACK_RATE:.1f} s"
+    times = _list_step_times(lip_track)
+    start = float(times[0]) if len(times) else 0.0
+    lips, face_mask = lip_track.sample_openings(times)
+    if face_mask.sum() < _MIN_FACE_SECONDS * TRACK_RATE:
+        problem = f"{path.name} shows a face for only {face_mask.sum() / TRACK_RATE:.1f} s"
         raise VideoError(problem, f"choose a video that shows one for {_MIN_FACE_SECONDS:.0f} s or more")
-    expected, loudness = (
-        _resample_to_clock(values, sound_start, start)
-        for values in (audio_track.expected_opening, audio_track.loudness)
+    expected = _resample_to_clock(audio_track.expected_opening, sound_start, start)
+    loudness = _resample_to_clock(audio_track.loudness, sound_start, start)
+    lip_motion = band_pass_track(lips)
+    alignment, loudness_alignment = (
+        align_tracks(lip_motion, face_mask, band_pass_track(sound)).remove_bias(FEATURE_BIAS_SECONDS, start)
+        for sound in (expected, loudness)
     )
-    flat = band_pass_track(lips)
-    alignment = align_tracks(flat, present, band_pass_track(expected)).remove_bias(
-        FEATURE_BIAS_SECONDS, start
-    )
-    plain = align_tracks(flat, present, band_pass_track(loudness)).remove_bias(FEATURE_BIAS_SECONDS, start)
     return SyncMeasurement(
         path=path,
         lip_track=lip_track,
         start=start,
         lip_opening=lips,
-        face_mask=present,
+        face_mask=face_mask,
         expected_opening=expected,
         alignment=alignment,
-        loudness_offset=plain.offset,
+        loudness_offset=loudness_alignment.offset,
         closures=_match_closures(path, lip_track, audio_track, sound_start),
         silent_shut=measure_silent_shut(lip_track, audio_track.voice, sound_start),
-        energy_correlation=_correlate_loudness(lips, present, loudness),
-        face_seconds=float(present.sum()) / TRACK_RATE,
+        energy_correlation=_correlate_loudness(lips, face_mask, loudness),
+        face_seconds=float(face_mask.sum()) / TRACK_RATE,
     )
 
 
+def _list_step_times(lip_track: LipTrack) -> Track:
+    """Every 10 ms from the first frame to the last, seconds."""
+    if not len(lip_track.times):
+        return np.zeros(0)
+    start, end = lip_track.times[0], lip_track.times[-1]
+    return np.asarray(start + np.arange(int((end - start) * TRACK_RATE) + 1) / TRACK_RATE, np.float64)
+
+
 def _resample_to_clock(values: NDArray[np.floating], sound_start: float, start: float) -> Track:
-    """Values about the middles of steps of 10 ms from `begin` on, read every 10 ms from `start` on."""
+    """Values at the middles of 10 ms steps from `sound_start` on, interpolated every 10 ms from `start` on."""
     middles = sound_start - start + (np.arange(len(values)) + 0.5) / TRACK_RATE
     count = max(1, int(middles[-1] * TRACK_RATE) + 1) if len(values) else 1
     return np.asarray(np.interp(np.arange(count) / TRACK_RATE, middles, values, left=0.0, right=0.0))
@@ -129,12 +138,10 @@ def _match_closures(
     path: Path, lip_track: LipTrack, audio_track: AudioTrack, sound_start: float
 ) -> ClosureComparison:
     if has_pocketsphinx():
-        return compare_closures(
-            lip_track, find_phoneme_closures(stream_mono_audio(path), sound_start), "pocketsphinx"
-        )
-    return compare_closures(
-        lip_track, find_network_closures(audio_track.closure, sound_start), "articulation network"
-    )
+        closures = find_phoneme_closures(stream_mono_audio(path), sound_start)
+        return compare_closures(lip_track, closures, "pocketsphinx")
+    closures = find_network_closures(audio_track.closure, sound_start)
+    return compare_closures(lip_track, closures, "articulation network")
 
 
 def _correlate_loudness(lip_opening: Track, face_mask: NDArray[np.bool_], loudness: Track) -> float:
@@ -142,7 +149,7 @@ def _correlate_loudness(lip_opening: Track, face_mask: NDArray[np.bool_], loudne
     both = np.flatnonzero(face_mask[:count])
     if len(both) < 2:
         return 0.0
-    one, other = smooth_track(lip_opening, 9)[both], smooth_track(loudness, 9)[both]
-    if one.std() < 1e-9 or other.std() < 1e-9:
+    lips, sound = (smooth_track(track, _ENVELOPE_STEPS)[both] for track in (lip_opening, loudness))
+    if min(lips.std(), sound.std()) < _MIN_DEVIATION:
         return 0.0
-    return float(np.corrcoef(one, other)[0, 1])
+    return float(np.corrcoef(lips, sound)[0, 1])

@@ -1,4 +1,4 @@
-"""What is said about a video: one verdict, the numbers behind it, and what mends it."""
+"""The report on one video: a verdict, the numbers behind it, and what fixes it."""
 
 import math
 from dataclasses import dataclass
@@ -11,29 +11,30 @@ from liveavatar.sync.offset import ConfidenceInterval
 Verdict = Literal["in step", "late", "early", "drifting", "not the same speech"]
 
 LATE_LIMIT_MS, EARLY_LIMIT_MS = 40.0, -60.0
-"""Milliseconds by which lips may be late and early: what EBU R 37 allows a whole broadcast chain, where sound before
-the picture disturbs more than sound after it."""
+"""How late and how early lips may be: the tolerance of EBU R 37 for a whole broadcast chain. Sound before the picture
+disturbs more than sound after it."""
 
 MAX_UNCERTAINTY_MS = 45.0
-"""Milliseconds: with an interval up to this wide, to either side, an offset may be mended."""
+"""Largest distance of an offset from the ends of its interval with which `--fix` moves the sound."""
 
 _MIN_MATCH = 0.25
 _CHANCE_MATCH = 1.2
-"""Unrelated speech matches by up to about this over the square root of the seconds."""
+"""Unrelated speech matches by up to about this, divided by the square root of the seconds."""
 _LARGE_DRIFT_SECONDS = 0.1
-"""Seconds of drift over the whole video from which more is needed, by the factor that follows."""
+"""Drift over the whole video from which the match must be higher by the factor that follows. Many such lines are tried,
+so that one may match unrelated speech."""
 _LARGE_DRIFT_FACTOR = 1.3
-_MINUTE_MS = 60_000.0  # milliseconds
+_MINUTE_MS = 60_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncReport:
-    """One video. Offsets in milliseconds, positive when the lips come after the sound ("late"); `drift` in
-    milliseconds a minute, positive when they fall behind. Intervals hold 95 %.
+    """One video.
 
-    `offset` belongs to the middle of the video; `offset_by_loudness` is the same without the articulation network.
-    `match` is the correlation of lips and expected lips along the best line, of which `needed` would not be chance;
-    `windows` lists time, offset and match of parts.
+    Offsets are in milliseconds, positive if the lips come after the sound ("late"); `drift` is in milliseconds a
+    minute, positive if the lips fall behind. Intervals cover 95 %. `offset` is that of the middle of the video,
+    `offset_by_loudness` the same without the articulation network. `match` is the correlation of measured and predicted
+    lips along the best line; below `needed` it may be chance. `windows` lists time, offset and match of parts.
     """
 
     file: Path
@@ -59,23 +60,20 @@ class SyncReport:
 
     @property
     def closures_share(self) -> float | None:
-        """Share of the closures heard that are seen within one frame; None without any."""
+        """Share of the closures in the sound that the video shows within one frame; None without closures."""
         return self.closures_met / self.closures_heard if self.closures_heard else None
 
 
 def build_sync_report(measured: SyncMeasurement) -> SyncReport:
-    """Judge what was measured."""
+    """The verdict on a measurement, and its numbers."""
     found = measured.alignment
     offset, drift = -1000 * found.offset, -_MINUTE_MS * found.line.slope
-    around, drift_around = (
-        _lag_to_lateness(found.offset_interval, 1000),
-        _lag_to_lateness(found.drift_interval, _MINUTE_MS),
-    )
+    low, high = _lag_to_lateness(found.offset_interval, 1000)
+    drift_interval = _lag_to_lateness(found.drift_interval, _MINUTE_MS)
     needed = _compute_needed_match(measured)
-    verdict = _choose_verdict(measured, offset, drift_around, found.match >= needed)
-    confident = (
-        verdict != "not the same speech" and max(offset - around[0], around[1] - offset) <= MAX_UNCERTAINTY_MS
-    )
+    verdict = _choose_verdict(measured, offset, drift_interval, found.match >= needed)
+    is_certain = max(offset - low, high - offset) <= MAX_UNCERTAINTY_MS
+    confident = verdict != "not the same speech" and is_certain
     return SyncReport(
         file=measured.path,
         verdict=verdict,
@@ -83,13 +81,13 @@ def build_sync_report(measured: SyncMeasurement) -> SyncReport:
         remedy=_suggest_remedy(verdict, measured.path, confident),
         confident=confident,
         offset=offset,
-        offset_interval=around,
+        offset_interval=(low, high),
         offset_by_loudness=-1000 * measured.loudness_offset,
         drift=drift,
-        drift_interval=drift_around,
+        drift_interval=drift_interval,
         match=found.match,
         needed=needed,
-        closures_heard=measured.closures.heard_count,
+        closures_heard=measured.closures.closure_count,
         closures_met=measured.closures.met_count,
         closures_by_chance=measured.closures.chance_share,
         closures_source=measured.closures.source,
@@ -101,17 +99,17 @@ def build_sync_report(measured: SyncMeasurement) -> SyncReport:
 
 
 def _compute_needed_match(measured: SyncMeasurement) -> float:
-    """The match from which it is no chance: drifting lines are many, and one of them may fit anything a little."""
-    plain = max(_MIN_MATCH, _CHANCE_MATCH / math.sqrt(measured.face_seconds))
-    bent = abs(measured.alignment.line.slope) * measured.face_seconds > _LARGE_DRIFT_SECONDS
-    return plain * _LARGE_DRIFT_FACTOR if bent else plain
+    """The match above which lips and sound are of the same speech."""
+    needed = max(_MIN_MATCH, _CHANCE_MATCH / math.sqrt(measured.face_seconds))
+    has_large_drift = abs(measured.alignment.line.slope) * measured.face_seconds > _LARGE_DRIFT_SECONDS
+    return needed * _LARGE_DRIFT_FACTOR if has_large_drift else needed
 
 
 def is_drifting(measured: SyncMeasurement, drift_interval: tuple[float, float]) -> bool:
-    """Whether lips surely drift, and by more over the video than they may be off."""
+    """Whether the drift differs from 0 with confidence, and exceeds the tolerance over the video."""
     line, length = measured.alignment.line, float(measured.lip_track.times[-1] - measured.start)
-    sure = drift_interval[0] > 0 or drift_interval[1] < 0
-    return sure and abs(line.slope) * length * 1000 > LATE_LIMIT_MS
+    is_certain = drift_interval[0] > 0 or drift_interval[1] < 0
+    return is_certain and abs(line.slope) * length * 1000 > LATE_LIMIT_MS
 
 
 def _choose_verdict(
@@ -127,17 +125,17 @@ def _choose_verdict(
 
 
 def _lag_to_lateness(interval: ConfidenceInterval, unit: float) -> tuple[float, float]:
-    """An interval of lags as one of lateness."""
+    """An interval of lags in seconds as one of lateness in milliseconds, or in milliseconds a minute."""
     return -unit * interval.high, -unit * interval.low
 
 
 def _describe_verdict(verdict: Verdict, offset: float, drift: float) -> str:
     match verdict:
         case "not the same speech":
-            return "the lips do not say what is heard"
+            return "the lips do not match the speech"
         case "drifting":
-            way = "fall behind" if drift > 0 else "run ahead of"
-            return f"the lips {way} the sound by {abs(drift):.0f} ms a minute"
+            direction = "fall behind" if drift > 0 else "run ahead of"
+            return f"the lips {direction} the sound by {abs(drift):.0f} ms a minute"
         case "late":
             return f"the lips come {offset:.0f} ms after the sound"
         case "early":
@@ -152,5 +150,5 @@ def _suggest_remedy(verdict: Verdict, path: Path, confident: bool) -> str:
     if verdict == "not the same speech":
         return "use the sound that belongs to this face, or generate the video again"
     if not confident:
-        return "use a longer part of the video, the lips leave the offset open"
+        return "use a longer part of the video: the offset is not certain"
     return f'liveavatar sync "{path}" --fix "{path.with_name(path.stem + "-in-step.mp4")}"'

@@ -1,7 +1,7 @@
-"""Sync-C and Sync-D: how SyncNet (Chung and Zisserman, "Out of time", 2016) judges lips and sound.
+"""Sync-C and Sync-D, the scores of SyncNet (Chung and Zisserman, "Out of time", 2016).
 
-The network, its features and its scoring are those of the public `syncnet_v2.model`, which its user brings. Faces
-are found by our own detector instead of S3FD, so values may differ a little from published ones.
+Network, features and scoring are those of the public `syncnet_v2.model`, which the user provides. Faces are found by
+our detector instead of S3FD, so that values may differ a little from published ones.
 """
 
 from dataclasses import dataclass
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
 
 SYNCNET_FPS = 25
 WINDOW_FRAMES, WINDOW_STEPS = 5, 20
-"""Pictures and steps of sound that are compared at a time: 0.2 s."""
+"""Pictures and steps of cepstra in one embedding, 0.2 s."""
 SCORED_SECONDS = 5
-"""How much of a video the reference looks at, from its beginning."""
+"""The reference scores so much of a video, from its beginning."""
 MAX_SHIFT_FRAMES = 15
-"""Frames by which lips and sound are moved against each other, each way."""
+"""Largest shift of sound against lips, in either direction."""
 
 _CROP_SIDE = 224
 _CROP_MARGIN = 0.4
 _PADDING_GREY = 110
-_MEDIAN_FRAMES = 13  # frames over which the face's place and size are smoothed
+_MEDIAN_FRAMES = 13  # of the median filter over the face's place and size
 _BATCH_SIZE = 10
 _CHECKPOINT_REMEDY = "name the public syncnet_v2.model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncNetScore:
-    """`confidence` is Sync-C, the higher the better; `distance` Sync-D, the lower the better; `offset_ms` is
-    positive when the lips come after the sound."""
+    """`confidence` is Sync-C, higher is better; `distance` is Sync-D, lower is better; `offset_ms` is positive if the
+    lips come after the sound."""
 
     confidence: float
     distance: float
@@ -52,7 +52,7 @@ class SyncNetScore:
 
 
 def score_syncnet(video: Path, checkpoint: Path) -> SyncNetScore:
-    """Judge the first five seconds of a video.
+    """Score the first five seconds of a video.
 
     Raises:
         OptionError: PyTorch is not installed.
@@ -67,7 +67,7 @@ def score_syncnet(video: Path, checkpoint: Path) -> SyncNetScore:
 
 
 def build_syncnet() -> Any:
-    """The network `S`, freshly initialised: `lip` and `sound` halves that meet in 1024 numbers."""
+    """The network with random weights: a half for lips and one for sound, each with an embedding of 1024 numbers."""
     nn = _import_torch().nn
     aud = [*_make_layer(nn.Conv2d, 1, 64, 3, padding=1), nn.MaxPool2d(1, 1),
            *_make_layer(nn.Conv2d, 64, 192, 3, padding=1), nn.MaxPool2d(3, (1, 2)),
@@ -97,43 +97,50 @@ def embed_sound(network: Any, cepstra: "Tensor") -> "Tensor":
 
 
 def load_syncnet(checkpoint: Path) -> Any:
-    """The network with the weights of a `syncnet_v2.model`."""
+    """The network with the weights of a `syncnet_v2.model`.
+
+    Raises:
+        WeightsError: the checkpoint cannot be read or is another network's.
+    """
     network = build_syncnet()
     try:
         state = _import_torch().load(checkpoint, map_location="cpu", weights_only=True)
-        lost = network.load_state_dict(state, strict=False)
+        keys = network.load_state_dict(state, strict=False)
     except (OSError, EOFError, RuntimeError, TypeError, UnpicklingError) as error:
         reason = str(error).splitlines()[0][:80]
         raise WeightsError(
             f"{checkpoint} is not SyncNet's checkpoint ({reason})", _CHECKPOINT_REMEDY
         ) from error
-    missing = [name for name in lost.missing_keys if not name.endswith("num_batches_tracked")]
-    if missing or lost.unexpected_keys:
-        name = [*missing, *lost.unexpected_keys][0]
-        raise WeightsError(f"{checkpoint} is another network's: {name} is amiss", _CHECKPOINT_REMEDY)
+    missing = [name for name in keys.missing_keys if not name.endswith("num_batches_tracked")]
+    if missing or keys.unexpected_keys:
+        name = [*missing, *keys.unexpected_keys][0]
+        raise WeightsError(f"{checkpoint} is another network's: {name} does not fit", _CHECKPOINT_REMEDY)
     return network
 
 
 def compute_syncnet_score(
     network: Any, pictures: NDArray[np.uint8], cepstra: NDArray[np.float64], frame_count: int
 ) -> SyncNetScore:
-    """Score pictures [m, 224, 224, 3 BGR] at 25 fps against cepstra [steps, 13]; `frames` both have.
+    """Score pictures [m, 224, 224, 3 BGR] at 25 fps against cepstra [steps, 13] over `frame_count` frames.
 
-    Distances are averaged over all windows of 0.2 s for each shift. Sync-D is the smallest mean, Sync-C by how
-    much the median shift is farther.
+    The distance of the embeddings is averaged over all windows of 0.2 s, for each shift. Sync-D is the smallest mean,
+    Sync-C the difference between the median of the means and the smallest.
+
+    Raises:
+        VideoError: there are fewer than six frames.
     """
     torch = _import_torch()
     count = frame_count - WINDOW_FRAMES
     if count < 1:
-        raise VideoError("the face is not seen long enough for SyncNet", "use a video of at least 0.5 s")
+        raise VideoError("the face is not visible long enough for SyncNet", "use a video of at least 0.5 s")
     with torch.inference_mode():
         lips = torch.cat(
             [embed_lips(network, _make_lip_batch(pictures, i, count)) for i in range(0, count, _BATCH_SIZE)]
         )
-        heard = torch.cat(
+        sound = torch.cat(
             [embed_sound(network, _make_sound_batch(cepstra, i, count)) for i in range(0, count, _BATCH_SIZE)]
         )
-        padded = torch.nn.functional.pad(heard, (0, 0, MAX_SHIFT_FRAMES, MAX_SHIFT_FRAMES))
+        padded = torch.nn.functional.pad(sound, (0, 0, MAX_SHIFT_FRAMES, MAX_SHIFT_FRAMES))
         shifts = range(2 * MAX_SHIFT_FRAMES + 1)
         distance = torch.nn.functional.pairwise_distance
         means = torch.stack([distance(lips, padded[k : k + count]).mean() for k in shifts])
@@ -146,21 +153,21 @@ def compute_syncnet_score(
 
 
 def extract_face_crops(video: Path) -> NDArray[np.uint8]:
-    """The face in the first seconds at 25 fps, as the network was trained: [m, 224, 224, 3], BGR."""
+    """Crops of the face in the first seconds, 25 a second, [m, 224, 224, 3], BGR; they end where the face is lost."""
     pictures: list[Picture] = []
     boxes: list[tuple[float, float, float]] = []
-    track = FaceTracker()
+    tracker = FaceTracker()
     with open_video(video) as file:
         due, start = 0, None
-        for shown in file:
-            start = shown.time if start is None else start
-            landmarks = track.track_landmarks(shown.rgb)
-            while due < SCORED_SECONDS * SYNCNET_FPS and (shown.time - start) * SYNCNET_FPS >= due:
+        for frame in file:
+            start = frame.time if start is None else start
+            landmarks = tracker.track_landmarks(frame.rgb)
+            while due < SCORED_SECONDS * SYNCNET_FPS and (frame.time - start) * SYNCNET_FPS >= due:
                 if landmarks is None:
                     return _crop_smoothed_faces(pictures, boxes)
                 low, high = landmarks[:468, :2].min(axis=0), landmarks[:468, :2].max(axis=0)
                 boxes.append((*((low + high) / 2).tolist(), float((high - low).max()) / 2))
-                pictures.append(shown.rgb)
+                pictures.append(frame.rgb)
                 due += 1
             if due == SCORED_SECONDS * SYNCNET_FPS:
                 break
@@ -168,41 +175,45 @@ def extract_face_crops(video: Path) -> NDArray[np.uint8]:
 
 
 def read_first_sound(video: Path) -> Samples:
-    """The sound of the first seconds, 16 kHz mono, on the clock of the pictures."""
+    """The sound of the first seconds at 16 kHz mono; sample 0 is at the first picture.
+
+    Raises:
+        VideoError: there are no pictures or no sound.
+    """
     with open_video(video) as file:
         first = next(iter(file), None)
         begin = file.sound_start
     if first is None or begin is None:
         raise VideoError(f"{video.name} has no pictures or no sound", "choose a video of a talking face")
-    early = round((begin - first.time) * SAMPLE_RATE)
-    need = SCORED_SECONDS * SAMPLE_RATE
-    pieces = [np.zeros(max(0, early), np.float32)]
+    delay = round((begin - first.time) * SAMPLE_RATE)
+    count, skipped = SCORED_SECONDS * SAMPLE_RATE, max(0, -delay)
+    chunks = [np.zeros(max(0, delay), np.float32)]
     for samples in stream_mono_audio(video):
-        pieces.append(samples)
-        if sum(map(len, pieces)) >= need + max(0, -early):
+        chunks.append(samples)
+        if sum(map(len, chunks)) >= count + skipped:
             break
-    return np.concatenate(pieces)[max(0, -early) :][:need]
+    return np.concatenate(chunks)[skipped:][:count]
 
 
 def _crop_smoothed_faces(
     pictures: list[Picture], boxes: list[tuple[float, float, float]]
 ) -> NDArray[np.uint8]:
-    """Squares around the smoothed places, with more room below the face than above."""
+    """Squares around the median-filtered places of the face; they reach further below the face than above."""
     if not pictures:
         return np.empty((0, _CROP_SIDE, _CROP_SIDE, 3), np.uint8)
     half = _MEDIAN_FRAMES // 2
     places = np.pad(np.array(boxes), ((half, half), (0, 0)), mode="edge")
     smooth = np.median(np.lib.stride_tricks.sliding_window_view(places, _MEDIAN_FRAMES, axis=0), axis=-1)
-    cut = [_crop_square(picture, *place) for picture, place in zip(pictures, smooth.tolist(), strict=True)]
-    return np.stack(cut)
+    return np.stack([_crop_square(rgb, *place) for rgb, place in zip(pictures, smooth.tolist(), strict=True)])
 
 
 def _crop_square(rgb: Picture, x: float, y: float, half: float) -> Picture:
-    room = int(half * (1 + 2 * _CROP_MARGIN))
-    wide = cv2.copyMakeBorder(rgb, room, room, room, room, cv2.BORDER_CONSTANT, value=(_PADDING_GREY,) * 3)
-    top, left = int(y + room - half), int(x + room - half * (1 + _CROP_MARGIN))
+    border = int(half * (1 + 2 * _CROP_MARGIN))
+    grey = (_PADDING_GREY,) * 3
+    padded = cv2.copyMakeBorder(rgb, border, border, border, border, cv2.BORDER_CONSTANT, value=grey)
+    top, left = int(y + border - half), int(x + border - half * (1 + _CROP_MARGIN))
     side = int(half * 2 * (1 + _CROP_MARGIN))
-    square = wide[max(0, top) : top + side, max(0, left) : left + side, ::-1]
+    square = padded[max(0, top) : top + side, max(0, left) : left + side, ::-1]
     return np.asarray(cv2.resize(np.ascontiguousarray(square), (_CROP_SIDE, _CROP_SIDE)), np.uint8)
 
 
@@ -237,7 +248,11 @@ def _make_head(nn: Any) -> "nn.Module":
 
 
 def _import_torch() -> Any:
-    """PyTorch, which is needed here and nowhere else in this room."""
+    """PyTorch, imported only when SyncNet runs.
+
+    Raises:
+        OptionError: it is not installed.
+    """
     try:
         import torch
     except ImportError:

@@ -1,1 +1,1 @@
-"""Reading and writing pictures with sound."""
+"""Read and write videos."""

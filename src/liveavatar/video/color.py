@@ -1,4 +1,4 @@
-"""RGB to the YUV of the file: BT.709, limited range, 4:2:0."""
+"""RGB to YUV: BT.709, limited range, 4:2:0."""
 
 import cv2
 import numpy as np
@@ -23,10 +23,10 @@ _RGB_TO_YUV = _build_yuv_matrix()
 
 
 def rgb_to_yuv420(rgb: Picture) -> Picture:
-    """One picture [height, width, 3], both even, as planes Y, Cb, Cr under each other: [height·3/2, width].
+    """A picture [height, width, 3] with even sides as planes Y, Cb, Cr below each other: [height·3/2, width].
 
-    Half the time of swscale at the same accuracy; cv2's own I420 is BT.601 and drops three chroma samples
-    of four, so it is not used.
+    It takes half the time of swscale at the same accuracy. OpenCV's own I420 conversion is BT.601 and keeps one
+    chroma sample of four without averaging.
     """
     height, width = rgb.shape[:2]
     planes = np.empty((height * 3 // 2, width), np.uint8)

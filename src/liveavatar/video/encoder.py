@@ -1,4 +1,4 @@
-"""Pictures and sound into one mp4: H.264, AAC, index in front, constant frame rate. Synchronous."""
+"""Encode pictures and sound into an mp4: H.264, AAC, constant frame rate, index in front. Synchronous."""
 
 import contextlib
 import math
@@ -18,11 +18,11 @@ _X264_OPTIONS = {
     "preset": "veryfast",
     "crf": "18",
     "x264-params": "chromaloc=1",
-}  # color.yuv420 centres chroma
+}  # rgb_to_yuv420 centres chroma
 _MAX_THREADS = 8
 _BT709 = 1  # ITU-T H.273, tables 2 to 4: primaries, transfer and matrix
 _LIMITED_RANGE = 1  # FFmpeg's AVCOL_RANGE_MPEG
-_SOUND_STEP_SECONDS = Fraction(1, 4)  # seconds of sound encoded at a time
+_SOUND_STEP_SECONDS = Fraction(1, 4)  # encoded at a time
 
 
 def has_encoder(name: str) -> bool:
@@ -35,7 +35,7 @@ def has_encoder(name: str) -> bool:
 
 
 class Mp4Encoder:
-    """Encodes pictures in order; sound follows them by at most a quarter second, so memory stays constant."""
+    """Encodes pictures in order. The sound follows within a quarter second, so memory stays constant."""
 
     def __init__(
         self,
@@ -63,11 +63,11 @@ class Mp4Encoder:
 
     @property
     def frame_count(self) -> int:
-        """Pictures taken so far."""
+        """Number of pictures encoded."""
         return self._frame_count
 
     def add_picture(self, rgb: Picture) -> None:
-        """Encode one picture, [height, width, 3]; does nothing once it has failed, as FFmpeg would crash."""
+        """Encode one picture, [height, width, 3]. After a failure it does nothing: FFmpeg would crash."""
         if not self._is_usable:
             return
         self._is_usable = False
@@ -81,7 +81,7 @@ class Mp4Encoder:
         self._is_usable = True
 
     def finish(self) -> None:
-        """Encode what is left and close the file."""
+        """Flush the encoders and close the file."""
         self._container.mux(self._video_stream.encode(None))
         if self._sound is not None:
             for packet in self._sound.read_remaining(self._frame_count / self._fps):
@@ -89,14 +89,14 @@ class Mp4Encoder:
         self._container.close()
 
     def close(self) -> None:
-        """Release everything; a file that was not finished is not usable."""
+        """Release everything; without `finish` before, the file is not usable."""
         if self._sound is not None:
             self._sound.close()
-        with contextlib.suppress(av.error.FFmpegError):  # the error that led here is the one that counts
+        with contextlib.suppress(av.error.FFmpegError):  # the error that led here is reported
             self._container.close()
 
     def _build_container_options(self) -> dict[str, str]:
-        """The file's clock counts both frames and samples exactly, where FFmpeg's own rounds to 1 ms."""
+        """The movie time scale counts frames and samples exactly; FFmpeg's default rounds to 1 ms."""
         rate = 1 if self._sound is None else self._sound.rate
         clock = math.lcm(self._fps.numerator, rate)
         return {"movflags": "faststart+use_metadata_tags", "movie_timescale": str(clock)}

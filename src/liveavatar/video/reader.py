@@ -1,4 +1,4 @@
-"""Reads a video picture by picture, each with the time at which it is shown."""
+"""Read a video picture by picture, each with its presentation time."""
 
 import os
 from collections.abc import Iterator
@@ -18,22 +18,22 @@ from liveavatar.errors import VideoError
 from liveavatar.frames import Picture
 
 _CONVERT_REMEDY = "convert it to mp4 with another program"
-_MAX_BROKEN_PACKETS = 100  # broken packets in a row after which the rest is given up
+_MAX_BROKEN_PACKETS = 100  # undecodable packets in a row after which reading ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TimedPicture:
-    """One picture, upright, uint8 [height, width, 3], and the second at which it appears."""
+    """One picture, upright, uint8 [height, width, 3], and the second at which it is shown."""
 
     time: Fraction
     rgb: Picture
 
 
 class VideoReader:
-    """An open video: iterate it once for `Shown`. Times come from the file's stamps, never from counting.
+    """An open video: iterate it once for `TimedPicture`. Times are the file's time stamps.
 
-    `sound_start` is the time of the first sample that should be heard, on the same clock as the pictures; None
-    without sound. `duration` in seconds and `fps` are what the file promises and may be None.
+    `sound_start` is the time in seconds of the first audible sample, on the clock of the pictures; None without
+    sound. `duration` in seconds and `fps` are what the file declares, and may be None.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,7 +72,7 @@ class VideoReader:
                 yield TimedPicture(time=time, rgb=_to_upright_rgb(frame))
 
     def _decode_frames(self) -> Iterator[AvVideoFrame]:
-        """Every frame that can be decoded; a broken packet is skipped, and the stamps keep the time."""
+        """All frames that can be decoded; broken packets are skipped, the other frames keep their time stamps."""
         failures = 0
         for packet in self._container.demux(self._stream):
             try:
@@ -90,7 +90,7 @@ class VideoReader:
 
 
 def find_sound_start(path: Path) -> Fraction | None:
-    """When the first sample of `path` is heard, in seconds on the file's clock; None without sound.
+    """Time in seconds of the first audible sample of `path`, on the file's clock; None without sound.
 
     Raises:
         VideoError: the file cannot be read.
@@ -108,8 +108,16 @@ def find_sound_start(path: Path) -> Fraction | None:
     return None
 
 
+def find_picture_stream(container: InputContainer) -> VideoStream | None:
+    """The first video stream that is not a cover picture; None if there is none."""
+    for stream in container.streams.video:
+        if not stream.disposition & stream.disposition.attached_pic and stream.codec_context is not None:
+            return stream
+    return None
+
+
 def open_video(path: str | Path) -> VideoReader:
-    """Open the pictures of a file: `with open_video(path) as video: for shown in video: ...`.
+    """Open the pictures of a file: `with open_video(path) as video: for picture in video: ...`.
 
     Raises:
         VideoError: no such file, a folder, empty, not a video, or without pictures.
@@ -130,12 +138,12 @@ def _open_container(path: Path) -> InputContainer:
 
 
 def _select_video_stream(container: InputContainer, path: Path) -> VideoStream:
-    for stream in container.streams.video:
-        if not stream.disposition & stream.disposition.attached_pic and stream.codec_context is not None:
-            stream.thread_type = "AUTO"
-            return stream
-    container.close()
-    raise VideoError(f"{path.name} has no pictures", "choose a video of a talking face")
+    stream = find_picture_stream(container)
+    if stream is None:
+        container.close()
+        raise VideoError(f"{path.name} has no pictures", "choose a video of a talking face")
+    stream.thread_type = "AUTO"
+    return stream
 
 
 def _find_duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
@@ -145,7 +153,7 @@ def _find_duration(container: InputContainer, stream: VideoStream) -> Fraction |
 
 
 def _to_upright_rgb(frame: AvVideoFrame) -> Picture:
-    """RGB, turned as the file says it should be shown."""
+    """RGB, rotated as the file's display matrix says."""
     rgb = frame.to_ndarray(format="rgb24")
-    turned = np.rot90(rgb, round(frame.rotation / 90)) if frame.rotation else rgb
-    return np.ascontiguousarray(turned, np.uint8)
+    rotated = np.rot90(rgb, round(frame.rotation / 90)) if frame.rotation else rgb
+    return np.ascontiguousarray(rotated, np.uint8)

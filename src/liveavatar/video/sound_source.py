@@ -1,5 +1,6 @@
-"""The user's own sound on its way into an mp4: copied when it is AAC already, else encoded."""
+"""The sound stream of an mp4: AAC packets copied from the source file, or its sound encoded as AAC."""
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -17,29 +18,34 @@ from liveavatar.audio.io.decode import open_audio, open_container
 
 AAC_BIT_RATE = 192_000
 AAC_RATES = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000)
+"""Hz: the sampling frequencies of ISO/IEC 14496-3, table 1.18, less 7350, which FFmpeg's muxers do not all take."""
 _CHANNEL_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
+_MAX_FRAME_SAMPLES = 1 << 16  # samples given to the encoder at a time
+_SLOPE_SCALE = 1000  # the resampler takes integer rates: a speed is exact to 1e-3 Hz of the source's rate
 
 AudioPackets: TypeAlias = "Iterator[Packet[AvAudioStream]]"
+Samples2D: TypeAlias = "NDArray[np.float32]"
+"""Samples [samples, channels]."""
 
 
 class SoundSource(Protocol):
-    """A source of packets for one sound stream of the output. Time 0 is the first sample one should hear."""
+    """A source of packets for one sound stream of the output. Time 0 is the first audible sample."""
 
     @property
     def rate(self) -> int:
-        """Samples a second in the output."""
+        """Sample rate of the output in Hz."""
         ...
 
     def attach_to_output(self, output: OutputContainer) -> None:
-        """Add a stream for this sound to `output`; once, before any packets."""
+        """Add a stream for this sound to `output`; call once, before any packets."""
         ...
 
     def read_packets(self, until: Fraction) -> AudioPackets:
-        """Packets of the sound up to time `until` in seconds, each once."""
+        """Packets of the sound up to `until` seconds, each once."""
         ...
 
     def read_remaining(self, end: Fraction) -> AudioPackets:
-        """The rest of the packets; sound after `end` is left out."""
+        """The remaining packets; sound after `end` seconds is dropped."""
         ...
 
     def close(self) -> None:
@@ -48,7 +54,7 @@ class SoundSource(Protocol):
 
 
 def open_sound_source(path: Path) -> SoundSource:
-    """The sound of `path`, ready to be attached to an output.
+    """Open the sound of `path`: copied where possible, else encoded.
 
     Raises:
         AudioError: the sound cannot be read.
@@ -57,49 +63,66 @@ def open_sound_source(path: Path) -> SoundSource:
 
 
 class EncodedSound:
-    """Any sound as AAC at 192 kbit/s, with its own rate and channels where AAC has them.
+    """A file's sound as AAC at 192 kbit/s, with its own rate and channels where AAC has them.
 
-    Other rates become 48 kHz, other numbers of channels mono. The encoder's delay goes into the edit list of
-    the file, so the first sample is heard with frame 0.
+    Other rates become 48 kHz, other channel counts mono. The encoder's delay is in the edit list of the output file,
+    so the first sample plays at time 0.
+
+    `start` is the time in seconds at which the first sample plays; samples before time 0 are cut. The sound plays
+    `1 + slope` times as fast.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, start: float = 0.0, slope: float = 0.0) -> None:
         self._input = open_audio(path, silence_invalid=True)
         info = self._input.info
         self.rate = info.rate if info.rate in AAC_RATES else 48_000
         self._channels = info.channels if info.channels in _CHANNEL_LAYOUTS else 1
-        self._resampled = self._resample_input()
+        self._pieces = filter(len, self._read_pieces(round(start * self.rate), slope))
         self._pending_samples = np.empty((0, self._channels), np.float32)
         self._encoded_samples = 0
 
     def attach_to_output(self, output: OutputContainer) -> None:
-        """Add a stream for this sound to `output`; once, before any packets."""
+        """Add a stream for this sound to `output`; call once, before any packets."""
         self._stream = output.add_stream("aac", rate=self.rate, layout=_CHANNEL_LAYOUTS[self._channels])
         self._stream.bit_rate = AAC_BIT_RATE
 
     def read_packets(self, until: Fraction) -> AudioPackets:
-        """Packets of the sound up to time `until` in seconds, each once."""
-        need = int(until * self.rate) - self._encoded_samples
-        while need > 0:
-            if not len(self._pending_samples):
-                self._pending_samples = next(self._resampled, self._pending_samples)
-            piece, self._pending_samples = self._pending_samples[:need], self._pending_samples[need:]
-            if not len(piece):
-                return
-            need -= len(piece)
-            yield from self._stream.encode(self._build_frame(piece))
+        """Packets of the sound up to `until` seconds, each once."""
+        return self._encode_samples(int(until * self.rate) - self._encoded_samples)
 
-    def read_remaining(self, end: Fraction) -> AudioPackets:
-        """The rest of the packets; sound after `end` is left out."""
-        yield from self.read_packets(end)
+    def read_remaining(self, end: Fraction | None) -> AudioPackets:
+        """The remaining packets; sound after `end` seconds is dropped, None drops nothing."""
+        yield from self._encode_samples(math.inf) if end is None else self.read_packets(end)
         yield from self._stream.encode(None)
 
     def close(self) -> None:
         """Close the input."""
         self._input.close()
 
-    def _resample_input(self) -> Iterator[NDArray[np.float32]]:
-        resampler = Resampler(self._input.info.rate, self.rate, self._channels)
+    def _encode_samples(self, count: float) -> AudioPackets:
+        while count > 0:
+            if not len(self._pending_samples):
+                self._pending_samples = next(self._pieces, self._pending_samples)
+            size = int(min(count, len(self._pending_samples), _MAX_FRAME_SAMPLES))
+            if not size:
+                return
+            piece, self._pending_samples = self._pending_samples[:size], self._pending_samples[size:]
+            count -= size
+            yield from self._stream.encode(self._build_frame(piece))
+
+    def _read_pieces(self, shift: int, slope: float) -> Iterator[Samples2D]:
+        """The output's samples: `shift` samples of silence before the sound, or as many cut from it when negative."""
+        for first in range(0, shift, _MAX_FRAME_SAMPLES):
+            yield np.zeros((min(_MAX_FRAME_SAMPLES, shift - first), self._channels), np.float32)
+        cut = max(0, -shift)
+        for samples in self._resample_input(slope):
+            yield samples[cut:]
+            cut = max(0, cut - len(samples))
+
+    def _resample_input(self, slope: float) -> Iterator[Samples2D]:
+        scale = _SLOPE_SCALE if slope else 1
+        from_rate = round(self._input.info.rate * (1 + slope) * scale)
+        resampler = Resampler(from_rate, self.rate * scale, self._channels)
         for chunk in self._input:
             samples = chunk.samples
             if samples.shape[1] != self._channels:
@@ -107,7 +130,7 @@ class EncodedSound:
             yield resampler.resample_chunk(samples)
         yield resampler.resample_chunk(np.empty((0, self._channels), np.float32), last=True)
 
-    def _build_frame(self, samples: NDArray[np.float32]) -> av.AudioFrame:
+    def _build_frame(self, samples: Samples2D) -> av.AudioFrame:
         planes = np.ascontiguousarray(samples.T)
         frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=_CHANNEL_LAYOUTS[self._channels])
         frame.sample_rate = self.rate
@@ -118,7 +141,7 @@ class EncodedSound:
 
 
 class CopiedSound:
-    """The AAC packets of an mp4 or m4a, untouched."""
+    """The AAC packets of an mp4 or m4a, copied unchanged."""
 
     def __init__(self, path: Path) -> None:
         self._input = open_container(path)
@@ -130,18 +153,18 @@ class CopiedSound:
         self._next_packet: Packet[AvAudioStream] | None = None
 
     def attach_to_output(self, output: OutputContainer) -> None:
-        """Add a stream for this sound to `output`; once, before any packets."""
+        """Add a stream for this sound to `output`; call once, before any packets."""
         self._stream = output.add_stream_from_template(self._input.streams.audio[0])
 
     def read_packets(self, until: Fraction) -> AudioPackets:
-        """Packets of the sound up to time `until` in seconds, each once."""
+        """Packets of the sound up to `until` seconds, each once."""
         while (packet := self._peek_packet()) is not None and (packet.pts or 0) * self._time_base < until:
             self._next_packet = None
             packet.stream = self._stream
             yield packet
 
     def read_remaining(self, end: Fraction) -> AudioPackets:
-        """The rest of the packets; sound after `end` is left out."""
+        """The remaining packets; sound after `end` seconds is dropped."""
         yield from self.read_packets(end)
 
     def close(self) -> None:
@@ -160,7 +183,7 @@ class CopiedSound:
 
 
 def is_copyable_sound(path: Path) -> bool:
-    """Whether the sound is AAC in an mp4 whose packets follow each other without a gap or a cut."""
+    """Whether the sound is AAC in an mp4 or m4a with one sound track, no gap between packets and no edit."""
     with open_audio(path, silence_invalid=True) as stream:
         if stream.info.codec != "aac" or stream.info.rate not in AAC_RATES or stream.info.track_count != 1:
             return False
@@ -169,18 +192,18 @@ def is_copyable_sound(path: Path) -> bool:
 
 
 def _is_continuous(container: InputContainer) -> bool:
-    """Whether all packets last equally long, the last maybe less, and none is cut away but the priming."""
-    due: int | None = None
+    """Whether all packets have the same duration (the last may be shorter) and only priming packets are discarded."""
+    next_pts: int | None = None
     length = 0
     for packet in container.demux(container.streams.audio[0]):
         if packet.pts is None:
             break
         length = length or packet.duration or 0
-        follows = due is None or packet.pts == due
+        follows = next_pts is None or packet.pts == next_pts
         if not follows or not 0 < (packet.duration or 0) <= length or (packet.is_discard and packet.pts > 0):
             return False
-        due = packet.pts + length
-    return due is not None
+        next_pts = packet.pts + length
+    return next_pts is not None
 
 
 def _find_first_pts(path: Path) -> int:

@@ -1,11 +1,10 @@
-"""Writes the video: encoding on a thread of its own, and a file that appears whole or not at all."""
+"""Write an mp4: encoding runs on its own thread, and the file appears complete or not at all."""
 
 import errno
-import os
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -15,10 +14,11 @@ import av
 import numpy as np
 
 from liveavatar.errors import OptionError, OutputError
+from liveavatar.files import atomic_write, publish_file
 from liveavatar.frames import Picture
 from liveavatar.video.encoder import Mp4Encoder
 
-_MAX_PENDING = 8  # pictures ahead of the encoder: enough to even out the two threads, small in memory
+_MAX_PENDING = 8  # pictures queued for the encoder: evens out the two threads at little memory
 _ERRNO_REASONS = {
     errno.ENOSPC: ("the disk is full", "free some space or choose another folder"),
     errno.EDQUOT: ("the disk quota is used up", "free some space or choose another folder"),
@@ -29,6 +29,10 @@ _ERRNO_REASONS = {
 }
 
 
+class _DiscardFile(Exception):  # noqa: N818  no error: it ends `atomic_write` without a file
+    pass
+
+
 class VideoWriter:
     """An mp4 at `fps` of `size` (width, height; both even) with the sound of the file `sound`.
 
@@ -36,14 +40,14 @@ class VideoWriter:
     with VideoWriter("out.mp4", Fraction(25), (512, 512), sound) as writer:
         writer.write(rgb)
     ```
-    Pictures are shown one after another from time 0; the sound starts with the first and is cut where the
-    last ends. Until the block ends well the file has a temporary name beside its own; on any exception it
-    is removed. On one of the kinds in `salvage` the pictures so far become a whole video of their own, `partial`,
-    whose name ends in `.partial.mp4`. `metadata` becomes tags of the file.
+    Frame i is shown at i/fps seconds. The sound starts with frame 0 and is cut at the end of the last frame.
+    Until the block ends without an exception, the file has a temporary name in the same folder; on any exception it
+    is removed. On an exception of a type in `salvage_on`, the frames so far become a complete video at
+    `partial_path`, whose name ends in `.partial.mp4`, and `is_salvaged` is True. `metadata` becomes tags of the file.
 
     Raises:
         OptionError: the size is odd or empty.
-        OutputError: the file cannot be written, or no picture was.
+        OutputError: the file cannot be written, or there were no frames.
         AudioError: the sound cannot be read.
     """
 
@@ -60,24 +64,29 @@ class VideoWriter:
         if width % 2 or height % 2 or min(size) < 2:
             raise OptionError(f"a video cannot be {width}x{height}", "use even numbers")
         self._path = Path(path)
-        self._part_path = self._path.with_name(f".{self._path.name}.part-{os.getpid()}")
         self._fps, self._size = fps, size
         self._sound = None if sound is None else Path(sound)
         self._metadata = dict(metadata or {})
         self._salvage_on = salvage_on
         self.partial_path = self._path.with_name(f"{self._path.stem}.partial{self._path.suffix}")
-        self.is_salvaged = False  # whether `partial` was written
+        self.is_salvaged = False
         self._pending: deque[Future[None]] = deque()
 
     def __enter__(self) -> Self:
         _check_target_path(self._path)
-        with self._remove_on_error(), _explain_errors(self._path):
-            self._encoder = Mp4Encoder(self._part_path, self._fps, self._size, self._sound, self._metadata)
+        with ExitStack() as cleanup:
+            self._temporary_path = cleanup.enter_context(atomic_write(self._path))
+            with explain_write_errors(self._path):
+                self._encoder = Mp4Encoder(
+                    self._temporary_path, self._fps, self._size, self._sound, self._metadata
+                )
             self._executor = ThreadPoolExecutor(1, thread_name_prefix="video-encoder")
+            cleanup.callback(self._stop_encoder)
+            self._cleanup = cleanup.pop_all()
         return self
 
     def write(self, rgb: Picture) -> None:
-        """Add the next picture, uint8 [height, width, 3]; waits while the encoder is behind. It is copied."""
+        """Append a frame, uint8 [height, width, 3]. It is copied. Blocks while eight frames wait for the encoder."""
         width, height = self._size
         if rgb.shape != (height, width, 3) or rgb.dtype != np.uint8:
             expected = f"uint8 [{height}, {width}, 3]"
@@ -88,27 +97,17 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        target = self._path if error is None else self._select_partial_path(error)
-        with self._remove_on_error():
-            try:
-                if target is not None:
-                    self._finish_file()
-            finally:
-                self._stop_encoder()
-            if target is None:
-                self._part_path.unlink(missing_ok=True)
-            else:
-                self._publish_file(target)
-                self.is_salvaged = target is self.partial_path
-
-    def _select_partial_path(self, error: BaseException) -> Path | None:
-        """Where the pictures so far are kept, if this error leaves any."""
-        begun = self._encoder.frame_count or self._pending
-        return self.partial_path if isinstance(error, self._salvage_on) and begun else None
+        with suppress(_DiscardFile), self._cleanup:
+            if error is None:
+                self._finish_file()
+                return
+            if isinstance(error, self._salvage_on) and (self._encoder.frame_count or self._pending):
+                self._salvage_file()
+            raise _DiscardFile
 
     def _wait_for_encoder(self, max_pending: int) -> None:
-        """Let the encoder work until no more than `left` pictures wait; what it raised is raised here."""
-        with _explain_errors(self._path):
+        """Block until at most `max_pending` tasks are queued. Errors of the encoder's thread are raised here."""
+        with explain_write_errors(self._path):
             while len(self._pending) > max_pending:
                 self._pending.popleft().result()
 
@@ -119,22 +118,15 @@ class VideoWriter:
         self._pending.append(self._executor.submit(self._encoder.finish))
         self._wait_for_encoder(0)
 
+    def _salvage_file(self) -> None:
+        self._finish_file()
+        with explain_write_errors(self.partial_path):
+            publish_file(self._temporary_path, self.partial_path)
+        self.is_salvaged = True
+
     def _stop_encoder(self) -> None:
         self._executor.shutdown(cancel_futures=True)
         self._encoder.close()
-
-    def _publish_file(self, target: Path) -> None:
-        with _explain_errors(target):
-            with self._part_path.open("rb") as file:
-                os.fsync(file.fileno())
-            self._part_path.replace(target)
-
-    @contextmanager
-    def _remove_on_error(self) -> Iterator[None]:
-        with ExitStack() as undo:
-            undo.callback(self._part_path.unlink, missing_ok=True)
-            yield
-            undo.pop_all()
 
 
 def _check_target_path(path: Path) -> None:
@@ -145,8 +137,8 @@ def _check_target_path(path: Path) -> None:
 
 
 @contextmanager
-def _explain_errors(path: Path) -> Iterator[None]:
-    """Turn what FFmpeg and the file system say into an OutputError."""
+def explain_write_errors(path: Path) -> Iterator[None]:
+    """Turn errors of FFmpeg and the file system into an OutputError."""
     try:
         yield
     except (av.error.FFmpegError, OSError) as error:

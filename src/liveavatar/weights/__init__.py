@@ -1,6 +1,7 @@
-"""Model files: what they are, where they come from, whether they are intact."""
+"""Model files: the registry, fetching, and verification."""
 
-from liveavatar.weights.fetch import cache_folder, ensure_weight_file, fetch_weight_file, verify_weight_file
+from liveavatar.weights.cache import cache_folder
+from liveavatar.weights.fetch import ensure_weight_file, fetch_weight_file, verify_weight_file
 from liveavatar.weights.registry import WEIGHT_FILES, PackageSource, WeightFile, find_weight_file
 
 __all__ = [

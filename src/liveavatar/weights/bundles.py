@@ -1,4 +1,4 @@
-"""Models of many large files on the Hugging Face hub: which files, of which repository, under which licence."""
+"""Models of many large files on the Hugging Face hub: repositories, file names, sizes, licences."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,10 @@ from liveavatar.errors import WeightsError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedFiles:
-    """Files of a repository: those that match the first of `patterns` that any file matches.
+    """Files of a repository: those that match the first of `patterns` that matches any file.
 
-    `size` in bytes is exact where `sha256` is known, else what to expect; at the repository both are checked.
+    `size` in bytes is exact if `sha256` is given, else approximate. If given, both are compared with what the hub
+    declares.
     """
 
     patterns: tuple[str, ...]
@@ -20,7 +21,7 @@ class WantedFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubRepository:
-    """A model repository on the hub, and what is wanted of it."""
+    """A model repository on the hub, and the files needed from it."""
 
     name: str
     licence: str
@@ -28,13 +29,13 @@ class HubRepository:
 
     @property
     def size(self) -> int:
-        """Bytes to expect."""
+        """Approximate size in bytes."""
         return sum(want.size for want in self.wanted_files)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightBundle:
-    """Everything an engine needs, fetched together."""
+    """All files of an engine, fetched together."""
 
     name: str
     purpose: str
@@ -42,7 +43,7 @@ class WeightBundle:
 
     @property
     def size(self) -> int:
-        """Bytes to expect."""
+        """Approximate size in bytes."""
         return sum(repository.size for repository in self.repositories)
 
 
@@ -60,7 +61,7 @@ WAN_REPOSITORY = HubRepository(
         ),
         WantedFiles(
             patterns=("diffusion_pytorch_model.safetensors.index.json",),
-            purpose="which tensor is in which file",
+            purpose="index of the tensors in the files",
             size=120_000,
         ),
         WantedFiles(
@@ -93,7 +94,7 @@ LORA_REPOSITORY = HubRepository(
     wanted_files=(
         WantedFiles(
             patterns=("liveavatar.safetensors",),
-            purpose="the low-rank change that makes it four steps and streaming",
+            purpose="LoRA for streaming in four steps",
             size=1_350_000_000,
         ),
     ),

@@ -1,4 +1,4 @@
-"""Fetch one file from the hub, going on where an earlier attempt stopped, in this run or before it."""
+"""Download one file from the hub; a partial file of an earlier attempt or run is resumed by an HTTP range request."""
 
 import logging
 import time
@@ -10,35 +10,35 @@ from typing import cast
 from liveavatar.errors import WeightsError
 
 FetchedBytesCallback = Callable[[int], None]
-"""Told how many bytes more are there."""
+"""Called with the number of bytes received since the last call; negative when a partial file is discarded."""
 
 HUB_TIMEOUT_SECONDS = 30
-"""Seconds without an answer."""
+"""Longest wait for the server to connect or to send data."""
 
 _LOG = logging.getLogger(__name__)
-_MAX_FAILURES = 5  # failures in a row, without a byte in between
-_RETRY_PAUSE_SECONDS = 0.5  # seconds after the first failure, twice as many after each further one
+_MAX_FAILURES = 5  # attempts in a row that receive nothing
+_RETRY_PAUSE_SECONDS = 0.5  # before the second attempt; doubled for each further one
 
 
 def download_file(url: str, part: Path, size: int, on_bytes: FetchedBytesCallback) -> None:
-    """Make `part` the `size` bytes at `url`, after those it has already. What arrived is kept when it fails.
+    """Append to `part` what it lacks of the `size` bytes at `url`. On failure it keeps what has been received.
 
     Raises:
         WeightsError: the hub refuses, or cannot be reached five times in a row.
     """
     failures = 0
-    while (have := _file_size(part)) < size:
-        error = _attempt_download(url, part, have, on_bytes)
-        failures = 0 if _file_size(part) > have else failures + 1
+    while (received := _file_size(part)) < size:
+        error = _attempt_download(url, part, received, on_bytes)
+        failures = 0 if _file_size(part) > received else failures + 1
         if failures == _MAX_FAILURES or _is_refusal(error):
             raise build_unreachable_error(url, error) from error
         if error:
-            _LOG.info("%s stopped after %d bytes (%s); going on", part.name, _file_size(part), error)
+            _LOG.info("%s stopped after %d bytes (%s); resuming", part.name, _file_size(part), error)
             time.sleep(_RETRY_PAUSE_SECONDS * 2**failures)
 
 
 def import_huggingface_hub() -> ModuleType:
-    """The library huggingface_hub.
+    """Import huggingface_hub, which only the extra `dit` installs.
 
     Raises:
         WeightsError: it is not installed.
@@ -55,7 +55,7 @@ def import_huggingface_hub() -> ModuleType:
 
 
 def build_unreachable_error(what: str, error: Exception | None) -> WeightsError:
-    """What to tell when the hub gives no answer, or no good one."""
+    """The error for a hub that does not answer, or refuses."""
     reason = (str(error).strip() or type(error).__name__).splitlines()[0] if error else "nothing came"
     return WeightsError(
         f"cannot fetch {what} ({reason})",
@@ -68,7 +68,7 @@ def _file_size(path: Path) -> int:
 
 
 def _is_refusal(error: Exception | None) -> bool:
-    """Whether the hub answered, and asking again would not help."""
+    """Whether the hub refuses: a client error other than 408 (timeout) and 429 (too many requests)."""
     response = getattr(error, "response", None)
     return (
         response is not None and 400 <= response.status_code < 500 and response.status_code not in {408, 429}

@@ -1,16 +1,16 @@
-"""Bring the files of a bundle from the Hugging Face hub: planned, resumed, verified, and found again offline.
+"""Fetch the files of a bundle from the Hugging Face hub: plan, resume, verify, and find them again offline.
 
-huggingface_hub lists the repositories and sends the requests, so that `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE`
-and proxies are honoured, and files that its own cache already has are linked, not fetched. The transfer itself is
-done here, since its own begins a broken file anew: a shard of 10 GB goes on where it stopped, also in the next run.
-What the hub says of each file is kept in `manifest.json`, against which files are verified without a network.
+huggingface_hub lists the repositories and builds the requests, so `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE` and
+proxies are honoured. Files that its own cache has are linked. `weights.download` does the transfer, since
+huggingface_hub deletes a partial file when a download fails (`file_download._download_to_tmp_and_move`, 2.4.0).
+`manifest.json` keeps size and digest of each file as the hub declares them: files are verified against it offline.
 """
 
-import hashlib
 import json
 import logging
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from liveavatar.errors import WeightsError
 from liveavatar.files import atomic_write
 from liveavatar.weights.bundles import HubRepository, WantedFiles, WeightBundle
+from liveavatar.weights.cache import cache_folder, explain_cache_errors, find_damage
 from liveavatar.weights.download import (
     HUB_TIMEOUT_SECONDS,
     FetchedBytesCallback,
@@ -26,7 +27,7 @@ from liveavatar.weights.download import (
     download_file,
     import_huggingface_hub,
 )
-from liveavatar.weights.fetch import FetchProgressCallback, cache_folder
+from liveavatar.weights.fetch import FetchProgressCallback
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo, RepoSibling
@@ -36,7 +37,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubFile:
-    """One file of one repository as the hub describes it; `digest` is SHA-256, or Git's SHA-1 for small files."""
+    """One file of a repository as the hub declares it; `digest` is SHA-256, or Git's SHA-1 for small files."""
 
     repository: str
     revision: str
@@ -45,24 +46,17 @@ class HubFile:
     digest: str
 
     def target_path(self, bundle: WeightBundle) -> Path:
-        """Where it lies once it is there."""
+        """Its path in the cache."""
         return repository_folder(bundle, self.repository) / self.path
 
     def describe_damage(self, path: Path) -> str | None:
-        """What is wrong with the copy at `path`, in words; None when it is intact."""
-        if not path.is_file():
-            return "is missing"
-        if (size := path.stat().st_size) != self.size:
-            return f"has {size:,} bytes instead of {self.size:,}"
-        digest = _compute_sha256(path) if len(self.digest) == 64 else _compute_git_sha1(path)
-        return (
-            None if digest == self.digest else f"has the digest {digest[:12]}… instead of {self.digest[:12]}…"
-        )
+        """What is wrong with the copy at `path`, as the end of a sentence; None if it is intact."""
+        return find_damage(path, self.size, self.digest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchPlan:
-    """What a fetch would do."""
+    """The files of a bundle on the hub, and the licence of each repository."""
 
     bundle: WeightBundle
     files: tuple[HubFile, ...]
@@ -70,50 +64,49 @@ class FetchPlan:
 
     @property
     def missing_files(self) -> tuple[HubFile, ...]:
-        """Files that are not there in their full size."""
+        """Files that the cache lacks, or has with another size."""
         return tuple(file for file in self.files if not _has_size(file.target_path(self.bundle), file.size))
 
     @property
     def remaining_bytes(self) -> int:
-        """Bytes that are still to come, less what an earlier run has left."""
+        """Bytes to fetch, less the partial files of earlier runs."""
         return sum(file.size - _partial_size(file, self.bundle) for file in self.missing_files)
 
     def summary_lines(self) -> list[str]:
-        """Size and licence of each repository, and what is to come: to be shown before it starts."""
+        """Size and licence of each repository, and the bytes to fetch; shown before the fetch."""
         sizes = {name: sum(f.size for f in self.files if f.repository == name) for name in self.licences}
-        shown = [
+        lines = [
             f"{name}: {sizes[name] / 1e9:.1f} GB, licence: {licence}"
             for name, licence in self.licences.items()
         ]
-        return [*shown, f"{self.remaining_bytes / 1e9:.1f} GB to fetch into {bundle_folder(self.bundle)}"]
+        return [*lines, f"{self.remaining_bytes / 1e9:.1f} GB to fetch into {bundle_folder(self.bundle)}"]
 
 
 def bundle_folder(bundle: WeightBundle) -> Path:
-    """Where the files of a bundle lie, one folder a repository."""
+    """Folder of a bundle in the cache, with one folder a repository."""
     return cache_folder() / bundle.name
 
 
 def repository_folder(bundle: WeightBundle, repository: str) -> Path:
-    """Where the files of a repository lie, as they lie in it."""
+    """Folder of a repository's files in the cache, under their paths in the repository."""
     return bundle_folder(bundle) / repository.rpartition("/")[2]
 
 
 def find_missing_weights(bundle: WeightBundle) -> list[str]:
-    """What of a bundle is not there, in words; empty when an engine can load it. Looks at names and sizes only."""
+    """Name and size of each missing file; empty if an engine can load the bundle. Checks names and sizes only."""
     if known := _read_manifest(bundle):
         return [
             f"{f.path} ({f.size / 1e9:.2f} GB)" for f in known if not _has_size(f.target_path(bundle), f.size)
         ]
-    return [
-        f"{want.patterns[0]} ({want.size / 1e9:.2f} GB)"
-        for repository in bundle.repositories
-        for want in repository.wanted_files
-        if not _has_any_file(repository_folder(bundle, repository.name), want)
-    ]
+    missing = []
+    for repository in bundle.repositories:
+        present = _list_files(repository_folder(bundle, repository.name))
+        missing += [wanted for wanted in repository.wanted_files if not _match_names(wanted, present)]
+    return [f"{wanted.patterns[0]} ({wanted.size / 1e9:.2f} GB)" for wanted in missing]
 
 
 def plan_fetch(bundle: WeightBundle) -> FetchPlan:
-    """What the hub has of a bundle now, and what of it is not here. Needs the network.
+    """The files of a bundle as the hub declares them now. Needs the network.
 
     Raises:
         WeightsError: the hub cannot be reached, or it lacks a file.
@@ -134,10 +127,10 @@ def fetch_bundle(
     on_progress: FetchProgressCallback = _LOG.info,
     on_bytes: FetchedBytesCallback = lambda _: None,
 ) -> Path:
-    """Bring every file of a bundle that is not there, and return its folder. Says size and licence first.
+    """Fetch the missing files of a bundle and return its folder. Reports size and licence first.
 
     Raises:
-        WeightsError: the hub cannot be reached or lacks a file, the disk is too small, or a file came damaged.
+        WeightsError: the hub cannot be reached or lacks a file, the disk is too small, or a file arrived damaged.
     """
     if _is_offline():
         return _require_complete_bundle(bundle)
@@ -153,24 +146,19 @@ def execute_fetch_plan(
     on_progress: FetchProgressCallback = _LOG.info,
     on_bytes: FetchedBytesCallback = lambda _: None,
 ) -> None:
-    """Do what was planned.
+    """Fetch the missing files of a plan.
 
     Raises:
-        WeightsError: the hub cannot be reached, the disk is too small, or a file came damaged.
+        WeightsError: the hub cannot be reached, the disk is too small, or a file arrived damaged.
     """
     folder = bundle_folder(plan.bundle)
-    try:
+    with explain_cache_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         _check_disk_space(folder, plan.remaining_bytes)
         _write_manifest(plan)
         for file in plan.missing_files:
             on_progress(f"{file.repository}: {file.path}, {file.size / 1e9:.2f} GB")
             _fetch_or_link(file, file.target_path(plan.bundle), on_bytes)
-    except OSError as error:
-        raise WeightsError(
-            f"cannot write model files to {folder}: {error.strerror or error}",
-            "free some space, or set LIVEAVATAR_CACHE to a folder you may write to",
-        ) from error
 
 
 def verify_bundle(bundle: WeightBundle, on_progress: FetchProgressCallback = _LOG.info) -> Path:
@@ -186,9 +174,9 @@ def verify_bundle(bundle: WeightBundle, on_progress: FetchProgressCallback = _LO
         )
     for file in known:
         on_progress(f"checking {file.path}, {file.size / 1e9:.2f} GB")
-        if fault := file.describe_damage(path := file.target_path(bundle)):
+        if damage := file.describe_damage(path := file.target_path(bundle)):
             raise WeightsError(
-                f"{path} {fault}", f"delete it and run: liveavatar weights fetch {bundle.name}"
+                f"{path} {damage}", f"delete it and run: liveavatar weights fetch {bundle.name}"
             )
     return bundle_folder(bundle)
 
@@ -221,26 +209,33 @@ def _read_licence(info: "ModelInfo") -> str | None:
 
 
 def _select_files(repository: HubRepository, info: "ModelInfo") -> Iterator[HubFile]:
-    for want in repository.wanted_files:
-        found = _match_siblings(want, info.siblings or [])
-        if not found:
+    siblings = {sibling.rfilename: sibling for sibling in info.siblings or []}
+    for wanted in repository.wanted_files:
+        names = _match_names(wanted, siblings)
+        if not names:
             raise WeightsError(
-                f"{repository.name} has no {want.patterns[0]} any more", "update liveavatar, or report it"
+                f"{repository.name} has no {wanted.patterns[0]} any more", "update liveavatar, or report it"
             )
-        for sibling in found:
-            file = _to_hub_file(repository.name, str(info.sha), sibling)
-            if want.sha256 and (file.digest, file.size) != (want.sha256, want.size):
+        for name in names:
+            file = _to_hub_file(repository.name, str(info.sha), siblings[name])
+            if wanted.sha256 and (file.digest, file.size) != (wanted.sha256, wanted.size):
                 raise WeightsError(
                     f"{file.path} on the hub is not the file it was", "update liveavatar, or report it"
                 )
             yield file
 
 
-def _match_siblings(wanted: WantedFiles, siblings: "list[RepoSibling]") -> "list[RepoSibling]":
-    for pattern in wanted.patterns:
-        if found := [sibling for sibling in siblings if fnmatchcase(sibling.rfilename, pattern)]:
-            return found
-    return []
+def _match_names(wanted: WantedFiles, names: Iterable[str]) -> list[str]:
+    """The names that match the first pattern that any of them matches; `*` matches `/` too."""
+    names = list(names)
+    matches = ([name for name in names if fnmatchcase(name, pattern)] for pattern in wanted.patterns)
+    return next(filter(None, matches), [])
+
+
+def _list_files(folder: Path) -> list[str]:
+    """Paths of all files relative to `folder`; links to other folders are followed."""
+    walk = os.walk(folder, followlinks=True)
+    return [Path(root, name).relative_to(folder).as_posix() for root, _, names in walk for name in names]
 
 
 def _to_hub_file(repository: str, revision: str, sibling: "RepoSibling") -> HubFile:
@@ -252,33 +247,31 @@ def _to_hub_file(repository: str, revision: str, sibling: "RepoSibling") -> HubF
     )
 
 
-def _has_any_file(folder: Path, wanted: WantedFiles) -> bool:
-    return any(True for pattern in wanted.patterns for _ in folder.glob(pattern))
-
-
 def _has_size(path: Path, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size
 
 
 def _fetch_or_link(file: HubFile, target: Path, on_bytes: FetchedBytesCallback) -> None:
-    """Put the file where it belongs: linked from the hub's own cache, or fetched, checked and renamed."""
+    """Link the file from huggingface_hub's own cache, or fetch it, check it and rename it to `target`."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
-    held = import_huggingface_hub().try_to_load_from_cache(file.repository, file.path, revision=file.revision)
-    if isinstance(held, str) and _has_size(Path(held), file.size):
-        target.symlink_to(Path(held).resolve())
+    cached = import_huggingface_hub().try_to_load_from_cache(
+        file.repository, file.path, revision=file.revision
+    )
+    if isinstance(cached, str) and _has_size(Path(cached), file.size):
+        target.symlink_to(Path(cached).resolve())
         return
     part = _part_path(file, target)
     url = import_huggingface_hub().hf_hub_url(file.repository, file.path, revision=file.revision)
     download_file(url, part, file.size, on_bytes)
-    if fault := file.describe_damage(part):
+    if damage := file.describe_damage(part):
         part.unlink()
-        raise WeightsError(f"{file.path} as it came {fault}", "run the same command again")
+        raise WeightsError(f"{file.path} as it came {damage}", "run the same command again")
     part.replace(target)
 
 
 def _part_path(file: HubFile, target: Path) -> Path:
-    """Where a file is while it comes; another version of the same file has another part."""
+    """Path of the partial file; it contains the digest, so another version of the file has another partial file."""
     return target.with_name(f"{target.name}.{file.digest[:12]}.part")
 
 
@@ -307,7 +300,7 @@ def _write_manifest(plan: FetchPlan) -> None:
 
 
 def _read_manifest(bundle: WeightBundle) -> list[HubFile]:
-    """The files of a bundle as the hub described them when it was fetched; none before that."""
+    """The files of a bundle as the hub declared them at the last fetch; empty before the first."""
     path = _manifest_path(bundle)
     if not path.is_file():
         return []
@@ -317,14 +310,3 @@ def _read_manifest(bundle: WeightBundle) -> list[HubFile]:
         raise WeightsError(
             f"{path} is damaged", f"delete it and run: liveavatar weights fetch {bundle.name}"
         ) from error
-
-
-def _compute_sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _compute_git_sha1(path: Path) -> str:
-    """The name Git has for this content."""
-    content = path.read_bytes()
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

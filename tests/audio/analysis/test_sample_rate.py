@@ -1,4 +1,4 @@
-"""Wrong sample rates are told from the sound."""
+"""Wrong sample rates are detected from speech."""
 
 from importlib import resources
 
@@ -37,27 +37,27 @@ DECLARED = 16_000
 
 @pytest.fixture(scope="module", params=["en", "zh"])
 def speech(request: pytest.FixtureRequest) -> Samples:
-    """Two voices that the network never heard, 16 kHz."""
+    """Two voices that the network is not trained on, 16 kHz."""
     asset = resources.files("liveavatar") / "assets" / f"demo_{request.param}.ogg"
     with resources.as_file(asset) as path:
         return np.concatenate(list(read_speech(path)[1]))
 
 
-def as_if(speech: Samples, declared: int, true: int) -> Samples:
-    """At 16 kHz what was taken at `true` and is played at `declared`."""
-    taken = soxr.resample(speech, 16_000, true, "VHQ")
-    return np.asarray(soxr.resample(taken, declared, 16_000, "VHQ"), np.float32)
+def play_at(speech: Samples, declared: int, true: int) -> Samples:
+    """16 kHz sound taken at `true` and played at `declared`."""
+    recorded = soxr.resample(speech, 16_000, true, "VHQ")
+    return np.asarray(soxr.resample(recorded, declared, 16_000, "VHQ"), np.float32)
 
 
-def peak(speed: float) -> Samples:
-    """A network sure of one speed."""
+def make_peak(speed: float) -> Samples:
+    """Speed probabilities with one peak."""
     bell = np.exp(-0.5 * ((LOG_SPEEDS - np.log(speed)) / 0.06) ** 2)
     return np.asarray(bell / bell.sum(), np.float32)
 
 
 @pytest.mark.parametrize("declared", [8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000])
-def test_a_right_rate_is_left_alone(speech: Samples, declared: int) -> None:
-    guess = detect_rate(as_if(speech, declared, declared), declared)
+def test_a_right_rate_is_confirmed(speech: Samples, declared: int) -> None:
+    guess = detect_rate(play_at(speech, declared, declared), declared)
     assert (guess.likely_rate, guess.ratio, guess.is_sure, guess.alternatives) == (declared, 1.0, False, ())
     assert guess.confidence > 0.9
 
@@ -73,8 +73,8 @@ def test_a_right_rate_is_left_alone(speech: Samples, declared: int) -> None:
         (8_000, 16_000),
     ],
 )
-def test_a_gross_mistake_is_found_and_named(speech: Samples, declared: int, true: int) -> None:
-    guess = detect_rate(as_if(speech, declared, true), declared)
+def test_a_gross_error_is_detected_with_its_rate(speech: Samples, declared: int, true: int) -> None:
+    guess = detect_rate(play_at(speech, declared, true), declared)
     assert guess.is_sure
     assert true in (guess.likely_rate, *guess.alternatives)
     assert guess.ratio == pytest.approx(true / declared, rel=0.1)
@@ -83,7 +83,7 @@ def test_a_gross_mistake_is_found_and_named(speech: Samples, declared: int, true
 
 @settings(max_examples=8, deadline=None)
 @given(cuts=st.lists(st.integers(0, 3 * SEGMENT_SAMPLES), max_size=6))
-def test_chunks_make_no_difference(cuts: list[int]) -> None:
+def test_any_chunking_gives_the_same(cuts: list[int]) -> None:
     sound = np.random.default_rng(1).normal(0, 0.1, 3 * SEGMENT_SAMPLES).astype(np.float32)
     sound *= np.sin(np.arange(len(sound)) / 900).astype(np.float32) ** 4
     detector = RateDetector(DECLARED)
@@ -92,9 +92,9 @@ def test_chunks_make_no_difference(cuts: list[int]) -> None:
     assert detector.finish() == detect_rate(sound, DECLARED)
 
 
-def test_a_detector_can_be_used_again(speech: Samples) -> None:
+def test_a_detector_can_be_reused(speech: Samples) -> None:
     detector = RateDetector(DECLARED)
-    detector.push(as_if(speech, DECLARED, 48_000))
+    detector.push(play_at(speech, DECLARED, 48_000))
     assert detector.finish().is_sure
     detector.push(speech)
     assert detector.finish() == detect_rate(speech, DECLARED)
@@ -105,7 +105,7 @@ def test_a_detector_can_be_used_again(speech: Samples) -> None:
     [np.zeros(0, np.float32), np.zeros(20 * DECLARED, np.float32), np.full(DECLARED // 2, 0.1, np.float32)],
     ids=["nothing", "silence", "half a second"],
 )
-def test_of_silence_nothing_is_said(sound: Samples) -> None:
+def test_silence_confirms_the_rate_without_confidence(sound: Samples) -> None:
     guess = detect_rate(sound, DECLARED)
     assert (guess.likely_rate, guess.confidence, guess.is_sure) == (DECLARED, 0.0, False)
 
@@ -116,7 +116,7 @@ def test_noise_is_not_taken_for_a_wrong_rate(seconds: int) -> None:
     assert detect_rate(noise, DECLARED).likely_rate == DECLARED
 
 
-def test_what_follows_two_minutes_is_not_kept() -> None:
+def test_sound_after_two_minutes_is_not_stored() -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, SEGMENT_SAMPLES).astype(np.float32)
     detector = RateDetector(DECLARED)
     for _ in range(MAX_SEGMENT_COUNT):
@@ -128,32 +128,32 @@ def test_what_follows_two_minutes_is_not_kept() -> None:
     assert detector.finish() == before
 
 
-def test_neighbouring_rates_are_named_together() -> None:
-    guess = choose_rate(peak(16_000 / 44_100), DECLARED, 4)
+def test_close_rates_are_alternatives() -> None:
+    guess = choose_rate(make_peak(16_000 / 44_100), DECLARED, 4)
     assert (guess.likely_rate, guess.alternatives) == (44_100, (48_000,))
     assert guess.is_sure
     assert guess.ratio == 44_100 / DECLARED
 
 
-def test_a_rate_nobody_records_at_is_not_proposed() -> None:
+def test_only_rates_in_use_are_proposed() -> None:
     for speed in (0.4, 0.7, 1.4, 2.5):
-        assert choose_rate(peak(speed), DECLARED, 4).likely_rate in RATE_PRIORS
-    assert choose_rate(peak(0.4), 96_000, 4).likely_rate == 96_000, "nothing is recorded at 240 kHz"
+        assert choose_rate(make_peak(speed), DECLARED, 4).likely_rate in RATE_PRIORS
+    assert choose_rate(make_peak(0.4), 96_000, 4).likely_rate == 96_000, "nothing is recorded at 240 kHz"
 
 
-def test_the_close_pair_is_left_alone() -> None:
-    assert choose_rate(peak(44_100 / 48_000), 44_100, 4).likely_rate == 44_100
+def test_44_and_48_khz_are_not_distinguished() -> None:
+    assert choose_rate(make_peak(44_100 / 48_000), 44_100, 4).likely_rate == 44_100
 
 
-def test_one_look_must_say_more_than_many() -> None:
-    speeds = np.asarray(0.2 * peak(1.0) + 0.8 * peak(1.45), np.float32)
+def test_one_segment_needs_higher_odds_than_many() -> None:
+    speeds = np.asarray(0.2 * make_peak(1.0) + 0.8 * make_peak(1.45), np.float32)
     assert 0.8 < wrong_rate_log_odds(speeds, DECLARED) < 1.8
     assert choose_rate(speeds, DECLARED, 1).likely_rate == DECLARED
     assert choose_rate(speeds, DECLARED, 15).likely_rate == 11_025
 
 
-def test_odds_rise_with_the_mistake() -> None:
-    odds = [wrong_rate_log_odds(peak(speed), DECLARED) for speed in (1.0, 1.1, 1.2, 1.38)]
+def test_odds_rise_with_the_error() -> None:
+    odds = [wrong_rate_log_odds(make_peak(speed), DECLARED) for speed in (1.0, 1.1, 1.2, 1.38)]
     assert odds == sorted(odds)
     assert odds[0] < 0 < odds[-1]
 

@@ -1,4 +1,4 @@
-"""Music, applause and noise are told from each other."""
+"""Music, noise and speech are distinguished."""
 
 import numpy as np
 import pytest
@@ -12,13 +12,13 @@ from liveavatar.frames import Samples
 RATE = 16_000
 
 
-def texture(sound: Samples) -> SoundTexture | None:
+def measure_texture(sound: Samples) -> SoundTexture | None:
     meter = SoundTextureMeter()
     meter.push(sound.astype(np.float32))
     return meter.finish()
 
 
-def chords(seconds: int) -> Samples:
+def make_chords(seconds: int) -> Samples:
     generator, time = np.random.default_rng(0), np.arange(RATE // 2) / RATE
     pieces = []
     for _ in range(2 * seconds):
@@ -28,7 +28,7 @@ def chords(seconds: int) -> Samples:
     return np.concatenate(pieces).astype(np.float32)
 
 
-def applause(seconds: int) -> Samples:
+def make_applause(seconds: int) -> Samples:
     generator = np.random.default_rng(0)
     sound = np.zeros(seconds * RATE)
     for start in generator.integers(0, len(sound) - 400, 150 * seconds):
@@ -38,29 +38,30 @@ def applause(seconds: int) -> Samples:
 
 
 @pytest.mark.parametrize(
-    ("sound", "kind"), [(chords(6), "music"), (applause(6), "noise"), (noise(RATE, 6)[:, 0], "noise")]
+    ("sound", "kind"),
+    [(make_chords(6), "music"), (make_applause(6), "noise"), (noise(RATE, 6)[:, 0], "noise")],
 )
-def test_sounds_are_told_apart(sound: Samples, kind: SoundKind) -> None:
-    found = texture(sound)
+def test_kinds_of_sound_are_distinguished(sound: Samples, kind: SoundKind) -> None:
+    found = measure_texture(sound)
     assert found is not None
     assert found.kind == kind
 
 
-def test_speech_is_none_of_them(speech: Samples) -> None:
-    found = texture(speech)
+def test_speech_is_neither_music_nor_noise(speech: Samples) -> None:
+    found = measure_texture(speech)
     assert found is not None
     assert found.kind == "other"
     assert 0.5 < found.spectral_similarity < 0.7
 
 
-def test_silence_has_none() -> None:
-    assert texture(np.zeros(RATE, np.float32)) is None
-    assert texture(noise(RATE, 0.1)[:, 0]) is None
+def test_silence_has_no_texture() -> None:
+    assert measure_texture(np.zeros(RATE, np.float32)) is None
+    assert measure_texture(noise(RATE, 0.1)[:, 0]) is None
 
 
 @given(cuts=st.lists(st.integers(0, 20_000), max_size=8))
-def test_chunks_make_no_difference(speech: Samples, cuts: list[int]) -> None:
+def test_any_chunking_gives_the_same(speech: Samples, cuts: list[int]) -> None:
     meter = SoundTextureMeter()
     for piece in np.split(speech[:20_000], sorted(cuts)):
         meter.push(piece)
-    assert meter.finish() == texture(speech[:20_000])
+    assert meter.finish() == measure_texture(speech[:20_000])

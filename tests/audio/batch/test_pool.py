@@ -1,4 +1,4 @@
-"""Whatever one task does to its process, the others are done."""
+"""A task that kills its process does not stop the others."""
 
 import operator
 import os
@@ -14,7 +14,7 @@ from liveavatar.audio.batch.pool import WorkerCrash, run_in_processes
 Task = Callable[[], object]
 
 
-def test_crashes_stop_nothing_and_are_told_from_results() -> None:
+def test_crashes_are_results_and_stop_no_other_task() -> None:
     tasks: list[Task] = [
         partial(pow, 2, 5),
         partial(signal.raise_signal, signal.SIGKILL),
@@ -29,7 +29,7 @@ def test_crashes_stop_nothing_and_are_told_from_results() -> None:
     assert results == {0: 32, 1: WorkerCrash(-9), 2: 9, 3: WorkerCrash(7), 4: WorkerCrash(0), 5: 49}
 
 
-def test_tasks_are_taken_as_they_are_needed() -> None:
+def test_tasks_are_taken_as_processes_become_free() -> None:
     taken = []
 
     def endless() -> Iterator[int]:
@@ -44,7 +44,7 @@ def test_tasks_are_taken_as_they_are_needed() -> None:
     assert len(taken) <= 4
 
 
-def test_no_tasks_are_no_results() -> None:
+def test_no_tasks_give_no_results() -> None:
     assert list(run_in_processes(abs, [], jobs=1)) == []
 
 

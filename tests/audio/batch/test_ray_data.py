@@ -1,4 +1,4 @@
-"""The same work on a local Ray."""
+"""Tasks on a local Ray."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,14 +14,14 @@ MISSING = find_spec("ray") is None
 
 
 @pytest.mark.skipif(not MISSING, reason="Ray is installed")
-def test_without_ray_it_says_what_to_install() -> None:
+def test_without_ray_the_error_names_the_extra() -> None:
     with pytest.raises(OptionError, match=r"Ray is not installed; run: pip install 'liveavatar\[ray\]'"):
         ray_data.import_ray_data()
 
 
 @pytest.mark.skipif(MISSING, reason="Ray is not installed")
 @pytest.mark.filterwarnings("ignore")
-def test_ray_does_what_processes_do(tmp_path: Path) -> None:
+def test_ray_gives_the_same_outcomes_as_processes(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in "abc":
         write_wav(tmp_path / "in" / f"{name}.wav", babble(44_100, 0.5), 44_100)

@@ -1,4 +1,4 @@
-"""Folders of recordings: the tree is kept, the bad ones stop nothing, and what is done is not done again."""
+"""Folders of recordings: the tree is kept, failures stop no other file, unchanged files are skipped."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def states(outcomes: list[PreparationOutcome], output: Path) -> dict[str, str]:
     return {str(Path(outcome.output).relative_to(output)): outcome.state for outcome in outcomes}
 
 
-def test_a_tree_is_kept_and_a_bad_file_stops_nothing(folder: Path, tmp_path: Path) -> None:
+def test_the_tree_is_kept_and_a_failure_stops_no_other_file(folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     outcomes = run(folder, output)
     assert states(outcomes, output) == {
@@ -53,11 +53,11 @@ def test_a_tree_is_kept_and_a_bad_file_stops_nothing(folder: Path, tmp_path: Pat
     [failed] = [outcome for outcome in outcomes if outcome.state == "failed"]
     assert "not a sound file" in failed.error
     assert failed.remedy
-    made = {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
-    assert made == {"a.wav", "a.wav.wav", "deep/b.wav", "deep/er/声.wav", manifest.MANIFEST_NAME}
+    files = {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
+    assert files == {"a.wav", "a.wav.wav", "deep/b.wav", "deep/er/声.wav", manifest.MANIFEST_NAME}
 
 
-def test_what_is_done_and_unchanged_is_left(folder: Path, tmp_path: Path) -> None:
+def test_unchanged_files_are_skipped(folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     run(folder, output)
     before = {path: path.stat().st_mtime_ns for path in output.rglob("*.wav")}
@@ -66,7 +66,7 @@ def test_what_is_done_and_unchanged_is_left(folder: Path, tmp_path: Path) -> Non
     assert {path: path.stat().st_mtime_ns for path in output.rglob("*.wav")} == before
 
 
-def test_a_change_of_the_recording_the_result_or_the_options_is_seen(folder: Path, tmp_path: Path) -> None:
+def test_changes_of_recording_result_or_options_are_detected(folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     run(folder, output)
     write_wav(folder / "deep" / "b.wav", babble(16_000, 0.5, 0.2), 16_000)
@@ -92,7 +92,7 @@ def test_results_inside_the_folder_are_not_prepared_again(folder: Path) -> None:
     assert len(run(folder, output)) == 5
 
 
-def test_files_of_one_name_from_several_places_do_not_meet(tmp_path: Path) -> None:
+def test_files_of_the_same_name_get_different_outputs(tmp_path: Path) -> None:
     sources = []
     for place in ("a", "b", "c"):
         (tmp_path / place).mkdir()
@@ -101,7 +101,7 @@ def test_files_of_one_name_from_several_places_do_not_meet(tmp_path: Path) -> No
     assert [Path(outcome.output).name for outcome in outcomes] == ["talk.wav", "talk.wav.wav", "talk-2.wav"]
 
 
-def test_a_crash_is_the_failure_of_one_file_and_leaves_no_part(folder: Path, tmp_path: Path) -> None:
+def test_a_crash_fails_one_file_and_leaves_no_partial_file(folder: Path, tmp_path: Path) -> None:
     def crashing(work, tasks):  # type: ignore[no-untyped-def]
         for task in tasks:
             if task.source.name == "b.wav":
@@ -120,7 +120,7 @@ def test_a_crash_is_the_failure_of_one_file_and_leaves_no_part(folder: Path, tmp
     assert not list(output.rglob("*.part"))
 
 
-def test_an_outcome_is_plain_values(folder: Path, tmp_path: Path) -> None:
+def test_an_outcome_is_converted_to_plain_values(folder: Path, tmp_path: Path) -> None:
     done = next(outcome for outcome in run(folder, tmp_path / "out") if outcome.state == "done")
     values = done.to_json()
     assert values["measured"]["rate"] in {16_000, 22_050}
@@ -129,7 +129,7 @@ def test_an_outcome_is_plain_values(folder: Path, tmp_path: Path) -> None:
 
 
 def test_many_files_need_no_more_memory_than_few(tmp_path: Path) -> None:
-    """Names are taken one at a time: a folder listed only as far as its files are worked on."""
+    """Tasks are created one at a time, as files are worked on."""
     (tmp_path / "in").mkdir()
     for number in range(300):
         (tmp_path / "in" / f"{number}.wav").touch()
@@ -146,7 +146,7 @@ def test_many_files_need_no_more_memory_than_few(tmp_path: Path) -> None:
     assert sum(outcome.state == "failed" for outcome in outcomes) == 299
 
 
-def test_a_damaged_manifest_is_told(folder: Path, tmp_path: Path) -> None:
+def test_a_damaged_manifest_is_an_error(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / manifest.MANIFEST_NAME).write_bytes(np.random.default_rng(0).bytes(4_000))
     with pytest.raises(OutputError, match=r"cannot be used: .*; delete it"):

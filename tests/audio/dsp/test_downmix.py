@@ -1,4 +1,4 @@
-"""Mono that keeps a voice whichever way its channels relate."""
+"""The downmix keeps a voice whatever the polarity and balance of its channels."""
 
 import numpy as np
 import pytest
@@ -28,20 +28,20 @@ def level(samples: NDArray[np.float32]) -> float:
 @pytest.mark.parametrize(
     ("left", "right", "loss"), [(1, 1, 0), (1, -1, 0), (-1, 1, 0), (1, 0, 6.02), (0, 1, 6.02), (0.5, -1, 2.5)]
 )
-def test_no_placement_of_a_voice_cancels(left: float, right: float, loss: float) -> None:
+def test_no_position_of_a_voice_cancels(left: float, right: float, loss: float) -> None:
     voice = babble(RATE, 3)
     mono = mix(voice * np.array([[left, right]], np.float32))
     assert len(mono) == len(voice)
     assert abs(level(voice[:, 0]) - level(mono) - loss) < 0.1
 
 
-def test_two_speakers_one_on_each_side_are_both_kept() -> None:
+def test_two_speakers_one_on_each_side_both_remain() -> None:
     one, two = babble(RATE, 4, seed=1), noise(RATE, 4, level=0.1)
     mono = mix(np.concatenate([one, two], axis=1))
     assert np.abs(mono - (one + two)[:, 0] / 2).max() < 1e-6
 
 
-def test_polarity_that_changes_on_the_way_is_followed() -> None:
+def test_a_change_of_polarity_is_followed() -> None:
     voice = babble(RATE, 8)
     right = voice.copy()
     right[4 * RATE :] *= -1
@@ -51,7 +51,7 @@ def test_polarity_that_changes_on_the_way_is_followed() -> None:
     assert np.abs(np.diff(mono)).max() < 1.5 * np.abs(np.diff(voice[:, 0])).max()  # it turns without a click
 
 
-def test_the_share_of_turned_sound_is_told() -> None:
+def test_inverted_steps_are_counted() -> None:
     voice = babble(RATE, 2)
     downmix = Downmixer(RATE, STEREO)
     downmix.push(np.concatenate([voice, -voice], axis=1))
@@ -63,7 +63,7 @@ def test_the_share_of_turned_sound_is_told() -> None:
     rate=st.sampled_from([8_000, 11_025, 44_100]),
     layout=st.sampled_from([("FC",), STEREO, SURROUND, ("NONE",) * 3]),
 )
-def test_chunks_give_the_same_to_the_last_bit(cuts: list[int], rate: int, layout: tuple[str, ...]) -> None:
+def test_chunks_give_the_same_bits(cuts: list[int], rate: int, layout: tuple[str, ...]) -> None:
     sound = noise(rate, 12_000 / rate, len(layout))
     sound[6_000:, -1] = -sound[6_000:, 0]
     downmix = Downmixer(rate, layout)
@@ -71,10 +71,10 @@ def test_chunks_give_the_same_to_the_last_bit(cuts: list[int], rate: int, layout
     assert np.array_equal(np.concatenate([*pieces, downmix.flush()]), mix(sound, layout, rate))
 
 
-def test_it_holds_back_less_than_20_ms() -> None:
+def test_the_latency_is_under_20_ms() -> None:
     downmix = Downmixer(RATE, STEREO)
-    given_back = sum(len(downmix.push(noise(RATE, 0.001, 2))) for _ in range(1000))
-    assert RATE - given_back < 0.02 * RATE
+    output_count = sum(len(downmix.push(noise(RATE, 0.001, 2))) for _ in range(1000))
+    assert RATE - output_count < 0.02 * RATE
 
 
 def test_surround_follows_the_standard_weights() -> None:
@@ -94,7 +94,7 @@ def test_a_voice_in_the_middle_survives_out_of_phase_music_at_the_sides() -> Non
     assert np.corrcoef(mono, voice[:, 0])[0, 1] > 0.5
 
 
-def test_nothing_within_full_scale_leaves_it() -> None:
+def test_full_scale_is_not_exceeded() -> None:
     for channels in (1, 2, 3, 6, 8):
         sound = np.ones((RATE, channels), np.float32)
         assert mix(sound, default_layout(channels)).max() <= 1 + 1e-6

@@ -1,4 +1,4 @@
-"""Levels end where they should, peaks stay under the ceiling, pauses are not pumped up."""
+"""Levels reach the target, peaks stay under the ceiling, pauses are not amplified."""
 
 import math
 
@@ -43,12 +43,12 @@ def test_a_recording_is_brought_to_the_target() -> None:
     assert abs(gain(-12, 0.9) + 8) < 1e-9
 
 
-def test_the_ceiling_goes_before_the_target() -> None:
+def test_the_ceiling_has_priority_over_the_target() -> None:
     assert abs(gain(-40, 0.5) - 20 * math.log10(PEAK_CEILING / 0.5)) < 1e-9
     assert abs(gain(-40, 0.5, -0.1) - 20 * math.log10(PEAK_CEILING / 0.6)) < 1e-9
 
 
-def test_silence_and_mere_noise_are_not_raised_without_end() -> None:
+def test_the_gain_of_silence_and_noise_is_limited() -> None:
     assert gain(-math.inf, 0.0) == 0
     assert abs(gain(-69, 1e-4) - 30) < 1e-9
 
@@ -61,7 +61,7 @@ def test_live_speech_of_any_level_ends_near_the_target(level: float) -> None:
 
 
 @given(st.lists(st.integers(0, 20_000), max_size=12))
-def test_chunks_give_the_same_to_the_last_bit(cuts: list[int]) -> None:
+def test_chunks_give_the_same_bits(cuts: list[int]) -> None:
     sound = babble(RATE, 1.25)[:, 0]
     leveller = LiveGainControl()
     pieces = [leveller.push(piece) for piece in np.split(sound, sorted(cuts))]
@@ -75,19 +75,19 @@ def test_no_sample_passes_the_ceiling(seed: int, level: float) -> None:
     assert np.abs(live(sound.astype(np.float32))).max() <= PEAK_CEILING + 1e-6
 
 
-def test_the_length_stays() -> None:
+def test_the_length_is_unchanged() -> None:
     for count in (0, 1, GAIN_BLOCK_SAMPLES - 1, GAIN_BLOCK_SAMPLES, GAIN_BLOCK_SAMPLES + 1, 1_000):
         assert len(live(noise(RATE, count / RATE)[:, 0])) == count
 
 
-def test_it_holds_back_less_than_20_ms() -> None:
+def test_the_latency_is_under_20_ms() -> None:
     leveller = LiveGainControl()
-    given_back = sum(len(leveller.push(noise(RATE, 0.005)[:, 0])) for _ in range(100))
-    assert RATE // 2 - given_back < 2 * GAIN_BLOCK_SAMPLES
+    output_count = sum(len(leveller.push(noise(RATE, 0.005)[:, 0])) for _ in range(100))
+    assert RATE // 2 - output_count < 2 * GAIN_BLOCK_SAMPLES
 
 
-def test_pauses_are_not_pumped_up() -> None:
-    """Quiet room noise after speech keeps the gain the speech had."""
+def test_pauses_are_not_amplified() -> None:
+    """Quiet room noise after speech has the gain of the speech."""
     room = noise(RATE, 12, level=0.0005)[:, 0]
     sound = room.copy()
     sound[: 6 * RATE] += babble(RATE, 6, 0.05)[:, 0]
@@ -98,25 +98,25 @@ def test_pauses_are_not_pumped_up() -> None:
     assert abs(20 * np.log10(np.median(last) / np.median(first))) < 0.1
 
 
-def test_the_gain_moves_no_faster_than_it_says() -> None:
-    """Apart from peaks, which the quiet tone here has none of."""
+def test_the_gain_changes_no_faster_than_its_limits() -> None:
+    """Peaks may change it faster, but this quiet tone has none."""
     tone = (0.05 * np.sin(2 * np.pi * 200 * np.arange(12 * RATE) / RATE)).astype(np.float32)
     tone[4 * RATE : 8 * RATE] *= 4
     levelled = live(tone)
-    whole = tone.reshape(-1, RATE // 4), levelled.reshape(-1, RATE // 4)
-    gains = np.array([decibels(after) - decibels(before) for before, after in zip(*whole, strict=True)])
+    blocks = tone.reshape(-1, RATE // 4), levelled.reshape(-1, RATE // 4)
+    gains = np.array([decibels(after) - decibels(before) for before, after in zip(*blocks, strict=True)])
     change = np.diff(gains) * 4
     assert change.min() >= -FALL_DB_PER_SECOND - 0.5
     assert change[8:].max() <= RISE_DB_PER_SECOND + 0.5
-    assert np.ptp(gains) > 6, "the tone must have made it move"
+    assert np.ptp(gains) > 6, "the tone must change the gain"
 
 
-def test_a_constant_offset_goes_away() -> None:
+def test_a_dc_offset_is_removed() -> None:
     sound = babble(RATE, 8, 0.1)[:, 0] + np.float32(0.2)
     assert abs(float(live(sound)[4 * RATE :].mean())) < 0.005
 
 
-def test_a_second_stream_starts_afresh() -> None:
+def test_a_second_stream_is_independent() -> None:
     leveller = LiveGainControl()
     sound = babble(RATE, 1)[:, 0]
     first = np.concatenate([leveller.push(sound), leveller.flush()])

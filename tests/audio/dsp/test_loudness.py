@@ -1,4 +1,4 @@
-"""Loudness against the values the standard itself gives (EBU Tech 3341, ITU-R BS.1770)."""
+"""Loudness against the values in the standards (EBU Tech 3341, ITU-R BS.1770)."""
 
 import math
 
@@ -44,7 +44,7 @@ def test_the_cases_of_ebu_3341(levels: list[tuple[float, float]], expected: floa
     assert abs(loudness(steps(levels), layout=STEREO) - expected) < 0.1
 
 
-def test_surround_channels_count_more_and_the_low_one_not() -> None:
+def test_surround_channels_are_weighted_and_lfe_is_not_measured() -> None:
     """EBU Tech 3341 case 6."""
     sound = np.zeros((5 * 48_000, 6), np.float32)
     for channel, level in ((0, -28), (1, -28), (2, -24), (4, -30), (5, -30)):
@@ -54,12 +54,12 @@ def test_surround_channels_count_more_and_the_low_one_not() -> None:
 
 
 @pytest.mark.parametrize("rate", [3_000, 8_000, 11_025, 16_000, 22_050, 44_100, 96_000, 192_000])
-def test_every_rate_reads_alike(rate: int) -> None:
+def test_every_rate_gives_the_same_loudness(rate: int) -> None:
     assert abs(loudness(sine(rate, 3, 400, 0.1), rate) - loudness(sine(48_000, 3, 400, 0.1))) < 0.1
 
 
 @given(st.lists(st.integers(0, 32_000), max_size=8))
-def test_chunks_give_the_same_value(cuts: list[int]) -> None:
+def test_chunks_give_the_same_loudness(cuts: list[int]) -> None:
     sound = noise(16_000, 2, 2)
     meter = LoudnessMeter(16_000, STEREO)
     for piece in np.split(sound, sorted(cuts)):
@@ -67,16 +67,16 @@ def test_chunks_give_the_same_value(cuts: list[int]) -> None:
     assert meter.finish() == loudness(sound, 16_000, STEREO)
 
 
-def test_silence_has_none() -> None:
+def test_silence_has_no_loudness() -> None:
     assert loudness(np.zeros((48_000, 1), np.float32)) == -math.inf
     assert loudness(np.zeros((100, 1), np.float32)) == -math.inf
     assert loudness(np.zeros((0, 1), np.float32)) == -math.inf
     assert loudness(sine(48_000, 2, 1_000, 1e-5)) == -math.inf
 
 
-def test_a_sound_too_short_for_a_gate_is_read_as_a_whole() -> None:
+def test_a_sound_shorter_than_a_block_is_not_gated() -> None:
     assert abs(loudness(sine(48_000, 0.2, 1_000)) + 3.0) < 0.2
 
 
-def test_a_file_scaled_to_whole_numbers_is_read() -> None:
+def test_floats_on_the_scale_of_int16_are_measured() -> None:
     assert abs(loudness(sine(48_000, 2, 997, 32_768)) - (90.31 - 3.01)) < 0.01

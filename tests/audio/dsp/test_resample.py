@@ -1,4 +1,4 @@
-"""Resampling keeps time and length exactly, whatever the chunks."""
+"""Resampling keeps time and length exactly, by any chunking."""
 
 import numpy as np
 import pytest
@@ -18,15 +18,15 @@ RATES = [3_000, 8_000, 11_025, 16_000, 16_001, 22_050, 24_000, 32_000, 44_100, 4
     cuts=st.lists(st.integers(0, 9_000), max_size=12),
     channels=st.sampled_from([1, 2]),
 )
-def test_chunks_give_the_same_to_the_last_bit(rate: int, count: int, cuts: list[int], channels: int) -> None:
+def test_chunks_give_the_same_bits(rate: int, count: int, cuts: list[int], channels: int) -> None:
     sound = noise(rate, count / rate, channels)
-    whole = Resampler(rate, channels=channels).resample_chunk(sound, last=True)
+    one_chunk = Resampler(rate, channels=channels).resample_chunk(sound, last=True)
     stream = Resampler(rate, channels=channels)
     pieces = [
         stream.resample_chunk(piece) for piece in np.split(sound, sorted(min(cut, count) for cut in cuts))
     ]
     pieces.append(stream.resample_chunk(sound[:0], last=True))
-    assert np.array_equal(np.concatenate(pieces), whole)
+    assert np.array_equal(np.concatenate(pieces), one_chunk)
 
 
 @given(
@@ -47,14 +47,14 @@ def test_an_impulse_stays_at_its_time(rate: int) -> None:
 
 
 @pytest.mark.parametrize("rate", [44_100, 48_000, 96_000])
-def test_speech_passes_and_what_would_alias_does_not(rate: int) -> None:
-    kept = Resampler(rate).resample_chunk(sine(rate, 1, 7_000)[:, 0], last=True)[4_000:12_000]
+def test_the_speech_band_passes_and_aliases_do_not(rate: int) -> None:
+    passed = Resampler(rate).resample_chunk(sine(rate, 1, 7_000)[:, 0], last=True)[4_000:12_000]
     lost = Resampler(rate).resample_chunk(sine(rate, 1, 9_000)[:, 0], last=True)[4_000:12_000]
-    assert abs(20 * np.log10(np.sqrt(2 * np.mean(kept**2)))) < 0.01
+    assert abs(20 * np.log10(np.sqrt(2 * np.mean(passed**2)))) < 0.01
     assert np.abs(lost).max() < 1e-5
 
 
-def test_the_same_object_serves_a_second_stream() -> None:
+def test_one_resampler_serves_a_second_stream() -> None:
     resampler = Resampler(44_100)
     sound = noise(44_100, 0.2)[:, 0]
     first = resampler.resample_chunk(sound, last=True)
@@ -64,5 +64,5 @@ def test_the_same_object_serves_a_second_stream() -> None:
     assert np.array_equal(resampler.resample_chunk(sound, last=True), first)
 
 
-def test_nothing_in_gives_nothing_out() -> None:
+def test_an_empty_stream_stays_empty() -> None:
     assert len(Resampler(44_100).resample_chunk(np.empty(0, np.float32), last=True)) == 0

@@ -28,14 +28,14 @@ def test_no_peak_is_less_than_the_highest_sample() -> None:
 @given(st.lists(st.integers(0, 8_000), max_size=8), st.integers(0, 100))
 def test_chunks_give_the_same_peak(cuts: list[int], seed: int) -> None:
     sound = noise(16_000, 0.5, 2, seed)
-    whole, stream = TruePeakMeter(16_000, 2), TruePeakMeter(16_000, 2)
-    whole.push(sound.T)
+    one_chunk, stream = TruePeakMeter(16_000, 2), TruePeakMeter(16_000, 2)
+    one_chunk.push(sound.T)
     for piece in np.split(sound, sorted(cuts)):
         stream.push(piece.T)
-    assert abs(stream.finish() - whole.finish()) < 1e-6
+    assert abs(stream.finish() - one_chunk.finish()) < 1e-6
 
 
-def test_the_search_that_skips_finds_what_a_full_one_finds() -> None:
+def test_skipping_blocks_misses_no_peak() -> None:
     sound = noise(16_000, 1, seed=3) * np.linspace(0.1, 1, 16_000, dtype=np.float32)[:, None]
     meter = TruePeakMeter(16_000, 1)
     meter.push(sound.T)
@@ -44,7 +44,7 @@ def test_the_search_that_skips_finds_what_a_full_one_finds() -> None:
     assert abs(20 * np.log10(meter.finish() / np.abs(curve).max())) < 0.3
 
 
-def test_the_end_counts() -> None:
+def test_the_end_of_the_stream_is_measured() -> None:
     meter = TruePeakMeter(48_000, 1)
     meter.push(sine(48_000, 0.1, 12_000)[:-1].T)
     before = meter.peak

@@ -1,4 +1,4 @@
-"""Every format keeps its sound in place; every kind of bad file has its own error."""
+"""Every format is decoded at the right time; every kind of bad file has its own error."""
 
 import contextlib
 import struct
@@ -31,7 +31,7 @@ EXACT = [
     ("aiff", "pcm_s16be", "s16", 1 / 32767),
 ]
 
-# suffix, codec, rate, whether the container tells the exact length
+# suffix, codec, rate, whether the container has the exact length
 LOSSY = [
     ("mp3", "libmp3lame", 44_100, True),
     ("mp3", "libmp3lame", 16_000, True),
@@ -48,9 +48,9 @@ LOSSY = [
 ]
 
 
-def read(path: Path, mend: bool = False) -> tuple[NDArray[np.float32], AudioStream]:
+def read(path: Path, silence_invalid: bool = False) -> tuple[NDArray[np.float32], AudioStream]:
     """All samples of a file, [n, channels], checked to be an unbroken run."""
-    with open_audio(path, silence_invalid=mend) as stream:
+    with open_audio(path, silence_invalid=silence_invalid) as stream:
         chunks = list(stream)
     starts = np.cumsum([0] + [len(chunk.samples) for chunk in chunks])
     assert [chunk.pts for chunk in chunks] == list(starts[:-1])
@@ -127,7 +127,7 @@ def test_many_channels_in_a_plane_each_are_read(tmp_path: Path, channels: int) -
     assert np.abs(samples - sound).max() <= 2.0**-15
 
 
-def test_one_sample_is_a_sound(tmp_path: Path) -> None:
+def test_one_sample_is_read(tmp_path: Path) -> None:
     samples, _ = read(write_wav(tmp_path / "a.wav", np.full((1, 1), 0.5, np.float32), 44_100))
     assert samples.shape == (1, 1)
     assert abs(samples[0, 0] - 0.5) < 1e-4
@@ -160,7 +160,7 @@ def test_an_overlap_is_dropped(tmp_path: Path) -> None:
     assert abs(float(stream.damage.repairs.dropped_overlap) - 0.2) < 0.001
 
 
-def test_stamps_that_jitter_leave_the_sound_alone(tmp_path: Path) -> None:
+def test_jitter_of_time_stamps_changes_no_sample(tmp_path: Path) -> None:
     rate, generator = 16_000, np.random.default_rng(1)
     sound = noise(rate, 3)[:, 0]
     late = np.concatenate([[0], generator.uniform(-0.005, 0.005, 99)])
@@ -170,7 +170,7 @@ def test_stamps_that_jitter_leave_the_sound_alone(tmp_path: Path) -> None:
     assert stream.damage.repairs.inserted_silence == stream.damage.repairs.dropped_overlap == 0
 
 
-def test_a_clock_that_leaps_goes_on_without_a_gap(tmp_path: Path) -> None:
+def test_a_clock_jump_leaves_no_gap(tmp_path: Path) -> None:
     rate = 16_000
     pieces = [(float(start), pulse(rate)[:, 0]) for start in (0, 1, 90_000, 90_001)]
     with open_audio(stamped(tmp_path / "a.mkv", pieces, rate)) as stream:
@@ -179,7 +179,7 @@ def test_a_clock_that_leaps_goes_on_without_a_gap(tmp_path: Path) -> None:
     assert stream.damage.repairs.clock_jumps == 1
 
 
-def test_a_chained_stream_is_read_on(tmp_path: Path) -> None:
+def test_a_chained_stream_is_read_to_its_end(tmp_path: Path) -> None:
     part = encode(tmp_path / "part.ogg", pulse(48_000), 48_000, "libopus").read_bytes()
     (tmp_path / "chain.ogg").write_bytes(part + part)
     samples, stream = read(tmp_path / "chain.ogg")
@@ -199,16 +199,16 @@ def test_a_change_of_rate_and_channels_keeps_time(tmp_path: Path) -> None:
     assert abs(len(samples) / 44_100 - 4.0) < 0.2  # the second file's own padding is not cut
 
 
-def test_a_truncated_mp3_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
-    whole = encode(tmp_path / "a.mp3", noise(44_100, 4), 44_100, "libmp3lame")
-    (tmp_path / "half.mp3").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+def test_a_truncated_mp3_is_read_to_its_end(tmp_path: Path) -> None:
+    complete = encode(tmp_path / "a.mp3", noise(44_100, 4), 44_100, "libmp3lame")
+    (tmp_path / "half.mp3").write_bytes(complete.read_bytes()[: complete.stat().st_size // 2])
     samples, stream = read(tmp_path / "half.mp3")
     assert 1.8 < len(samples) / 44_100 < 2.2
     assert stream.info.container_duration is not None
     assert abs(float(stream.info.container_duration) - 4) < 0.05
 
 
-def test_a_damaged_place_does_not_move_what_follows(tmp_path: Path) -> None:
+def test_damage_does_not_shift_later_sound(tmp_path: Path) -> None:
     path = encode(tmp_path / "a.m4a", noise(44_100, 4, level=0.01) + pulse(44_100, 4, 3), 44_100, "aac")
     data = bytearray(path.read_bytes())
     data[len(data) // 3 : len(data) // 3 + 2000] = b"\xff" * 2000
@@ -217,15 +217,15 @@ def test_a_damaged_place_does_not_move_what_follows(tmp_path: Path) -> None:
     assert abs(burst_time(samples, 44_100) - 3) < 2 / 44_100
 
 
-def test_letters_nobody_uses_do_not_stop_the_reader(tmp_path: Path) -> None:
-    """The container's name for its codec is damaged; what it describes is not."""
+def test_a_codec_tag_that_is_no_text_is_ignored(tmp_path: Path) -> None:
+    """The codec tag of the container is damaged, the codec parameters are not."""
     path = encode(tmp_path / "a.m4a", noise(44_100, 0.2), 44_100, "aac")
     path.write_bytes(path.read_bytes().replace(b"mp4a", b"\xff\xfe\x80\x90"))
     assert read(path)[1].info.codec == "aac"
 
 
-def test_another_codec_inside_a_wav_is_not_played_as_noise(tmp_path: Path) -> None:
-    """As on CDs for home theatres: the header tells 16-bit samples, but they hold another codec."""
+def test_dts_in_a_wav_is_not_read_as_pcm(tmp_path: Path) -> None:
+    """As on CDs for home theatres: the header declares 16-bit samples, but they contain another codec."""
     packed = encode(
         tmp_path / "a.ac3", np.repeat(pulse(48_000, 1.0, 0.6), 2, axis=1), 48_000, "ac3"
     ).read_bytes()
@@ -244,36 +244,36 @@ def test_samples_that_are_not_numbers_are_refused_or_silenced(tmp_path: Path, va
     path = encode(tmp_path / "a.wav", sound, 16_000, "pcm_f32le")
     with pytest.raises(AudioError, match="not numbers; use --audio-policy fix"):
         read(path)
-    samples, stream = read(path, mend=True)
+    samples, stream = read(path, silence_invalid=True)
     sound[100] = 0
     assert np.array_equal(samples, sound)
     assert stream.damage.invalid_samples == 1
 
 
-def test_a_double_beyond_float_is_not_a_number(tmp_path: Path) -> None:
+def test_a_double_above_float32_is_invalid(tmp_path: Path) -> None:
     path = encode(tmp_path / "a.wav", noise(16_000, 0.1), 16_000, "pcm_f64le")
     data = bytearray(path.read_bytes())
     data[-8:] = np.float64(1e300).tobytes()
     path.write_bytes(bytes(data))
-    assert read(path, mend=True)[1].damage.invalid_samples == 1
+    assert read(path, silence_invalid=True)[1].damage.invalid_samples == 1
 
 
-def part_of(suffix: str, codec: str, size: int) -> Callable[[Path], None]:
-    """Makes the first `size` bytes of a good file."""
+def truncated(suffix: str, codec: str, size: int) -> Callable[[Path], None]:
+    """Writes the first `size` bytes of a good file."""
 
     def make(path: Path) -> None:
-        whole = encode(path.with_name(f"whole.{suffix}"), noise(44_100, 1), 44_100, codec)
-        path.write_bytes(whole.read_bytes()[:size])
+        complete = encode(path.with_name(f"complete.{suffix}"), noise(44_100, 1), 44_100, codec)
+        path.write_bytes(complete.read_bytes()[:size])
 
     return make
 
 
 def renamed(suffix: str, old: bytes, new: bytes) -> Callable[[Path], None]:
-    """Makes an AAC file that calls its codec something else."""
+    """Writes an AAC file with another name of its codec."""
 
     def make(path: Path) -> None:
-        whole = encode(path.with_name(f"whole.{suffix}"), noise(44_100, 1), 44_100, "aac")
-        path.write_bytes(whole.read_bytes().replace(old, new))
+        complete = encode(path.with_name(f"complete.{suffix}"), noise(44_100, 1), 44_100, "aac")
+        path.write_bytes(complete.read_bytes().replace(old, new))
 
     return make
 
@@ -286,8 +286,8 @@ BROKEN: dict[str, Callable[[Path], object]] = {
     "silent.mp4": video_without_sound,
     "header.wav": lambda path: write_wav(path, np.zeros((0, 1), np.float32), 16_000),
     "slow.wav": lambda path: write_wav(path, np.zeros((10, 1), np.float32), 10),
-    "cut.mp3": part_of("mp3", "libmp3lame", 300),
-    "cut.m4a": part_of("m4a", "aac", 9000),
+    "cut.mp3": truncated("mp3", "libmp3lame", 300),
+    "cut.m4a": truncated("m4a", "aac", 9000),
     "locked.m4p": renamed("m4a", b"mp4a", b"drms"),
     "odd.mkv": renamed("mkv", b"A_AAC", b"A_XYZ"),
     "list.m3u8": lambda path: path.write_text("#EXTM3U\n#EXTINF:1,\nhttp://localhost:9/x.ts\n"),
@@ -303,7 +303,7 @@ BROKEN: dict[str, Callable[[Path], object]] = {
         ("text.wav", "text.wav is damaged, or not a sound file; convert it"),
         ("silent.mp4", "silent.mp4 has no sound; choose a file with a sound track"),
         ("header.wav", "header.wav holds no samples; record or export it again"),
-        ("slow.wav", "slow.wav runs at 10 Hz, which is no rate of sound; export it again"),
+        ("slow.wav", "slow.wav runs at 10 Hz, which is not a sample rate of sound; export it again"),
         ("cut.mp3", "cut.mp3 is damaged, or not a sound file; convert it"),
         ("cut.m4a", "cut.m4a is damaged, or not a sound file; convert it"),
         ("locked.m4p", "locked.m4p is copy-protected; use a copy without protection"),
@@ -345,7 +345,7 @@ def test_the_track_flagged_as_default_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["mp3", "m4a", "ogg", "flac", "webm", "wav", "ts"])
 def test_damaged_files_are_read_or_refused(tmp_path: Path, suffix: str) -> None:
-    """Whatever bytes are wrong: a sound of finite samples, or an AudioError; no other exception, no endless silence."""
+    """Any damage gives finite samples or an AudioError: no other exception, no endless silence."""
     codec = {"mp3": "libmp3lame", "flac": "flac", "wav": "pcm_s16le"}.get(suffix, "libopus")
     codec = "aac" if suffix in ("m4a", "ts") else codec
     rate = 48_000 if codec == "libopus" else 16_000
@@ -358,6 +358,6 @@ def test_damaged_files_are_read_or_refused(tmp_path: Path, suffix: str) -> None:
         path = tmp_path / f"bad.{suffix}"
         path.write_bytes(data.tobytes())
         with contextlib.suppress(AudioError):
-            samples, _ = read(path, mend=True)
+            samples, _ = read(path, silence_invalid=True)
             assert np.isfinite(samples).all()
             assert len(samples) < 100 * rate

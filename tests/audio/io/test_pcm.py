@@ -1,4 +1,4 @@
-"""16-bit WAV comes out the same whether it is read straight or by packets."""
+"""16-bit WAV gives the same samples read directly or by FFmpeg's packets."""
 
 import struct
 from collections.abc import Callable
@@ -50,7 +50,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("name", DAMAGE)
 @pytest.mark.parametrize("channels", [1, 2, 3])
-def test_read_straight_or_by_packets(
+def test_direct_reading_equals_packets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, channels: int
 ) -> None:
     path = write_wav(tmp_path / "a.wav", noise(16_000, 0.5, channels), 16_000)
@@ -58,7 +58,7 @@ def test_read_straight_or_by_packets(
     assert np.array_equal(samples(path), by_packets(path, monkeypatch))
 
 
-def test_a_file_longer_than_a_chunk_is_read_in_pieces(tmp_path: Path) -> None:
+def test_a_long_file_is_read_in_blocks(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav", noise(16_000, 1, 2), 16_000)
     place = riff.find_wave_data(path)
     assert place == range(44, 44 + 64_000)
@@ -67,7 +67,7 @@ def test_a_file_longer_than_a_chunk_is_read_in_pieces(tmp_path: Path) -> None:
     assert np.array_equal(np.concatenate(pieces), samples(path))
 
 
-def test_what_shrinks_or_goes_while_it_is_read_is_no_crash(tmp_path: Path) -> None:
+def test_a_file_that_shrinks_or_vanishes_while_read(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav", noise(16_000, 1), 16_000)
     place = riff.find_wave_data(path)
     assert place is not None
@@ -79,15 +79,13 @@ def test_what_shrinks_or_goes_while_it_is_read_is_no_crash(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("order", [(b"data", b"fmt "), (b"data",), (b"fmt ", b"fmt ", b"data"), (b"fmt ",)])
-def test_samples_without_one_format_before_them_have_no_place(
-    tmp_path: Path, order: tuple[bytes, ...]
-) -> None:
+def test_samples_without_one_format_are_not_located(tmp_path: Path, order: tuple[bytes, ...]) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(b"RIFF\0\0\0\0WAVE" + b"".join(chunk(name, bytes(16)) for name in order))
     assert riff.find_wave_data(path) is None
 
 
-def test_rf64_is_left_to_packets(tmp_path: Path) -> None:
+def test_rf64_is_read_by_packets(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(riff.build_wave_header(3 << 30, 16_000) + bytes(64))
     assert riff.find_wave_data(path) is None

@@ -1,4 +1,4 @@
-"""Pieces with times become one track whose every sample is where its stamp says."""
+"""Pieces with time stamps become one track in which every sample has the right time."""
 
 from fractions import Fraction
 
@@ -13,50 +13,50 @@ RATE = 1_000
 Piece = tuple[int | None, int]  # stamp in milliseconds, samples
 
 
-def lay(pieces: list[Piece], promised: int = 0) -> tuple[NDArray[np.float32], Splicer]:
-    """Lay pieces whose samples count up from 1; silence is 0."""
-    splicer = Splicer(RATE, 1, Fraction(1, 1_000), Fraction(promised, 1_000))
+def append_pieces(pieces: list[Piece], duration: int = 0) -> tuple[NDArray[np.float32], Splicer]:
+    """Append pieces whose samples count up from 1; silence is 0."""
+    splicer = Splicer(RATE, 1, Fraction(1, 1_000), Fraction(duration, 1_000))
     track, value = [], 1
-    for stamp, count in pieces:
+    for pts, count in pieces:
         samples = np.arange(value, value + count, dtype=np.float32)[:, None]
         value += count
-        track += list(splicer.push(samples, RATE, stamp))
+        track += list(splicer.push(samples, RATE, pts))
     track.append(splicer.flush())
     return np.concatenate(track)[:, 0], splicer
 
 
-def test_the_first_stamp_is_time_zero() -> None:
-    track, _ = lay([(5_000, 100), (5_100, 100)])
+def test_the_first_time_stamp_is_time_zero() -> None:
+    track, _ = append_pieces([(5_000, 100), (5_100, 100)])
     assert np.array_equal(track, np.arange(1, 201))
 
 
 def test_a_gap_is_filled_and_counted() -> None:
-    track, splicer = lay([(0, 100), (150, 10)])
+    track, splicer = append_pieces([(0, 100), (150, 10)])
     assert np.array_equal(track, [*range(1, 101), *[0] * 50, *range(101, 111)])
     assert splicer.repairs.inserted_silence == Fraction(50, 1_000)
 
 
-def test_an_overlap_longer_than_a_piece_is_dropped_whole() -> None:
-    track, splicer = lay([(0, 300), (100, 50), (150, 200)])
+def test_an_overlap_longer_than_a_piece_drops_the_piece() -> None:
+    track, splicer = append_pieces([(0, 300), (100, 50), (150, 200)])
     assert np.array_equal(track, [*range(1, 301), *range(501, 551)])
     assert splicer.repairs.dropped_overlap == Fraction(200, 1_000)
 
 
-def test_pieces_without_a_stamp_follow_on() -> None:
-    track, _ = lay([(0, 100), (None, 100), (200, 10)])
+def test_pieces_without_time_stamps_are_appended() -> None:
+    track, _ = append_pieces([(0, 100), (None, 100), (200, 10)])
     assert np.array_equal(track, np.arange(1, 211))
 
 
-def test_a_clock_set_back_goes_on() -> None:
-    track, splicer = lay([(0, 2_000), (0, 1_000), (1_000, 500)])
+def test_a_clock_that_is_set_back_leaves_no_gap() -> None:
+    track, splicer = append_pieces([(0, 2_000), (0, 1_000), (1_000, 500)])
     assert len(track) == 3_500
     assert splicer.repairs.clock_jumps == 1
 
 
-def test_a_long_gap_is_believed_only_when_there_is_room_for_it() -> None:
-    assert len(lay([(0, 100), (60_000, 100)], promised=60_100)[0]) == 60_100
-    assert len(lay([(0, 100), (60_000, 100)])[0]) == 200
-    assert len(lay([(0, 100), (10**8, 100)], promised=2 * 10**8)[0]) == 200
+def test_a_long_gap_must_fit_the_duration_of_the_container() -> None:
+    assert len(append_pieces([(0, 100), (60_000, 100)], duration=60_100)[0]) == 60_100
+    assert len(append_pieces([(0, 100), (60_000, 100)])[0]) == 200
+    assert len(append_pieces([(0, 100), (10**8, 100)], duration=2 * 10**8)[0]) == 200
 
 
 @given(st.lists(st.tuples(st.integers(-14, 14), st.integers(1, 400)), min_size=1, max_size=60))
@@ -65,22 +65,22 @@ def test_jitter_under_the_tolerance_changes_nothing(pieces: list[tuple[int, int]
     for late, count in pieces:
         start += stamped[-1][1]
         stamped.append((start + late, count))
-    track, _ = lay([*stamped])
+    track, _ = append_pieces([*stamped])
     assert np.array_equal(track, np.arange(1, len(track) + 1))
 
 
 @given(st.lists(st.tuples(st.integers(-200, 5_000), st.integers(1, 400)), min_size=1, max_size=30))
 def test_time_never_drifts(pieces: list[tuple[int, int]]) -> None:
-    """Whatever the gaps and overlaps, every piece lies within the tolerance of its stamp."""
+    """With any gaps and overlaps, every piece is within the tolerance of its time stamp."""
     splicer = Splicer(RATE, 1, Fraction(1, 1_000), None)
     list(splicer.push(np.ones((1, 1), np.float32), RATE, 0))
-    end, laid = 1, 1
+    end, appended = 1, 1
     for gap, count in pieces:
-        stamp = max(0, end + gap)
-        laid += sum(len(piece) for piece in splicer.push(np.ones((count, 1), np.float32), RATE, stamp))
-        end = max(end, stamp + count)
-        assert abs(laid - end) <= 15
-        assert splicer.elapsed == Fraction(laid, RATE)
+        pts = max(0, end + gap)
+        appended += sum(len(piece) for piece in splicer.push(np.ones((count, 1), np.float32), RATE, pts))
+        end = max(end, pts + count)
+        assert abs(appended - end) <= 15
+        assert splicer.elapsed == Fraction(appended, RATE)
 
 
 @given(
@@ -88,7 +88,7 @@ def test_time_never_drifts(pieces: list[tuple[int, int]]) -> None:
         st.tuples(st.sampled_from([800, 1_000, 1_470, 2_000]), st.integers(1, 700)), min_size=1, max_size=40
     )
 )
-def test_changes_of_rate_do_not_add_up_to_drift(pieces: list[tuple[int, int]]) -> None:
+def test_changes_of_rate_cause_no_drift(pieces: list[tuple[int, int]]) -> None:
     splicer = Splicer(RATE, 1, Fraction(1, RATE), None)
     track = [
         piece for rate, count in pieces for piece in splicer.push(np.ones((count, 1), np.float32), rate, None)

@@ -1,4 +1,4 @@
-"""16-bit files: dithered the same every time, and whole or not at all."""
+"""16-bit files: the same dither every time; complete or not at all."""
 
 import wave
 from collections.abc import Iterator
@@ -26,14 +26,14 @@ def test_a_file_holds_what_was_written(tmp_path: Path) -> None:
 
 
 @given(cuts=st.lists(st.integers(0, 5_000), max_size=6))
-def test_dither_is_the_same_every_time(cuts: list[int]) -> None:
+def test_dither_does_not_depend_on_chunks(cuts: list[int]) -> None:
     sound, dither = noise(16_000, 5_000 / 16_000)[:, 0], Ditherer()
     pieces = [dither(piece) for piece in np.split(sound, sorted(cuts))]
     assert np.array_equal(np.concatenate(pieces), Ditherer()(sound))
 
 
 def test_dither_turns_distortion_into_noise() -> None:
-    """A tone smaller than one step is lost by rounding, and kept without overtones by dither."""
+    """A tone below one step is lost by rounding; dither preserves it without harmonics."""
     tone = sine(16_000, 4, 500, 0.4 / 32768)[:, 0]
     spectrum = np.abs(np.fft.rfft(Ditherer()(tone) / 32768)) / len(tone) * 2 * 32768
     assert not np.rint(tone * 32768).any()
@@ -42,14 +42,14 @@ def test_dither_turns_distortion_into_noise() -> None:
 
 
 def test_the_error_of_dither_does_not_follow_the_sound() -> None:
-    """Triangular density over two steps: error of mean 0 and variance 1/4 whatever the value between two steps."""
+    """TPDF over two steps: the error has mean 0 and variance 1/4 for any value between two steps."""
     for part in (0.0, 0.25, 0.5):
         error = Ditherer()(np.full(200_000, part / 32768, np.float32)) - part
         assert abs(error.mean()) < 0.01
         assert abs(error.var() - 0.25) < 0.01
 
 
-def test_what_is_too_loud_is_cut_off_not_turned_over() -> None:
+def test_too_loud_samples_are_clipped_and_do_not_wrap() -> None:
     assert Ditherer()(np.array([2.0, -2.0], np.float32)).tolist() == [32767, -32768]
 
 
@@ -58,7 +58,7 @@ def failing() -> Iterator[Samples]:
     raise AudioError("it broke", "mend it")
 
 
-def test_a_failure_leaves_the_old_file_and_no_part(tmp_path: Path) -> None:
+def test_a_failure_leaves_the_old_file_and_no_partial_one(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_text("old")
     with pytest.raises(AudioError):
@@ -69,7 +69,7 @@ def test_a_failure_leaves_the_old_file_and_no_part(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
+def test_a_file_in_place_of_a_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"cannot be written: .*; choose another folder"):
         write_wav(tmp_path / "file" / "a.wav", [np.zeros(1, np.float32)], 1)

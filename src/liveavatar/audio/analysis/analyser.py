@@ -1,4 +1,4 @@
-"""What a recording is like: measured in one pass, in constant memory."""
+"""Measures a recording in one pass and constant memory; the result is an `AudioReport`."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,48 +14,47 @@ from liveavatar.audio.analysis.noise import Background, BackgroundMeter
 from liveavatar.audio.analysis.sample_rate import RateDetector, RateGuess
 from liveavatar.audio.analysis.texture import SoundTexture, SoundTextureMeter
 from liveavatar.audio.dsp.gain import SignalLevel
-from liveavatar.audio.dsp.loudness import LoudnessMeter
-from liveavatar.audio.dsp.mix import SpeechDownmixer
-from liveavatar.audio.dsp.true_peak import TruePeakMeter
+from liveavatar.audio.dsp.level_meter import LevelMeter
+from liveavatar.audio.dsp.speech_downmix import SpeechDownmixer
 from liveavatar.audio.dsp.vad import SPEECH_THRESHOLD, VoiceActivityDetector
 from liveavatar.audio.io.decode import AudioInfo, StreamDamage, open_audio
+from liveavatar.audio.spectral.spectrum import power_to_decibels
 from liveavatar.frames import Samples
 from liveavatar.report import Finding
 from liveavatar.timeline import SAMPLE_RATE, rescale_count
 
-_DENSE_SAMPLES = 20 * SAMPLE_RATE  # the first 20 s are searched for speech all through,
-_SPARSE_PERIOD_SAMPLES, _SPARSE_SPAN_SAMPLES = (
-    30 * SAMPLE_RATE,
-    SAMPLE_RATE,
-)  # then 1 s of every 30: the detector is the slowest part
+_DENSE_SAMPLES = 20 * SAMPLE_RATE  # speech is detected in all of the first 20 s,
+_SPARSE_PERIOD_SAMPLES, _SPARSE_SPAN_SAMPLES = 30 * SAMPLE_RATE, SAMPLE_RATE  # then 1 s of every 30: the
+# detector of speech is the slowest part of the analysis
+_POWER_FLOOR = 1e-20  # -200 dB, the level of a silent channel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioReport:
-    """What was measured on a recording, and what to say about it.
+    """Measurements of a recording, and the findings on them.
 
     Attributes:
         path: the file.
-        info: what the file says of itself.
-        damage: what was wrong with the stream of data.
-        samples: how many were decoded, at `info.rate`.
-        duration: their duration in seconds.
+        info: the format that the file declares.
+        damage: faults of the data and its time stamps.
+        sample_count: decoded samples per channel, at `info.rate`.
+        duration: of the decoded samples, in seconds.
         level: of the recording as it is, all channels.
-        mono: of the 16 kHz mono mix that engines hear, before it is levelled.
-        clipping: share of samples that lie on tops cut off flat, 0…1.
-        speech: share of time with speech, 0…1; estimated beyond the first 20 s.
-        turned: share of time in which the channels had opposite polarity, 0…1.
+        mono_level: of the 16 kHz mono mix for engines, before its gain.
+        clipped_share: share of samples on flat tops, 0…1.
+        speech_share: share of time with speech, 0…1; an estimate beyond the first 20 s.
+        opposite_polarity_share: share of time in which the channels have opposite polarity, 0…1.
         channel_levels: power of each channel in dB of full scale.
-        band: up to which pitch it carries sound; None for silence.
-        background: noise, echo and silence behind the voice.
-        texture: what it sounds like beside speech; None for silence.
-        dropouts: how often sound breaks off to nothing and comes back at once, all channels.
-        dropped: seconds that this lasts.
-        guess: what the voices say of the rate.
-        speech_if: share of time with speech, were that guess right; None where it agrees with the file.
-        findings: what to say, the graver first.
-        mended: one line for each thing that reading by the policy mends.
-        left: findings that it does not mend.
+        band_limit: the highest frequency with sound; None for silence.
+        background: noise, reverberation and silence.
+        texture: the kind of sound if it is not speech; None for silence.
+        dropout_count: digital dropouts in all channels.
+        dropout_seconds: their duration in the channel with the most.
+        rate_guess: the sample rate as detected from the voices.
+        corrected_speech_share: `speech_share` at the guessed rate; None where that is the declared one.
+        findings: the worst first.
+        fixes: one line for each repair by the policy.
+        remaining_findings: findings that the policy does not repair.
     """
 
     path: Path
@@ -82,35 +81,12 @@ class AudioReport:
 
     @property
     def speech_sample_count(self) -> int:
-        """Samples at 16 kHz that `read_speech` gives of it."""
+        """Number of samples at 16 kHz that `read_speech` yields."""
         return max(1, rescale_count(self.sample_count, self.info.rate, SAMPLE_RATE))
 
 
-class LevelMeter:
-    """Measures the `Level` of one stream."""
-
-    def __init__(self, rate: int, layout: tuple[str, ...]) -> None:
-        self._loudness = LoudnessMeter(rate, layout)
-        self._true_peak = TruePeakMeter(rate, len(layout))
-        self._sum = np.zeros(len(layout))
-        self._sample_count = 0
-
-    def push(self, planes: NDArray[np.float32]) -> None:
-        """Hear float32 [channels, n]."""
-        self._loudness.push(planes)
-        self._true_peak.push(planes)
-        self._sum += planes.sum(axis=1, dtype=np.float64)
-        self._sample_count += planes.shape[1]
-
-    def finish(self) -> SignalLevel:
-        """The level of everything heard; the offset is that of the channel with the largest."""
-        means = self._sum / max(self._sample_count, 1)
-        dc = float(means[np.abs(means).argmax()])
-        return SignalLevel(loudness=self._loudness.finish(), true_peak=self._true_peak.finish(), dc_offset=dc)
-
-
 class SpeechShareMeter:
-    """Estimates how much of one stream at 16 kHz is speech, and what it sounds like besides."""
+    """Estimates the share of speech in one stream at 16 kHz, and its texture."""
 
     def __init__(self) -> None:
         self._detector = VoiceActivityDetector()
@@ -120,12 +96,12 @@ class SpeechShareMeter:
         self._total_weight = 0.0
 
     def push(self, samples: Samples) -> None:
-        """Hear float32 [n]."""
+        """Take the next float32 [n]."""
         while len(samples):
-            inside, weight, left = self._find_span()
+            is_analysed, weight, left = self._find_span()
             piece, samples = samples[:left], samples[left:]
             self._position += len(piece)
-            if inside:
+            if is_analysed:
                 self._texture.push(piece)
                 self._add_probabilities(self._detector.push(piece), weight)
 
@@ -135,7 +111,7 @@ class SpeechShareMeter:
         return self._speech_weight / self._total_weight if self._total_weight else 0.0, self._texture.finish()
 
     def _find_span(self) -> tuple[bool, float, int]:
-        """Whether this place is listened to, the weight of it, and how many samples it goes on so."""
+        """Whether the next samples are analysed, the weight of a decision there, and for how many samples."""
         if self._position < _DENSE_SAMPLES:
             return True, 1.0, _DENSE_SAMPLES - self._position
         phase = (self._position - _DENSE_SAMPLES) % _SPARSE_PERIOD_SAMPLES
@@ -149,7 +125,7 @@ class SpeechShareMeter:
 
 
 class RecordingAnalyser:
-    """Everything that is measured on one recording, chunk by chunk."""
+    """All analysers of one recording, chunk by chunk."""
 
     def __init__(self, info: AudioInfo) -> None:
         channels = len(info.layout)
@@ -165,7 +141,7 @@ class RecordingAnalyser:
         self._energy = np.zeros(channels)
 
     def push(self, samples: NDArray[np.float32]) -> None:
-        """Hear float32 [n, channels]."""
+        """Take the next float32 [n, channels]."""
         planes = np.ascontiguousarray(samples.T)
         self._level.push(planes)
         self._bandwidth.push(planes)
@@ -178,9 +154,9 @@ class RecordingAnalyser:
     def build_report(
         self, path: Path, info: AudioInfo, damage: StreamDamage, sample_count: int
     ) -> AudioReport:
-        """What was measured on all `samples`; without findings."""
+        """The report on all samples, without findings."""
         self._push_mono(self._mix.flush())
-        power = self._energy / sample_count + 1e-20
+        channel_levels = power_to_decibels(self._energy / sample_count, _POWER_FLOOR)
         speech, texture = self._speech_share.finish()
         return AudioReport(
             path=path,
@@ -190,10 +166,10 @@ class RecordingAnalyser:
             duration=Fraction(sample_count, info.rate),
             level=self._level.finish(),
             mono_level=self._mono_level.finish(),
-            clipped_share=self._clipped_count / (sample_count * len(power)),
+            clipped_share=self._clipped_count / (sample_count * len(channel_levels)),
             speech_share=speech,
             opposite_polarity_share=self._mix.inverted_share,
-            channel_levels=tuple(float(level) for level in 10 * np.log10(power)),
+            channel_levels=tuple(float(level) for level in channel_levels),
             band_limit=self._bandwidth.finish(),
             background=self._background.finish(),
             texture=texture,
@@ -210,7 +186,7 @@ class RecordingAnalyser:
 
 
 def measure_speech_share(path: Path, fix: bool, true_rate: int) -> float:
-    """Share of speech in the beginning of a recording, 0…1, were its samples taken at `true_rate`.
+    """Share of speech in the first 20 s of a recording, 0…1, if its samples were taken at `true_rate`.
 
     Raises:
         AudioError: as `open_audio`.
@@ -228,13 +204,13 @@ def measure_speech_share(path: Path, fix: bool, true_rate: int) -> float:
 
 
 def analyse_recording(path: str | Path, fix: bool, true_rate: int | None = None) -> AudioReport:
-    """Read a recording once and measure it; the report has no findings yet. For `true_rate` see `open_audio`.
+    """Measure a recording; the report has no findings yet. `fix` and `true_rate` as in `open_audio`.
 
     Raises:
-        AudioError: as `open_audio`; samples that are not numbers are one only without `mend`.
+        AudioError: as `open_audio`; without `fix`, also for samples that are not numbers.
     """
     with open_audio(path, fix, true_rate) as stream:
-        measurement = RecordingAnalyser(stream.info)
+        analyser = RecordingAnalyser(stream.info)
         for chunk in stream:
-            measurement.push(chunk.samples)
-        return measurement.build_report(Path(path), stream.info, stream.damage, stream.sample_count)
+            analyser.push(chunk.samples)
+        return analyser.build_report(Path(path), stream.info, stream.damage, stream.sample_count)

@@ -1,63 +1,57 @@
-"""Up to which pitch a recording carries sound: an 8 kHz recording stays one at whatever rate it is stored."""
+"""The highest frequency with sound: a recording taken at 8 kHz ends at 4 kHz, whatever rate it is stored at."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-_SPECTRA_PER_SECOND = 8  # places looked at: speech is sought over the whole file, not in every millisecond
-_BAND_WIDTH_HZ = 125.0  # Hz
-_MIN_WINDOW_SECONDS = 0.04  # seconds, at least
-_LOWEST_DB, _LEVEL_COUNT = -180, 300  # dB; levels of one band, counted in steps of 1 dB
-_LEVEL_PERCENTILE = 0.9  # share of the places below the level that stands for a band: consonants are rare
-_EDGE_DROP_DB = 15.0  # dB by which everything above an edge lies below what is under it
-_BANDS_BELOW_EDGE, _TRANSITION_BANDS = (
-    6,
-    2,
-)  # bands under an edge that must be loud, bands over it that a filter takes to fall
-_EMPTY_BELOW_PEAK_DB = 70.0  # dB below the loudest band: nothing that matters
+from liveavatar.audio.analysis.histogram import find_percentile_bin, level_to_bin
+from liveavatar.audio.spectral.framing import StreamFramer
+from liveavatar.audio.spectral.spectrum import power_to_decibels
+
+_SPECTRA_PER_SECOND = 8  # enough to meet every kind of consonant
+_BAND_WIDTH_HZ = 125.0
+_MIN_WINDOW_SECONDS = 0.04
+_LOWEST_DB, _LEVEL_COUNT = -180, 300  # bins of 1 dB
+_POWER_FLOOR = 1e-18  # -180 dB, the lowest level
+_LEVEL_PERCENTILE = 0.9  # the level of a band is high in its distribution: consonants are rare
+_EDGE_DROP_DB = 15.0  # everything above a sharp edge lies so far below the bands under it
+_BANDS_BELOW_EDGE = 6  # bands under a sharp edge, all of which must be loud
+_TRANSITION_BANDS = 2  # bands over it in which a filter falls
+_EMPTY_BELOW_PEAK_DB = 70.0  # bands so far below the loudest carry nothing that matters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BandLimit:
-    """`edge` in Hz, above which there is next to nothing; `sharp` when it was cut off there by a filter."""
+    """Above `edge_hz` there is next to no sound; `is_sharp` if a filter cut it off there."""
 
     edge_hz: float
     is_sharp: bool
 
 
 class BandwidthMeter:
-    """Measures the `Band` of one stream. Any chunking gives the same."""
+    """Measures the `BandLimit` of one stream. Any chunking gives the same."""
 
     def __init__(self, rate: int, channels: int) -> None:
         self._window_size = 1 << int(np.ceil(np.log2(max(64, _MIN_WINDOW_SECONDS * rate))))
-        self._hop = max(1, rate // _SPECTRA_PER_SECOND)
         self._window = np.hanning(self._window_size).astype(np.float32)
         bins = np.fft.rfftfreq(self._window_size, 1 / rate)
         self._band_starts = np.unique(np.searchsorted(bins, np.arange(0, rate / 2, _BAND_WIDTH_HZ)))
         self._band_edges = bins[self._band_starts]
         self._nyquist = rate / 2
         self._level_histograms = np.zeros((len(self._band_starts), _LEVEL_COUNT), np.int64)
-        self._waiting = np.empty((channels, 0), np.float32)
-        self._skip_count = 0  # samples until the next place, when that lies beyond what waits
+        self._framer = StreamFramer(self._window_size, max(1, rate // _SPECTRA_PER_SECOND), channels)
 
     def push(self, planes: NDArray[np.float32]) -> None:
-        """Hear float32 [channels, n]."""
-        skipped = planes[:, self._skip_count :]
-        self._skip_count -= planes.shape[1] - skipped.shape[1]
-        self._waiting = np.concatenate([self._waiting, skipped], axis=1)
-        while self._waiting.shape[1] >= self._window_size:
-            self._add_spectrum(self._waiting[:, : self._window_size])
-            self._skip_count = max(0, self._hop - self._waiting.shape[1])
-            self._waiting = self._waiting[:, self._hop :]
+        """Take the next float32 [channels, n]."""
+        for frame in self._framer.push(planes):
+            self._add_spectrum(frame)
 
     def finish(self) -> BandLimit | None:
-        """What was found; None for silence, and for less than one place."""
-        total = self._level_histograms.sum(axis=1)
-        if not total.any():
+        """The limit of the whole stream; None for silence and for streams shorter than one window."""
+        if not self._level_histograms.any():
             return None
-        passed = self._level_histograms.cumsum(axis=1) >= np.ceil(_LEVEL_PERCENTILE * total)[:, None]
-        levels = passed.argmax(axis=1) + _LOWEST_DB
+        levels = find_percentile_bin(self._level_histograms, _LEVEL_PERCENTILE) + _LOWEST_DB
         edge = _find_sharp_edge(levels)
         if edge is not None:
             return BandLimit(edge_hz=float(self._band_edges[edge]), is_sharp=True)
@@ -67,19 +61,19 @@ class BandwidthMeter:
             edge_hz=float(self._band_edges[above]) if above < len(levels) else self._nyquist, is_sharp=False
         )
 
-    def _add_spectrum(self, piece: NDArray[np.float32]) -> None:
-        if not piece.any():
+    def _add_spectrum(self, frame: NDArray[np.float32]) -> None:
+        if not frame.any():
             return
-        spectrum = np.fft.rfft((piece - piece.mean(axis=1, keepdims=True)) * self._window)
+        spectrum = np.fft.rfft((frame - frame.mean(axis=1, keepdims=True)) * self._window)
         power = np.square(np.abs(spectrum)).sum(axis=0, dtype=np.float64)
         widths = np.diff(np.append(self._band_starts, len(power)))
-        levels = 10 * np.log10(np.add.reduceat(power, self._band_starts) / widths + 1e-18)
-        index = np.clip(np.round(levels).astype(np.intp) - _LOWEST_DB, 0, _LEVEL_COUNT - 1)
+        levels = power_to_decibels(np.add.reduceat(power, self._band_starts) / widths, _POWER_FLOOR)
+        index = level_to_bin(levels, _LOWEST_DB, _LEVEL_COUNT)
         self._level_histograms[np.arange(len(index)), index] += 1
 
 
 def _find_sharp_edge(levels: NDArray[np.int64]) -> int | None:
-    """The band at which the level falls steepest for good, if that is a cliff."""
+    """The band above which the level drops most and stays low; None if it drops by less than `_EDGE_DROP_DB`."""
     highest_above = np.maximum.accumulate(levels[::-1])[::-1]
     places = range(_BANDS_BELOW_EDGE, len(levels) - _TRANSITION_BANDS - _BANDS_BELOW_EDGE)
     drops = [

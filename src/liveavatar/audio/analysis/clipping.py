@@ -1,16 +1,16 @@
-"""Clipped sound: tops cut off flat, at whatever level that happened."""
+"""Clipped samples: flat tops, at whatever level the clipping happened."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-_MIN_PEAK = 0.1  # quieter tops do not matter
-_NEAR_PEAK_SHARE = 0.7  # share of the highest sample from where a top may be flat
-_FLAT_STEP = 5e-4  # change between neighbours that counts as none
-_EDGE_STEP = 8 * _FLAT_STEP  # change into or out of a cut top; the round top of a slow wave has no such edge
+_MIN_PEAK = 0.1  # amplitude; quieter tops do not matter
+_NEAR_PEAK_SHARE = 0.7  # clipping flattens tops near the peak
+_FLAT_STEP = 5e-4  # largest difference of neighbours on a flat top
+_EDGE_STEP = 8 * _FLAT_STEP  # step into or out of a flat top; the round top of a slow wave has none
 
 
 def count_clipped_samples(samples: NDArray[np.float32]) -> int:
-    """How many samples [n] of one channel lie on flat tops: three or more alike, entered or left abruptly."""
+    """How many samples of one channel [n] lie on flat tops: three or more equal ones, entered or left by a step."""
     height = np.abs(samples)
     if len(samples) < 5 or height.max() < _MIN_PEAK:
         return 0

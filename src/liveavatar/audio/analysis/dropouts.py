@@ -1,12 +1,12 @@
-"""Digital dropouts: sound that breaks off to nothing and comes back at once, as when a buffer ran empty."""
+"""Digital dropouts: sound that stops at zero and returns at once, as when a buffer runs empty."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-_ZERO_AMPLITUDE = 1.5 / 32768  # of full scale: zeros, and zeros with dither
-_SHORTEST_SECONDS, _LONGEST_SECONDS = 0.003, 0.5  # seconds: shorter is a quiet moment, longer a pause
-_CONTEXT_SECONDS = 0.002  # seconds on each side that must carry sound,
-_MIN_CONTEXT_RMS = 0.01  # of at least this root mean square: speech fades in and out, a buffer does not
+_ZERO_AMPLITUDE = 1.5 / 32768  # of full scale: zeros, with or without dither
+_SHORTEST_SECONDS, _LONGEST_SECONDS = 0.003, 0.5  # shorter is a quiet moment of speech, longer a pause
+_CONTEXT_SECONDS = 0.002  # of sound on each side,
+_MIN_CONTEXT_RMS = 0.01  # at least this loud: speech fades in and out, a dropout does not
 
 
 class DropoutCounter:
@@ -16,23 +16,23 @@ class DropoutCounter:
         self._context = max(2, round(_CONTEXT_SECONDS * rate))
         self._shortest = max(8, round(_SHORTEST_SECONDS * rate))
         self._longest = round(_LONGEST_SECONDS * rate)
-        self._waiting = np.empty(0, np.float32)
+        self._pending = np.empty(0, np.float32)
         self.count = 0
         self.sample_count = 0
 
     def push(self, samples: NDArray[np.float32]) -> None:
-        """Hear float32 [n]."""
-        waiting = np.concatenate([self._waiting, samples])
-        ready = len(waiting) - self._context
+        """Take the next float32 [n]."""
+        pending = np.concatenate([self._pending, samples])
+        ready = len(pending) - self._context
         if ready <= self._context:
-            self._waiting = waiting
+            self._pending = pending
             return
-        bounds = np.flatnonzero(np.diff(np.abs(waiting) <= _ZERO_AMPLITUDE, prepend=False, append=False))
+        bounds = np.flatnonzero(np.diff(np.abs(pending) <= _ZERO_AMPLITUDE, prepend=False, append=False))
         first, last = bounds[0::2], bounds[1::2]
-        whole = last < ready
-        self._count_gaps(waiting, first[whole], last[whole])
-        keep = min([*first[~whole], ready]) - self._context
-        self._waiting = waiting[max(0, keep, len(waiting) - self._longest - 2 * self._context) :]
+        complete = last < ready
+        self._count_gaps(pending, first[complete], last[complete])
+        keep = min([*first[~complete], ready]) - self._context
+        self._pending = pending[max(0, keep, len(pending) - self._longest - 2 * self._context) :]
 
     def _count_gaps(
         self, samples: NDArray[np.float32], first: NDArray[np.intp], last: NDArray[np.intp]

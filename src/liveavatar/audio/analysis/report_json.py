@@ -1,4 +1,4 @@
-"""A report for machines: plain values that JSON can hold."""
+"""`AudioReport` as plain values for JSON."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from liveavatar.report import find_worst_level
 
 
 def audio_report_to_json(report: AudioReport) -> dict[str, Any]:
-    """Everything that was measured and found; levels in dB, times in seconds, None where there is none."""
+    """All measurements and findings; levels in dB, times in seconds, None where a value is unknown or infinite."""
     info, background = report.info, report.background
     return {
         "file": str(report.path),
@@ -47,7 +47,7 @@ def audio_report_to_json(report: AudioReport) -> dict[str, Any]:
 
 
 def format_report_tag(report: AudioReport) -> str:
-    """The report as one short line of JSON, without paths: what a video says of its sound."""
+    """One short line of JSON without paths, for the metadata of a video."""
     values = audio_report_to_json(report)
     for name in ("file", "layout", "channel_levels_db", "samples"):
         del values[name]

@@ -1,279 +1,479 @@
-"""What to say about a recording: its measurements turned into sentences, each with the one thing that mends it."""
+"""The rule book for recordings: every threshold, and one table of rules that turn an `AudioReport` into findings.
+
+A rule gives a sentence when it applies. The table says how grave that is and who repairs it. The policies "fix" and
+"strict" of the front end follow from the same table.
+"""
 
 import math
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
 
 from liveavatar.audio.analysis.analyser import AudioReport
-from liveavatar.audio.analysis.noise import Background
-from liveavatar.audio.dsp.gain import TARGET_LUFS
+from liveavatar.audio.dsp.gain import TARGET_LUFS, compute_fixed_gain
 from liveavatar.report import Finding, FindingLevel
 from liveavatar.timeline import SAMPLE_RATE
 
-_QUIET_LUFS, _LOUD_LUFS = -32.0, -10.0  # LUFS of the mono mix outside which levelling is needed
-_FAINT_LUFS = -50.0  # LUFS under which there is more noise than voice
-_MAX_TRUE_PEAK = 1.12  # true peak, an amplitude: 1 dB over full scale
-_MAX_DC_OFFSET = 0.01  # constant offset that matters, of full scale
-_MAX_CHANNEL_DIFFERENCE_DB = 25.0  # dB one channel is above all others
-_CLIPPED_SHARE_WARN, _CLIPPED_SHARE_BAD = 1e-4, 1e-2  # share of samples on flat tops
-_MIN_SPEECH_SHARE = 0.05  # share of time
-_MIN_JUDGED_SPEECH_SHARE = 0.3  # share of time from which noise and echo behind the voice can be told
-_LENGTH_TOLERANCE_SHARE = 0.01  # share of the promised duration that may be missing,
-_LENGTH_TOLERANCE_SECONDS = 0.1  # or seconds: some containers count the codec's padding
-_SNR_WARN_DB, _SNR_BAD_DB = 20.0, 6.0  # dB of speech over noise
-_ECHO_SECONDS, _ECHO_SIMILARITY = (
-    0.22,
-    0.66,
-)  # seconds, and likeness of neighbouring spectra, from where a room is heard
+_LENGTH_TOLERANCE_SHARE = 0.01  # of the duration that the container declares,
+_LENGTH_TOLERANCE_SECONDS = 0.1  # or this if it is more: some containers count the padding of the codec
+_MIN_RATE_CONFIDENCE = 0.6  # from which the rate guessed in place of a wrong one is used
+_FULL_BAND_HZ = 7_000.0  # engines read 16 kHz: sound should reach nearly 8 kHz
+_RATE_BY_BAND_EDGE = (
+    (4_050, 8_000),
+    (5_600, 11_025),
+    (6_100, 12_000),
+)  # Hz: a sharp edge under the first means
+# that the sound was taken at the second. The edge is that of the resampler's filter, just over half the rate.
+_MIN_BAND_EDGE_HZ = 2_500.0  # sound that ends lower is muffled: no recorder samples at 5 kHz
+_MAX_OPPOSITE_POLARITY_SHARE = 0.01  # of time
+_MAX_CHANNEL_DIFFERENCE_DB = 25.0  # of one channel over all others
+_SILENT_CHANNEL_DB = -80.0  # of full scale: the power of a channel without sound
+_MAX_DC_OFFSET = 0.01  # of full scale
+_CLIPPED_SHARE_WARN, _CLIPPED_SHARE_BAD = 1e-4, 1e-2  # of samples
+_MAX_TRUE_PEAK = 1.12  # amplitude: 1 dB over full scale
+_FAINT_LUFS, _QUIET_LUFS, _LOUD_LUFS = -50.0, -32.0, -10.0  # of the mono mix
+_LEVEL_TOLERANCE_DB = 8.0  # below the target: loud enough where the peaks leave no room for more gain
+_MIN_NOTED_GAIN_DB = 1.0  # a smaller change of level is not worth a line
+_IDLE_SILENCE_SECONDS = 20.0  # a face at rest for longer looks frozen
+_MIN_SPEECH_SHARE = 0.05  # of time: a recording of speech
+_MIN_JUDGED_SPEECH_SHARE = 0.3  # of time: enough speech to judge rate, noise and echo by it
+_SNR_BAD_DB, _SNR_WARN_DB = 6.0, 20.0
+_MIN_ECHO_DURATION_SECONDS = 5.0  # of recording, to judge the room
+_ECHO_SECONDS, _ECHO_SIMILARITY = 0.22, 0.66  # reverberation time and similarity of neighbouring spectra
 _LONG_ECHO_SNR_DB, _LONG_ECHO_SIMILARITY = (
     25.0,
     0.69,
-)  # an echo that never ends looks like noise with a held spectrum
-_MIN_ECHO_DURATION_SECONDS = 5.0  # seconds of sound that it takes to tell a room
-_IDLE_SILENCE_SECONDS = 20.0  # seconds of silence in which a face seems stuck
-_FULL_BAND_HZ = 7_000.0  # Hz an engine's 16 kHz should be filled up to
-_RATE_BY_BAND_EDGE = {
-    4_050: 8_000,
-    5_600: 11_025,
-    6_100: 12_000,
-}  # Hz an edge lies under: the rate it comes from
-_MIN_BAND_EDGE_HZ = 2_500.0  # Hz; what ends lower was never sampled so slowly, but is muffled
-_MIN_RATE_CONFIDENCE = (
-    0.6  # confidence from which a wrong rate is not only sure, but the right one is known too
-)
-_RERECORD_REMEDY = "record it again at a lower level"
-_ONE_PIECE_REMEDY = "record it in one piece"
+)  # an echo that fills every pause measures as noise instead
+
+Handling = Literal["repaired", "hint", "manual"]
+"""Who deals with a finding. "repaired": reading with policy "fix". "hint": the user may, but neither the sound nor the
+time of the lips depends on it, and policy "strict" accepts it. "manual": the user."""
+
+Describe = Callable[[AudioReport], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of the rule book. Rules of one name exclude each other: the first that applies counts."""
+
+    name: str
+    level: FindingLevel
+    handling: Handling | None
+    """None where there is nothing to do."""
+    describe: Describe
+    """Gives the sentence of the finding, None where the rule does not apply."""
+    remedy: str | Callable[[AudioReport], str] = ""
+    repair: Callable[[AudioReport], str] | None = None
+    """Gives the line of `AudioReport.fixes`."""
 
 
 def assess_recording(report: AudioReport) -> Iterator[Finding]:
-    """Everything looked at in a recording, also what is well, in the order it was measured."""
-    yield from _assess_data(report)
-    yield from _assess_timing(report)
-    yield from _assess_channels(report)
-    yield from _assess_level(report)
-    yield from _assess_background(report)
-    yield _assess_content(report)
+    """Findings on a measured recording, those of level "ok" too, in the order of the rule book."""
+    for rule, sentence in _apply_rules(report):
+        remedy = rule.remedy if isinstance(rule.remedy, str) else rule.remedy(report)
+        yield Finding(name=rule.name, level=rule.level, sentence=sentence, remedy=remedy)
+
+
+def list_unrepaired_findings(report: AudioReport) -> Iterator[Finding]:
+    """The findings of a report that policy "fix" does not repair."""
+    repaired = {rule.name for rule, _ in _apply_rules(report) if rule.handling == "repaired"}
+    for finding in report.findings:
+        if finding.level != "ok" and finding.name not in repaired:
+            yield finding
+
+
+def find_blocking_finding(report: AudioReport) -> Finding | None:
+    """The first finding for which policy "strict" refuses the recording."""
+    hints = {rule.name for rule, _ in _apply_rules(report) if rule.handling == "hint"}
+    blocking = (finding for finding in report.findings if finding.level != "ok" and finding.name not in hints)
+    return next(blocking, None)
+
+
+def find_certain_rate(report: AudioReport) -> int | None:
+    """The rate in Hz that policy "fix" uses instead of a declared one that is certainly wrong."""
+    return report.rate_guess.likely_rate if _describe_wrong_rate(report) else None
+
+
+def describe_repairs(report: AudioReport) -> Iterator[str]:
+    """One line for each thing that policy "fix" changes."""
+    if report.info.rate != report.info.declared_rate:
+        yield f"it is read at {report.info.rate} Hz, though it declares {report.info.declared_rate} Hz"
+    for rule, _ in _apply_rules(report):
+        if rule.repair is not None:
+            yield rule.repair(report)
+    gain = _compute_gain_db(report)
+    if abs(gain) >= _MIN_NOTED_GAIN_DB:
+        yield f"the level is {'raised' if gain > 0 else 'lowered'} by {abs(gain):.0f} dB"
 
 
 def format_prepare_command(report: AudioReport, *options: str) -> str:
-    """The command that mends the recording."""
+    """The command that repairs the recording."""
     return shlex.join(["liveavatar", "audio", "prepare", str(report.path), "-o", "prepared", *options])
 
 
-def _assess_data(report: AudioReport) -> Iterator[Finding]:
-    damage, info = report.damage, report.info
-    if damage.invalid_samples:
-        yield _bad_finding(
-            "samples", f"{damage.invalid_samples} samples are not numbers", format_prepare_command(report)
-        )
-    if damage.corrupt_packets:
-        text = f"{damage.corrupt_packets} pieces cannot be decoded"
-        yield _bad_finding("packets", text, "copy it again from its source")
-    yield _assess_length(report)
-    if info.track_count > 1:
-        yield _warn_finding(
-            "tracks",
-            f"it has {info.track_count} sound tracks; the main one is used",
-            format_prepare_command(report),
-        )
-    true_rate = _assess_true_rate(report)
-    if true_rate.level == "ok":
-        yield _assess_rate(report)
-    yield true_rate
-    if true_rate.level == "ok":  # of a wrong rate, neither itself nor the band can be judged
-        yield _assess_bandwidth(report)
+def _apply_rules(report: AudioReport) -> Iterator[tuple[Rule, str]]:
+    """The rules that apply, each with its sentence."""
+    applied: set[str] = set()
+    for rule in RULES:
+        if rule.name not in applied and (sentence := rule.describe(report)):
+            applied.add(rule.name)
+            yield rule, sentence
 
 
-def _assess_length(report: AudioReport) -> Finding:
-    promised, held = float(report.info.container_duration or 0), float(report.duration)
-    spare = max(promised * _LENGTH_TOLERANCE_SHARE, _LENGTH_TOLERANCE_SECONDS)
-    if not promised:
-        return _ok_finding("length", f"it holds {held:.1f} s; the container names no duration")
-    if promised - held > spare:
-        text = f"it holds {held:.1f} s of the {promised:.1f} s it announces"
-        return _bad_finding("length", text, "get the whole file")
-    if held - promised > spare:
-        text = f"it holds {held:.1f} s, though it announces {promised:.1f} s"
-        return _warn_finding("header", text, format_prepare_command(report))
-    return _ok_finding("length", f"it holds {held:.1f} s, as it announces")
+# Data
 
 
-def _assess_rate(report: AudioReport) -> Finding:
-    info = report.info
-    if info.rate < SAMPLE_RATE:
-        text = f"{info.rate} Hz leaves out consonants that the lips need"
-        return _warn_finding("rate", text, "record at 16000 Hz or more")
-    if info.rate != info.declared_rate:
-        return _ok_finding(
-            "rate", f"it is taken for {info.rate} Hz, though it declares {info.declared_rate} Hz"
-        )
-    return _ok_finding(
-        "rate", f"{info.rate} Hz is enough" if info.rate > SAMPLE_RATE else "16000 Hz is right"
-    )
+def _describe_invalid_samples(report: AudioReport) -> str | None:
+    count = report.damage.invalid_samples
+    return f"{count} samples are not numbers" if count else None
 
 
-def _assess_true_rate(report: AudioReport) -> Finding:
-    guess = report.rate_guess
-    if (
-        report.corrected_speech_share is None
-        or max(report.corrected_speech_share, report.speech_share) < _MIN_JUDGED_SPEECH_SHARE
-    ):
-        return _ok_finding("true-rate", f"nothing in the voices speaks against {guess.declared_rate} Hz")
+def _describe_corrupt_packets(report: AudioReport) -> str | None:
+    count = report.damage.corrupt_packets
+    return f"{count} pieces cannot be decoded" if count else None
+
+
+def _measure_missing(report: AudioReport) -> float:
+    """Seconds by which a recording is shorter (above 0) or longer than declared; 0 within the tolerance."""
+    declared = float(report.info.container_duration or report.duration)
+    missing = declared - float(report.duration)
+    tolerance = max(declared * _LENGTH_TOLERANCE_SHARE, _LENGTH_TOLERANCE_SECONDS)
+    return missing if abs(missing) > tolerance else 0.0
+
+
+def _describe_truncation(report: AudioReport) -> str | None:
+    if _measure_missing(report) <= 0:
+        return None
+    declared = float(report.info.container_duration or 0)
+    return f"it holds {float(report.duration):.1f} s of the {declared:.1f} s it announces"
+
+
+def _describe_wrong_header(report: AudioReport) -> str | None:
+    if _measure_missing(report) >= 0:
+        return None
+    declared = float(report.info.container_duration or 0)
+    return f"it holds {float(report.duration):.1f} s, though it announces {declared:.1f} s"
+
+
+def _describe_length(report: AudioReport) -> str | None:
+    if _measure_missing(report):
+        return None
+    declared = ", as it announces" if report.info.container_duration else "; the container names no duration"
+    return f"it holds {float(report.duration):.1f} s{declared}"
+
+
+def _describe_tracks(report: AudioReport) -> str | None:
+    count = report.info.track_count
+    return f"it has {count} sound tracks; the main one is used" if count > 1 else None
+
+
+# Sample rate and band. Of a wrong rate, neither the rate nor the band can be judged.
+
+
+def _describe_doubted_rate(report: AudioReport) -> str | None:
+    guess, corrected = report.rate_guess, report.corrected_speech_share
+    if corrected is None or max(corrected, report.speech_share) < _MIN_JUDGED_SPEECH_SHARE:
+        return None
     others = "".join(f" or {rate}" for rate in guess.alternatives)
-    text = (
+    return (
         f"it declares {guess.declared_rate} Hz, but voices sound as if taken at {guess.likely_rate}{others} Hz "
         f"({guess.confidence:.0%} likely)"
     )
-    remedy = format_prepare_command(report, "--true-rate", str(guess.likely_rate))
-    sure = guess.is_sure and guess.confidence >= _MIN_RATE_CONFIDENCE
-    return (_bad_finding if sure else _warn_finding)("true-rate", text, remedy)
 
 
-def _assess_bandwidth(report: AudioReport) -> Finding:
-    band, rate = report.band_limit, report.info.rate
-    if band is None:
-        return _ok_finding("bandwidth", "there is no sound whose bandwidth could be told")
-    reach = f"sound reaches {band.edge_hz / 1000:.1f} kHz"
-    if (
-        rate < SAMPLE_RATE
-        or not band.is_sharp
-        or band.edge_hz >= _FULL_BAND_HZ
-        or report.speech_share < _MIN_SPEECH_SHARE
-    ):
-        return _ok_finding("bandwidth", reach)
-    again = "use the original recording, or record at 16000 Hz or more"
-    for limit, origin in _RATE_BY_BAND_EDGE.items():
+def _describe_wrong_rate(report: AudioReport) -> str | None:
+    certain = report.rate_guess.is_sure and report.rate_guess.confidence >= _MIN_RATE_CONFIDENCE
+    return _describe_doubted_rate(report) if certain else None
+
+
+def _describe_plausible_rate(report: AudioReport) -> str:
+    return f"nothing in the voices speaks against {report.rate_guess.declared_rate} Hz"
+
+
+def _format_true_rate_command(report: AudioReport) -> str:
+    return format_prepare_command(report, "--true-rate", str(report.rate_guess.likely_rate))
+
+
+def _describe_low_rate(report: AudioReport) -> str | None:
+    if report.info.rate >= SAMPLE_RATE or _describe_doubted_rate(report):
+        return None
+    return f"{report.info.rate} Hz leaves out consonants that the lips need"
+
+
+def _describe_rate(report: AudioReport) -> str | None:
+    rate, declared = report.info.rate, report.info.declared_rate
+    if _describe_doubted_rate(report):
+        return None
+    if rate != declared:
+        return f"it is taken for {rate} Hz, though it declares {declared} Hz"
+    return f"{rate} Hz is enough" if rate > SAMPLE_RATE else "16000 Hz is right"
+
+
+def _describe_band(report: AudioReport) -> str | None:
+    if _describe_doubted_rate(report):
+        return None
+    if report.band_limit is None:
+        return "there is no sound whose bandwidth could be told"
+    return f"sound reaches {report.band_limit.edge_hz / 1000:.1f} kHz"
+
+
+def _describe_narrow_band(report: AudioReport) -> str | None:
+    band, rate, reach = report.band_limit, report.info.rate, _describe_band(report)
+    if reach is None or band is None or not band.is_sharp or band.edge_hz >= _FULL_BAND_HZ:
+        return None
+    if rate < SAMPLE_RATE or report.speech_share < _MIN_SPEECH_SHARE:
+        return None
+    for limit, origin in _RATE_BY_BAND_EDGE:
         if _MIN_BAND_EDGE_HZ <= band.edge_hz < limit:
-            text = f"it is a recording of {origin} Hz upsampled to {rate} Hz: {reach} only"
-            return _warn_finding("bandwidth", text, again)
-    return _warn_finding("bandwidth", f"{reach} only: a filter or codec cut it off there", again)
+            return f"it is a recording of {origin} Hz upsampled to {rate} Hz: {reach} only"
+    return f"{reach} only: a filter or codec cut it off there"
 
 
-def _assess_timing(report: AudioReport) -> Iterator[Finding]:
-    repairs, mend = report.damage.repairs, format_prepare_command(report)
-    if repairs.inserted_silence:
-        text = f"{float(repairs.inserted_silence):.2f} s are missing between time stamps"
-        yield _warn_finding("gaps", text, mend)
-    if repairs.dropped_overlap:
-        yield _warn_finding("overlaps", f"{float(repairs.dropped_overlap):.2f} s overlap", mend)
-    if repairs.clock_jumps:
-        yield _warn_finding("clock", f"its clock jumps {repairs.clock_jumps} times", mend)
-    if repairs.rate_changes:
-        yield _warn_finding("changes", f"its sample rate changes {repairs.rate_changes} times", mend)
-    if report.dropout_count:
-        text = f"sound breaks off {report.dropout_count} times, for {report.dropout_seconds:.2f} s in all"
-        yield _warn_finding("dropouts", text, f"export it again, or {_ONE_PIECE_REMEDY} with a larger buffer")
-    else:
-        yield _ok_finding("dropouts", "sound never breaks off")
+# Time
 
 
-def _assess_channels(report: AudioReport) -> Iterator[Finding]:
-    if report.opposite_polarity_share > 0.01:
-        text = f"channels cancel each other for {report.opposite_polarity_share:.0%} of the time"
-        yield _warn_finding("phase", text, format_prepare_command(report))
+def _describe_gaps(report: AudioReport) -> str | None:
+    seconds = report.damage.repairs.inserted_silence
+    return f"{float(seconds):.2f} s are missing between time stamps" if seconds else None
+
+
+def _repair_gaps(report: AudioReport) -> str:
+    seconds = float(report.damage.repairs.inserted_silence)
+    return f"{seconds:.2f} s missing between time stamps are filled with silence"
+
+
+def _describe_overlaps(report: AudioReport) -> str | None:
+    seconds = report.damage.repairs.dropped_overlap
+    return f"{float(seconds):.2f} s overlap" if seconds else None
+
+
+def _describe_clock_jumps(report: AudioReport) -> str | None:
+    count = report.damage.repairs.clock_jumps
+    return f"its clock jumps {count} times" if count else None
+
+
+def _describe_rate_changes(report: AudioReport) -> str | None:
+    count = report.damage.repairs.rate_changes
+    return f"its sample rate changes {count} times" if count else None
+
+
+def _describe_dropouts(report: AudioReport) -> str | None:
+    if not report.dropout_count:
+        return None
+    return f"sound breaks off {report.dropout_count} times, for {report.dropout_seconds:.2f} s in all"
+
+
+# Channels
+
+
+def _describe_opposite_polarity(report: AudioReport) -> str | None:
+    share = report.opposite_polarity_share
+    return (
+        f"channels cancel each other for {share:.0%} of the time" if _has_opposite_polarity(report) else None
+    )
+
+
+def _has_opposite_polarity(report: AudioReport) -> bool:
+    return report.opposite_polarity_share > _MAX_OPPOSITE_POLARITY_SHARE
+
+
+def _repair_polarity(report: AudioReport) -> str:
+    return (
+        f"channels of opposite polarity are turned over for {report.opposite_polarity_share:.0%} of the time"
+    )
+
+
+def _describe_single_channel(report: AudioReport) -> str | None:
     first, *others = sorted(report.channel_levels, reverse=True)
-    if others and first > -80 and first - others[0] > _MAX_CHANNEL_DIFFERENCE_DB:
-        index = report.channel_levels.index(first) + 1
-        yield _warn_finding("balance", f"only channel {index} carries sound", format_prepare_command(report))
-    elif report.opposite_polarity_share <= 0.01:
-        count = len(report.channel_levels)
-        yield _ok_finding("channels", "one channel" if count == 1 else f"{count} channels agree")
+    if not others or first <= _SILENT_CHANNEL_DB or first - others[0] <= _MAX_CHANNEL_DIFFERENCE_DB:
+        return None
+    return f"only channel {report.channel_levels.index(first) + 1} carries sound"
 
 
-def _assess_level(report: AudioReport) -> Iterator[Finding]:
-    if abs(report.mono_level.dc_offset) >= _MAX_DC_OFFSET:
-        yield _warn_finding(
-            "offset",
-            f"it has a constant offset of {report.mono_level.dc_offset:+.3f}",
-            format_prepare_command(report),
-        )
-    else:
-        yield _ok_finding("offset", "there is no constant offset")
-    if report.clipped_share >= _CLIPPED_SHARE_WARN:
-        finding = _bad_finding if report.clipped_share >= _CLIPPED_SHARE_BAD else _warn_finding
-        yield finding("clipping", f"{report.clipped_share:.2%} of it is clipped", _RERECORD_REMEDY)
-    else:
-        yield _ok_finding("clipping", "it is not clipped")
-    if report.level.true_peak > _MAX_TRUE_PEAK:
-        text = f"its true peak is {20 * math.log10(report.level.true_peak):+.1f} dBTP, over full scale"
-        yield _warn_finding("peak", text, format_prepare_command(report))
-    yield from _assess_loudness(report)
+def _describe_channels(report: AudioReport) -> str | None:
+    if _has_opposite_polarity(report) or _describe_single_channel(report):
+        return None
+    count = len(report.channel_levels)
+    return "one channel" if count == 1 else f"{count} channels agree"
 
 
-def _assess_loudness(report: AudioReport) -> Iterator[Finding]:
+# Level
+
+
+def _describe_offset(report: AudioReport) -> str | None:
+    offset = report.mono_level.dc_offset
+    return f"it has a constant offset of {offset:+.3f}" if abs(offset) >= _MAX_DC_OFFSET else None
+
+
+def _describe_clipping(report: AudioReport, limit: float) -> str | None:
+    return f"{report.clipped_share:.2%} of it is clipped" if report.clipped_share >= limit else None
+
+
+def _describe_peak(report: AudioReport) -> str | None:
+    peak = report.level.true_peak
+    if peak <= _MAX_TRUE_PEAK:
+        return None
+    return f"its true peak is {20 * math.log10(peak):+.1f} dBTP, over full scale"
+
+
+def _compute_gain_db(report: AudioReport) -> float:
+    return 20 * math.log10(compute_fixed_gain(report.mono_level))
+
+
+def _describe_loud(report: AudioReport) -> str | None:
+    if report.mono_level.loudness <= _LOUD_LUFS:
+        return None
+    return f"it is loud: {report.mono_level.loudness:.0f} LUFS; {TARGET_LUFS:.0f} LUFS are wanted"
+
+
+def _describe_faint(report: AudioReport) -> str | None:
+    if not -math.inf < report.mono_level.loudness < _FAINT_LUFS:
+        return None
+    return f"it is faint: {report.mono_level.loudness:.0f} LUFS; raised, its noise is heard too"
+
+
+def _describe_quiet(report: AudioReport) -> str | None:
+    if not _FAINT_LUFS <= report.mono_level.loudness < _QUIET_LUFS:
+        return None
+    return f"it is quiet: {report.mono_level.loudness:.0f} LUFS; {TARGET_LUFS:.0f} LUFS are wanted"
+
+
+def _describe_repairable_quiet(report: AudioReport) -> str | None:
+    """As `_describe_quiet`, where the peaks leave room for the gain."""
+    repaired = report.mono_level.loudness + _compute_gain_db(report)
+    return _describe_quiet(report) if repaired >= TARGET_LUFS - _LEVEL_TOLERANCE_DB else None
+
+
+def _describe_level(report: AudioReport) -> str | None:
     loudness = report.mono_level.loudness
-    if loudness == -math.inf:
-        return
-    aim = f"{TARGET_LUFS:.0f} LUFS are wanted"
-    if loudness > _LOUD_LUFS:
-        yield _warn_finding(
-            "level", f"it is loud: {loudness:.0f} LUFS; {aim}", format_prepare_command(report)
-        )
-    elif loudness < _FAINT_LUFS:
-        text = f"it is faint: {loudness:.0f} LUFS; raised, its noise is heard too"
-        yield _bad_finding("level", text, "record it again, closer to the microphone")
-    elif loudness < _QUIET_LUFS:
-        yield _warn_finding(
-            "level", f"it is quiet: {loudness:.0f} LUFS; {aim}", format_prepare_command(report)
-        )
-    else:
-        yield _ok_finding("level", f"as mono it is at {loudness:.0f} LUFS")
+    return f"as mono it is at {loudness:.0f} LUFS" if loudness > -math.inf else None
 
 
-def _assess_background(report: AudioReport) -> Iterator[Finding]:
+# Background and content
+
+
+def _describe_idle(report: AudioReport) -> str | None:
+    seconds = report.background.longest_silence
+    return (
+        f"nobody speaks for {seconds:.0f} s: the face will idle" if seconds >= _IDLE_SILENCE_SECONDS else None
+    )
+
+
+def _describe_snr(report: AudioReport) -> str | None:
+    snr = report.background.snr
+    if snr is None or report.speech_share < _MIN_JUDGED_SPEECH_SHARE:
+        return None
+    return f"speech lies {snr:.0f} dB over the noise"
+
+
+def _describe_noise(report: AudioReport, limit: float) -> str | None:
+    """Noise of less than `limit` dB of SNR. Where there is an echo, it is taken for that."""
+    sentence, snr = _describe_snr(report), report.background.snr
+    if sentence is None or snr is None or snr >= limit or _is_distant(report):
+        return None
+    return f"{sentence} only"
+
+
+def _format_denoise_command(report: AudioReport) -> str:
+    return format_prepare_command(report, "--denoise")
+
+
+def _describe_echo(report: AudioReport) -> str | None:
+    if _describe_snr(report) is None or not _is_distant(report):
+        return None
+    return "the room echoes, or the microphone was far away"
+
+
+def _is_distant(report: AudioReport) -> bool:
     background = report.background
-    if background.longest_silence >= _IDLE_SILENCE_SECONDS:
-        text = f"nobody speaks for {background.longest_silence:.0f} s: the face will idle"
-        yield _warn_finding("silence", text, "cut the silence out in an editor")
-    else:
-        yield _ok_finding("silence", f"the longest silence lasts {background.longest_silence:.1f} s")
-    if background.snr is None or report.speech_share < _MIN_JUDGED_SPEECH_SHARE:
-        return
-    over = f"speech lies {background.snr:.0f} dB over the noise"
-    distant = _is_distant(report, background)
-    if background.snr < _SNR_WARN_DB and not distant:
-        finding = _bad_finding if background.snr < _SNR_BAD_DB else _warn_finding
-        yield finding("noise", f"{over} only", format_prepare_command(report, "--denoise"))
-    else:
-        yield _ok_finding("noise", over)
-    if distant:
-        text = "the room echoes, or the microphone was far away"
-        yield _warn_finding("echo", text, "record it again, closer to the microphone")
-    else:
-        yield _ok_finding("echo", "no echo of a room is heard")
-
-
-def _is_distant(report: AudioReport, background: Background) -> bool:
-    held = report.texture.spectral_similarity if report.texture else 0.0
+    similarity = report.texture.spectral_similarity if report.texture else 0.0
     if report.duration < _MIN_ECHO_DURATION_SECONDS:
         return False
     if background.reverberation_time is not None:
-        return background.reverberation_time >= _ECHO_SECONDS and held >= _ECHO_SIMILARITY
-    return background.snr is not None and background.snr < _LONG_ECHO_SNR_DB and held >= _LONG_ECHO_SIMILARITY
+        return background.reverberation_time >= _ECHO_SECONDS and similarity >= _ECHO_SIMILARITY
+    return (
+        background.snr is not None
+        and background.snr < _LONG_ECHO_SNR_DB
+        and similarity >= _LONG_ECHO_SIMILARITY
+    )
 
 
-def _assess_content(report: AudioReport) -> Finding:
-    other = "choose a recording of speech"
-    if report.mono_level.loudness == -math.inf:
-        return _warn_finding("speech", "it is silent: the face will idle", other)
-    if report.speech_share >= _MIN_SPEECH_SHARE:
-        return _ok_finding("speech", f"somebody speaks for {report.speech_share:.0%} of the time")
+def _describe_longest_silence(report: AudioReport) -> str:
+    return f"the longest silence lasts {report.background.longest_silence:.1f} s"
+
+
+def _describe_silence(report: AudioReport) -> str | None:
+    return "it is silent: the face will idle" if report.mono_level.loudness == -math.inf else None
+
+
+def _describe_speech(report: AudioReport) -> str | None:
+    share = report.speech_share
+    return f"somebody speaks for {share:.0%} of the time" if share >= _MIN_SPEECH_SHARE else None
+
+
+def _describe_other_sound(report: AudioReport) -> str:
     kind = report.texture.kind if report.texture else "other"
-    heard = {"music": ": it sounds like music", "noise": ": it sounds like noise or applause", "other": ""}
-    return _warn_finding("speech", f"hardly any speech is heard in it{heard[kind]}", other)
+    likeness = {"music": ": it sounds like music", "noise": ": it sounds like noise or applause", "other": ""}
+    return f"hardly any speech is heard in it{likeness[kind]}"
 
 
-def _build_finding(name: str, level: FindingLevel, sentence: str, remedy: str = "") -> Finding:
-    return Finding(name=name, level=level, sentence=sentence, remedy=remedy)
+_REPAIR, _SPEECH_ONLY = format_prepare_command, "choose a recording of speech"
+_CLOSER, _QUIETER = "record it again, closer to the microphone", "record it again at a lower level"
+_ORIGINAL = "use the original recording, or record at 16000 Hz or more"
+_EXPORT = "export it again, or record it in one piece with a larger buffer"
 
-
-def _ok_finding(name: str, sentence: str) -> Finding:
-    return _build_finding(name, "ok", sentence)
-
-
-def _warn_finding(name: str, sentence: str, remedy: str) -> Finding:
-    return _build_finding(name, "warn", sentence, remedy)
-
-
-def _bad_finding(name: str, sentence: str, remedy: str) -> Finding:
-    return _build_finding(name, "bad", sentence, remedy)
+RULES = (
+    Rule("samples", "bad", "repaired", _describe_invalid_samples, _REPAIR,
+         lambda report: f"{report.damage.invalid_samples} samples that were not numbers are silenced"),
+    Rule("packets", "bad", "manual", _describe_corrupt_packets, "copy it again from its source"),
+    Rule("length", "bad", "manual", _describe_truncation, "get the whole file"),
+    Rule("header", "warn", "repaired", _describe_wrong_header, _REPAIR,
+         lambda report: f"all {float(report.duration):.1f} s are used, more than it announces"),
+    Rule("length", "ok", None, _describe_length),
+    Rule("tracks", "warn", "repaired", _describe_tracks, _REPAIR,
+         lambda report: f"of {report.info.track_count} sound tracks the main one is used"),
+    Rule("rate", "warn", "manual", _describe_low_rate, "record at 16000 Hz or more"),
+    Rule("rate", "ok", None, _describe_rate),
+    Rule("true-rate", "bad", "manual", _describe_wrong_rate, _format_true_rate_command),
+    Rule("true-rate", "warn", "manual", _describe_doubted_rate, _format_true_rate_command),
+    Rule("true-rate", "ok", None, _describe_plausible_rate),
+    Rule("bandwidth", "warn", "manual", _describe_narrow_band, _ORIGINAL),
+    Rule("bandwidth", "ok", None, _describe_band),
+    Rule("gaps", "warn", "repaired", _describe_gaps, _REPAIR, _repair_gaps),
+    Rule("overlaps", "warn", "repaired", _describe_overlaps, _REPAIR,
+         lambda report: f"{float(report.damage.repairs.dropped_overlap):.2f} s that overlap are dropped"),
+    Rule("clock", "warn", "repaired", _describe_clock_jumps, _REPAIR,
+         lambda report: f"{report.damage.repairs.clock_jumps} jumps of its clock are closed up"),
+    Rule("changes", "warn", "repaired", _describe_rate_changes, _REPAIR,
+         lambda report: f"{report.damage.repairs.rate_changes} changes of sample rate are evened out"),
+    Rule("dropouts", "warn", "manual", _describe_dropouts, _EXPORT),
+    Rule("dropouts", "ok", None, lambda _: "sound never breaks off"),
+    Rule("phase", "warn", "repaired", _describe_opposite_polarity, _REPAIR, _repair_polarity),
+    Rule("balance", "warn", "repaired", _describe_single_channel, _REPAIR,
+         lambda _: "the one channel that carries sound is used"),
+    Rule("channels", "ok", None, _describe_channels),
+    Rule("offset", "warn", "repaired", _describe_offset, _REPAIR,
+         lambda report: f"a constant offset of {report.mono_level.dc_offset:+.3f} is removed"),
+    Rule("offset", "ok", None, lambda _: "there is no constant offset"),
+    Rule("clipping", "bad", "manual", lambda report: _describe_clipping(report, _CLIPPED_SHARE_BAD), _QUIETER),
+    Rule("clipping", "warn", "hint", lambda report: _describe_clipping(report, _CLIPPED_SHARE_WARN), _QUIETER),
+    Rule("clipping", "ok", None, lambda _: "it is not clipped"),
+    Rule("peak", "warn", "repaired", _describe_peak, _REPAIR),
+    Rule("level", "warn", "repaired", _describe_loud, _REPAIR),
+    Rule("level", "bad", "manual", _describe_faint, _CLOSER),
+    Rule("level", "warn", "repaired", _describe_repairable_quiet, _REPAIR),
+    Rule("level", "warn", "manual", _describe_quiet, _REPAIR),
+    Rule("level", "ok", None, _describe_level),
+    Rule("silence", "warn", "hint", _describe_idle, "cut the silence out in an editor"),
+    Rule("silence", "ok", None, _describe_longest_silence),
+    Rule("noise", "bad", "manual", lambda report: _describe_noise(report, _SNR_BAD_DB), _format_denoise_command),
+    Rule("noise", "warn", "hint", lambda report: _describe_noise(report, _SNR_WARN_DB), _format_denoise_command),
+    Rule("noise", "ok", None, _describe_snr),
+    Rule("echo", "warn", "hint", _describe_echo, _CLOSER),
+    Rule("echo", "ok", None, lambda report: _describe_snr(report) and "no echo of a room is heard"),
+    Rule("speech", "warn", "manual", _describe_silence, _SPEECH_ONLY),
+    Rule("speech", "ok", None, _describe_speech),
+    Rule("speech", "warn", "manual", _describe_other_sound, _SPEECH_ONLY),
+)  # fmt: skip
+"""The rule book, in the order of the findings."""

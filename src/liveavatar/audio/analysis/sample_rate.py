@@ -1,7 +1,8 @@
-"""Is the sample rate that a recording declares the one it was taken at? Told from how the speech sounds.
+"""Detects from speech whether a recording was taken at another sample rate than it declares.
 
-Speech played at a wrong rate has the pitch, the mouth and the pace of nobody: a network that has heard many voices
-at many speeds (training/rate) says how likely every speed is. What that leaves open is decided among the rates in use.
+Speech played at a wrong rate has a combination of pitch, formants and pace that no speaker has. A network trained on
+many voices at many speeds (training/rate) gives a probability for every speed. Priors of the rates in use decide where
+that is not enough. The network runs in numpy: it is small, and this way needs no further library.
 """
 
 from dataclasses import dataclass
@@ -18,78 +19,80 @@ from liveavatar.audio.analysis.sample_rate_features import (
     StepFeatures,
     extract_rate_features,
 )
+from liveavatar.audio.spectral.framing import stack_taps
 from liveavatar.frames import Samples
 from liveavatar.timeline import SAMPLE_RATE
 
 RATE_PRIORS = {8_000: 1.0, 11_025: 0.3, 12_000: 0.15, 16_000: 1.0, 22_050: 0.9, 24_000: 0.9, 32_000: 0.3, 44_100: 1.0,
          48_000: 0.95, 96_000: 0.1}  # fmt: skip
-"""The rates recordings are taken at, and how common each is beside the others: it decides which of them a wrong one
-is, not whether it is wrong. Of 44.1 and 48 kHz, which sound nearly alike, it is the first unless the voice says so."""
+"""The rates in use in Hz, and how common each is relative to the others. They decide which rate replaces a wrong one,
+not whether it is wrong. Between 44.1 and 48 kHz, which sound nearly alike, they prefer the first."""
 
 MAX_SEGMENT_COUNT = 30
-"""Sound that is analysed: two minutes that are not silent."""
+"""Segments that are analysed: two minutes that are not silent."""
 
 MIN_SEGMENT_SAMPLES = SAMPLE_RATE
-"""Samples: in less than a second nothing is told."""
+"""At 16 kHz: less than a second is not analysed."""
 
 LOG_SPEEDS = np.linspace(-2.0, 2.0, 81)
-"""Natural logarithms of the speeds the network tells apart; 0 is right, above it the voice is too fast."""
+"""Natural logarithms of the speeds that the network distinguishes. 0 is right, above 0 the voice is too fast."""
 
 LOG_SPEED_TOLERANCE = 0.1
-"""Logarithm of speed within which two rates cannot be told apart by ear: 44.1 and 48 kHz are 0.085 apart."""
+"""Natural logarithm of the ratio up to which two rates cannot be distinguished: 44.1 and 48 kHz are 0.085 apart."""
 
 SUSPECT_LOG_ODDS, SUSPECT_LOG_ODDS_BRIEF = 0.5, 2.3
-"""Logarithm of the odds from which a rate counts as wrong: the first, and the second divided by the looks taken. One
-right rate in a hundred comes as far: see training/rate/calibrate.py and benchmarks/rate_detection.md."""
+"""A declared rate counts as wrong from these log odds: the first plus the second over the number of segments. One right
+rate in a hundred reaches them: see training/rate/calibrate.py and docs/rate.md."""
 
 SURE_LOG_ODDS_MARGIN, SURE_MIN_CONFIDENCE = 1.5, 0.4
-"""How much more than that the logarithm of the odds must be, and the confidence, to mend it without asking."""
+"""Log odds above that, and confidence, from which a wrong rate is replaced without asking."""
 
 PROBABILITY_FLOOR = 1e-9
+"""Keeps the logarithm of a probability finite."""
 
 FloatArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateGuess:
-    """What a recording's sound says of its declared rate."""
+    """The sample rate of a recording as detected from its sound. Rates are in Hz."""
 
     declared_rate: int
-    """Hz, as the container says."""
+    """As the container says."""
     likely_rate: int
-    """Hz the samples were probably taken at; `declared` unless something speaks against it."""
+    """The rate that the samples were probably taken at; `declared_rate` unless the odds are against it."""
     ratio: float
-    """`likely / declared`: below 1 the recording sounds too fast, above it too slow."""
+    """`likely_rate / declared_rate`: below 1 the recording sounds too fast, above 1 too slow."""
     confidence: float
-    """0…1: that the true rate is `likely`, or one in `also`."""
+    """Probability, 0…1, that the true rate is `likely_rate` or one of `alternatives`; 0 without sound to judge by."""
     is_sure: bool
-    """Whether `likely` differs from `declared` beyond doubt."""
+    """Whether `declared_rate` is certainly wrong."""
     alternatives: tuple[int, ...] = ()
-    """Rates so close to `likely` that the sound cannot tell them from it."""
+    """Rates too close to `likely_rate` to be distinguished from it."""
 
 
 def detect_rate(samples: Samples, declared_rate: int) -> RateGuess:
-    """Judge a whole recording: float32 [n] at 16 kHz, resampled from what it declared."""
+    """Detect the rate of a whole recording: float32 [n], resampled to 16 kHz from `declared_rate`."""
     detector = RateDetector(declared_rate)
     detector.push(samples)
     return detector.finish()
 
 
 class RateDetector:
-    """Judges one recording piece by piece, in constant memory; chunking makes no difference."""
+    """Detects the rate of one recording, chunk by chunk, in constant memory. Any chunking gives the same."""
 
     def __init__(self, declared_rate: int) -> None:
         self._declared_rate = declared_rate
         self.clear()
 
     def clear(self) -> None:
-        """Forget everything: ready for another recording of the same declared rate."""
+        """Drop everything: ready for another recording of the same declared rate."""
         self._waiting = np.empty(0, np.float32)
         self._embedding_sum = np.zeros(len(load_rate_weights()["look.bias"]), np.float32)
         self._segment_count = 0
 
     def push(self, samples: Samples) -> None:
-        """Hear the next float32 [n] at 16 kHz, made under the declared rate."""
+        """Take the next float32 [n], resampled to 16 kHz from the declared rate."""
         start = 0
         while start < len(samples) and self._segment_count < MAX_SEGMENT_COUNT:
             end = start + SEGMENT_SAMPLES - len(self._waiting)
@@ -100,15 +103,15 @@ class RateDetector:
                 self._waiting = np.empty(0, np.float32)
 
     def finish(self) -> RateGuess:
-        """The verdict on what was heard; then ready for another recording."""
+        """The guess for the whole stream; then ready for another recording."""
         if (
             self._segment_count < MAX_SEGMENT_COUNT
             and len(self._waiting) >= (2 if self._segment_count else 1) * MIN_SEGMENT_SAMPLES
         ):
             self._add_segment(self._waiting)
-        speeds, looks = self._predict_speeds() if self._segment_count else None, self._segment_count
+        speeds, count = self._predict_speeds() if self._segment_count else None, self._segment_count
         self.clear()
-        return choose_rate(speeds, self._declared_rate, looks)
+        return choose_rate(speeds, self._declared_rate, count)
 
     def _predict_speeds(self) -> FloatArray:
         return predict_speed_probabilities(
@@ -116,51 +119,51 @@ class RateDetector:
         )
 
     def _add_segment(self, samples: Samples) -> None:
-        steps = extract_rate_features(samples)
-        if steps is not None:
-            self._embedding_sum += embed_rate_features(steps)
+        features = extract_rate_features(samples)
+        if features is not None:
+            self._embedding_sum += embed_rate_features(features)
             self._segment_count += 1
 
 
 def choose_rate(speed_probabilities: FloatArray | None, declared_rate: int, segment_count: int) -> RateGuess:
-    """Decide among RATES, given the probabilities of SPEEDS [81] after so many looks, or nothing."""
+    """The likeliest of `RATE_PRIORS`, from the probabilities of `LOG_SPEEDS` [81] after so many segments.
+
+    It is the declared rate unless the odds against that are high enough; also without probabilities (None).
+    """
     if speed_probabilities is None:
-        return RateGuess(
-            declared_rate=declared_rate, likely_rate=declared_rate, ratio=1.0, confidence=0.0, is_sure=False
-        )
-    masses = {
-        rate: RATE_PRIORS[rate] * mass
-        for rate, mass in _wrong_rate_probabilities(speed_probabilities, declared_rate).items()
-    }
-    odds, suspect = (
-        wrong_rate_log_odds(speed_probabilities, declared_rate),
-        SUSPECT_LOG_ODDS + SUSPECT_LOG_ODDS_BRIEF / segment_count,
-    )
+        return _confirm_declared_rate(declared_rate, 0.0)
+    odds = wrong_rate_log_odds(speed_probabilities, declared_rate)
+    suspect = SUSPECT_LOG_ODDS + SUSPECT_LOG_ODDS_BRIEF / segment_count
     if odds < suspect:
-        return RateGuess(
-            declared_rate=declared_rate,
-            likely_rate=declared_rate,
-            ratio=1.0,
-            confidence=_logit_to_probability(-odds),
-            is_sure=False,
-        )
-    likely = max(masses, key=lambda rate: masses[rate])
-    close = [rate for rate in masses if abs(np.log(likely / rate)) < LOG_SPEED_TOLERANCE]
-    share = sum(masses[rate] for rate in close) / (
-        sum(masses.values()) + probability_near_rate(speed_probabilities, declared_rate, declared_rate)
-    )
+        return _confirm_declared_rate(declared_rate, _logit_to_probability(-odds))
+    probabilities = _wrong_rate_probabilities(speed_probabilities, declared_rate)
+    weights = {rate: RATE_PRIORS[rate] * probability for rate, probability in probabilities.items()}
+    likely = max(weights, key=lambda rate: weights[rate])
+    close = [rate for rate in weights if abs(np.log(likely / rate)) < LOG_SPEED_TOLERANCE]
+    declared_weight = probability_near_rate(speed_probabilities, declared_rate, declared_rate)
+    confidence = sum(weights[rate] for rate in close) / (sum(weights.values()) + declared_weight)
     return RateGuess(
         declared_rate=declared_rate,
         likely_rate=likely,
         ratio=likely / declared_rate,
-        confidence=share,
-        is_sure=odds >= suspect + SURE_LOG_ODDS_MARGIN and share >= SURE_MIN_CONFIDENCE,
+        confidence=confidence,
+        is_sure=odds >= suspect + SURE_LOG_ODDS_MARGIN and confidence >= SURE_MIN_CONFIDENCE,
         alternatives=tuple(rate for rate in close if rate != likely),
     )
 
 
+def _confirm_declared_rate(declared_rate: int, confidence: float) -> RateGuess:
+    return RateGuess(
+        declared_rate=declared_rate,
+        likely_rate=declared_rate,
+        ratio=1.0,
+        confidence=confidence,
+        is_sure=False,
+    )
+
+
 def wrong_rate_log_odds(speed_probabilities: FloatArray, declared_rate: int) -> float:
-    """Logarithm of the odds of the likeliest other rate, further off than NEAR, against the declared one."""
+    """Log odds of the likeliest other rate, farther than `LOG_SPEED_TOLERANCE`, against the declared one."""
     wrong = max(_wrong_rate_probabilities(speed_probabilities, declared_rate).values())
     return float(
         np.log(wrong + PROBABILITY_FLOOR)
@@ -174,7 +177,7 @@ def _wrong_rate_probabilities(speed_probabilities: FloatArray, declared_rate: in
 
 
 def probability_near_rate(speed_probabilities: FloatArray, declared_rate: int, rate: int) -> float:
-    """Probability that the speed is the one of `rate` played as `declared`."""
+    """Probability that the speed is that of samples taken at `rate` and played at `declared_rate`."""
     distance = (LOG_SPEEDS - np.log(declared_rate / rate)) / LOG_SPEED_TOLERANCE
     return float(speed_probabilities @ np.exp(-0.5 * distance**2))
 
@@ -192,22 +195,22 @@ def load_rate_weights() -> dict[str, FloatArray]:
 
 
 def embed_rate_features(features: StepFeatures) -> FloatArray:
-    """One look [STEPS, WIDTH] to what it says about the speed, [128]."""
+    """Features of one segment [STEP_COUNT, FEATURE_COUNT] to its embedding, [128]."""
     x = _apply_layer("first", features.reshape(STEP_COUNT, FEATURE_COUNT))
-    x = _apply_layer("second", _stack_taps(x, 5, stride=2))
-    x = _apply_layer("third", _stack_taps(x, 5, stride=2))
-    x = x[1:-1] + _apply_layer("near", _stack_taps(x, 3))
-    x = x[4:-4] + _apply_layer("far", _stack_taps(x, 3, dilation=4))
+    x = _convolve_taps("second", x, 5, stride=2)
+    x = _convolve_taps("third", x, 5, stride=2)
+    x = x[1:-1] + _convolve_taps("near", x, 3)
+    x = x[4:-4] + _convolve_taps("far", x, 3, dilation=4)
     return _apply_layer("look", np.concatenate([x.mean(axis=0), x.std(axis=0)]))
 
 
 def predict_speed_probabilities(mean_embedding: FloatArray, segment_count: int) -> FloatArray:
-    """The mean over looks to probabilities of SPEEDS, [81]."""
-    said = _apply_layer("hidden", np.append(mean_embedding, np.float32(np.log2(segment_count) / 5.0)))
+    """The mean embedding of all segments [128] to probabilities of `LOG_SPEEDS`, [81]."""
+    hidden = _apply_layer("hidden", np.append(mean_embedding, np.float32(np.log2(segment_count) / 5.0)))
     weights = load_rate_weights()
-    logits = said @ weights["speeds.weight"] + weights["speeds.bias"]
-    raised = np.exp(logits - logits.max())
-    return np.asarray(raised / raised.sum(), np.float32)
+    logits = hidden @ weights["speeds.weight"] + weights["speeds.bias"]
+    exponentials = np.exp(logits - logits.max())
+    return np.asarray(exponentials / exponentials.sum(), np.float32)
 
 
 def _apply_layer(name: str, x: FloatArray) -> FloatArray:
@@ -215,7 +218,7 @@ def _apply_layer(name: str, x: FloatArray) -> FloatArray:
     return np.asarray(np.maximum(x @ weights[f"{name}.weight"] + weights[f"{name}.bias"], 0.0), np.float32)
 
 
-def _stack_taps(x: FloatArray, taps: int, stride: int = 1, dilation: int = 1) -> FloatArray:
-    """Rows side by side with the `taps - 1` that follow, oldest first."""
-    end = len(x) - (taps - 1) * dilation
-    return np.concatenate([x[i * dilation : i * dilation + end : stride] for i in range(taps)], axis=1)
+def _convolve_taps(name: str, x: FloatArray, taps: int, stride: int = 1, dilation: int = 1) -> FloatArray:
+    """A convolution over time: one layer over each row and the `taps - 1` rows that follow, oldest first."""
+    windows = stack_taps(x, taps, stride, dilation)
+    return _apply_layer(name, windows.reshape(len(windows), -1))

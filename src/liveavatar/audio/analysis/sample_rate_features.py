@@ -1,93 +1,93 @@
-"""What tells the speed of speech: spectra over log-frequency and periodicity over log-lag.
+"""Features that show the speed of speech: spectra over log-frequency and periodicity over log-lag.
 
-Sound played too fast or too slowly moves along both axes and is squeezed in time, whoever speaks. A *look* is
-`LOOK` samples at 16 kHz, seen in `STEPS` steps of 20 ms; every look stands for itself, so that memory is constant.
+A change of speed shifts both along their axes and changes the pace. A segment is `SEGMENT_SAMPLES` at 16 kHz in
+`STEP_COUNT` steps of 20 ms. Segments are independent of each other, so memory is constant.
 """
 
 from functools import cache
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from liveavatar.audio.spectral.filter_bank import make_triangles_between
+from liveavatar.audio.spectral.framing import slice_windows
+from liveavatar.audio.spectral.spectrum import compute_power_spectrum, make_hann_window, power_to_decibels
 from liveavatar.frames import Samples
 from liveavatar.timeline import SAMPLE_RATE
 
-STEP_SAMPLES = 320
+STEP_SAMPLES = 320  # 20 ms
 STEP_COUNT = 200
 PERIODICITY_WINDOW, SPECTRUM_WINDOW = 1024, 400
-"""Samples of the window for periodicity, and of those for spectra, two a step, 10 ms apart."""
+"""Samples of the one window for periodicity and of the two for spectra in a step; the two are 10 ms apart."""
 
 SEGMENT_SAMPLES = (STEP_COUNT - 1) * STEP_SAMPLES + PERIODICITY_WINDOW
-"""Samples of one look, 4.04 s."""
+"""4.04 s."""
 
 BAND_COUNT, LOWEST_BAND_HZ, HIGHEST_BAND_HZ = 44, 80.0, 7800.0
 SPECTRUM_FFT_SIZE, PERIODICITY_FFT_SIZE = 512, 2048
 LAG_COUNT, SHORTEST_LAG, LONGEST_LAG = 40, 16.0, 500.0
-"""Lags in samples: 1000 Hz down to 32 Hz."""
+"""In samples: F0 of 1000 Hz down to 32 Hz."""
 
 FEATURE_COUNT = 2 * BAND_COUNT + LAG_COUNT
 POWER_FLOOR = 1e-12
 SILENCE_DBFS = -60.0
-"""dBFS: a look whose loud steps are quieter has nothing to say."""
+"""A segment is silent if its loud steps (95th percentile) are below."""
 
 StepFeatures = NDArray[np.float32]
 
 
 def extract_rate_features(samples: Samples) -> StepFeatures | None:
-    """Steps of one look, [STEPS, WIDTH]; None if it is silent.
+    """Features of one segment, [STEP_COUNT, FEATURE_COUNT]; None if it is silent.
 
-    Anything shorter than `LOOK` (but at least `LONG`) is seen over and over.
+    A shorter segment, of at least `PERIODICITY_WINDOW` samples, is repeated.
     """
-    framed = sliding_window_view(samples, PERIODICITY_WINDOW)[::STEP_SAMPLES][:STEP_COUNT]
+    windows = slice_windows(samples, PERIODICITY_WINDOW, STEP_SAMPLES)[:STEP_COUNT]
     starts = (
         (PERIODICITY_WINDOW - SPECTRUM_WINDOW) // 2 - STEP_SAMPLES // 4,
         (PERIODICITY_WINDOW - SPECTRUM_WINDOW) // 2 + STEP_SAMPLES // 4,
     )
-    spectra = [_compute_band_levels(framed[:, start : start + SPECTRUM_WINDOW]) for start in starts]
+    spectra = [_compute_band_levels(windows[:, start : start + SPECTRUM_WINDOW]) for start in starts]
     loud = np.percentile(np.max(spectra[0], axis=1), 95)
     if loud < SILENCE_DBFS:
         return None
     levels = [np.clip((bands - loud) / 20.0 + 1.0, -2.0, 1.5) for bands in spectra]
-    steps = np.concatenate([*levels, 2.0 * _compute_periodicity(framed)], axis=1).astype(np.float32)
+    steps = np.concatenate([*levels, 2.0 * _compute_periodicity(windows)], axis=1).astype(np.float32)
     return np.resize(steps, (STEP_COUNT, FEATURE_COUNT))
 
 
 def _compute_band_levels(windows: StepFeatures) -> StepFeatures:
-    """Decibels in each band, [n, BANDS]."""
-    spectrum = np.fft.rfft(windows * _scaled_hann(SPECTRUM_WINDOW), SPECTRUM_FFT_SIZE)
-    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-    return np.asarray(10.0 * np.log10(power @ _band_filters() + POWER_FLOOR), np.float32)
+    """Level of each band in dB, [n, BAND_COUNT]."""
+    power = compute_power_spectrum(windows, _scaled_hann(SPECTRUM_WINDOW), SPECTRUM_FFT_SIZE)
+    return np.asarray(power_to_decibels(power @ _band_filters(), POWER_FLOOR), np.float32)
 
 
 def _compute_periodicity(windows: StepFeatures) -> StepFeatures:
-    """Autocorrelation at each lag relative to lag 0, [n, LAGS].
+    """Autocorrelation at each lag relative to lag 0, [n, LAG_COUNT].
 
-    Taken of the magnitude, not of the power, so that one strong formant does not drown the voice
+    It is that of the magnitude, not of the power, so that one strong formant does not dominate
     (T. Tolonen and M. Karjalainen, 2000).
     """
     magnitude = np.abs(np.fft.rfft(windows * _scaled_hann(PERIODICITY_WINDOW), PERIODICITY_FFT_SIZE)).astype(
         np.float32
     )
     lags = np.fft.irfft(magnitude, PERIODICITY_FFT_SIZE)
-    at = np.geomspace(SHORTEST_LAG, LONGEST_LAG, LAG_COUNT)
-    whole = at.astype(int)
-    part = at - whole
-    mixed = lags[:, whole] * (1.0 - part) + lags[:, whole + 1] * part
-    return np.asarray(mixed / (lags[:, :1] + POWER_FLOOR), np.float32)
+    places = np.geomspace(SHORTEST_LAG, LONGEST_LAG, LAG_COUNT)
+    below = places.astype(int)
+    part = places - below
+    interpolated = lags[:, below] * (1.0 - part) + lags[:, below + 1] * part
+    return np.asarray(interpolated / (lags[:, :1] + POWER_FLOOR), np.float32)
 
 
 @cache
 def _scaled_hann(size: int) -> NDArray[np.float32]:
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(size) + 0.5) / size)
-    return np.asarray(hann / np.sqrt(SPECTRUM_FFT_SIZE * np.sum(hann**2)), np.float32)
+    return make_hann_window(size, SPECTRUM_FFT_SIZE)
 
 
 @cache
 def _band_filters() -> NDArray[np.float32]:
-    """Triangles at equal steps of log-frequency, nowhere narrower than a bin, [257, BANDS]."""
+    """Triangles at equal steps of log-frequency, none narrower than a bin, [257, BAND_COUNT]."""
     centres = np.geomspace(LOWEST_BAND_HZ, HIGHEST_BAND_HZ, BAND_COUNT)
     bin_width = SAMPLE_RATE / SPECTRUM_FFT_SIZE
     half = np.maximum(centres * (centres[1] / centres[0] - 1.0), bin_width)
-    hertz = np.arange(SPECTRUM_FFT_SIZE // 2 + 1)[:, None] * bin_width
-    return np.asarray(np.maximum(0.0, 1.0 - np.abs(hertz - centres) / half), np.float32)
+    hertz = np.arange(SPECTRUM_FFT_SIZE // 2 + 1) * bin_width
+    return make_triangles_between(hertz, centres - half, centres, centres + half).astype(np.float32)

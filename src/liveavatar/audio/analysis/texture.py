@@ -1,4 +1,4 @@
-"""What a sound without speech is: music, applause and other noise, or none of these."""
+"""The kind of a sound that is not speech: music, noise (applause too) or other."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,24 +6,27 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from liveavatar.audio.analysis.histogram import find_percentile_bin
+from liveavatar.audio.spectral.framing import StreamFramer
 from liveavatar.frames import Samples
 
 SoundKind = Literal["music", "noise", "other"]
 
-_WINDOW_SAMPLES, _HOP_SAMPLES = 1024, 512  # samples of one spectrum, and from one to the next
-_BAND_BINS = slice(8, 224)  # bins: 125…3500 Hz, which a telephone carries too
-_MIN_AUDIBLE_POWER = 1e-5  # mean power of a spectrum's samples below which it is silence: -50 dB
+_WINDOW_SAMPLES, _HOP_SAMPLES = 1024, 512  # 64 ms and 32 ms
+_BAND_BINS = slice(8, 224)  # 125…3500 Hz: a telephone carries them too
+_MIN_AUDIBLE_POWER = 1e-5  # of a window: -50 dB
 _HISTOGRAM_BINS = 50
-_NOISE_FLATNESS = 0.2  # flatness of most spectra from which a sound is noise
-_MUSIC_SIMILARITY = 0.75  # likeness of most neighbouring spectra from which notes are held
-_MIN_SPECTRUM_COUNT = 15  # spectra: half a second
+_NOISE_FLATNESS = 0.2  # spectral flatness: geometric over arithmetic mean of the power
+_MUSIC_SIMILARITY = 0.75  # of neighbouring spectra: notes are held
+_MIN_SPECTRUM_COUNT = 15  # half a second
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoundTexture:
-    """`kind` is what it would be if it is not speech; `held`, 0…1, how alike neighbouring spectra are.
+    """The `kind` of sound if it is not speech, and the `spectral_similarity` of neighbouring windows, 0…1.
 
-    Clear speech holds a spectrum to about 0.6, in a room with an echo to 0.7 and more, under noise to less.
+    The similarity is the correlation of log spectra: about 0.6 for clear speech, 0.7 and more in a room with an echo,
+    less under noise.
     """
 
     kind: SoundKind
@@ -31,36 +34,30 @@ class SoundTexture:
 
 
 class SoundTextureMeter:
-    """Measures the `Texture` of one stream at 16 kHz. Any chunking gives the same."""
+    """Measures the `SoundTexture` of one stream at 16 kHz. Any chunking gives the same."""
 
     def __init__(self) -> None:
-        self._waiting = np.empty(0, np.float32)
+        self._framer = StreamFramer(_WINDOW_SAMPLES, _HOP_SAMPLES)
         self._window = np.hanning(_WINDOW_SAMPLES).astype(np.float32)
         self._flatness_histogram = np.zeros(_HISTOGRAM_BINS, np.int64)
         self._similarity_histogram = np.zeros(_HISTOGRAM_BINS, np.int64)
         self._last_shape: NDArray[np.float64] | None = None
 
     def push(self, samples: Samples) -> None:
-        """Hear float32 [n]."""
-        self._waiting = np.concatenate([self._waiting, samples])
-        count = (len(self._waiting) - _WINDOW_SAMPLES) // _HOP_SAMPLES + 1
-        if count <= 0:
-            return
-        frames = np.lib.stride_tricks.sliding_window_view(self._waiting, _WINDOW_SAMPLES)[::_HOP_SAMPLES][
-            :count
-        ]
-        for frame in frames:
+        """Take the next float32 [n]."""
+        for frame in self._framer.push(samples):
             self._add_spectrum(frame)
-        self._waiting = self._waiting[count * _HOP_SAMPLES :]
 
     def finish(self) -> SoundTexture | None:
-        """What it is most of the time; None when hardly anything is heard."""
+        """The texture of most of the stream, by medians; None for less than half a second of sound."""
         if min(self._flatness_histogram.sum(), self._similarity_histogram.sum()) < _MIN_SPECTRUM_COUNT:
             return None
-        held = _histogram_median(self._similarity_histogram)
+        similarity = _histogram_median(self._similarity_histogram)
         if _histogram_median(self._flatness_histogram) >= _NOISE_FLATNESS:
-            return SoundTexture(kind="noise", spectral_similarity=held)
-        return SoundTexture(kind="music" if held >= _MUSIC_SIMILARITY else "other", spectral_similarity=held)
+            return SoundTexture(kind="noise", spectral_similarity=similarity)
+        return SoundTexture(
+            kind="music" if similarity >= _MUSIC_SIMILARITY else "other", spectral_similarity=similarity
+        )
 
     def _add_spectrum(self, frame: Samples) -> None:
         if float(np.square(frame).mean()) < _MIN_AUDIBLE_POWER:
@@ -81,4 +78,4 @@ def _count_share(histogram: NDArray[np.int64], share: float) -> None:
 
 
 def _histogram_median(histogram: NDArray[np.int64]) -> float:
-    return float((histogram.cumsum() >= histogram.sum() / 2).argmax() + 0.5) / _HISTOGRAM_BINS
+    return float(find_percentile_bin(histogram, 0.5) + 0.5) / _HISTOGRAM_BINS

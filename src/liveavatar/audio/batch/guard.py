@@ -1,4 +1,4 @@
-"""Runs any other program on a recording that was mended before, as if nothing stood between."""
+"""Runs another program on a recording, repaired before where needed."""
 
 import os
 import signal
@@ -9,32 +9,33 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from liveavatar.audio.analysis.analyser import AudioReport
-from liveavatar.audio.batch.prepare import write_prepared_recording
-from liveavatar.audio.front_end import require_usable_recording
+from liveavatar.audio.front_end import require_usable_recording, write_checked_speech
 from liveavatar.errors import AudioError, OptionError
 from liveavatar.timeline import SAMPLE_RATE
 
 AUDIO_PLACEHOLDER = "{audio}"
-"""Stands in a command for the recording."""
+"""Replaced by the path of the recording."""
 
 _FORWARDED_SIGNALS = frozenset(
     {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2}
 )
-_SI_KERNEL = 0x80  # si_code of Linux's kernel: the terminal has told the whole group already
+_SI_KERNEL = (
+    0x80  # si_code of a signal from the Linux kernel, as by Ctrl-C: the whole process group has it already
+)
 
 
 def is_ready_recording(report: AudioReport) -> bool:
-    """Whether other programs may have the recording as it is: 16 kHz mono 16-bit WAV with nothing to mend."""
+    """Whether the recording needs no repair and is a 16 kHz mono 16-bit WAV, which other programs read correctly."""
     info = report.info
     form = (info.container, info.codec, info.declared_rate, info.rate, info.channels)
     return form == ("wav", "pcm_s16le", SAMPLE_RATE, SAMPLE_RATE, 1) and not report.fixes
 
 
 def require_ready_recording(report: AudioReport, instead: str) -> None:
-    """Do nothing for a recording that every program hears rightly.
+    """Check that a recording can be read by any program as it is.
 
     Raises:
-        AudioError: it needs mending, or is not 16 kHz mono; with what to do `instead`.
+        AudioError: it needs repair, or is not 16 kHz mono; with what to do `instead`.
     """
     require_usable_recording(report, instead)
     info = report.info
@@ -44,12 +45,12 @@ def require_ready_recording(report: AudioReport, instead: str) -> None:
 
 
 def run_guarded_command(report: AudioReport, command: Sequence[str], fix: bool = True) -> int:
-    """Run `command` with the recording in place of `{audio}`, mended where need be; gives its exit code.
+    """Run `command` with the path of the recording in place of `{audio}`; gives its exit code.
 
-    Without `mend` it is always the recording itself.
+    With `fix`, a recording that is not ready is repaired into a temporary file.
 
-    No shell stands between. Input and output are the program's own, signals are passed on, and a program that
-    was killed by signal n gives 128 + n, as in a shell. The mended file is removed in the end.
+    The command runs without a shell. The program inherits input and output, signals are forwarded to it, and a program
+    killed by signal n gives 128 + n, as in a shell.
 
     Raises:
         OptionError: `{audio}` is missing, or the program cannot be run.
@@ -63,7 +64,8 @@ def run_guarded_command(report: AudioReport, command: Sequence[str], fix: bool =
         audio = report.path.absolute()
         if fix and not is_ready_recording(report):
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="liveavatar-"))
-            audio = write_prepared_recording(report, Path(folder) / f"{report.path.stem}.wav").output
+            audio = Path(folder) / f"{report.path.stem}.wav"
+            write_checked_speech(report, audio)
         return _run_program([part.replace(AUDIO_PLACEHOLDER, str(audio)) for part in command])
 
 
@@ -84,9 +86,9 @@ def _run_program(command: list[str]) -> int:
 
 
 def _wait_forwarding_signals(program: "subprocess.Popen[bytes]") -> int:
-    """Pass signals on until the program ends."""
+    """Forward signals until the program ends; gives its exit code."""
     while (code := program.poll()) is None:
-        told = signal.sigwaitinfo({*_FORWARDED_SIGNALS, signal.SIGCHLD})
-        if told.si_signo in _FORWARDED_SIGNALS and told.si_code != _SI_KERNEL:
-            os.kill(program.pid, told.si_signo)
+        received = signal.sigwaitinfo({*_FORWARDED_SIGNALS, signal.SIGCHLD})
+        if received.si_signo in _FORWARDED_SIGNALS and received.si_code != _SI_KERNEL:
+            os.kill(program.pid, received.si_signo)
     return 128 - code if code < 0 else code

@@ -1,4 +1,4 @@
-"""What was prepared before, by content: a small database beside the results, so that any number of files fits."""
+"""A small database beside prepared files: which recording and options each was made from, by content hash."""
 
 import hashlib
 import sqlite3
@@ -10,7 +10,7 @@ from typing import Self
 from liveavatar.errors import OutputError
 
 MANIFEST_NAME = ".liveavatar-prepared.sqlite3"
-"""The file in the folder of results."""
+"""File name of the database, in the output folder."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS prepared (
@@ -22,7 +22,7 @@ CREATE TEMP TABLE claimed (output TEXT PRIMARY KEY) WITHOUT ROWID;
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestEntry:
-    """One result: the SHA-256 of the recording and of the file made of it, and how it was made."""
+    """One prepared file: the SHA-256 of the recording and of the file itself, and the options as text."""
 
     source: str
     source_hash: str
@@ -37,7 +37,7 @@ def hash_file(path: Path) -> str:
 
 
 class Manifest:
-    """The results in `folder`, which is made if need be.
+    """The prepared files of `folder`, which is created if it is missing.
 
     Raises:
         OutputError: the folder or the database cannot be used.
@@ -63,19 +63,19 @@ class Manifest:
         self._database.close()
 
     def claim_output(self, output: str) -> bool:
-        """Reserve a name for this run; False when another recording has it."""
+        """Reserve an output name for this run; False if another recording has it."""
         return self._database.execute("INSERT OR IGNORE INTO claimed VALUES (?)", (output,)).rowcount == 1
 
     def find_entry(self, output: str) -> ManifestEntry | None:
-        """What is known of a result."""
-        found = self._database.execute(
+        """The entry of a prepared file, if there is one."""
+        row = self._database.execute(
             "SELECT source, source_hash, output_hash, options FROM prepared WHERE output = ?", (output,)
         ).fetchone()
         names = ("source", "source_hash", "output_hash", "options")
-        return ManifestEntry(**dict(zip(names, found, strict=True))) if found else None
+        return ManifestEntry(**dict(zip(names, row, strict=True))) if row else None
 
     def record_entry(self, output: str, entry: ManifestEntry) -> None:
-        """Remember a result, at once and for good."""
+        """Store the entry of a prepared file at once."""
         values = (output, entry.source, entry.source_hash, entry.output_hash, entry.options)
         with self._database:
             self._database.execute("INSERT OR REPLACE INTO prepared VALUES (?, ?, ?, ?, ?)", values)

@@ -1,4 +1,4 @@
-"""Work spread over processes that may die of it: whatever one task does, the others go on."""
+"""Tasks run in several processes. A task that kills its process does not stop the others."""
 
 import multiprocessing
 import signal
@@ -17,7 +17,7 @@ _SPAWN_CONTEXT = multiprocessing.get_context("spawn")
 
 @dataclass(frozen=True, slots=True)
 class WorkerCrash:
-    """What a task gives whose process died: killed by signal `-code`, or left with `code`."""
+    """Result of a task whose process ended: by signal `-exit_code` if that is below 0."""
 
     exit_code: int
 
@@ -25,10 +25,10 @@ class WorkerCrash:
 def run_in_processes(
     work: Callable[[Task], Result], tasks: Iterable[Task], jobs: int
 ) -> Iterator[tuple[Task, Result | WorkerCrash]]:
-    """Do `work` on every task in `jobs` processes; gives each task with its result, as they are done.
+    """Run `work` on every task in `jobs` processes; yields each task with its result, in the order of completion.
 
-    Tasks are taken from the iterable as processes become free, so there may be any number of them. `work` must
-    be a function of a module, and raise nothing.
+    Tasks are taken from the iterable as processes become free, so there may be any number of them. `work` must be a
+    function at the top level of a module and must not raise.
     """
     waiting = iter(tasks)
     idle: list[_Worker] = []
@@ -53,7 +53,7 @@ def run_in_processes(
 
 
 class _Worker:
-    """One process, and the pipe to it."""
+    """One process and the pipe to it."""
 
     def __init__(self, work: Callable[..., Any]) -> None:
         self.pipe, other = _SPAWN_CONTEXT.Pipe()
@@ -64,7 +64,7 @@ class _Worker:
         other.close()
 
     def receive_result(self) -> Any:
-        """What came of the task, or how the process ended."""
+        """The result of the task, or how the process ended."""
         try:
             return self.pipe.recv()
         except (EOFError, ConnectionError):
@@ -72,7 +72,7 @@ class _Worker:
             return WorkerCrash(self._process.exitcode or 0)
 
     def stop(self) -> None:
-        """End the process, at once."""
+        """End the process at once."""
         self._process.terminate()
         self._process.join()
         self.pipe.close()
@@ -90,5 +90,5 @@ def _serve_tasks(pipe: Connection, work: Callable[..., Any]) -> None:
 
 
 def _exit_cleanly() -> None:
-    """Unwind, so that nothing half-written stays."""
+    """Leave by an exception, so that partial files are removed."""
     raise SystemExit(0)

@@ -1,4 +1,4 @@
-"""The same work on a cluster: Ray Data, by way of the extra "ray". Folders must be shared between its machines."""
+"""Tasks run on a cluster by Ray Data (extra "ray"). Its machines must share the folders."""
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 
 def import_ray_data() -> ModuleType:
-    """The library ray.data.
+    """The module `ray.data`.
 
     Raises:
         OptionError: it is not installed.
@@ -25,10 +25,10 @@ def import_ray_data() -> ModuleType:
 
 
 def run_on_ray(work: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[tuple[Task, Result]]:
-    """Do `work` on every task, one a core, on the cluster that is connected, else on this machine.
+    """Run `work` on every task, one per core, on the connected cluster or else on this machine.
 
-    `work` must be a function of a module that every machine has, and raise nothing. Tasks and results are
-    pickled here, so that their types need not be known to Ray.
+    `work` must be a function of a module that every machine has, and must not raise. Tasks and results are pickled
+    here, so that Ray needs not know their types.
 
     Raises:
         OptionError: Ray is not installed.
@@ -37,7 +37,7 @@ def run_on_ray(work: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterato
     rows = [{"task": pickle.dumps(task)} for task in tasks]
 
     def run_row(row: dict[str, Any]) -> dict[str, Any]:
-        task = pickle.loads(row["task"])  # noqa: S301  (pickled by this very run)
+        task = pickle.loads(row["task"])  # noqa: S301  (pickled by this run)
         return {"task": row["task"], "result": pickle.dumps(work(task))}
 
     if not rows:

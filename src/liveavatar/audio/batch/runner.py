@@ -1,9 +1,9 @@
-"""Many recordings, prepared: folders keep their tree, what is done and unchanged is left, no file stops another."""
+"""Prepares many recordings. Folders keep their tree, unchanged files are skipped, a failure stops no other file."""
 
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +11,6 @@ from liveavatar.audio.analysis.report_json import audio_report_to_json
 from liveavatar.audio.batch.manifest import Manifest, ManifestEntry, hash_file
 from liveavatar.audio.batch.pool import WorkerCrash
 from liveavatar.audio.batch.prepare import (
-    PREPARATION_VERSION,
     PreparationOptions,
     PreparedRecording,
     prepare_recording,
@@ -28,12 +27,12 @@ RECORDING_SUFFIXES = frozenset(
     )
     for suffix in family.split()
 )
-"""What is taken for a recording in a folder; a file that is named itself may have any suffix."""
+"""Suffixes of recordings in a folder. A file given by itself may have any suffix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparationTask:
-    """One recording to prepare; `name` is that of the result, below the folder of results."""
+    """One recording to prepare; `name` is the path of the result below the output folder."""
 
     source: Path
     output: Path
@@ -44,7 +43,7 @@ class PreparationTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparationOutcome:
-    """What became of one recording; plain values, to be sent between processes and written as JSON."""
+    """The result of one task, in plain values: it is sent between processes and written as JSON."""
 
     source: str
     output: str
@@ -58,10 +57,10 @@ class PreparationOutcome:
     entry: ManifestEntry | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """For JSON."""
+        """Plain values for JSON, without empty ones."""
         values = asdict(self)
-        known = values.pop("entry") or {}
-        hashes = {name: known[name] for name in ("source_hash", "output_hash") if known}
+        entry = values.pop("entry") or {}
+        hashes = {name: entry[name] for name in ("source_hash", "output_hash") if entry}
         return {name: value for name, value in values.items() if value not in ("", None)} | hashes
 
 
@@ -69,11 +68,11 @@ TaskRunner = Callable[
     [Callable[[PreparationTask], PreparationOutcome], Iterable[PreparationTask]],
     Iterator[tuple[PreparationTask, PreparationOutcome | WorkerCrash]],
 ]
-"""How tasks are done, one after the other or many at a time."""
+"""Runs tasks in any order and yields each with its result: `pool.run_in_processes` or `ray_data.run_on_ray`."""
 
 
 def find_recordings(inputs: Iterable[Path], output_folder: Path) -> Iterator[tuple[Path, Path]]:
-    """Every recording named or found, with its place below the folder of results, without suffix."""
+    """Every recording given or found in a folder, with its path below `output_folder` without suffix."""
     for path in inputs:
         if path.is_dir():
             for found in _walk_folder(path, output_folder.resolve()):
@@ -97,7 +96,7 @@ def _walk_folder(folder: Path, output_folder: Path) -> Iterator[Path]:
 def prepare_batch(
     inputs: Iterable[Path], output_folder: Path, options: PreparationOptions, run_tasks: TaskRunner
 ) -> Iterator[PreparationOutcome]:
-    """Prepare every recording named or found into `folder`; gives what became of each, as they are done.
+    """Prepare every recording given or found into `output_folder`; yields an outcome for each as it is completed.
 
     Raises:
         OutputError: the folder cannot be used.
@@ -117,14 +116,17 @@ def _plan_tasks(
 ) -> Iterator[PreparationTask]:
     for source, place in find_recordings(inputs, output_folder):
         name = next(name for name in _candidate_names(place, source.suffix) if manifest.claim_output(name))
-        known = manifest.find_entry(name)
         yield PreparationTask(
-            source=source, output=output_folder / name, name=name, options=options, entry=known
+            source=source,
+            output=output_folder / name,
+            name=name,
+            options=options,
+            entry=manifest.find_entry(name),
         )
 
 
 def _candidate_names(place: Path, suffix: str) -> Iterator[str]:
-    """`talk.wav`; `talk.mp3.wav` when another talk has that; then `talk-2.wav` and so on."""
+    """`talk.wav`; `talk.mp3.wav` if that is taken; then `talk-2.wav` and so on."""
     yield f"{place}.wav"
     yield f"{place}{suffix}.wav"
     number = 2
@@ -134,13 +136,13 @@ def _candidate_names(place: Path, suffix: str) -> Iterator[str]:
 
 
 def run_preparation_task(task: PreparationTask) -> PreparationOutcome:
-    """One task; a recording that cannot be prepared is an outcome too."""
+    """Prepare one recording; a failure is an outcome too."""
     source, output = str(task.source), str(task.output)
     try:
-        known = _expected_entry(task)
-        if known == task.entry and task.output.is_file() and hash_file(task.output) == known.output_hash:
-            return PreparationOutcome(source=source, output=output, state="unchanged", entry=known)
-        return _build_outcome(prepare_recording(task.source, task.output, task.options), task, known)
+        entry = _expected_entry(task)
+        if entry == task.entry and task.output.is_file() and hash_file(task.output) == entry.output_hash:
+            return PreparationOutcome(source=source, output=output, state="unchanged", entry=entry)
+        return _build_outcome(prepare_recording(task.source, task.output, task.options), task, entry)
     except LiveAvatarError as error:
         return PreparationOutcome(
             source=source, output=output, state="failed", error=error.problem, remedy=error.remedy
@@ -148,26 +150,19 @@ def run_preparation_task(task: PreparationTask) -> PreparationOutcome:
 
 
 def _expected_entry(task: PreparationTask) -> ManifestEntry:
-    """What would be known of the result if it were the one made before."""
-    made_with = f"{PREPARATION_VERSION} {task.options}"
+    """The manifest entry of the result if nothing has changed since the last run."""
     readable = task.source.is_file() and os.access(task.source, os.R_OK)
     return ManifestEntry(
         source=str(task.source),
         source_hash=hash_file(task.source) if readable else "",
         output_hash=task.entry.output_hash if task.entry else "",
-        options=made_with,
+        options=task.options.to_manifest_text(),
     )
 
 
 def _build_outcome(
     prepared: PreparedRecording, task: PreparationTask, entry: ManifestEntry
 ) -> PreparationOutcome:
-    made = ManifestEntry(
-        source=entry.source,
-        source_hash=entry.source_hash,
-        output_hash=hash_file(task.output),
-        options=entry.options,
-    )
     return PreparationOutcome(
         source=str(task.source),
         output=str(task.output),
@@ -176,7 +171,7 @@ def _build_outcome(
         mended=prepared.repairs,
         left=tuple(asdict(finding) for finding in prepared.report.remaining_findings),
         measured=audio_report_to_json(prepared.report),
-        entry=made,
+        entry=replace(entry, output_hash=hash_file(task.output)),
     )
 
 

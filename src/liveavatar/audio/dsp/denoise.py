@@ -1,4 +1,4 @@
-"""Takes noise out from behind a voice with RNNoise, by way of the extra "denoise". (Valin, arXiv 1709.08243.)"""
+"""Noise suppression behind a voice by RNNoise (Valin, arXiv 1709.08243), installed with the extra "denoise"."""
 
 import ctypes
 from collections.abc import Iterable, Iterator
@@ -7,20 +7,19 @@ from types import ModuleType
 
 import numpy as np
 
-from liveavatar.audio.analysis.noise import BackgroundMeter
 from liveavatar.audio.dsp.resample import Resampler
 from liveavatar.errors import AudioError
 from liveavatar.frames import Samples
 from liveavatar.timeline import SAMPLE_RATE
 
-_RNNOISE_RATE = 48_000  # Hz: what RNNoise hears
-_FRAME_SAMPLES = 480  # samples it takes at a time
-_DELAY_SAMPLES = 960  # samples it lags
-_FULL_SCALE = np.float32(32768)
+_RNNOISE_RATE = 48_000  # Hz; RNNoise works at no other rate
+_FRAME_SAMPLES = 480  # samples that RNNoise processes at a time (FRAME_SIZE in its denoise.h)
+_DELAY_SAMPLES = 960  # samples by which its output lags
+_RNNOISE_FULL_SCALE = np.float32(2**15)  # RNNoise takes floats on the scale of 16-bit samples
 
 
 def load_rnnoise() -> ModuleType:
-    """The library pyrnnoise.
+    """Import the binding to RNNoise from pyrnnoise.
 
     Raises:
         AudioError: it is not installed, or has no build for this machine.
@@ -32,61 +31,49 @@ def load_rnnoise() -> ModuleType:
 
 
 class Denoiser:
-    """One stream at 16 kHz without its noise, as long as it was and on time. Any chunking gives the same.
-
-    `change` tells, when the stream has ended, by how many dB the noise sank; None where there was none.
-    """
+    """Removes noise from one stream at 16 kHz; length and time stay. Any chunking gives the same samples."""
 
     def __init__(self) -> None:
         self._rnnoise = load_rnnoise()
         self._pending = np.empty(0, np.float32)
         self._skip_samples = _DELAY_SAMPLES
-        self.noise_reduction_db: float | None = None
 
     def __call__(self, chunks: Iterable[Samples]) -> Iterator[Samples]:
-        """The whole stream, float32 [n] a piece."""
-        before, after = BackgroundMeter(), BackgroundMeter()
-        down = Resampler(_RNNOISE_RATE, SAMPLE_RATE)
-        for piece in self._denoise_stream(_upsample_stream(_meter_stream(chunks, before))):
-            yield from _meter_stream([down.resample_chunk(piece)], after)
-        yield from _meter_stream([down.resample_chunk(np.empty(0, np.float32), last=True)], after)
-        noise, rest = before.finish().noise_level, after.finish().noise_level
-        self.noise_reduction_db = None if noise is None or rest is None else noise - rest
+        """Denoise the whole stream, float32 [n] a chunk."""
+        return _resample_stream(
+            self._denoise_stream(_resample_stream(chunks, SAMPLE_RATE, _RNNOISE_RATE)),
+            _RNNOISE_RATE,
+            SAMPLE_RATE,
+        )
 
     def _denoise_stream(self, chunks: Iterator[Samples]) -> Iterator[Samples]:
-        """Sound at 48 kHz, cleaned: what RNNoise gives for silence after the end makes up for its lag."""
-        state, taken = self._rnnoise.create(), 0
+        """Denoise at 48 kHz. The delay is cut at the start and made up for by silence at the end."""
+        state, input_count = self._rnnoise.create(), 0
         try:
-            for piece in chunks:
-                taken += len(piece)
-                yield self._denoise_piece(state, piece)
-            filling = -taken % _FRAME_SAMPLES
-            tail = self._denoise_piece(state, np.zeros(_DELAY_SAMPLES + filling, np.float32))
-            yield tail[: len(tail) - filling]
+            for chunk in chunks:
+                input_count += len(chunk)
+                yield self._denoise_chunk(state, chunk)
+            padding = -input_count % _FRAME_SAMPLES
+            tail = self._denoise_chunk(state, np.zeros(_DELAY_SAMPLES + padding, np.float32))
+            yield tail[: len(tail) - padding]
         finally:
             self._rnnoise.destroy(state)
 
-    def _denoise_piece(self, state: ctypes.c_void_p, piece: Samples) -> Samples:
-        waiting = np.concatenate([self._pending, piece * _FULL_SCALE])
-        whole = len(waiting) // _FRAME_SAMPLES * _FRAME_SAMPLES
-        self._pending = waiting[whole:]
-        for start in range(0, whole, _FRAME_SAMPLES):
-            frame = waiting[start:].ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+    def _denoise_chunk(self, state: ctypes.c_void_p, chunk: Samples) -> Samples:
+        """Append a chunk and denoise the complete frames, in place."""
+        samples = np.concatenate([self._pending, chunk * _RNNOISE_FULL_SCALE])
+        complete = len(samples) // _FRAME_SAMPLES * _FRAME_SAMPLES
+        self._pending = samples[complete:]
+        for start in range(0, complete, _FRAME_SAMPLES):
+            frame = samples[start:].ctypes.data_as(ctypes.POINTER(ctypes.c_float))
             self._rnnoise.lib.rnnoise_process_frame(state, frame, frame)
-        ready = (waiting[self._skip_samples : whole] / _FULL_SCALE).astype(np.float32)
-        self._skip_samples = max(0, self._skip_samples - whole)
+        ready = (samples[self._skip_samples : complete] / _RNNOISE_FULL_SCALE).astype(np.float32)
+        self._skip_samples = max(0, self._skip_samples - complete)
         return ready
 
 
-def _meter_stream(chunks: Iterable[Samples], meter: BackgroundMeter) -> Iterator[Samples]:
-    for piece in chunks:
-        meter.push(piece)
-        yield piece
-
-
-def _upsample_stream(chunks: Iterable[Samples]) -> Iterator[Samples]:
-    """Sound at 16 kHz to 48 kHz."""
-    up = Resampler(SAMPLE_RATE, _RNNOISE_RATE)
-    for piece in chunks:
-        yield up.resample_chunk(piece)
-    yield up.resample_chunk(np.empty(0, np.float32), last=True)
+def _resample_stream(chunks: Iterable[Samples], from_rate: int, to_rate: int) -> Iterator[Samples]:
+    resampler = Resampler(from_rate, to_rate)
+    for chunk in chunks:
+        yield resampler.resample_chunk(chunk)
+    yield resampler.resample_chunk(np.empty(0, np.float32), last=True)

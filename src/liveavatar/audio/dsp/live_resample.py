@@ -1,8 +1,8 @@
-"""To another sample rate with a lag of 6 ms, for live sound.
+"""Resampling of live sound with a latency of 6 ms.
 
-soxr computes in blocks that hold live sound back for 40 to 110 ms, half of what a first frame may take. This
-is the textbook alternative: a Kaiser-windowed sinc for each output sample (Smith, *Digital Audio Resampling*;
-Kaiser and Schafer 1980 for the window), flat to 7.5 kHz and 80 dB down from 8 kHz.
+Ours instead of soxr, whose blocks delay live sound by 40 to 110 ms, half of what a first frame may take. Each output
+sample is a sum under a Kaiser-windowed sinc (Smith, *Digital Audio Resampling*; Kaiser and Schafer 1980), flat to
+7.5 kHz and 80 dB down from 8 kHz.
 """
 
 import math
@@ -11,15 +11,16 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from liveavatar.audio.dsp.kaiser_sinc import design_kaiser_sinc
 from liveavatar.audio.dsp.resample import Resampler, StreamResampler
 from liveavatar.timeline import rescale_count
 
 HALF_FILTER_SECONDS = 0.006
-"""Seconds of sound on each side that an output sample is made of: the lag."""
+"""Seconds of input on each side of an output sample that it is computed from: the latency."""
 
-_STOPBAND_ATTENUATION_DB = 80.0  # dB
-_BATCH_OUTPUTS = 512  # outputs computed at a time, to bound memory
-_MAX_TABLE_TAPS = 1 << 20  # filter taps worth storing; rates without a common measure with 16 kHz need more
+_STOPBAND_ATTENUATION_DB = 80.0
+_BATCH_OUTPUTS = 512  # output samples computed at a time, which bounds memory
+_MAX_TABLE_TAPS = 1 << 20  # 4 MiB of filters; rates with no large common divisor with 16 kHz need more
 
 
 def _count_half_taps(rate: int) -> int:
@@ -28,20 +29,20 @@ def _count_half_taps(rate: int) -> int:
 
 @lru_cache(maxsize=8)
 def _design_phase_filters(from_rate: int, to_rate: int) -> NDArray[np.float32]:
-    """One filter for each position between input samples an output can have, [positions, taps]."""
-    half, positions = _count_half_taps(from_rate), to_rate // math.gcd(from_rate, to_rate)
+    """One filter for each phase of an output sample between two input samples, float32 [phases, taps].
+
+    `beta` and `transition` are the design formulas of Kaiser and Schafer (1980).
+    """
+    half_taps, phase_count = _count_half_taps(from_rate), to_rate // math.gcd(from_rate, to_rate)
     beta = 0.1102 * (_STOPBAND_ATTENUATION_DB - 8.7)
     transition = (_STOPBAND_ATTENUATION_DB - 8) / (2.285 * 2 * math.pi * 2 * HALF_FILTER_SECONDS)  # Hz
-    cutoff = (min(from_rate, to_rate) - transition) / from_rate  # of the input's Nyquist frequency
-    offset = np.arange(1 - half, half + 1) - np.arange(positions)[:, None] / positions
-    window = np.i0(beta * np.sqrt(np.clip(1 - (offset / half) ** 2, 0, 1)))
-    filters = np.sinc(cutoff * offset) * window
-    table: NDArray[np.float32] = (filters / filters.sum(axis=1, keepdims=True)).astype(np.float32)
-    return table
+    cutoff = (min(from_rate, to_rate) - transition) / from_rate  # share of the input's Nyquist frequency
+    offsets = np.arange(1 - half_taps, half_taps + 1) - np.arange(phase_count)[:, None] / phase_count
+    return design_kaiser_sinc(offsets, half_taps, beta, cutoff)
 
 
 def create_live_resampler(from_rate: int, to_rate: int, channels: int) -> StreamResampler:
-    """The resampler with the least lag: `LiveResampler`, or soxr where that would need too large a table."""
+    """Create a `LiveResampler`, or one of soxr if the rates are equal or the table of filters would be too large."""
     taps = 2 * _count_half_taps(from_rate) * to_rate // math.gcd(from_rate, to_rate)
     if from_rate == to_rate or taps > _MAX_TABLE_TAPS:
         return Resampler(from_rate, to_rate, channels)
@@ -49,10 +50,10 @@ def create_live_resampler(from_rate: int, to_rate: int, channels: int) -> Stream
 
 
 class LiveResampler:
-    """One stream from `from_rate` to `to_rate` Hz, lagging 6 ms.
+    """One stream from `from_rate` to `to_rate` Hz with a latency of 6 ms.
 
-    Like `Resampler`: an impulse stays at its time, any chunking gives the same samples to the last bit, and
-    n samples give `round(n·to_rate/from_rate)`, at least one.
+    As with `Resampler`, an impulse stays at its time, any chunking gives the same samples to the last bit, and
+    n input samples give `round(n·to_rate/from_rate)`, at least one.
     """
 
     def __init__(self, from_rate: int, to_rate: int, channels: int = 1) -> None:
@@ -66,45 +67,39 @@ class LiveResampler:
         self.clear()
 
     def clear(self) -> None:
-        """Forget everything: ready for another stream."""
-        self._pending = self._silence[1:]  # begins `half - 1` samples before the next output's place
-        self._pending_start = 1 - self._half_taps  # which sample of the stream that is
+        """Drop all state, for another stream."""
+        self._pending = self._silence[1:]  # starts `half_taps - 1` samples before the next output
+        self._pending_start = 1 - self._half_taps  # index in the stream of the first pending sample
         self._input_count = 0
         self._output_count = 0
 
     def resample_chunk(self, samples: NDArray[np.float32], last: bool = False) -> NDArray[np.float32]:
-        """Resample float32 [n, channels]; gives float32 [m, channels]. `last=True` ends the stream."""
+        """Resample float32 [n, channels] to float32 [m, channels]; `last=True` ends the stream."""
         self._input_count += len(samples)
         self._pending = np.concatenate([self._pending, samples])
         if not last:
             return self._compute_outputs(self._count_ready_outputs())
-        due = (
-            max(1, rescale_count(self._input_count, self.from_rate, self.to_rate)) if self._input_count else 0
-        )
+        total = rescale_count(self._input_count, self.from_rate, self.to_rate)
+        if self._input_count:
+            total = max(1, total)
         self._pending = np.concatenate([self._pending, self._silence, self._silence[:1]])
-        rest = self._compute_outputs(due - self._output_count)
+        rest = self._compute_outputs(total - self._output_count)
         self.clear()
         return rest
 
     def _count_ready_outputs(self) -> int:
-        """Outputs whose whole surrounding is there."""
-        heard = (
-            self._pending_start + len(self._pending) - self._half_taps
-        )  # the last place between whose sides all is known
-        return max(0, (heard * self._phase_count - 1) // self._phase_step + 1 - self._output_count)
+        """Number of output samples whose input has arrived on both sides."""
+        covered = self._pending_start + len(self._pending) - self._half_taps  # input up to here is covered
+        return max(0, (covered * self._phase_count - 1) // self._phase_step + 1 - self._output_count)
 
     def _compute_outputs(self, count: int) -> NDArray[np.float32]:
-        """The next `count` outputs, a batch at a time."""
+        """Compute the next `count` output samples, a batch at a time."""
         batches = [
             self._compute_batch(min(_BATCH_OUTPUTS, count - done)) for done in range(0, count, _BATCH_OUTPUTS)
         ]
-        drop = (
-            self._output_count * self._phase_step // self._phase_count
-            + 1
-            - self._half_taps
-            - self._pending_start
-        )
-        self._pending, self._pending_start = self._pending[drop:], self._pending_start + drop
+        next_input = self._output_count * self._phase_step // self._phase_count
+        start = next_input + 1 - self._half_taps
+        self._pending, self._pending_start = self._pending[start - self._pending_start :], start
         return np.concatenate([self._silence[:0], *batches])
 
     def _compute_batch(self, count: int) -> NDArray[np.float32]:

@@ -1,35 +1,44 @@
-"""Loudness as ITU-R BS.1770-5 defines it: K-weighted, gated, in LUFS; streaming, in constant memory."""
+"""Integrated loudness by ITU-R BS.1770-5: K-weighted and gated, in LUFS, streaming in constant memory.
+
+Ours instead of FFmpeg's `ebur128`, which reads speech at 8 kHz 0.2 LU too loud, ends at +10 LUFS, gives nothing under
+400 ms and is slower (`benchmarks/audio/loudness.py`).
+"""
 
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-_BLOCK_STEPS = 4  # a gating block of 400 ms is four steps of 100 ms, so blocks overlap by 75 % (annex 1)
-_LOUDNESS_OFFSET_DB = -0.691  # dB, annex 1 equation 2
-_ABSOLUTE_GATE_LUFS = -70.0  # LUFS
-_RELATIVE_GATE_LU = 10.0  # LU under the loudness of what passes the absolute gate
-_BINS_PER_LU = 100
+_BLOCK_STEPS = 4  # a gating block of 400 ms has four steps of 100 ms: blocks overlap by 75 % (annex 1)
+_LOUDNESS_OFFSET_DB = -0.691  # annex 1, equation 2
+_ABSOLUTE_GATE_LUFS = -70.0  # annex 1
+_RELATIVE_GATE_LU = 10.0  # below the loudness of the blocks over the absolute gate; annex 1
+_BINS_PER_LU = 100  # energies are summed per bin, so the width of 0.01 LU only blurs the relative gate
 _BIN_COUNT = 200 * _BINS_PER_LU  # -70…130 LUFS: float files may be scaled to ±32768
 _SURROUND_CHANNELS = {"SL", "SR", "BL", "BR"}
-_MIN_SHELF_RATE = 4_000  # Hz; a slower signal lies below the shelf as a whole
-_RESPONSE_SECONDS = 0.06  # seconds after which K-weighting's impulse response is below -120 dB
+_SURROUND_WEIGHT = 1.41  # annex 1, table 3
+_MIN_SHELF_RATE = 4_000  # Hz; the band of a lower rate ends below the shelf
+_RESPONSE_SECONDS = 0.06  # the impulse response of K-weighting is below -120 dB from here on
+
+# The analogue prototypes of the two filters that BS.1770 gives for 48 kHz, as in libebur128 (ebur128_init_filter).
+_SHELF_HZ, _SHELF_Q, _SHELF_GAIN_DB = 1681.974450955533, 0.7071752369554196, 3.999843853973347
+_SHELF_BAND_EXPONENT = 0.4996667741545416
+_HIGH_PASS_HZ, _HIGH_PASS_Q = 38.13547087602444, 0.5003270373238773
 
 
 def _design_high_shelf(rate: int) -> tuple[list[float], list[float]]:
-    """First stage of K-weighting at any rate: BS.1770's 48 kHz filter taken back to its analogue form."""
-    k = math.tan(math.pi * 1681.974450955533 / rate)
-    q, high = 0.7071752369554196, 10 ** (3.999843853973347 / 20)
-    band = high**0.4996667741545416
+    """Numerator and denominator (without its leading 1) of the first stage of K-weighting, at any rate in Hz."""
+    k, q, high = math.tan(math.pi * _SHELF_HZ / rate), _SHELF_Q, 10 ** (_SHELF_GAIN_DB / 20)
+    band = high**_SHELF_BAND_EXPONENT
     norm = 1 + k / q + k * k
     numerator = [high + band * k / q + k * k, 2 * (k * k - high), high - band * k / q + k * k]
     return [b / norm for b in numerator], [2 * (k * k - 1) / norm, (1 - k / q + k * k) / norm]
 
 
 def _design_high_pass(rate: int) -> tuple[list[float], list[float]]:
-    """Second stage of K-weighting at any rate, with the gain it has at 48 kHz."""
-    q = 0.5003270373238773
-    k, standard = (math.tan(math.pi * 38.13547087602444 / r) for r in (rate, 48_000))
+    """As `_design_high_shelf`, of the second stage, with the gain that it has at 48 kHz."""
+    q = _HIGH_PASS_Q
+    k, standard = (math.tan(math.pi * _HIGH_PASS_HZ / r) for r in (rate, 48_000))
     norm = 1 + k / q + k * k
     gain = (1 + standard / q + standard * standard) / norm
     return [gain, -2 * gain, gain], [2 * (k * k - 1) / norm, (1 - k / q + k * k) / norm]
@@ -46,7 +55,7 @@ def _apply_biquad(signal: list[float], numerator: list[float], denominator: list
 
 
 def compute_k_weighting(rate: int) -> NDArray[np.float64]:
-    """Impulse response of the K-weighting filter at `rate` Hz, long enough to be exact to 0.001 dB."""
+    """Impulse response of K-weighting at `rate` Hz, float64 [taps], exact to 0.001 dB."""
     response = _apply_biquad([1.0] + [0.0] * round(_RESPONSE_SECONDS * rate), *_design_high_pass(rate))
     if rate < _MIN_SHELF_RATE:
         return np.array(response)
@@ -64,25 +73,23 @@ class LoudnessMeter:
         self._fft_size = size
         self._step_samples = max(1, round(rate / 10))
         self._segment_samples = (size - self._history_samples) // self._step_samples * self._step_samples
-        weights = [0.0 if name == "LFE" else 1.41 if name in _SURROUND_CHANNELS else 1.0 for name in layout]
-        self._channel_weights = np.array(weights)
-        self._pending = np.zeros(
-            (len(layout), self._history_samples), np.float32
-        )  # filter history, then new samples
-        self._step_energies = np.empty(0)  # energies of steps that still belong to coming blocks
+        self._channel_weights = np.array([_choose_channel_weight(name) for name in layout])
+        # the history of the filter, then new samples
+        self._pending = np.zeros((len(layout), self._history_samples), np.float32)
+        self._step_energies = np.empty(0)  # of the steps that later blocks share
         self._block_count = 0
         self._bin_counts = np.zeros(_BIN_COUNT, np.int64)
         self._bin_energies = np.zeros(_BIN_COUNT)
 
     def push(self, planes: NDArray[np.float32]) -> None:
-        """Hear float32 [channels, n]."""
+        """Measure float32 [channels, n]."""
         self._pending = np.concatenate([self._pending, planes], axis=1)
         while self._pending.shape[1] - self._history_samples >= self._segment_samples:
             self._add_power(self._compute_weighted_power(self._segment_samples))
             self._pending = self._pending[:, self._segment_samples :]
 
     def finish(self) -> float:
-        """Integrated loudness in LUFS of everything heard; -inf for silence. Shorter than 400 ms: ungated."""
+        """End the stream; returns its integrated loudness in LUFS, -inf for silence, ungated if shorter than 400 ms."""
         count = self._pending.shape[1] - self._history_samples
         rest = self._compute_weighted_power(count)
         self._add_power(rest[: count - count % self._step_samples])
@@ -91,20 +98,19 @@ class LoudnessMeter:
         return self._compute_gated_loudness()
 
     def _compute_weighted_power(self, count: int) -> NDArray[np.float32]:
-        """K-weighted power of the next `count` samples, summed over channels, [count]."""
-        block = self._pending[:, : self._history_samples + count]
-        shaped = np.fft.irfft(np.fft.rfft(block, self._fft_size) * self._spectrum, self._fft_size)
-        shaped = shaped[:, self._history_samples : self._history_samples + count]
-        power: NDArray[np.float32] = (shaped * shaped * self._channel_weights[:, None]).sum(axis=0)
+        """K-weighted power of the next `count` samples, summed over channels, float32 [count]."""
+        segment = self._pending[:, : self._history_samples + count]
+        filtered = np.fft.irfft(np.fft.rfft(segment, self._fft_size) * self._spectrum, self._fft_size)
+        filtered = filtered[:, self._history_samples : self._history_samples + count]
+        power: NDArray[np.float32] = (filtered * filtered * self._channel_weights[:, None]).sum(axis=0)
         return power
 
     def _add_power(self, power: NDArray[np.float32]) -> None:
         steps = np.concatenate([self._step_energies, power.reshape(-1, self._step_samples).mean(axis=1)])
         count = len(steps) - _BLOCK_STEPS + 1
         if count > 0:
-            self._add_gating_blocks(
-                sum((steps[i : i + count] for i in range(1, _BLOCK_STEPS)), steps[:count]) / _BLOCK_STEPS
-            )
+            total = sum((steps[i : i + count] for i in range(1, _BLOCK_STEPS)), steps[:count])
+            self._add_gating_blocks(total / _BLOCK_STEPS)
         self._step_energies = steps[max(count, 0) :]
 
     def _add_gating_blocks(self, blocks: NDArray[np.float64]) -> None:
@@ -121,6 +127,12 @@ class LoudnessMeter:
         gate = _lufs_to_energy(_energy_to_lufs(energies.sum() / counts.sum()) - _RELATIVE_GATE_LU)
         loud = energies / counts > gate
         return _energy_to_lufs(energies[loud].sum() / counts[loud].sum())
+
+
+def _choose_channel_weight(name: str) -> float:
+    if name == "LFE":
+        return 0.0
+    return _SURROUND_WEIGHT if name in _SURROUND_CHANNELS else 1.0
 
 
 def _energy_to_lufs(energy: float) -> float:

@@ -1,4 +1,4 @@
-"""To another sample rate, by soxr at its highest quality: streaming, no net delay, exact length."""
+"""Resampling by soxr at its highest quality (VHQ): streaming, no net delay, exact length."""
 
 from typing import Protocol
 
@@ -10,39 +10,38 @@ from liveavatar.timeline import SAMPLE_RATE, rescale_count
 
 
 class StreamResampler(Protocol):
-    """A resampler of one stream."""
+    """What a resampler of one stream offers."""
 
     @property
     def from_rate(self) -> int:
-        """Samples a second going in."""
+        """Sample rate of the input in Hz."""
         ...
 
     def resample_chunk(self, samples: NDArray[np.float32], last: bool = False) -> NDArray[np.float32]:
-        """Resample float32 [n, channels]; `last=True` ends the stream."""
+        """Resample float32 [n, channels] to float32 [m, channels]; `last=True` ends the stream."""
         ...
 
 
 class Resampler:
     """One stream from `from_rate` to `to_rate` Hz. Any chunking gives the same samples to the last bit.
 
-    An impulse stays at its time. The whole output has `round(n·to_rate/from_rate)` samples for n samples in,
-    and at least one when there was any. Output lags up to about 110 ms behind input while the stream runs
-    (the filter's blocks), which `last=True` releases.
+    An impulse stays at its time. n input samples give `round(n·to_rate/from_rate)` output samples in all, at least
+    one if n > 0. While the stream runs, output lags behind input by up to 110 ms (soxr computes in blocks);
+    `last=True` returns the rest.
     """
 
     def __init__(self, from_rate: int, to_rate: int = SAMPLE_RATE, channels: int = 1) -> None:
         self.from_rate = from_rate
         self.to_rate = to_rate
-        self._shape = (0, channels)
         same = from_rate == to_rate
         self._soxr = None if same else soxr.ResampleStream(from_rate, to_rate, channels, quality="VHQ")
         self._input_count = 0
         self._output_count = 0
 
     def resample_chunk(self, samples: NDArray[np.float32], last: bool = False) -> NDArray[np.float32]:
-        """Resample float32 [n] or [n, channels]; what comes back has the same number of axes.
+        """Resample float32 [n] or [n, channels]; the output has the same number of axes.
 
-        `last=True` ends the stream, gives everything still inside and makes the object ready for another.
+        `last=True` ends the stream and returns all that is left. Another stream may follow.
         """
         self._input_count += len(samples)
         if self._soxr is None:
@@ -61,7 +60,7 @@ class Resampler:
         return np.concatenate([piece, np.zeros((missing, *piece.shape[1:]), np.float32)])
 
     def clear(self) -> None:
-        """Forget everything: ready for another stream."""
+        """Drop all state, for another stream."""
         self._input_count = self._output_count = 0
         if self._soxr is not None:
             self._soxr.clear()

@@ -1,4 +1,4 @@
-"""Any sound file FFmpeg reads, as a stream of float32 chunks on an exact clock."""
+"""Decodes any sound file that FFmpeg reads to a stream of float32 chunks with exact times."""
 
 import os
 import sys
@@ -20,6 +20,7 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from liveavatar.audio.dsp.downmix import default_layout, polarity_step_samples
+from liveavatar.audio.dsp.invalid_samples import silence_invalid_samples
 from liveavatar.audio.io import pcm, riff
 from liveavatar.audio.io.timestamps import Splicer, TimestampRepairs
 from liveavatar.errors import AudioError
@@ -27,27 +28,32 @@ from liveavatar.frames import AudioChunk
 from liveavatar.timeline import round_half_up
 
 CHUNK_SAMPLES = 1 << 18
-"""Samples a chunk of up to two channels holds at least, but for the last: large enough that Python costs little."""
-
-MAX_AMPLITUDE = 1e6
-"""120 dB over full scale: beyond it a float is damage, not sound."""
+"""Least samples of a chunk of up to two channels, except the last: 2 MiB, where Python's share of the time is small."""
 
 SUPPORTED_RATES = range(1_000, 768_001)
-"""Sample rates in Hz that are taken for sound."""
+"""Sample rates in Hz that are accepted."""
 
-_MAX_READ_FAILURES = 100  # times in a row the reader may fail before the rest is given up
-_MAX_PADDING_SAMPLES = 4096  # samples a codec may pad a sound with at its end: two frames of the longest
-_DEMUXER_OPTIONS = {"protocol_whitelist": "file"}
-_MAX_PACKET_BYTES = 1 << 22  # bytes, of WAV
-_PROTECTED_CODEC_TAGS = ("drms", "drmi", "enca", "encv", "aavd")
+_MAX_READ_FAILURES = 100  # in a row, after which the rest of a damaged file is not read
+_MAX_PADDING_SAMPLES = 4096  # at the end, by a codec: two frames of 2048 samples, the longest (HE-AAC)
+_DEMUXER_OPTIONS = {"protocol_whitelist": "file"}  # a playlist cannot open anything but local files
+_MAX_PACKET_BYTES = 1 << 22  # of WAV
+_PROTECTED_CODEC_TAGS = ("drms", "drmi", "enca", "encv", "aavd")  # FairPlay, ISO common encryption, Audible
 _CONVERT_REMEDY = "convert it to WAV or MP3 with another program"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioInfo:
-    """What a file says of its sound. `promised` is the duration in seconds that the container names.
+    """Format of the sound in a file.
 
-    `rate` is what the samples are taken for; it differs from the `declared` one where the header was overruled.
+    Attributes:
+        container: FFmpeg's name of the file format.
+        codec: FFmpeg's name of the codec.
+        rate: sample rate in Hz at which the samples are read: `true_rate` if given, else the declared one.
+        declared_rate: sample rate in Hz in the header.
+        channels: their number.
+        layout: their names, as FFmpeg's.
+        container_duration: duration in seconds in the header, scaled to `rate`; None if it has none.
+        track_count: sound tracks in the file.
     """
 
     container: str
@@ -67,7 +73,7 @@ class AudioInfo:
 
 @dataclass(slots=True, kw_only=True)
 class StreamDamage:
-    """What was wrong with a stream, counted while it is read."""
+    """Damage of a stream, counted while it is read; samples are counted once for all their channels."""
 
     invalid_samples: int = 0
     corrupt_packets: int = 0
@@ -75,11 +81,11 @@ class StreamDamage:
 
 
 class AudioStream:
-    """An open sound file: iterate it once for `AudioChunk`s of `info.rate` Hz and `info.channels` channels.
+    """An open sound file: iterate once for `AudioChunk`s of `info.rate` Hz and `info.channels` channels.
 
-    Time 0 is the first sample that should be heard: encoder delay and padding are cut where the file
-    declares them, gaps between time stamps become silence and overlaps are dropped. `damage` and `samples`
-    are complete when the iteration ends.
+    Time 0 is the first sample of the recording: encoder delay and padding are cut if the file declares them. Gaps
+    between time stamps become silence, overlaps are dropped. `damage` and `sample_count` are complete when the
+    iteration ends.
     """
 
     def __init__(self, path: Path, silence_invalid: bool, true_rate: int | None) -> None:
@@ -97,8 +103,8 @@ class AudioStream:
                 raise self._no_samples_error()
             self.info = _override_rate(self._read_info(self._first_frame), true_rate)
             if self.info.rate not in SUPPORTED_RATES:
-                problem = f"{path.name} runs at {self.info.rate} Hz, which is no rate of sound"
-                raise AudioError(problem, "export it again at 16000 Hz or more, or say --true-rate HZ")
+                problem = f"{path.name} runs at {self.info.rate} Hz, which is not a sample rate of sound"
+                raise AudioError(problem, "export it again at 16000 Hz or more, or give --true-rate HZ")
             on_error.pop_all()
 
     def __enter__(self) -> Self:
@@ -115,20 +121,20 @@ class AudioStream:
 
     def __iter__(self) -> Iterator[AudioChunk]:
         pieces: list[NDArray[np.float32]] = []
-        held, enough = 0, 2 * CHUNK_SAMPLES // max(self.info.channels, 2)
+        count, chunk_samples = 0, 2 * CHUNK_SAMPLES // max(self.info.channels, 2)
         for piece in self._read_pieces():
             pieces.append(piece)
-            held += len(piece)
-            if held >= enough:
+            count += len(piece)
+            if count >= chunk_samples:
                 yield self._build_chunk(pieces)
-                pieces, held = [], 0
-        if held:
+                pieces, count = [], 0
+        if count:
             yield self._build_chunk(pieces)
         if not self.sample_count:
             raise self._no_samples_error()
 
     def _decode_frames(self) -> Iterator[AudioFrame]:
-        """Every frame that can be decoded; a broken packet is counted and leaves a gap in the stamps."""
+        """Every frame that can be decoded; a corrupt packet is counted and leaves a gap between time stamps."""
         for packet in self._demux_packets():
             try:
                 frames = packet.decode()
@@ -140,7 +146,7 @@ class AudioStream:
             yield from (frame for frame in frames if frame.samples)
 
     def _demux_packets(self) -> "Iterator[Packet[AvAudioStream]]":
-        """Every packet that can be read; the reader goes on behind a damaged place."""
+        """Every packet that can be read; after damage, reading continues."""
         failures = 0
         while failures <= _MAX_READ_FAILURES:
             try:
@@ -148,7 +154,7 @@ class AudioStream:
                     yield packet
                     failures = 0
                 return
-            except IndexError:  # PyAV, at the end of a file in which a further track turned up on the way
+            except IndexError:  # raised by PyAV at the end, when a further track started within the file
                 return
             except av.error.FFmpegError:
                 self.damage.corrupt_packets += 1
@@ -160,41 +166,44 @@ class AudioStream:
         return AudioError(f"{self._path.name} holds no samples", "record or export it again")
 
     def _read_info(self, frame: AudioFrame) -> AudioInfo:
-        stream, container = self._stream, self._container
-        promised: Fraction | None = None
-        pictures = [v for v in container.streams.video if not v.disposition & v.disposition.attached_pic]
-        if stream.duration and stream.time_base:
-            promised = stream.duration * stream.time_base
-        elif container.duration and not pictures:
-            promised = Fraction(container.duration, av.time_base)
-        if container.format.name == "wav":
-            promised = riff.read_wave_duration(self._path) or promised
+        """Format of the track, of which `frame` is the first."""
+        container = self._container
         return AudioInfo(
             container=_container_name(container, self._path),
-            codec=stream.codec_context.codec.canonical_name,
+            codec=self._stream.codec_context.codec.canonical_name,
             rate=self._frame_sample_rate(frame),
             declared_rate=self._frame_sample_rate(frame),
             channels=len(frame.layout.channels),
             layout=_channel_names(frame),
-            container_duration=promised,
+            container_duration=self._read_container_duration(),
             track_count=len(container.streams.audio),
         )
 
+    def _read_container_duration(self) -> Fraction | None:
+        """Duration in seconds of the track, or of the file if there is no film beside it."""
+        stream, container = self._stream, self._container
+        if container.format.name == "wav" and (duration := riff.read_wave_duration(self._path)):
+            return duration
+        if stream.duration and stream.time_base:
+            return stream.duration * stream.time_base
+        has_film = any(not v.disposition & v.disposition.attached_pic for v in container.streams.video)
+        return Fraction(container.duration, av.time_base) if container.duration and not has_film else None
+
     def _read_pieces(self) -> Iterator[NDArray[np.float32]]:
-        """The track: of 16-bit WAV, which has no stamps, without packets."""
+        """The track in pieces of any length; 16-bit WAV, which has no time stamps, without FFmpeg."""
         if (self._container.format.name, self.info.codec, self.info.track_count) == ("wav", "pcm_s16le", 1):
-            found, place = riff.read_wave_format(self._path), riff.find_wave_data(self._path)
-            if found and place and found.block_bytes == 2 * self.info.channels:
-                return pcm.read_pcm16(
-                    self._path, place, self.info.channels, _round_chunk_to_steps(found.rate)
-                )
+            form, byte_range = riff.read_wave_format(self._path), riff.find_wave_data(self._path)
+            if form and byte_range and form.block_bytes == 2 * self.info.channels:
+                block_samples = _round_chunk_to_steps(form.rate)
+                return pcm.read_pcm16(self._path, byte_range, self.info.channels, block_samples)
         return self._trim_codec_padding(self._decode_track())
 
     def _decode_track(self) -> Iterator[NDArray[np.float32]]:
+        """Decode every frame and place it by its time stamp."""
         info = self.info
-        tick = self._stream.time_base or Fraction(1, info.declared_rate)
-        promised = info.container_duration and info.container_duration * info.rate / info.declared_rate
-        splicer = Splicer(info.declared_rate, info.channels, tick, promised)
+        time_base = self._stream.time_base or Fraction(1, info.declared_rate)
+        duration = info.container_duration and info.container_duration * info.rate / info.declared_rate
+        splicer = Splicer(info.declared_rate, info.channels, time_base, duration)
         self.damage.repairs = splicer.repairs
         frame = self._first_frame
         while frame is not None:
@@ -203,38 +212,37 @@ class AudioStream:
         yield splicer.flush()
 
     def _frame_sample_rate(self, frame: AudioFrame) -> int:
-        """FFmpeg's mp3 decoder labels the first frame of a new rate with the old one; its context knows."""
+        """Rate of a frame in Hz, for mp3 that of the context: the first frame after a change still has the old rate."""
         context = self._stream.codec_context
         return context.sample_rate if context.name.startswith("mp3") else frame.sample_rate
 
     def _to_valid_samples(self, frame: AudioFrame) -> NDArray[np.float32]:
+        """Samples of a frame, float32 [n, channels]; invalid floats are silenced and counted, or an error."""
         samples = _frame_to_float(frame)
         if frame.format.name[:3] not in ("flt", "dbl"):
             return samples
-        bad = ~(np.abs(samples) <= MAX_AMPLITUDE)
-        if not bad.any():
-            return samples
-        if not self._silence_invalid:
+        samples, invalid_count = silence_invalid_samples(samples)
+        if invalid_count and not self._silence_invalid:
             problem = f"{self._path.name} has samples that are not numbers"
             raise AudioError(problem, "use --audio-policy fix to silence them")
-        self.damage.invalid_samples += int(bad.any(axis=1).sum())
-        return np.where(bad, np.float32(0), samples)
+        self.damage.invalid_samples += invalid_count
+        return samples
 
     def _trim_codec_padding(self, track: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
-        """Cut what an mp4 decodes beyond its own duration when that is no more than a codec's padding."""
+        """Cut what an mp4 decodes to beyond its own duration, if it is no longer than a codec's padding."""
         if "mp4" not in self._container.format.name or self.info.container_duration is None:
             yield from track
             return
-        room, spare = round_half_up(self.info.container_duration * self.info.rate), []
+        remaining, surplus = round_half_up(self.info.container_duration * self.info.rate), []
         for piece in track:
-            head, rest = piece[:room], piece[room:]
-            room -= len(head)
+            head, rest = piece[:remaining], piece[remaining:]
+            remaining -= len(head)
             if len(head):
                 yield head
-            spare += [rest] if len(rest) else []
-            if sum(map(len, spare)) > _MAX_PADDING_SAMPLES:
-                yield from spare
-                room, spare = sys.maxsize, []
+            surplus += [rest] if len(rest) else []
+            if sum(map(len, surplus)) > _MAX_PADDING_SAMPLES:
+                yield from surplus
+                remaining, surplus = sys.maxsize, []
 
     def _build_chunk(self, pieces: list[NDArray[np.float32]]) -> AudioChunk:
         samples = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
@@ -246,35 +254,35 @@ class AudioStream:
 def _override_rate(info: AudioInfo, true_rate: int | None) -> AudioInfo:
     if true_rate is None:
         return info
-    promised = info.container_duration and info.container_duration * info.declared_rate / true_rate
-    return replace(info, rate=true_rate, container_duration=promised)
+    duration = info.container_duration and info.container_duration * info.declared_rate / true_rate
+    return replace(info, rate=true_rate, container_duration=duration)
 
 
 def open_audio(path: str | Path, silence_invalid: bool = False, true_rate: int | None = None) -> AudioStream:
     """Open the sound of a file: `with open_audio(path) as stream: for chunk in stream: ...`.
 
-    `mend=True` silences samples that are not numbers, and counts them, where otherwise they are an error.
-    `true_rate` is what the samples were taken at in Hz, where the header tells something else.
+    `silence_invalid` sets samples that are not numbers to zero and counts them; otherwise they are an error.
+    `true_rate` in Hz overrides the sample rate in the header.
 
     Raises:
-        AudioError: no such file, a folder, empty, not a sound file, no sound track, protected, undecodable;
-            while iterating: no samples, or samples that are not numbers.
+        AudioError: no such file, a folder, empty, not a sound file, no sound track, protected, undecodable, or a rate
+            outside `SUPPORTED_RATES`; while iterating: no samples, or samples that are not numbers.
     """
     _raise_mmap_threshold()
     return AudioStream(Path(path), silence_invalid, true_rate)
 
 
 def _raise_mmap_threshold() -> None:
-    """Let go of 16 MiB: from then on glibc keeps what arrays of that size leave, for the next ones.
+    """Allocate and free 16 MiB, after which glibc reuses the memory of arrays up to that size.
 
-    Without, it gives every one over 128 KiB back to the system and has it cleared again, which takes as long as the
-    arithmetic. (malloc(3) calls this the dynamic mmap threshold.)
+    Otherwise it returns every array over 128 KiB to the system and gets cleared pages for the next one, which takes as
+    long as the arithmetic (mallopt(3), M_MMAP_THRESHOLD: the threshold is dynamic).
     """
     np.empty(1 << 24, np.uint8)
 
 
 def open_container(path: Path) -> InputContainer:
-    """Open a local file, and nothing else, with FFmpeg.
+    """Open a local file with FFmpeg; no other protocol is allowed.
 
     Raises:
         AudioError: no such file, a folder, empty, or not a format FFmpeg knows.
@@ -292,9 +300,9 @@ def open_container(path: Path) -> InputContainer:
 
 
 def _choose_packet_options(path: Path) -> dict[str, str]:
-    """For WAV: large packets, which cost less than many; whole steps of the mix, so that it has nothing to join.
+    """Options for WAV: large packets, which cost less than many small ones, in complete steps of the downmix.
 
-    One of them tells whether it hides something else, like DTS.
+    One packet is probed for another codec in the WAV, like DTS.
     """
     form = riff.read_wave_format(path)
     if form is None or form.format_code not in riff.PLAIN_FORMAT_CODES:
@@ -304,12 +312,13 @@ def _choose_packet_options(path: Path) -> dict[str, str]:
 
 
 def _round_chunk_to_steps(rate: int) -> int:
-    """A chunk's worth of samples, in whole steps of the mix."""
+    """`CHUNK_SAMPLES` rounded up to complete steps of the downmix, which then has no samples to carry over."""
     step = polarity_step_samples(rate)
     return -(-CHUNK_SAMPLES // step) * step
 
 
 def _check_file(path: Path) -> None:
+    """Raise an `AudioError` unless `path` is a readable file that is not empty."""
     if path.is_dir():
         raise AudioError(f"{path} is a folder, not a sound file", "name one file in it")
     if not path.exists():
@@ -323,7 +332,7 @@ def _check_file(path: Path) -> None:
 
 
 def _pick_stream(container: InputContainer, path: Path) -> AvAudioStream:
-    """The sound track flagged as default, else the first."""
+    """The default sound track, or the first one."""
     tracks = container.streams.audio
     if not tracks:
         raise AudioError(f"{path.name} has no sound", "choose a file with a sound track")
@@ -337,7 +346,7 @@ def _pick_stream(container: InputContainer, path: Path) -> AvAudioStream:
 
 
 def _read_codec_tag(context: AudioCodecContext) -> str:
-    """Four letters by which a container calls its codec; "" where a damaged one has others."""
+    """The container's four-letter code of the codec; "" if damage made it no text."""
     try:
         return context.codec_tag
     except UnicodeDecodeError:
@@ -360,6 +369,6 @@ def _frame_to_float(frame: AudioFrame) -> NDArray[np.float32]:
     name = frame.format.name.removesuffix("p")
     if name not in pcm.SAMPLE_FORMATS:
         raise AudioError(f"samples of kind {name} are not supported", _CONVERT_REMEDY)
-    channels = frame.layout.nb_channels  # beyond 8 of them, PyAV takes what follows in memory for more planes
+    channels = frame.layout.nb_channels  # with over 8, PyAV lists planes beyond the last one
     planes = [memoryview(plane) for plane in frame.planes[:channels]]
     return pcm.pcm_to_float(planes, name, frame.samples, channels)

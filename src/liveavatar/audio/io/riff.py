@@ -1,4 +1,8 @@
-"""RIFF WAVE: what a header announces, read past FFmpeg, which believes the length of the file instead; and headers."""
+"""Headers of RIFF WAVE and RF64 files (RIFF MCI specification 1991; EBU Tech 3306).
+
+FFmpeg takes the duration of a WAV from the length of the file. Here it is read from the header, which shows that a file
+is cut off.
+"""
 
 import struct
 from collections.abc import Iterator
@@ -8,21 +12,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 PLAIN_FORMAT_CODES = frozenset({1, 3, 6, 7, 0xFFFE})
-"""Codes of PCM, float, A-law, mu-law, and "extensible", in which a sample takes a whole number of bytes."""
+"""Format codes of PCM, float, A-law, mu-law and "extensible": each sample takes a whole number of bytes."""
 
-_UNKNOWN_LENGTHS = (
-    0,
-    0x7FFFFFFF,
-    0x7FFFF000,
-    0xFFFFFFFF,
-)  # what programs write that did not know the length yet
-_MAX_CHUNKS = 1000
-_MAX_RIFF_BYTES = 0xFFFFFFFF - 64
+_LENGTH_IN_DS64 = 0xFFFFFFFF  # RF64: the 64-bit length is in the chunk "ds64"
+_UNKNOWN_LENGTHS = (0, 0x7FFFFFFF, 0x7FFFF000, 0xFFFFFFFF)  # written by programs that stream to a pipe
+_MAX_CHUNKS = 1000  # of a damaged file
+_MAX_RIFF_BYTES = 0xFFFFFFFF - 64  # of samples: chunk sizes have 32 bits, and the header counts too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaveFormat:
-    """How samples are stored: the `code` of the codec, `rate` in Hz, and bytes that a sample of all channels takes."""
+    """How samples are stored: format code, `rate` in Hz, and bytes of one sample of all channels."""
 
     format_code: int
     rate: int
@@ -30,46 +30,48 @@ class WaveFormat:
 
 
 def read_wave_format(path: Path) -> WaveFormat | None:
-    """What the header of a WAV or RF64 says of the samples; None where it does not, and for other files."""
+    """Read the format from a WAV or RF64 file; None if it has none, and for other files."""
     with path.open("rb") as file:
-        return next(
-            (_parse_format(body) for name, _, _, body in _read_chunk_headers(file) if name == b"fmt "), None
-        )
+        bodies = (body for name, _, _, body in _read_chunk_headers(file) if name == b"fmt ")
+        return next(map(_parse_format, bodies), None)
 
 
 def read_wave_duration(path: Path) -> Fraction | None:
-    """Duration in seconds that the header of a WAV or RF64 promises, however much of it is there.
+    """Read the duration in seconds from the header of a WAV or RF64 file, which may be cut off.
 
-    None where it does not say, is damaged, or the sound is packed in another way than sample by sample.
+    None if the length is unknown or damaged, or the codec does not store sample by sample.
     """
-    large, second = None, 0
+    long_length, bytes_per_second = None, 0
     with path.open("rb") as file:
         for name, size, _, body in _read_chunk_headers(file):
             if name == b"ds64":
-                large = struct.unpack("<8xQ", body)[0]
+                long_length = struct.unpack("<8xQ", body)[0]
             elif name == b"fmt ":
-                found = _parse_format(body)
-                second = found.rate * found.block_bytes if found.format_code in PLAIN_FORMAT_CODES else 0
+                form = _parse_format(body)
+                is_plain = form.format_code in PLAIN_FORMAT_CODES
+                bytes_per_second = form.rate * form.block_bytes if is_plain else 0
             elif name == b"data":
-                length = large if large is not None and size == 0xFFFFFFFF else size
-                return Fraction(length, second) if second and length not in _UNKNOWN_LENGTHS else None
+                length = long_length if long_length is not None and size == _LENGTH_IN_DS64 else size
+                is_known = bytes_per_second and length not in _UNKNOWN_LENGTHS
+                return Fraction(length, bytes_per_second) if is_known else None
     return None
 
 
 def find_wave_data(path: Path) -> range | None:
-    """The bytes at which a WAV keeps its samples; None for RF64, and unless they are in one place behind a format."""
-    names, places, length = [], [], path.stat().st_size
+    """Range of the bytes that hold the samples of a WAV; None for RF64, and if they do not follow one format."""
+    names, ranges, file_bytes = [], [], path.stat().st_size
     with path.open("rb") as file:
         for name, size, start, _ in _read_chunk_headers(file):
             names.append(name)
             if name == b"data":
-                places.append(range(start, length if size in (0, 0xFFFFFFFF) else min(start + size, length)))
-    plain = len(places) == 1 and names.count(b"fmt ") == 1 and b"ds64" not in names
-    return places[0] if plain and names.index(b"fmt ") < names.index(b"data") else None
+                end = file_bytes if size in (0, 0xFFFFFFFF) else min(start + size, file_bytes)
+                ranges.append(range(start, end))
+    is_simple = len(ranges) == 1 and names.count(b"fmt ") == 1 and b"ds64" not in names
+    return ranges[0] if is_simple and names.index(b"fmt ") < names.index(b"data") else None
 
 
 def _read_chunk_headers(file: BinaryIO) -> Iterator[tuple[bytes, int, int, bytes]]:
-    """Name, size, place and first 16 bytes of every chunk; none of a file that is no WAV."""
+    """Name, size, start and first 16 bytes of the body of every chunk; nothing for other files."""
     kind, wave = struct.unpack("<4s4x4s", file.read(12).ljust(12, b"\0"))
     if kind not in (b"RIFF", b"RF64", b"BW64") or wave != b"WAVE":
         return
@@ -89,12 +91,11 @@ def _parse_format(body: bytes) -> WaveFormat:
 
 
 def build_wave_header(sample_count: int, rate: int) -> bytes:
-    """What stands before `samples` of 16-bit mono: RIFF, or RF64 from 4 GiB on."""
+    """Header of a 16-bit mono file of `sample_count` samples: RIFF, or RF64 from 4 GiB on."""
     size = 2 * sample_count
     form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
     if size <= _MAX_RIFF_BYTES:
         return struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE") + form + struct.pack("<4sI", b"data", size)
-    unknown = 0xFFFFFFFF
     lengths = struct.pack("<4sIQQQI", b"ds64", 28, 72 + size, size, sample_count, 0)
-    start = struct.pack("<4sI4s", b"RF64", unknown, b"WAVE")
-    return start + lengths + form + struct.pack("<4sI", b"data", unknown)
+    start = struct.pack("<4sI4s", b"RF64", _LENGTH_IN_DS64, b"WAVE")
+    return start + lengths + form + struct.pack("<4sI", b"data", _LENGTH_IN_DS64)

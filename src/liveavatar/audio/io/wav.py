@@ -1,4 +1,4 @@
-"""Writes 16-bit mono WAV files at 16 kHz: dithered, and whole or not at all."""
+"""Writes 16 kHz mono 16-bit WAV files with dither."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -6,22 +6,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from liveavatar.audio.io.pcm import INT16_FULL_SCALE
 from liveavatar.audio.io.riff import build_wave_header
 from liveavatar.errors import OutputError
 from liveavatar.files import atomic_write
 from liveavatar.frames import Samples
 from liveavatar.timeline import SAMPLE_RATE
 
-_FULL_SCALE = np.float32(32768)
-_NOISE_LENGTH = 1 << 18  # numbers, about 16 s
+_NOISE_LENGTH = 1 << 18  # samples until the noise repeats: 16 s
 
 
 class Ditherer:
-    """Rounds float to 16 bit behind noise of triangular density, two steps wide: the error is noise, not distortion.
+    """Rounds float32 to 16 bits with TPDF dither two steps wide, so that the error is noise and not distortion.
 
-    The noise is seeded and comes round every 16 s, so the same sound gives the same samples whatever the chunking.
-    (Lipshitz, Wannamaker, Vanderkooy: Quantization and Dither, JAES 40, 1992. Each draw serves two neighbours with
-    opposite signs, which keeps the density and moves the noise up to where the ear is dull.)
+    Each random number is added to one sample and subtracted from the next, which keeps the triangular density and
+    shifts the noise to high frequencies, where hearing is less sensitive (Lipshitz, Wannamaker, Vanderkooy:
+    Quantization and Dither, JAES 40, 1992). The noise is seeded and repeats every 16 s. The same sound gives the same
+    samples by any chunking.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -30,8 +31,8 @@ class Ditherer:
         self._noise_position = 0
 
     def __call__(self, samples: Samples) -> NDArray[np.int16]:
-        """Round float32 [n], full scale 1; what lies beyond is cut off."""
-        values = samples * _FULL_SCALE
+        """Round float32 [n], full scale 1, to int16 [n]; larger values are clipped."""
+        values = samples * INT16_FULL_SCALE
         start = 0
         while start < len(values):
             noise = self._noise[self._noise_position : self._noise_position + len(values) - start]
@@ -44,23 +45,23 @@ class Ditherer:
 
 
 def write_wav(path: Path, chunks: Iterable[Samples], sample_count: int) -> None:
-    """Write 16 kHz mono of `samples` samples in all; a file that is there already is replaced at the end.
+    """Write 16 kHz mono chunks of `sample_count` samples in all. The file appears complete or not at all.
 
     Raises:
-        OutputError: the folder cannot be made, the file not be written, or `sound` is of another length.
+        OutputError: the folder or the file cannot be written, or `chunks` have another length.
     """
-    with atomic_write(path) as part:
+    with atomic_write(path) as partial:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if _write_samples(part, chunks, sample_count) != sample_count:
+        if _write_samples(partial, chunks, sample_count) != sample_count:
             raise OutputError(f"{path.name} changed while it was read", "start again")
 
 
-def _write_samples(part: Path, chunks: Iterable[Samples], sample_count: int) -> int:
-    """Write header and sound; gives how many samples there were."""
-    dither, written = Ditherer(), 0
-    with part.open("wb") as file:
+def _write_samples(path: Path, chunks: Iterable[Samples], sample_count: int) -> int:
+    """Write header and samples; returns the number of samples written."""
+    ditherer, written_count = Ditherer(), 0
+    with path.open("wb") as file:
         file.write(build_wave_header(sample_count, SAMPLE_RATE))
-        for piece in chunks:
-            file.write(dither(piece).data)
-            written += len(piece)
-    return written
+        for chunk in chunks:
+            file.write(ditherer(chunk).data)
+            written_count += len(chunk)
+    return written_count

@@ -11,7 +11,7 @@ from liveavatar.dit.plan.options import DitOptions
 from liveavatar.engine import Readiness
 from liveavatar.errors import EngineError
 from liveavatar.weights.bundles import find_weight_bundle
-from liveavatar.weights.fetch import cache_folder
+from liveavatar.weights.cache import cache_folder
 from liveavatar.weights.hub import find_missing_weights
 
 BUNDLE = "live-avatar"

@@ -1,1 +1,1 @@
-"""Landmarks, the rig, displacement fields: what moves where."""
+"""Landmarks, the face rig and displacement fields: what moves, and where to."""

@@ -1,79 +1,92 @@
-"""The head as a body: it turns, nods, tilts and is carried by the breath; shoulders and scene stay.
+"""Displacement fields of the head: turning, nodding, tilting, shifting and breathing.
 
-For angles this small (under 6 degrees) a turn is linear: a point at depth Z in front of the neck's axis moves
-sideways by yaw·Z. So each degree of freedom is one field over the picture, and a frame is their weighted sum.
+Angles are small (under 6 degrees), so a turn is linear: a point at distance Z in front of the neck's axis moves
+sideways by yaw·Z. Each degree of freedom is one field over the picture; the head's field is their weighted sum.
+Shoulders and background do not move.
 """
 
 import numpy as np
 
 from liveavatar.face.portrait import Landmarks
+from liveavatar.mesh.geometry.arrays import Array, as_float32, smoothstep
+from liveavatar.mesh.geometry.curves import CoordinateFrame
 from liveavatar.mesh.geometry.face_landmarks import (
     CHIN_LANDMARK,
     FACE_OVAL,
+    FACE_POINT_COUNT,
     FOREHEAD_LANDMARK,
     OUTER_EYE_CORNERS,
-    CoordinateFrame,
     interocular_distance,
 )
-from liveavatar.mesh.geometry.warp_field import Array, FieldBasis, WarpGrid, as_float32, thin_plate_spline
+from liveavatar.mesh.geometry.warp_field import FieldBasis, WarpGrid, thin_plate_spline
 
 DEGREES_OF_FREEDOM = ("yaw", "pitch", "roll", "shift_x", "shift_y", "breath")
 
+_NODES_PER_UNIT, _MIN_NODE_STEP = 8, 4
+"""Nodes of the grid in an interocular unit, and the least pixels between them: head fields are smooth."""
 _NECK_FADE = (0.05, 0.95)
-"""The head's hold on the neck fades between these distances below the chin, interocular units."""
+"""Distances below the chin between which the head's motion fades out, interocular units."""
 _SIDE_FADE = (1.5, 2.4)
-"""... and between these distances to the sides, so that a raised hand stays where it is."""
+"""Distances to the sides between which it fades out, interocular units: a raised hand does not move."""
+_PIVOT_BELOW_CHIN = 0.25
+"""Centre of the roll, interocular units below the chin."""
+_CHEST_FADE = (1.2, 3.0)
+"""Distances below the chin between which the rise of the breath fades out, interocular units."""
 _BREATH_RISE = 0.012
-"""Rise of the shoulders with a deep breath, interocular units."""
+"""Rise of the shoulders with a full breath, interocular units."""
+_BREATH_EDGE = 0.5
+"""Height above the lower edge of the picture over which the rise fades out, interocular units."""
+_SILHOUETTE_DEPTH, _FACE_DEPTH = 0.2, 0.35
+"""Distances of the silhouette and of the rim of the face in front of the neck's axis, interocular units."""
+_SILHOUETTE_SCALE = 1.45
+"""Size of the head's silhouette relative to the face oval."""
+_DEPTH_FADE = (1.0, 1.5)
+"""Distances from the middle of the face between which depth becomes that of the silhouette, interocular units."""
 
 
 def build_head_basis(landmarks: Landmarks, size: tuple[int, int]) -> FieldBasis:
-    """Fields of the six `DEGREES_OF_FREEDOM` over a picture of `size` (width, height)."""
+    """Fields of the six `DEGREES_OF_FREEDOM` over a picture of `size` (width, height).
+
+    Per radian of an angle, per interocular unit of a shift, per full breath; in pixels.
+    """
     unit = interocular_distance(landmarks)
-    step = max(4, round(unit / 8))
+    step = max(_MIN_NODE_STEP, round(unit / _NODES_PER_UNIT))
     columns, rows = (-(-extent // step) for extent in size)
     grid = WarpGrid(origin=(0, 0), step=step, columns=columns, rows=rows)
     nodes = grid.node_positions()
-    frame = CoordinateFrame.from_endpoints(
-        landmarks[OUTER_EYE_CORNERS[0], :2], landmarks[OUTER_EYE_CORNERS[1], :2]
-    )
+    frame = CoordinateFrame.from_endpoints(*landmarks[list(OUTER_EYE_CORNERS), :2])
     local = frame.to_local(nodes) / unit
     chin = float(frame.to_local(landmarks[CHIN_LANDMARK, :2])[1]) / unit
-    hold = 1 - _smoothstep_between(local[..., 1] - chin, *_NECK_FADE)
-    hold = hold * (1 - _smoothstep_between(np.abs(local[..., 0]), *_SIDE_FADE))
+    hold = 1 - smoothstep(local[..., 1] - chin, *_NECK_FADE)
+    hold = hold * (1 - smoothstep(np.abs(local[..., 0]), *_SIDE_FADE))
     depth = _estimate_depth(landmarks, frame, nodes) * hold
-    pivot = local - as_float32([0, chin + 0.25])
-    zero, one = np.zeros_like(hold), hold
-    chest = 1 - _smoothstep_between(local[..., 1] - chin, 1.2, 3.0)
-    edge = np.clip((size[1] - nodes[..., 1]) / (0.5 * unit), 0, 1)
+    pivot = local - as_float32([0, chin + _PIVOT_BELOW_CHIN])
+    chest = 1 - smoothstep(local[..., 1] - chin, *_CHEST_FADE)
+    edge = np.clip((size[1] - nodes[..., 1]) / (_BREATH_EDGE * unit), 0, 1)
+    zero = np.zeros_like(hold)
     fields = [
         np.dstack([depth, zero]),
         np.dstack([zero, depth]),
         np.dstack([-pivot[..., 1] * hold, pivot[..., 0] * hold]),
-        np.dstack([one, zero]),
-        np.dstack([zero, one]),
+        np.dstack([hold, zero]),
+        np.dstack([zero, hold]),
         np.dstack([zero, -_BREATH_RISE * chest * edge]),
     ]
-    turned = np.stack([frame.to_picture_vectors(field.astype(np.float32)) * unit for field in fields])
-    return FieldBasis(grid=grid, fields=turned.reshape(len(fields), -1).astype(np.float32))
+    turned = np.stack([frame.to_picture_vectors(as_float32(field)) * unit for field in fields])
+    return FieldBasis(grid=grid, fields=as_float32(turned.reshape(len(fields), -1)))
 
 
 def _estimate_depth(landmarks: Landmarks, frame: CoordinateFrame, nodes: Array) -> Array:
-    """How far each node stands in front of the axis of the neck, interocular units; the silhouette at 0.2."""
+    """Distance of each node in front of the neck's axis, interocular units, [rows, columns]."""
     unit = interocular_distance(landmarks)
     oval = landmarks[list(FACE_OVAL)]
     back = float(np.percentile(oval[:, 2], 80))
-    height = (back - landmarks[:468, 2]) / unit + 0.35
+    height = (back - landmarks[:FACE_POINT_COUNT, 2]) / unit + _FACE_DEPTH
     centre = as_float32((landmarks[FOREHEAD_LANDMARK, :2] + landmarks[CHIN_LANDMARK, :2]) / 2)
-    ring = centre + (oval[:, :2] - centre) * 1.45
-    points = np.vstack([landmarks[:468:2, :2], ring]).astype(np.float32)
-    values = np.concatenate([height[::2], np.full(len(ring), 0.2)]).astype(np.float32)
+    ring = centre + (oval[:, :2] - centre) * _SILHOUETTE_SCALE
+    points = as_float32(np.vstack([landmarks[:FACE_POINT_COUNT:2, :2], ring]))
+    values = as_float32(np.concatenate([height[::2], np.full(len(ring), _SILHOUETTE_DEPTH)]))
     height = thin_plate_spline(points, values[:, None], nodes.reshape(-1, 2))
-    inside = np.linalg.norm(frame.to_local(nodes) - frame.to_local(centre), axis=-1) / unit
-    fade = _smoothstep_between(inside, 1.0, 1.5)
-    return as_float32(height.reshape(inside.shape) * (1 - fade) + 0.2 * fade)
-
-
-def _smoothstep_between(x: Array, start: float, end: float) -> Array:
-    t = np.clip((x - start) / (end - start), 0, 1)
-    return as_float32(t * t * (3 - 2 * t))
+    distance = np.linalg.norm(frame.to_local(nodes) - frame.to_local(centre), axis=-1) / unit
+    fade = smoothstep(distance, *_DEPTH_FADE)
+    return as_float32(height.reshape(distance.shape) * (1 - fade) + _SILHOUETTE_DEPTH * fade)

@@ -1,1 +1,1 @@
-"""What a living head does besides articulating: posture, gaze, blinks, breath."""
+"""Motion of the head besides articulation: posture, gaze, blinks, breathing."""

@@ -1,7 +1,8 @@
-"""When the lids close, and how.
+"""Blinks.
 
-Intervals are log-normal, 17 blinks a minute at rest and 26 in conversation (Bentivoglio et al. 1997); some come at the
-ends of phrases (Nakano & Kitazawa 2010) and with large shifts of gaze (Evinger et al. 1994).
+Intervals are log-normal: 17 blinks a minute at rest, 26 in conversation (Bentivoglio et al., Movement Disorders 12,
+1997). Some occur at the ends of phrases (Nakano and Kitazawa, Exp. Brain Res. 205, 2010) and with large saccades
+(Evinger et al., Exp. Brain Res. 100, 1994).
 """
 
 import math
@@ -10,54 +11,75 @@ from random import Random
 from liveavatar.mesh.motion.signals import RADIANS_PER_DEGREE, TICK_SECONDS, ease_in_out
 from liveavatar.mesh.motion.speech_cues import PhraseTracker
 
+PHRASE_END_PROBABILITY = 0.45
+SACCADE_PROBABILITY, MIN_SACCADE_RADIANS = 0.5, 2 * RADIANS_PER_DEGREE
+"""Probabilities of a blink at the end of a phrase, and with a saccade of at least this size."""
+
 
 def blink_probability(phrase: PhraseTracker, saccade_size: float) -> float:
-    """Chance that a blink starts now: at the end of a phrase, or with a shift of gaze by `jump` radians."""
-    return max(0.45 if phrase.ended else 0.0, 0.5 if saccade_size > 2 * RADIANS_PER_DEGREE else 0.0)
+    """Probability that a blink starts at this tick: the end of a phrase, or a saccade of `saccade_size` radians."""
+    at_end = PHRASE_END_PROBABILITY if phrase.ended else 0.0
+    return max(at_end, SACCADE_PROBABILITY if saccade_size > MIN_SACCADE_RADIANS else 0.0)
 
 
 class BlinkProcess:
-    """One pair of lids: fast down, slowly up."""
+    """The blinks of both eyes: lids close fast and open slowly."""
 
     CLOSING_SECONDS, SHUT_SECONDS, OPENING_SECONDS = 0.08, 0.03, 0.15
     MAX_CLOSURE = 0.75
-    """A lid that goes on to the end shows no more at 25 frames a second, and takes a drawn face further from itself."""
+    """Closure of a full blink: at 25 fps a complete one looks the same, and changes the identity of a face more
+    (`docs/mesh.md`)."""
+    FULL_SHARE, PARTIAL_DEPTHS = 0.85, (0.7, 0.95)
+    """Share of full blinks, and range of the depths of the others relative to them."""
+    MAX_LAG_SECONDS = 0.008
+    """Largest delay of one eye behind the other."""
+    MEDIAN_INTERVAL_SECONDS, INTERVAL_SPREAD, INTERVAL_LIMITS = 4.1, 0.5, (0.9, 14.0)
+    """Log-normal distribution of the time between blinks at rest: median, deviation of its logarithm, limits."""
+    DOUBLE_SHARE, DOUBLE_SECONDS = 0.05, 0.34
+    """Share of blinks that are followed by another, and time between the two."""
+    REFRACTORY_SECONDS = 1.0
+    """Time after a blink in which phrases and saccades start none."""
+    SPEAKING_RATE = 0.5
+    """Relative growth of the rate of blinks while speaking."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
-        self._seconds_since_blink = (
-            0.0  # seconds since the last blink began; at first, one too shallow to see
-        )
+        self._seconds_since_blink = 0.0
         self._closure_depth, self._left_lag_seconds = 0.0, 0.0
         self._seconds_left = max(self._draw_interval(), 1.0)
 
     def next_closures(self, speaking: float, probability: float) -> tuple[float, float]:
-        """How far the left and the right eye are shut; `urge` is the chance of a blink right now."""
-        self._seconds_left -= TICK_SECONDS * (1 + 0.5 * speaking)
+        """Closure of the left and of the right eye one tick later; `probability` is that of a blink right now."""
+        self._seconds_left -= TICK_SECONDS * (1 + self.SPEAKING_RATE * speaking)
         self._seconds_since_blink += TICK_SECONDS
-        pressed = probability > 0 and self._seconds_since_blink > 1.0 and self._random.random() < probability
-        if pressed or (
-            self._seconds_left < 0
-            and self._seconds_since_blink > self.CLOSING_SECONDS + self.SHUT_SECONDS + self.OPENING_SECONDS
-        ):
+        is_cued = (
+            probability > 0
+            and self._seconds_since_blink > self.REFRACTORY_SECONDS
+            and self._random.random() < probability
+        )
+        duration = self.CLOSING_SECONDS + self.SHUT_SECONDS + self.OPENING_SECONDS
+        if is_cued or (self._seconds_left < 0 and self._seconds_since_blink > duration):
             self._start_blink()
-        return self._lid_closure(
-            self._seconds_since_blink - max(self._left_lag_seconds, 0.0)
-        ), self._lid_closure(self._seconds_since_blink + min(self._left_lag_seconds, 0.0))
+        left_age = self._seconds_since_blink - max(self._left_lag_seconds, 0.0)
+        right_age = self._seconds_since_blink + min(self._left_lag_seconds, 0.0)
+        return self._lid_closure(left_age), self._lid_closure(right_age)
 
     def _start_blink(self) -> None:
-        self._seconds_since_blink = 0.0
-        self._closure_depth = self.MAX_CLOSURE * (
-            1.0 if self._random.random() < 0.85 else self._random.uniform(0.7, 0.95)
-        )
-        self._left_lag_seconds = self._random.uniform(-0.008, 0.008)
-        self._seconds_left = 0.34 if self._random.random() < 0.05 else self._draw_interval()
+        is_full = self._random.random() < self.FULL_SHARE
+        depth = 1.0 if is_full else self._random.uniform(*self.PARTIAL_DEPTHS)
+        self._seconds_since_blink, self._closure_depth = 0.0, self.MAX_CLOSURE * depth
+        self._left_lag_seconds = self._random.uniform(-self.MAX_LAG_SECONDS, self.MAX_LAG_SECONDS)
+        is_double = self._random.random() < self.DOUBLE_SHARE
+        self._seconds_left = self.DOUBLE_SECONDS if is_double else self._draw_interval()
 
     def _draw_interval(self) -> float:
-        """Seconds from the start of one blink to that of the next, at rest."""
-        return min(max(self._random.lognormvariate(math.log(4.1), 0.5), 0.9), 14.0)
+        """Seconds from the start of a blink to that of the next, at rest."""
+        seconds = self._random.lognormvariate(math.log(self.MEDIAN_INTERVAL_SECONDS), self.INTERVAL_SPREAD)
+        low, high = self.INTERVAL_LIMITS
+        return min(max(seconds, low), high)
 
     def _lid_closure(self, age: float) -> float:
+        """Closure `age` seconds after a blink has started."""
         closing = ease_in_out(age / self.CLOSING_SECONDS)
         opening = (age - self.CLOSING_SECONDS - self.SHUT_SECONDS) / self.OPENING_SECONDS
         return self._closure_depth * (closing - ease_in_out(max(opening, 0.0) ** 0.8))

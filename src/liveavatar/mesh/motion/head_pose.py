@@ -1,11 +1,10 @@
-"""What a living head does besides articulating: it sways, nods, looks, blinks and breathes.
+"""The motion of a head besides articulation: sway, nods, gaze, blinks and breathing.
 
-Everything is simulated on one clock of 100 ticks a second and read off at the times of the frames, so the same seed and
-the same speech give the same motion at any frame rate. Memory is constant. Each process is a module of its own:
-`posture`, `gaze`, `blinks`, `breath`, out of the parts in `signals` and led by the `cues` of speech.
+Everything is simulated at 100 ticks a second and read at the times of the frames: the same seed and the same speech
+give the same motion at every frame rate. Memory is constant. Each process has a module of its own: `posture`, `gaze`,
+`blinks`, `breath`; they are built from `signals` and follow the `speech_cues`.
 """
 
-import math
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from random import Random
@@ -16,19 +15,22 @@ from liveavatar.mesh.motion.gaze import GazeProcess
 from liveavatar.mesh.motion.posture import HeadMotionProcess, limit_angle
 from liveavatar.mesh.motion.signals import RADIANS_PER_DEGREE, TICKS_PER_SECOND, DampedSpring
 from liveavatar.mesh.motion.speech_cues import PhraseTracker, VoiceCues
+from liveavatar.timeline import Timeline
 
-MAX_ANGLE_STEP_RADIANS = math.radians(0.9)
-"""No angle of the head changes more than this within 1/25 s at amount 1."""
+SQUINT_HERTZ, SQUINT_GAIN = 0.4, 0.5
+"""Smoothing of emphasis, and gain of it in the squint of the eyes."""
+BREATH_PITCH_DEGREES, BREATH_RISE = 0.2, 0.003
+"""Pitch of the head back, and its rise in interocular units, with a full breath."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeadPose:
-    """Where the head is and what eyes, brows and chest do. Zeros everywhere are the portrait as it is.
+    """Pose of the head, and state of eyes, brows and chest. All zeros reproduce the portrait.
 
-    Angles are in radians: `yaw` to the right of the picture, `pitch` down, `roll` clockwise; gaze likewise,
-    relative to the head. Shifts go right and down, in distances of the outer eye corners. `blink_left` is the
-    subject's left eye, on the right of the picture; 1 is shut. `brow` raises, `squint` narrows, `breath` is
-    how full the chest is; all within 0…1.
+    Angles are in radians: `yaw` to the right of the picture, `pitch` down, `roll` clockwise; gaze likewise, relative
+    to the head. Shifts go right and down, in interocular units. `blink_left` closes the subject's left eye, on the
+    right of the picture; 1 is closed. `brow` raises the brows, `squint` narrows the eyes, `breath` is the fullness of
+    the chest; all within 0…1.
     """
 
     yaw: float
@@ -46,11 +48,11 @@ class HeadPose:
 
 
 class HeadPoseGenerator:
-    """The motion of one head. `step` is called once for each frame, in order."""
+    """The motion of one head; `next_pose` is called once for each frame, in order."""
 
     def __init__(self, fps: Fraction, seed: int, amount: float = 1.0) -> None:
-        """`amount` scales everything but the blinks; 0 is a head that only blinks."""
-        self._fps = fps
+        """`amount`, 0…1, scales everything but the blinks."""
+        self._timeline = Timeline(fps=fps)
         self._amount = amount
         self._simulation = _HeadSimulation(seed)
         self._frame_count = 0
@@ -62,11 +64,11 @@ class HeadPoseGenerator:
 
         Args:
             energy: loudness, 0…1.
-            pitch: semitones above the voice's own middle.
+            pitch: semitones above the running median of the speaker.
             emphasis: stress, 0…1.
-            speaking: how sure it is that there is speech, 0…1.
+            speaking: probability of speech, 0…1.
         """
-        time = Fraction(self._frame_count * TICKS_PER_SECOND) / self._fps
+        time = self._timeline.frame_time(self._frame_count) * TICKS_PER_SECOND
         voice = VoiceCues(energy=energy, pitch=pitch, emphasis=emphasis, speaking=speaking)
         while self._tick_count < time:
             self._previous_values, self._current_values = (
@@ -82,7 +84,7 @@ class HeadPoseGenerator:
 
 
 class _HeadSimulation:
-    """All processes of one head, a tick at a time. Each has its own random numbers: none disturbs another."""
+    """All processes of one head. Each has random numbers of its own, so a change to one does not affect the others."""
 
     def __init__(self, seed: int) -> None:
         self._phrase = PhraseTracker()
@@ -90,23 +92,27 @@ class _HeadSimulation:
         self._gaze = GazeProcess(Random(f"{seed} gaze"))
         self._blinks = BlinkProcess(Random(f"{seed} blinks"))
         self._breath = BreathProcess(Random(f"{seed} breath"))
-        self._squint = DampedSpring(0.4)
+        self._squint = DampedSpring(SQUINT_HERTZ)
 
     def next_pose_values(self, voice: VoiceCues, amount: float) -> tuple[float, ...]:
-        """The numbers of the next `HeadPose`, in its order."""
+        """The values of `HeadPose` one tick later, in the order of its fields."""
         self._phrase.update_phrase(voice.speaking)
         breath = amount * self._breath.next_fullness(self._phrase)
-        yaw, pitch, roll, aside, down, brow = (
-            amount * part for part in self._head.next_motion(voice, self._phrase)
+        motion = self._head.next_motion(voice, self._phrase)
+        yaw, pitch, roll, right, down, brow = (amount * value for value in motion)
+        pitch -= BREATH_PITCH_DEGREES * RADIANS_PER_DEGREE * breath
+        yaw, pitch, roll = (limit_angle(angle) for angle in (yaw, pitch, roll))
+        look_x, look_y, saccade_size = self._gaze.next_direction(self._phrase)
+        blink = self._blinks.next_closures(voice.speaking, blink_probability(self._phrase, saccade_size))
+        gaze = (amount * look_x - yaw, amount * look_y - pitch)  # the eyes turn against the head
+        squint = amount * SQUINT_GAIN * self._squint.step_towards(voice.emphasis)
+        shift = (right, down - BREATH_RISE * breath)
+        return (
+            yaw,
+            pitch,
+            roll,
+            *shift,
+            *blink,
+            *gaze,
+            *(min(value, 1.0) for value in (brow, squint, breath)),
         )
-        yaw, pitch, roll = (
-            limit_angle(yaw),
-            limit_angle(pitch - 0.2 * RADIANS_PER_DEGREE * breath),
-            limit_angle(roll),
-        )
-        look_x, look_y, jump = self._gaze.next_direction(self._phrase)
-        lids = self._blinks.next_closures(voice.speaking, blink_probability(self._phrase, jump))
-        gaze = (amount * look_x - yaw, amount * look_y - pitch)
-        squint = amount * 0.5 * self._squint.step_towards(voice.emphasis)
-        shift = (aside, down - 0.003 * breath)
-        return (yaw, pitch, roll, *shift, *lids, *gaze, *(min(part, 1.0) for part in (brow, squint, breath)))

@@ -1,4 +1,4 @@
-"""What the motion takes from speech: phrases, the pauses between them, and stressed syllables."""
+"""The cues of speech that motion follows: phrases, pauses and stressed syllables."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from liveavatar.mesh.motion.signals import TICK_SECONDS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceCues:
-    """The speech at one moment, as `Motion.step` gets it."""
+    """Prosody at one time; units as in `HeadPoseGenerator.next_pose`."""
 
     energy: float
     pitch: float
@@ -16,30 +16,34 @@ class VoiceCues:
 
 
 class PhraseTracker:
-    """Runs of speech and the pauses between them."""
+    """Phrases and pauses: `speaking` within a phrase; `started` and `ended` at its first and last tick."""
+
+    START_SECONDS, END_SECONDS = 0.06, 0.25
+    """Duration of speech that starts a phrase, and of silence that ends it: longer than the closure of a stop."""
 
     def __init__(self) -> None:
         self.speaking = self.started = self.ended = False
-        self._contradicted_seconds = 0.0  # seconds for which the voice has contradicted `speaking`
+        self._contradicted_seconds = 0.0  # for how long the voice has differed from `speaking`
 
     def update_phrase(self, speaking: float) -> None:
-        """Speech for 60 ms starts a phrase, 250 ms without end one; `started`, `ended` hold for a tick."""
-        self._contradicted_seconds = (
-            self._contradicted_seconds + TICK_SECONDS if (speaking > 0.5) != self.speaking else 0.0
-        )
-        turned = self._contradicted_seconds > (0.25 if self.speaking else 0.06)
+        """Advance by a tick; `speaking` is the probability of speech. `started` and `ended` hold for one tick."""
+        differs = (speaking > 0.5) != self.speaking
+        self._contradicted_seconds = self._contradicted_seconds + TICK_SECONDS if differs else 0.0
+        turned = self._contradicted_seconds > (self.END_SECONDS if self.speaking else self.START_SECONDS)
         self.started, self.ended = turned and not self.speaking, turned and self.speaking
         self.speaking ^= turned
 
 
 class StressDetector:
-    """Finds stressed syllables: emphasis that rises through a threshold, once until it has fallen again."""
+    """Detects stressed syllables: emphasis that rises above a threshold, once until it has fallen below a lower one."""
+
+    HIGH_THRESHOLD, LOW_THRESHOLD = 0.4, 0.25
 
     def __init__(self) -> None:
         self._is_armed = True
 
     def detect_stress(self, emphasis: float) -> bool:
-        """Whether one begins now."""
-        found = self._is_armed and emphasis > 0.4
-        self._is_armed = not found and (self._is_armed or emphasis < 0.25)
+        """Whether a stressed syllable begins at this tick."""
+        found = self._is_armed and emphasis > self.HIGH_THRESHOLD
+        self._is_armed = not found and (self._is_armed or emphasis < self.LOW_THRESHOLD)
         return found

@@ -1,1 +1,1 @@
-"""Pictures: the warped portrait, eyes and mouth laid in."""
+"""Frames: the warped portrait with eyes and mouth composited in."""

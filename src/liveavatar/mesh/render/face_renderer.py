@@ -1,38 +1,48 @@
-"""One frame: the portrait bent by the head and the face, eyes and mouth laid in, over a still background.
+"""Draw one frame: the portrait warped by head and face, eyes and mouth composited in, over a static background.
 
-All layers are sampled from the portrait once, through maps that already combine every motion, so nothing is blurred
-twice. `head` is where output pixels come from in the portrait when the head's motion is undone; `upper`, `lower` and
-`face` are where they come from when the face's motion is undone too: following the upper lip, the lower lip, and
-whichever of the two a point belongs to.
+Every layer is sampled from the portrait once, through a map that combines all motions, so nothing is blurred twice. A
+map gives the portrait position of each output pixel. The map `head` undoes the head's motion. `upper`, `lower` and
+`face` undo the motion of head and face: as the upper lip moves, as the lower lip moves, and as whichever side the
+pixel is on.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.frames import Picture
+from liveavatar.mesh.geometry.arrays import Array
+from liveavatar.mesh.geometry.boxes import PixelBox, slice_box
 from liveavatar.mesh.geometry.lip_edges import LipEdges
 from liveavatar.mesh.geometry.rig import upper_lip_share
-from liveavatar.mesh.geometry.warp_field import Array, FieldBasis, Pixel, PixelBox, WarpGrid, invert_field
-from liveavatar.mesh.render.eye_layers import EyeContours, EyeLayers
+from liveavatar.mesh.geometry.warp_field import FieldBasis, WarpGrid, invert_field
+from liveavatar.mesh.render.eye_layers import EyeLayers
 from liveavatar.mesh.render.mouth_interior import MouthInterior
 from liveavatar.mesh.render.supersampled_texture import SupersampledTexture
 
 _MAX_RETURNING_GAP = 0.1
-"""The widest parting of a portrait's own that comes back as `Expression` says, interocular units."""
+"""Largest part of the gap between the portrait's own lips that opens again in vowels, interocular units: more would
+open and close visibly within a frame. Chosen by eye on the laughing portraits of `docs/mesh.md`."""
 
 _MIN_VISIBLE_SHARE = 1 / 512
-"""Shares of a layer below this change no grey level."""
+"""Opacities below this change no grey level."""
+
+_HEAD_ITERATIONS, _UPPER_ITERATIONS, _LOWER_ITERATIONS = 3, 4, 6
+"""Iterations of the inversion of each field: the steeper the field, the more."""
+_ITERATIONS_PER_GAP = 20
+"""Further iterations of the lower lip's field per interocular unit of gap between the portrait's own lips."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameExpression:
-    """What one frame shows: `shapes` weighs the face's shapes, `head` the head's degrees of freedom.
+    """What one frame shows.
 
-    The last of `shapes` shuts the portrait's own mouth. `jaw` is how far the lower teeth go down by speech, interocular
-    units.
+    `shapes` [k] are weights of the face's shapes, the last of which closes the portrait's own mouth; `head` [6] are
+    values of the head's degrees of freedom; `blink` closes the left and the right eye, 0…1; `gaze` is in radians to
+    the right and down; `jaw` is the way of the lower teeth down by speech, interocular units; `tongue` raises its tip,
+    0…1.
     """
 
     shapes: Array
@@ -45,7 +55,7 @@ class FrameExpression:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingMaps:
-    """Where the nodes of two grids come from in one frame, as `Grid.anchor` gives it, in pixels of the portrait."""
+    """The maps of one frame at the nodes of two grids, from `WarpGrid.field_to_positions`."""
 
     head_grid: WarpGrid
     face_grid: WarpGrid
@@ -55,24 +65,23 @@ class SamplingMaps:
     face: Array
 
     def head_positions(self, box: PixelBox) -> Array:
-        """Portrait positions of the pixels of `box` with only the head's motion undone."""
+        """Portrait positions of the pixels of `box` by the map `head`, [h, w, 2]."""
         return self.head_grid.upsample_to_pixels(self.head, box)
 
-    def face_positions(self, side: Array, box: PixelBox) -> Array:
-        """Portrait positions of the pixels of `box` by one of `upper`, `lower` and `face`."""
-        return self.face_grid.upsample_to_pixels(side, box)
+    def face_positions(self, node_positions: Array, box: PixelBox) -> Array:
+        """Portrait positions of the pixels of `box` by one of the maps `upper`, `lower` and `face`, [h, w, 2]."""
+        return self.face_grid.upsample_to_pixels(node_positions, box)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceRenderer:
-    """All that is prepared once for a portrait.
+    """A prepared portrait, without state.
 
-    `still` is the background without the person inside the box `moving`, and the portrait itself outside, where no
-    pixel ever changes.
+    `static_picture` is the background inside `moving_box` and the portrait outside, where no pixel changes. `unit` is
+    the interocular distance in pixels. There are no `eye_layers` if the face must not blink.
     """
 
-    person: Picture
-    matte: NDArray[np.uint8]
+    texture: SupersampledTexture
     static_picture: Picture
     moving_box: PixelBox
     face_box: PixelBox
@@ -83,31 +92,21 @@ class FaceRenderer:
     lower_basis: FieldBasis
     lips: LipEdges
     interior: MouthInterior
-    eyes: tuple[EyeContours, ...]
+    eye_layers: tuple[EyeLayers, ...]
     unit: float
-    sheet: SupersampledTexture = field(init=False)
-    eye_layers: tuple[EyeLayers, ...] = field(init=False)
 
-    def __post_init__(self) -> None:
-        sheet = SupersampledTexture.from_person(self.person, self.matte)
-        object.__setattr__(self, "sheet", sheet)
-        object.__setattr__(
-            self, "eye_layers", tuple(EyeLayers.from_contours(eye, sheet) for eye in self.eyes)
-        )
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the frames."""
+        height, width = self.static_picture.shape[:2]
+        return width, height
 
     def render(self, expression: FrameExpression) -> Picture:
         """The frame, RGB [height, width, 3] uint8."""
         maps = self._build_maps(expression)
-        at = self._texel_positions(maps)
-        figure = self.sheet.sample(at)
-        for eye, box, blink in zip(self.eye_layers, self.eye_boxes, expression.blink, strict=False):
-            if blink > 0 or expression.gaze != (0.0, 0.0):
-                eye.composite_eye(
-                    slice_box(figure, box, self.moving_box),
-                    slice_box(at, box, self.moving_box),
-                    blink,
-                    expression.gaze,
-                )
+        texels = self._texel_positions(maps)
+        figure = self.texture.sample(texels)
+        self._composite_eyes(figure, texels, expression)
         self._composite_mouth(figure, maps, expression)
         frame = self.static_picture.copy()
         blend_premultiplied(slice_box(frame, self.moving_box), figure)
@@ -115,21 +114,18 @@ class FaceRenderer:
 
     def _build_maps(self, expression: FrameExpression) -> SamplingMaps:
         head_grid, face_grid = self.head_basis.grid, self.upper_basis.grid
-        head = -invert_field(
-            head_grid,
-            self.head_basis.combine_fields(expression.head),
-            head_grid.node_positions(),
-            iterations=3,
-        )
+        head_field = self.head_basis.combine_fields(expression.head)
+        head = -invert_field(head_grid, head_field, head_grid.node_positions(), _HEAD_ITERATIONS)
         nodes = face_grid.node_positions()
         carried = head_grid.sample_field(head, nodes)
+        positions = nodes + carried
         shapes = np.append(expression.shapes[:-1], np.float32(self._mouth_shut_weight(expression)))
-        at = nodes + carried
-        upper = carried - invert_field(face_grid, self.upper_basis.combine_fields(shapes), at, iterations=4)
-        steep = round(20 * self.lips.gap / self.unit)  # the wider a mouth to shut, the steeper its field
-        lower = carried - invert_field(
-            face_grid, self.lower_basis.combine_fields(shapes), at, iterations=6 + steep
+        upper_field, lower_field = (
+            basis.combine_fields(shapes) for basis in (self.upper_basis, self.lower_basis)
         )
+        upper = carried - invert_field(face_grid, upper_field, positions, _UPPER_ITERATIONS)
+        iterations = _LOWER_ITERATIONS + round(_ITERATIONS_PER_GAP * self.lips.gap / self.unit)
+        lower = carried - invert_field(face_grid, lower_field, positions, iterations)
         share = self.lips.upper_side_mask(nodes + upper)
         return SamplingMaps(
             head_grid=head_grid,
@@ -141,48 +137,58 @@ class FaceRenderer:
         )
 
     def _mouth_shut_weight(self, expression: FrameExpression) -> float:
-        """The last shape's weight: how far the mouth's own gap is shut; of a mouth that laughs wide only so much comes
-        back that it does not snap."""
-        kept = min(1.0, _MAX_RETURNING_GAP * self.unit / max(self.lips.gap, 1e-6))
-        return 1 - kept * (1 - float(expression.shapes[-1]))
+        """Weight of the shape that closes the portrait's own mouth; wide gaps open again only in part."""
+        returning = min(1.0, _MAX_RETURNING_GAP * self.unit / max(self.lips.gap, 1e-6))
+        return 1 - returning * (1 - float(expression.shapes[-1]))
 
     def _texel_positions(self, maps: SamplingMaps) -> Array:
-        """Where on the sheet the pixels of `moving` come from."""
-        at = maps.head_grid.upsample_to_pixels(self.sheet.scale * maps.head, self.moving_box)
-        face = maps.face_grid.upsample_to_pixels(self.sheet.scale * maps.face, self.face_box)
-        slice_box(at, self.face_box, self.moving_box)[:] = face
-        return at
+        """Positions in the texture of the pixels of `moving_box`, [h, w, 2]."""
+        scale = self.texture.scale
+        texels = maps.head_grid.upsample_to_pixels(scale * maps.head, self.moving_box)
+        face = maps.face_grid.upsample_to_pixels(scale * maps.face, self.face_box)
+        slice_box(texels, self.face_box, self.moving_box)[:] = face
+        return texels
+
+    def _composite_eyes(self, figure: NDArray[np.uint8], texels: Array, expression: FrameExpression) -> None:
+        """Draw eyes that blink or look aside into `figure`, in place."""
+        for eye, box, blink in zip(self.eye_layers, self.eye_boxes, expression.blink, strict=False):
+            if blink > 0 or expression.gaze != (0.0, 0.0):
+                part = slice_box(figure, box, self.moving_box)
+                eye.composite_eye(part, slice_box(texels, box, self.moving_box), blink, expression.gaze)
 
     def _composite_mouth(
         self, figure: NDArray[np.uint8], maps: SamplingMaps, expression: FrameExpression
     ) -> None:
-        """Lay both lips over the inside of the mouth, in place, where they part or slide over each other."""
+        """Draw both lips over the inside of the mouth into `figure`, in place, where they part or overlap."""
         box = self._lip_box(maps)
         if box is None:
             return
         upper_at, lower_at = maps.face_positions(maps.upper, box), maps.face_positions(maps.lower, box)
         upper_share, lower_share = self.lips.side_opacities(upper_at, lower_at)
         opening = (1 - upper_share) * (1 - lower_share)
-        upper, under = (self.sheet.sample(self.sheet.scale * at) for at in (upper_at, lower_at))
+        upper, under = (self.texture.sample(self.texture.scale * at) for at in (upper_at, lower_at))
         if opening.max() > _MIN_VISIBLE_SHARE:
             inside = self._render_interior(maps.head_positions(box), expression, opening)
             under = np.asarray(cv2.blendLinear(under, inside, lower_share, 1 - lower_share), np.uint8)
-        slice_box(figure, box, self.moving_box)[:] = cv2.blendLinear(
-            upper, under, upper_share, 1 - upper_share
-        )
+        lips = cv2.blendLinear(upper, under, upper_share, 1 - upper_share)
+        slice_box(figure, box, self.moving_box)[:] = lips
 
     def _render_interior(
         self, positions: Array, expression: FrameExpression, opening: Array
     ) -> NDArray[np.uint8]:
-        """The inside of the mouth, RGBA, at portrait positions `at`."""
+        """The inside of the mouth at portrait positions [h, w, 2], RGBA. The jaw also opens the portrait's own gap."""
         local = self.lips.frame.to_local(positions) / np.float32(self.unit)
         gap = self.lips.gap / self.unit
-        own = (1 - self._mouth_shut_weight(expression)) * (1 - upper_lip_share(gap)) * gap
-        colour = self.interior.render(local, positions, expression.jaw + own, expression.tongue, opening)
+        own_jaw = (1 - self._mouth_shut_weight(expression)) * (1 - upper_lip_share(gap)) * gap
+        jaw = expression.jaw + own_jaw
+        colour = self.interior.render(local, positions, jaw, expression.tongue, opening)
         return np.asarray(cv2.cvtColor(cv2.convertScaleAbs(colour), cv2.COLOR_RGB2RGBA), np.uint8)
 
     def _lip_box(self, maps: SamplingMaps) -> PixelBox | None:
-        """The pixels around all that lies under the upper lip's edge and over the lower lip's, in this frame."""
+        """The part of `mouth_box` where the frame shows anything below the upper lip's edge and above the lower one's.
+
+        None if there is no such pixel.
+        """
         grid, lips = maps.face_grid, self.lips
         (x0, y0, x1, y1), (left, top), step = self.mouth_box, grid.origin, grid.step
         column, row = (x0 - left) // step, (y0 - top) // step
@@ -191,32 +197,20 @@ class FaceRenderer:
         margin = step + 3 * lips.softness
         near = (upper[..., 1] > lips.upper.min() - margin) & (lower[..., 1] < lips.lower.max() + margin)
         near &= np.abs(upper[..., 0]) < lips.half_width + margin
-        x, y, across, down = cv2.boundingRect(np.asarray(near, np.uint8))
-        if across == 0:
+        x, y, columns, rows = cv2.boundingRect(np.asarray(near, np.uint8))
+        if columns == 0:
             return None
         x, y = left + step * (column + x), top + step * (row + y)
         return (
             max(x0, x - step),
             max(y0, y - step),
-            min(x1, x + step * (across + 1)),
-            min(y1, y + step * (down + 1)),
+            min(x1, x + step * (columns + 1)),
+            min(y1, y + step * (rows + 1)),
         )
 
 
-def slice_box(picture: NDArray[Pixel], box: PixelBox, picture_box: PixelBox = (0, 0, 0, 0)) -> NDArray[Pixel]:
-    """The part of `picture` that lies in `box`; the picture itself is the box `of` of the frame."""
-    (x0, y0, x1, y1), (left, top, *_) = box, picture_box
-    return picture[y0 - top : y1 - top, x0 - left : x1 - left]
-
-
-def pixel_positions(box: PixelBox) -> Array:
-    """Positions of the pixels of `box`, [h, w, 2]."""
-    x0, y0, x1, y1 = box
-    return np.dstack(np.meshgrid(np.arange(x0, x1, dtype=np.float32), np.arange(y0, y1, dtype=np.float32)))
-
-
 def blend_premultiplied(target: Picture, layer: NDArray[np.uint8]) -> None:
-    """Lay `figure`, RGBA with its colour already times its share, over `target`, RGB, in place."""
+    """Composite `layer`, RGBA with premultiplied colour, over `target`, RGB, in place."""
     rest = cv2.cvtColor(cv2.bitwise_not(cv2.extractChannel(layer, 3)), cv2.COLOR_GRAY2RGB)
     colour = cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB)
     cv2.add(colour, cv2.multiply(target, rest, scale=1 / 255), dst=target)

@@ -1,14 +1,17 @@
-"""Colours of what is not seen, continued smoothly from what is."""
+"""Infilling: colours of hidden pixels, continued smoothly from known ones."""
 
 import cv2
 import numpy as np
 
 from liveavatar.frames import Picture
-from liveavatar.mesh.geometry.warp_field import Array
+from liveavatar.mesh.geometry.arrays import Array
 
 
 def infill_colours(rgb: Picture, known: Array) -> Picture:
-    """The colours where `known` is 1, spread over the rest: pull-push over an image pyramid (Gortler et al. 1996)."""
+    """`rgb` where `known` [h, w] is 1, and the colours of the nearest known pixels where it is 0.
+
+    Pull-push over an image pyramid: Gortler et al., "The Lumigraph", SIGGRAPH 1996.
+    """
     height, width = known.shape
     weighted = np.dstack([rgb.astype(np.float32) * known[..., None], known])
     if min(height, width) <= 2 or known.min() == 1:

@@ -1,1 +1,1 @@
-"""Networks from features of speech to the shape of the mouth, in numpy."""
+"""Articulation models, networks from features of speech to mouth shapes, and the format of their weights."""

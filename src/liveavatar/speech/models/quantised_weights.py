@@ -1,4 +1,4 @@
-"""Weights as they are shipped: matrices in 8 bits with a scale for each output, everything else in half precision."""
+"""Weights as safetensors: matrices in 8 bits with a scale for each output, everything else in half precision."""
 
 from collections.abc import Mapping
 from importlib.resources import files
@@ -15,7 +15,7 @@ SCALE_SUFFIX = ".scale"
 
 
 def load_packed_weights(name: str) -> dict[str, Rows]:
-    """The weights of an asset by name, float32."""
+    """The weights of an asset of this package by name, float32."""
     return unpack_weights(load((files("liveavatar.speech") / "assets" / name).read_bytes()))
 
 
@@ -26,14 +26,14 @@ def save_packed_weights(path: Path, weights: Mapping[str, Rows]) -> None:
 
 
 def unpack_weights(packed: PackedWeights) -> dict[str, Rows]:
-    """Weights that were packed, as far as 8 bits remember them."""
+    """Packed weights as float32."""
     read = {name: np.asarray(packed[name], np.float32) for name in packed}
     scales = {name: read.pop(name + SCALE_SUFFIX) for name in list(read) if name + SCALE_SUFFIX in read}
     return {name: rows * scales[name] if name in scales else rows for name, rows in read.items()}
 
 
 def pack_weights(weights: Mapping[str, Rows]) -> dict[str, Any]:
-    """Weights by name to what is shipped; matrices are called `….weight`, [inputs, outputs]."""
+    """Weights by name to int8 with scales and to float16; matrices are called `….weight`, [inputs, outputs]."""
     packed: dict[str, Any] = {}
     for name, rows in weights.items():
         if name.endswith(".weight"):

@@ -1,9 +1,9 @@
-"""A larger ear for those who want it: the encoder of whisper-tiny.en, and a network of ours that reads from it.
+"""The larger articulation model, an extra: the encoder of whisper-tiny.en, and a network of ours that reads its output.
 
-The encoder (OpenAI, MIT; A. Radford et al., Robust speech recognition via large-scale weak supervision, 2022) hears
-the last 4 s and LOOK_AHEAD of what follows, anew for every HOP; CTranslate2 runs it, in 8 bits. Beside it the reader
-hears our own features. Where windows begin depends on the time alone, so that the same sound gives the same bits
-however it is cut. The reader's weights are made by training/articulation; see assets/README.md.
+Every HOP_STEPS, CTranslate2 runs the encoder in 8 bits (OpenAI, MIT; A. Radford et al., Robust speech recognition via
+large-scale weak supervision, 2022) on the last 4 s and LOOKAHEAD_STEPS beyond. The reader takes its output and our own
+features. Windows begin at fixed times, so that the result does not depend on chunks. The reader's weights come from
+training/articulation; see assets/README.md.
 """
 
 from functools import cache
@@ -12,8 +12,10 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
+from liveavatar.audio.spectral.filter_bank import hertz_to_slaney_mel, make_triangles, slaney_mel_to_hertz
+from liveavatar.audio.spectral.framing import slice_windows, stack_taps
+from liveavatar.audio.spectral.spectrum import compute_power_spectrum
 from liveavatar.errors import EngineError
 from liveavatar.frames import Samples
 from liveavatar.speech.features import MEL_BANDS
@@ -31,33 +33,35 @@ from liveavatar.timeline import SAMPLE_RATE
 from liveavatar.weights import ensure_weight_file
 
 HOP_STEPS = 8
-"""Steps heard, and said, at a time."""
+"""Steps of input and output at a time."""
 
 LOOKAHEAD_STEPS = 12
-"""Steps beyond those."""
+"""Steps after the hop that the encoder reads."""
 
 CONTEXT_STEPS = 400
-"""Steps before those."""
+"""Steps before the hop that the encoder reads."""
 
 WINDOW_STEPS = CONTEXT_STEPS + HOP_STEPS + LOOKAHEAD_STEPS
 TAPS = 3
 DILATIONS = (1, 2, 4, 1)
-"""Pairs of steps between the taps of each layer of the reader, which looks back and ahead alike."""
+"""Distance in pairs of steps between the taps of each layer of the reader; the convolutions are centred."""
 
 REACH_PAIRS = 1 + sum(DILATIONS)
-"""Pairs on either side that all layers see together."""
+"""Pairs before and after that the reader's output depends on."""
 
 SILENCE_TRUST_RANGE = (0.5, 0.9)
-"""What the small ear says of silence from which on it begins to be, and is, believed alone: whisper is deaf to how
-loud sound is, and makes words of hiss. Elsewhere both count: they mistake different things."""
+"""Probabilities of silence by the small model between which its weight grows from one half to 1. Whisper ignores
+loudness and finds words in hiss. Elsewhere both count alike, as their errors differ."""
 
 _FFT_SIZE, _MEL_HOP_SAMPLES, _MEL_BANDS = 400, 160, 80
+_POWER_FLOOR = 1e-10
+_RANGE_LOG10 = 8.0  # 80 dB under the loudest band
 _VOCABULARY_SIZE = 51_864
-"""Words of the decoder, which is not used; its library wants to know them all the same."""
+"""Words of the decoder. It is not used, but CTranslate2 needs a vocabulary of this size."""
 
 
 def import_ctranslate2() -> ModuleType:
-    """CTranslate2.
+    """The library CTranslate2.
 
     Raises:
         EngineError: it is not installed, or has no build for this machine.
@@ -74,18 +78,17 @@ def load_whisper_encoder() -> Any:
     """The encoder, shared by all streams.
 
     Raises:
-        EngineError: its library is not installed.
-        WeightsError: its weights could not be fetched.
+        EngineError: CTranslate2 is not installed.
+        WeightsError: the weights cannot be fetched.
     """
     module = import_ctranslate2()
-    words = "\n".join(map(str, range(_VOCABULARY_SIZE))).encode()
-    given = {
+    files = {
         "model.bin": ensure_weight_file("whisper_tiny_en").read_bytes(),
         "config.json": b"{}",
-        "vocabulary.txt": words,
+        "vocabulary.txt": "\n".join(map(str, range(_VOCABULARY_SIZE))).encode(),
     }
     return module.models.Whisper(
-        "whisper-tiny.en", device="cpu", compute_type="int8", intra_threads=1, files=given
+        "whisper-tiny.en", device="cpu", compute_type="int8", intra_threads=1, files=files
     )
 
 
@@ -97,45 +100,36 @@ def load_whisper_reader() -> dict[str, Rows]:
 
 def encode_with_whisper(sound: Samples) -> Rows:
     """Sound [samples], a multiple of 320, to 384 numbers every 20 ms, [samples / 320, 384]."""
-    seen = np.ascontiguousarray(compute_whisper_mel(sound).T[None])
-    encoded: Rows = np.asarray(
-        load_whisper_encoder().encode(import_ctranslate2().StorageView.from_array(seen)), np.float32
-    )[0]
-    return encoded
+    mel = np.ascontiguousarray(compute_whisper_mel(sound).T[None])
+    encoded = load_whisper_encoder().encode(import_ctranslate2().StorageView.from_array(mel))
+    return np.asarray(np.asarray(encoded, np.float32)[0])
 
 
 def compute_whisper_mel(sound: Samples) -> Rows:
-    """What whisper sees, [samples / 160, 80]: Hann windows of 25 ms, Slaney's mel scale, 80 dB of range."""
-    windows = sliding_window_view(np.pad(sound, _FFT_SIZE // 2, mode="reflect"), _FFT_SIZE)[
-        ::_MEL_HOP_SAMPLES
-    ]
-    spectrum = np.fft.rfft(windows[: len(sound) // _MEL_HOP_SAMPLES] * _make_hann_window(), axis=1)
-    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-    level = np.log10(np.maximum(power @ _make_mel_filters(), 1e-10))
-    return np.asarray((np.maximum(level, level.max() - 8.0) + 4.0) / 4.0, np.float32)
+    """Input of the encoder, [samples / 160, 80]: log-mel in Slaney's scale, range 80 dB, Hann windows of 25 ms."""
+    padded = np.pad(sound, _FFT_SIZE // 2, mode="reflect")
+    windows = slice_windows(padded, _FFT_SIZE, _MEL_HOP_SAMPLES, len(sound) // _MEL_HOP_SAMPLES)
+    power = compute_power_spectrum(windows, _make_hann_window(), _FFT_SIZE)
+    level = np.log10(np.maximum(power @ _make_mel_filters(), _POWER_FLOOR))
+    return np.asarray((np.maximum(level, level.max() - _RANGE_LOG10) + 4.0) / 4.0, np.float32)
 
 
 @cache
 def _make_hann_window() -> Rows:
+    """The periodic Hann window, not scaled."""
     return np.asarray(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_FFT_SIZE) / _FFT_SIZE), np.float32)
 
 
 @cache
 def _make_mel_filters() -> Rows:
-    """Triangles of equal area, evenly spaced under 1 kHz and in equal ratios above, [201, 80]."""
-    top = 15.0 + 27.0 * np.log(8.0) / np.log(6.4)
-    marks = np.linspace(0.0, top, _MEL_BANDS + 2)
-    edges = np.where(marks < 15.0, marks * 200.0 / 3.0, 1000.0 * 6.4 ** ((marks - 15.0) / 27.0))
-    bins = np.fft.rfftfreq(_FFT_SIZE, 1 / SAMPLE_RATE)[:, None]
-    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
-    return np.asarray(
-        np.maximum(0.0, np.minimum(rising, falling)) * 2.0 / (edges[2:] - edges[:-2]), np.float32
-    )
+    """Triangles of equal area in Slaney's mel scale, [201, 80]."""
+    edges = slaney_mel_to_hertz(np.linspace(0.0, hertz_to_slaney_mel(SAMPLE_RATE / 2), _MEL_BANDS + 2))
+    triangles = make_triangles(np.fft.rfftfreq(_FFT_SIZE, 1 / SAMPLE_RATE), edges)
+    return np.asarray(triangles * 2.0 / (edges[2:] - edges[:-2]), np.float32)
 
 
 class WhisperArticulationModel:
-    """Visemes and controls of one stream; takes the place of `ArticulationStream`."""
+    """Visemes and controls of one stream; see `ArticulationModel`."""
 
     hop_steps = HOP_STEPS
     delay_steps = LOOKAHEAD_STEPS
@@ -144,28 +138,23 @@ class WhisperArticulationModel:
         load_whisper_encoder()
         self._small_model = SmallArticulationModel()
         self._closure_classifier = ClosureClassifier()
-        self._small_history = np.zeros(
-            (LOOKAHEAD_STEPS - DELAY_STEPS, len(VISEMES) + len(CONTROLS)), np.float32
-        )
-        # nothing before the first sound: silence made up for it would be heard as a pause, and cost 2 % of the steps
+        columns = len(VISEMES) + len(CONTROLS)
+        self._small_history = np.zeros((LOOKAHEAD_STEPS - DELAY_STEPS, columns), np.float32)
+        # the first window begins with the first sample: silence before it would be taken for a pause, and cost 2 % of
+        # the steps
         self._sound = np.zeros((0, STEP_SAMPLES), np.float32)
         self._relative_mel = np.zeros((0, MEL_BANDS), np.float32)
 
     def push(self, relative_mel: Rows, sound: Rows) -> tuple[Rows, Rows]:
-        """Relative log-mel [n, 48] and sound [n, 160] of n steps, a multiple of HOP, to visemes [n, 15] and controls
-        [n, 6] of the steps LOOK_AHEAD earlier."""
-        said = np.concatenate(
-            [
-                self._compute_logits(relative_mel[at : at + HOP_STEPS], sound[at : at + HOP_STEPS])
-                for at in range(0, len(relative_mel), HOP_STEPS)
-            ]
-        )
-        return self._closure_classifier.refine_controls(
-            self._blend_predictions(logits_to_probabilities(said), relative_mel)
-        )
+        """Relative log-mel [n, 48] and sound [n, 160], n a multiple of HOP_STEPS, to visemes [n, 15] and controls
+        [n, 6] of the steps LOOKAHEAD_STEPS earlier."""
+        hops = (slice(start, start + HOP_STEPS) for start in range(0, len(relative_mel), HOP_STEPS))
+        logits = np.concatenate([self._compute_logits(relative_mel[hop], sound[hop]) for hop in hops])
+        blended = self._blend_predictions(logits_to_probabilities(logits), relative_mel)
+        return self._closure_classifier.refine_controls(blended)
 
     def _blend_predictions(self, probabilities: Rows, relative_mel: Rows) -> Rows:
-        """What both ears hear on average, or where the small one hears silence, that one."""
+        """The mean of both models, or the small model alone where it is sure of silence."""
         known = np.concatenate([self._small_history, self._small_model.predict_probabilities(relative_mel)])
         small, self._small_history = known[: len(relative_mel)], known[len(relative_mel) :]
         low, high = SILENCE_TRUST_RANGE
@@ -173,28 +162,27 @@ class WhisperArticulationModel:
         return np.asarray((1 - share) * probabilities + share * small, np.float32)
 
     def _compute_logits(self, relative_mel: Rows, sound: Rows) -> Rows:
-        """The next HOP steps; logits [HOP, 21] of those LOOK_AHEAD earlier."""
+        """The next HOP_STEPS steps to the logits [HOP_STEPS, 21] of those LOOKAHEAD_STEPS earlier."""
         self._relative_mel = np.concatenate([self._relative_mel, relative_mel])[-WINDOW_STEPS:]
         self._sound = np.concatenate([self._sound, sound])[-WINDOW_STEPS:]
-        pairs = self._relative_mel.reshape(-1, PAIR_STEPS * MEL_BANDS)
-        heard = np.concatenate([encode_with_whisper(self._sound.reshape(-1)), pairs], axis=1)
+        mel_pairs = self._relative_mel.reshape(-1, PAIR_STEPS * MEL_BANDS)
+        pairs = np.concatenate([encode_with_whisper(self._sound.reshape(-1)), mel_pairs], axis=1)
         needed = (HOP_STEPS + LOOKAHEAD_STEPS) // PAIR_STEPS + REACH_PAIRS
-        said = compute_reader_logits(heard[-needed:])[:-LOOKAHEAD_STEPS][-HOP_STEPS:]
-        return np.pad(
-            said, ((HOP_STEPS - len(said), 0), (0, 0))
-        )  # steps before the first one, which nobody asks for
+        logits = compute_reader_logits(pairs[-needed:])[:-LOOKAHEAD_STEPS][-HOP_STEPS:]
+        # zeros for steps before the first one, which `SpeechStream` drops
+        return np.pad(logits, ((HOP_STEPS - len(logits), 0), (0, 0)))
 
 
 def compute_reader_logits(pairs: Rows) -> Rows:
-    """What is heard, pairs of steps [rows, 480], to logits of visemes and controls, [PAIR · rows, 21]."""
+    """Encoder output and log-mel of pairs of steps [rows, 480] to logits of visemes and controls, [2 · rows, 21]."""
     weights = load_whisper_reader()
     x: Rows = (pairs - weights["mean"]) / weights["spread"]
     x = _apply_relu(_convolve_dilated(weights, "first", x, 1))
     for i, dilation in enumerate(DILATIONS):
         y = _apply_relu(_convolve_dilated(weights, f"wide{i}", x, dilation))
         x = x + y @ weights[f"mix{i}.weight"] + weights[f"mix{i}.bias"]
-    said = _apply_relu(x) @ weights["last.weight"] + weights["last.bias"]
-    return np.asarray(said.reshape(PAIR_STEPS * len(pairs), len(VISEMES) + len(CONTROLS)), np.float32)
+    logits = _apply_relu(x) @ weights["last.weight"] + weights["last.bias"]
+    return np.asarray(logits.reshape(PAIR_STEPS * len(pairs), len(VISEMES) + len(CONTROLS)), np.float32)
 
 
 def _apply_relu(rows: Rows) -> Rows:
@@ -203,5 +191,5 @@ def _apply_relu(rows: Rows) -> Rows:
 
 def _convolve_dilated(weights: dict[str, Rows], name: str, rows: Rows, dilation: int) -> Rows:
     padded = np.pad(rows, ((dilation, dilation), (0, 0)))
-    taps = [padded[tap * dilation : tap * dilation + len(rows)] for tap in range(TAPS)]
-    return np.concatenate(taps, axis=1) @ weights[f"{name}.weight"] + weights[f"{name}.bias"]
+    taps = stack_taps(padded, TAPS, dilation=dilation).reshape(len(rows), -1)
+    return taps @ weights[f"{name}.weight"] + weights[f"{name}.bias"]

@@ -1,8 +1,8 @@
-"""More people: out of games, out of a drawing program, an input method, and the tests of Python packages.
+"""Collects more voices: of games, a drawing program, an input method and the tests of Python packages.
 
-    python -m training.rate.others VOICES --unpacked SDISTS
+    python -m training.rate.more_sources VOICES --unpacked SDISTS
 
-`SDISTS` holds the source distributions that README.md names, unpacked.
+`SDISTS` holds the unpacked source distributions that README.md lists.
 """
 
 import argparse
@@ -35,11 +35,11 @@ TEST_FILES = {
     "ipa_us": "montreal*/tests/data/wav/multilingual_ipa_us_[0-9].flac",
 }
 INDEX_ENTRY = struct.Struct(">12sxII")
-"""Of the game's index: a name, where its sound begins, its size."""
+"""Of the index of the game: name, offset and size of a sound."""
 
 FIRST_ENTRY = 15
 MIN_SECONDS = 25.0
-"""Of a role; smaller ones are left out."""
+"""Per role; roles with less are left out."""
 
 
 def _shuffle_files(files: list[Path]) -> list[Path]:
@@ -48,14 +48,14 @@ def _shuffle_files(files: list[Path]) -> list[Path]:
 
 
 def read_stamps() -> Iterator[Voice]:
-    """People who say what is on a picture, a phrase or a sentence."""
+    """People who say what is in a picture, in a phrase or a sentence."""
     for language, split in STAMP_LANGUAGES.items():
         files = _shuffle_files(list(STAMPS.rglob(f"*_desc_{language}.ogg")))
         yield read_voice(f"tuxpaint:{language}", "real", split, files)
 
 
 def read_fillets() -> Iterator[Voice]:
-    """Two actors in dialogue: v is the big fish, m the small one."""
+    """Dialogues of two actors: v is the big fish, m the small one."""
     for language, split in FILLETS_LANGUAGES.items():
         for name in "vm":
             files = _shuffle_files(list(FILLETS.glob(f"*/{language}/*-{name}-*.ogg")))
@@ -63,7 +63,7 @@ def read_fillets() -> Iterator[Voice]:
 
 
 def read_test_readers(folder: Path) -> Iterator[Voice]:
-    """Readers that other projects are tested with."""
+    """Readers in the tests of other projects."""
     for name, pattern in TEST_FILES.items():
         yield read_voice(f"sdist:{name}", "real", "test", sorted(folder.glob(pattern)))
 
@@ -77,7 +77,7 @@ def read_syllables() -> Iterator[Voice]:
 
 
 def read_queen() -> Iterator[Voice]:
-    """The roles of a play of some seventy scenes. Most actors have several, so all of them train."""
+    """The roles of a game of some seventy scenes. Most actors have several, so all roles are for training."""
     data = QUEEN.read_bytes()
     (count,) = struct.unpack_from(">H", data, FIRST_ENTRY - 2)
     roles: dict[str, Clips] = defaultdict(list)
@@ -94,14 +94,14 @@ def read_queen() -> Iterator[Voice]:
 
 
 def _find_role(name: str) -> str:
-    """The hero has lines in every scene; whom he talks to is told by the scene."""
+    """The role of a line: the hero speaks in every scene, the scene gives the other role; "" for other sounds."""
     if name.startswith("JOE") or name[6:7] == "J":
         return "joe"
     return name[:3] if name[6:7] == "P" else ""
 
 
 def main() -> None:
-    """Collect everybody."""
+    """Collect all voices."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

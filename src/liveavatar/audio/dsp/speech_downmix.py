@@ -1,4 +1,4 @@
-"""Sound of one rate and layout into the 16 kHz mono that engines hear: mixed down, then resampled."""
+"""Converts a stream of any rate and channel layout to the 16 kHz mono that engines take: downmix, then resample."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from liveavatar.frames import Samples
 
 
 class SpeechDownmixer:
-    """One stream; n samples in give `round(n·16000/rate)` out, at least one. Any chunking gives the same."""
+    """Converts one stream. n samples give `round(n·16000/rate)`, at least one; any chunking gives the same samples."""
 
     def __init__(self, rate: int, layout: tuple[str, ...]) -> None:
         self._downmixer = Downmixer(rate, layout)
@@ -17,13 +17,13 @@ class SpeechDownmixer:
 
     @property
     def inverted_share(self) -> float:
-        """Share of the time so far in which one side was turned over, 0…1."""
+        """Share of the time so far in which the polarity of the right side was inverted, 0…1."""
         return self._downmixer.inverted_step_count / max(self._downmixer.step_count, 1)
 
     def push(self, samples: NDArray[np.float32]) -> Samples:
-        """Hear float32 [n, channels]; gives float32 [m]."""
+        """Convert float32 [n, channels]; returns the samples that are ready, float32 [m]."""
         return self._resampler.resample_chunk(self._downmixer.push(samples))
 
     def flush(self) -> Samples:
-        """End the stream: gives the rest, float32 [m]."""
+        """End the stream; returns the remaining samples, float32 [m]."""
         return self._resampler.resample_chunk(self._downmixer.flush(), last=True)

@@ -1,0 +1,1 @@
+"""Short-time spectra: frames of streams, power spectra, filter banks."""
