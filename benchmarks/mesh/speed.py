@@ -2,10 +2,9 @@
 
     python -m benchmarks.mesh.speed --machine "2-core AMD EPYC" [--minutes 10]
 
-On Grace Hopper's portrait (it comes with matplotlib) at 512x512 and the speech that comes with the package, repeated to
-the length wanted. Figures of the clock suffer from whatever else runs; `cpu_ms` is the processor's time for a frame,
-all threads together, and 2000 / cpu_ms bounds the frames a second of two cores. Writes
-`benchmarks/results/MACHINE/mesh/speed.md`.
+On Grace Hopper's portrait (from matplotlib) at 512x512 and the speech of the package, repeated to the length needed.
+Wall-clock figures depend on what else runs; `cpu_ms` is the processor time of a frame over all threads, and
+2000 / cpu_ms bounds the frames a second of two cores. Writes `benchmarks/results/MACHINE/mesh/speed.md`.
 """
 
 import argparse
@@ -42,42 +41,44 @@ FPS = Fraction(25)
 RESULTS = results_path(__file__)
 
 
-def demo_speech() -> Samples:
+def read_demo_speech() -> Samples:
     """The package's English speech, 16 kHz mono."""
     with resources.as_file(resources.files("liveavatar") / "assets" / "demo_en.ogg") as path:
         return np.concatenate(list(read_speech(path)[1]))
 
 
-def actor(size: tuple[int, int] = SIZE) -> MeshActor:
+def prepare_demo_actor(size: tuple[int, int] = SIZE) -> MeshActor:
     """The prepared portrait."""
     return MeshEngine().open(load_portrait(find_demo_portrait()), size)
 
 
 def measure_renderer(size: tuple[int, int]) -> dict[str, float]:
-    """The renderer alone, on expressions that the speech really makes: each frame's quickest of nine."""
-    ready, moments = actor(size), Timeline(fps=FPS)
-    speech, motion = SpeechStream().push(demo_speech()), HeadPoseGenerator(FPS, 0)
+    """The renderer alone, on expressions of the speech: each frame's fastest of nine."""
+    renderer, timeline = prepare_demo_actor(size).renderer, Timeline(fps=FPS)
+    speech, motion = SpeechStream().push(read_demo_speech()), HeadPoseGenerator(FPS, 0)
     spans = [
-        [edge // STEP_SAMPLES for edge in moments.frame_span(index)] for index in range(len(speech) // 4)
+        [edge // STEP_SAMPLES for edge in timeline.frame_span(index)] for index in range(len(speech) // 4)
     ]
-    heard = [MouthArticulation.from_speech(speech.slice_steps(first, last)) for first, last in spans]
-    shown = [build_expression(mouth, motion.next_pose(0.5, 0.0, 0.0, 1.0)) for mouth in heard][::5]
-    best = [float("inf")] * len(shown)
+    articulations = [MouthArticulation.from_speech(speech.slice_steps(first, last)) for first, last in spans]
+    expressions = [build_expression(mouth, motion.next_pose(0.5, 0.0, 0.0, 1.0)) for mouth in articulations][
+        ::5
+    ]
+    best = [float("inf")] * len(expressions)
     for _ in range(9):
-        for index, expression in enumerate(shown):
+        for index, expression in enumerate(expressions):
             start = time.process_time()
-            ready.renderer.render(expression)
+            renderer.render(expression)
             best[index] = min(best[index], time.process_time() - start)
     mean = 1000 * statistics.mean(best)
     return {"cpu_ms": mean, "fps of one core": 1000 / mean}
 
 
 def measure_session() -> dict[str, float]:
-    """Frames a second of a whole session, without encoding."""
-    ready, sound = actor(), demo_speech()
+    """Frames a second of a complete session, without encoding."""
+    actor, sound = prepare_demo_actor(), read_demo_speech()
     speeds, costs = [], []
     for _ in range(5):
-        session = ready.session(FPS, 0)
+        session = actor.session(FPS, 0)
         start, busy = time.perf_counter(), time.process_time()
         session.push(sound)
         session.flush()
@@ -88,11 +89,11 @@ def measure_session() -> dict[str, float]:
 
 
 def measure_first_frame() -> dict[str, float]:
-    """A warm session hears 20 ms chunks as a microphone gives them: when is the first frame there?"""
-    ready, sound = actor(), demo_speech()[8000:]
+    """Latency of the first frame in a warm session that gets chunks of 20 ms, as from a microphone."""
+    actor, sound = prepare_demo_actor(), read_demo_speech()[8000:]
     waits, works = [], []
     for _ in range(20):
-        session = ready.session(FPS, 0)
+        session = actor.session(FPS, 0)
         for number, chunk in enumerate(np.split(sound[:16_000], 50), start=1):
             start = time.perf_counter()
             session.push(chunk)
@@ -105,13 +106,13 @@ def measure_first_frame() -> dict[str, float]:
     return {
         "first_frame_ms": statistics.median(waits),
         "of it computing": statistics.median(works),
-        "lookahead_ms": ready.session(FPS, 0).lookahead / 16,
+        "lookahead_ms": actor.session(FPS, 0).lookahead / 16,
     }
 
 
 def measure_generate(seconds: int) -> dict[str, float]:
     """`liveavatar generate` on a file of that length, in a process of its own."""
-    sound = demo_speech()
+    sound = read_demo_speech()
     repeated = np.tile(sound, -(-seconds * 16_000 // len(sound)))[: seconds * 16_000]
     with tempfile.TemporaryDirectory() as folder:
         audio, video = Path(folder) / "speech.wav", Path(folder) / "out.mp4"
@@ -130,18 +131,18 @@ def measure_generate(seconds: int) -> dict[str, float]:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    told = json.loads(done.stdout)
+    result = json.loads(done.stdout)
     busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {
-        "cpu_ms with start and preparation": 1000 * busy / told["frames"],
-        "fps": told["frames_per_second"],
-        "first_frame_ms": told["first_frame_ms"],
-        "MB": told["peak_memory_bytes"] / 1e6,
+        "cpu_ms with start and preparation": 1000 * busy / result["frames"],
+        "fps": result["frames_per_second"],
+        "first_frame_ms": result["first_frame_ms"],
+        "MB": result["peak_memory_bytes"] / 1e6,
     }
 
 
 def write_wav(path: Path, samples: Samples, rate: int) -> None:
-    """16-bit mono."""
+    """Write 16-bit mono."""
     import wave
 
     with wave.open(str(path), "wb") as file:
@@ -154,15 +155,15 @@ def write_wav(path: Path, samples: Samples, rate: int) -> None:
 def measure_preparation() -> dict[str, float]:
     """Seconds from a picture's path to a session, models already fetched, second time in the process."""
     open_engine("mesh")
-    actor()
+    prepare_demo_actor()
     start = time.perf_counter()
     load_portrait(find_demo_portrait())
     loaded = time.perf_counter()
-    actor()
+    prepare_demo_actor()
     return {"load_s": loaded - start, "load and prepare_s": time.perf_counter() - loaded}
 
 
-def table(rows: dict[str, dict[str, float]], machine: str, beside: str) -> str:
+def format_table(rows: dict[str, dict[str, float]], machine: str, beside: str) -> str:
     """The results as Markdown."""
     lines = [
         "# Mesh engine: speed, latency, memory",
@@ -192,13 +193,13 @@ def main() -> None:
         "from picture to session": measure_preparation(),
         "drawing, 512x512": measure_renderer(SIZE),
         "drawing, 96x112": measure_renderer((96, 112)),
-        "listening and drawing, no encoding": measure_session(),
+        "analysing speech and drawing, no encoding": measure_session(),
         "live, 20 ms chunks, warm": measure_first_frame(),
         "generate, 10 s of speech": measure_generate(10),
     }
     if options.minutes:
         rows[f"generate, {options.minutes} min of speech"] = measure_generate(60 * options.minutes)
-    text = table(rows, options.machine, options.beside)
+    text = format_table(rows, options.machine, options.beside)
     write_results(RESULTS, text)
     print(text)
 

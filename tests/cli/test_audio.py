@@ -110,6 +110,8 @@ def test_a_plot_is_written(good: Path, quiet: Path, tmp_path: Path) -> None:
     assert run("check", good, "--plot", tmp_path / "a.png").exit_code == 0
     assert cv2.imread(str(tmp_path / "a.png")) is not None
     assert isinstance(refusal("check", good, quiet, "--plot", tmp_path / "b.png"), OptionError)
+    missing = tmp_path / "none.wav"
+    assert isinstance(refusal("check", missing, "--plot", tmp_path / "b.jpg"), OptionError), "before any work"
 
 
 def test_a_true_rate_overrides_the_header(good: Path) -> None:

@@ -1,4 +1,4 @@
-"""Hands, glasses, paintings: what is no plain photograph speaks as well as it can, or is refused with a reason."""
+"""Hands, dark glasses, drawings, paintings: they speak, or are refused with a reason."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +19,7 @@ from liveavatar.mesh.motion.head_pose import HeadPose
 from liveavatar.mesh.render.face_renderer import FaceRenderer
 from liveavatar.mesh.session import MeshActor, MeshEngine
 
-STILL = HeadPose(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+REST_POSE = HeadPose(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 VOWEL = replace(RESTING_ARTICULATION, jaw=1.0)
 
 
@@ -73,7 +73,7 @@ def painted(plain: Portrait) -> Picture:
     return np.asarray(flat // 32 * 32 + 16, np.uint8)
 
 
-ODD: dict[str, Callable[[Portrait], Picture]] = {
+VARIANTS: dict[str, Callable[[Portrait], Picture]] = {
     "hand under the chin": lambda plain: with_hand(plain, 0.0),
     "hand over the chin": lambda plain: with_hand(plain, 0.15),
     "dark glasses": with_dark_glasses,
@@ -82,44 +82,46 @@ ODD: dict[str, Callable[[Portrait], Picture]] = {
 }
 
 
-@pytest.fixture(scope="module", params=ODD)
-def odd(request: pytest.FixtureRequest, plain: Portrait) -> tuple[Portrait, MeshActor]:
-    portrait = find_portrait(ODD[request.param](plain))
+@pytest.fixture(scope="module", params=VARIANTS)
+def variant(request: pytest.FixtureRequest, plain: Portrait) -> tuple[Portrait, MeshActor]:
+    portrait = find_portrait(VARIANTS[request.param](plain))
     return portrait, MeshEngine().open(portrait, None)
 
 
-def opening(stage: FaceRenderer, mouth: MouthArticulation) -> float:
-    """Largest share of a pixel, summed over a column, that lies between the lips: pixels."""
-    maps = stage._build_maps(build_expression(mouth, STILL))
-    upper, lower = stage.lips.side_opacities(
-        maps.face_positions(maps.upper, stage.mouth_box), maps.face_positions(maps.lower, stage.mouth_box)
+def opening_pixels(renderer: FaceRenderer, articulation: MouthArticulation) -> float:
+    """Largest height between the lips over all columns, pixels."""
+    maps = renderer._build_maps(build_expression(articulation, REST_POSE))
+    upper, lower = renderer.lips.side_opacities(
+        maps.face_positions(maps.upper, renderer.mouth_box),
+        maps.face_positions(maps.lower, renderer.mouth_box),
     )
     return float(((1 - upper) * (1 - lower)).sum(0).max())
 
 
-def test_it_speaks(odd: tuple[Portrait, MeshActor]) -> None:
-    portrait, actor = odd
-    assert opening(actor.renderer, VOWEL) > 0.12 * interocular_distance(portrait.landmarks)
-    assert opening(actor.renderer, replace(VOWEL, closure=1.0)) < 1.5
-    assert opening(actor.renderer, RESTING_ARTICULATION) < 0.5
+def test_lips_open_and_close(variant: tuple[Portrait, MeshActor]) -> None:
+    portrait, actor = variant
+    assert opening_pixels(actor.renderer, VOWEL) > 0.12 * interocular_distance(portrait.landmarks)
+    assert opening_pixels(actor.renderer, replace(VOWEL, closure=1.0)) < 1.5
+    assert opening_pixels(actor.renderer, RESTING_ARTICULATION) < 0.5
 
 
-def test_at_rest_it_is_the_picture(odd: tuple[Portrait, MeshActor]) -> None:
-    portrait, actor = odd
+def test_at_rest_the_frame_is_the_picture(variant: tuple[Portrait, MeshActor]) -> None:
+    portrait, actor = variant
     assert (
         np.abs(
-            actor.renderer.render(build_expression(RESTING_ARTICULATION, STILL)).astype(int) - portrait.rgb
+            actor.renderer.render(build_expression(RESTING_ARTICULATION, REST_POSE)).astype(int)
+            - portrait.rgb
         ).max()
         <= 1
     )
 
 
-def test_only_the_face_moves(odd: tuple[Portrait, MeshActor]) -> None:
-    """A vowel leaves the brows, and all that is far below the chin, where they are."""
-    portrait, actor = odd
+def test_a_vowel_moves_only_the_face(variant: tuple[Portrait, MeshActor]) -> None:
+    """The brows, and everything far below the chin, do not change."""
+    portrait, actor = variant
     unit, points = interocular_distance(portrait.landmarks), portrait.landmarks
     change: NDArray[np.int64] = np.abs(
-        actor.renderer.render(build_expression(VOWEL, STILL)).astype(int) - portrait.rgb
+        actor.renderer.render(build_expression(VOWEL, REST_POSE)).astype(int) - portrait.rgb
     )
     brows = int(points[list(EYE_LANDMARKS[0].brow + EYE_LANDMARKS[1].brow), 1].max())
     assert np.quantile(change[:brows], 0.99) <= 2
@@ -127,7 +129,7 @@ def test_only_the_face_moves(odd: tuple[Portrait, MeshActor]) -> None:
     assert change.max() > 60
 
 
-def test_a_face_of_strokes_is_refused_with_a_reason() -> None:
+def test_a_face_of_strokes_is_refused() -> None:
     rgb = np.full((300, 300, 3), 250, np.uint8)
     cv2.circle(rgb, (150, 150), 110, (250, 210, 60), -1, cv2.LINE_AA)
     for x in (110, 190):
@@ -137,7 +139,7 @@ def test_a_face_of_strokes_is_refused_with_a_reason() -> None:
         find_portrait(rgb)
 
 
-def test_a_face_unlike_a_head_keeps_it_stiller(plain: Portrait) -> None:
+def test_a_face_unlike_the_rig_moves_less(plain: Portrait) -> None:
     troll = plain.landmarks.copy()
     below = troll[:468, 1] > troll[1, 1]
     troll[:468, 0] += 0.6 * (troll[:468, 0] - troll[1, 0]) * below

@@ -1,4 +1,4 @@
-"""The session: streaming equals offline, frames are counted by the clock, and the lips do what speech says."""
+"""The session: streaming equals offline, frames follow the timeline, lips follow speech."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
@@ -36,7 +36,7 @@ from liveavatar.speech.track import CONTROLS, STEP_SAMPLES, VISEMES, SpeechTrack
 from liveavatar.timeline import Timeline
 
 FPS = Fraction(25)
-STILL = HeadPose(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+REST_POSE = HeadPose(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 @pytest.fixture(scope="module")
@@ -54,24 +54,25 @@ def speak(actor: MeshActor, chunks: Iterable[Samples], fps: Fraction = FPS, seed
     return pictures + [frame.rgb for frame in session.frames()]
 
 
-def as_it_was(weight: float = 0.0) -> FrameExpression:
+def portrait_expression(weight: float = 0.0) -> FrameExpression:
     nothing = as_float32(np.zeros(len(SHAPE_TO_ARKIT) + 1))
     return FrameExpression(
         shapes=nothing, head=as_float32([weight] * 6), blink=(0, 0), gaze=(0.0, 0.0), jaw=0, tongue=0
     )
 
 
-def opening(stage: FaceRenderer, mouth: MouthArticulation) -> float:
-    """Share of the mouth's surroundings that lies between the lips."""
-    maps = stage._build_maps(build_expression(mouth, STILL))
-    upper, lower = stage.lips.side_opacities(
-        maps.face_positions(maps.upper, stage.mouth_box), maps.face_positions(maps.lower, stage.mouth_box)
+def mouth_opening_share(renderer: FaceRenderer, articulation: MouthArticulation) -> float:
+    """Share of the mouth box between the lips."""
+    maps = renderer._build_maps(build_expression(articulation, REST_POSE))
+    upper, lower = renderer.lips.side_opacities(
+        maps.face_positions(maps.upper, renderer.mouth_box),
+        maps.face_positions(maps.lower, renderer.mouth_box),
     )
     return float(((1 - upper) * (1 - lower)).mean())
 
 
-def test_a_wide_mouth_keeps_a_blink_from_shutting_the_eyes() -> None:
-    asleep = replace(STILL, blink_left=0.75, blink_right=0.7)
+def test_a_wide_mouth_limits_blinks() -> None:
+    asleep = replace(REST_POSE, blink_left=0.75, blink_right=0.7)
     lids = [
         build_expression(replace(RESTING_ARTICULATION, jaw=jaw), asleep).blink for jaw in (0.0, 0.4, 0.7, 1.0)
     ]
@@ -92,7 +93,7 @@ def test_streaming_equals_offline(actor: MeshActor, babble: Samples, cuts: list[
 
 @pytest.mark.parametrize("fps", [Fraction(16), Fraction(25), Fraction(30_000, 1001), Fraction(60)])
 @pytest.mark.parametrize("samples", [1, 159, 161, 4000, 4001])
-def test_there_are_as_many_frames_as_the_clock_says(actor: MeshActor, fps: Fraction, samples: int) -> None:
+def test_frame_count_follows_the_timeline(actor: MeshActor, fps: Fraction, samples: int) -> None:
     frames = speak(actor, [np.zeros(samples, np.float32)], fps)
     assert len(frames) == Timeline(fps=fps).frame_count(samples)
 
@@ -101,7 +102,7 @@ def test_no_sound_no_frames(actor: MeshActor) -> None:
     assert speak(actor, []) == []
 
 
-def test_a_frame_waits_for_the_declared_lookahead_and_a_step_at_most(actor: MeshActor) -> None:
+def test_a_frame_needs_the_declared_lookahead_and_at_most_a_step_more(actor: MeshActor) -> None:
     session = actor.session(FPS, 0)
     session.push(np.zeros(640 + session.lookahead - STEP_SAMPLES, np.float32))
     assert list(session.frames()) == []
@@ -109,7 +110,7 @@ def test_a_frame_waits_for_the_declared_lookahead_and_a_step_at_most(actor: Mesh
     assert [frame.pts for frame in session.frames()] == [0]
 
 
-def test_what_comes_later_never_changes_a_frame(actor: MeshActor, babble: Samples) -> None:
+def test_later_sound_never_changes_a_frame(actor: MeshActor, babble: Samples) -> None:
     session = actor.session(FPS, 0)
     session.push(babble[:8000])
     early = [frame.rgb for frame in session.frames()]
@@ -118,21 +119,23 @@ def test_what_comes_later_never_changes_a_frame(actor: MeshActor, babble: Sample
     assert all(np.array_equal(a, b) for a, b in zip(early, whole, strict=False))
 
 
-def test_same_seed_same_frames_other_seed_other_motion(actor: MeshActor, babble: Samples) -> None:
+def test_equal_seeds_give_equal_frames_and_different_seeds_different_motion(
+    actor: MeshActor, babble: Samples
+) -> None:
     sound = babble[:16_000]
     first, again, other = (speak(actor, [sound], seed=seed) for seed in (1, 1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert any(not np.array_equal(a, b) for a, b in zip(first, other, strict=True))
 
 
-def test_a_flushed_session_takes_no_more(actor: MeshActor) -> None:
+def test_a_flushed_session_refuses_sound(actor: MeshActor) -> None:
     session = actor.session(FPS, 0)
     session.flush()
     with pytest.raises(SessionClosed, match="open a new one"):
         session.push(np.zeros(10, np.float32))
 
 
-def test_interrupting_forgets_what_was_not_shown(actor: MeshActor, babble: Samples) -> None:
+def test_interrupt_drops_sound_without_frames(actor: MeshActor, babble: Samples) -> None:
     session = actor.session(FPS, 0)
     session.push(babble[:16_000])
     shown = [next(session.frames()).pts, next(session.frames()).pts]
@@ -144,10 +147,10 @@ def test_interrupting_forgets_what_was_not_shown(actor: MeshActor, babble: Sampl
 
 @settings(max_examples=5)
 @given(st.integers(2300, 7000), st.integers(1, 300))
-def test_one_can_interrupt_within_a_frame_and_within_a_block(
+def test_interrupt_works_within_a_frame_and_within_a_block(
     actor: MeshActor, babble: Samples, heard: int, spare: int
 ) -> None:
-    """Wherever the voice is cut, frames go on counting, and what follows is said as to a new listener."""
+    """Frame numbers continue, and the new sound is analysed as in a new session."""
     session = actor.session(FPS, 0)
     session.push(babble[:heard])
     shown = len(list(session.frames()))
@@ -161,11 +164,11 @@ def test_one_can_interrupt_within_a_frame_and_within_a_block(
         session._next_frame += 1
         jaws.append(MouthArticulation.from_speech(speech).jaw)
     assert shown + len(jaws) == Timeline(fps=FPS).frame_count(origin + len(after))
-    assert jaws == jaw_track(actor, after, FPS)[1]
+    assert jaws == jaw_by_frame(actor, after, FPS)[1]
 
 
 @pytest.mark.parametrize("milliseconds", [10, 20, 100, 1000])
-def test_pieces_of_any_usual_size_give_the_same_frames(
+def test_chunks_of_usual_sizes_give_equal_frames(
     actor: MeshActor, babble: Samples, milliseconds: int
 ) -> None:
     sound, size = babble[:17_000], 16 * milliseconds
@@ -175,8 +178,8 @@ def test_pieces_of_any_usual_size_give_the_same_frames(
     assert all(np.array_equal(a, b) for a, b in zip(pieces, whole, strict=True))
 
 
-def held(session: MeshSession) -> int:
-    """Bytes of all arrays that a session keeps."""
+def session_bytes(session: MeshSession) -> int:
+    """Bytes of all arrays of a session that could grow."""
     (run,) = session._pending_runs
     rows = sum(getattr(run, field.name).nbytes for field in fields(run) if field.name != "start")
     return int(rows + session._speech_stream._sound.nbytes + session._speech_stream._levels.nbytes)
@@ -188,25 +191,25 @@ def test_memory_does_not_grow_with_time(actor: MeshActor, babble: Samples) -> No
         session.push(babble[:16_000] if second % 2 else np.zeros(16_000, np.float32))
         while session._take_frame_speech() is not None:
             session._next_frame += 1
-        sizes.append(held(session))
+        sizes.append(session_bytes(session))
     assert max(sizes[6:]) <= max(sizes[:6])
     assert len(session._pending_runs[0]) < 10
 
 
-def blinking(motion: HeadPoseGenerator, frames: int) -> list[float]:
+def blink_track(motion: HeadPoseGenerator, frames: int) -> list[float]:
     return [motion.next_pose(0, 0, 0, 0).blink_left for _ in range(frames)]
 
 
 @pytest.mark.parametrize("fps", [Fraction(25), Fraction(60)])
-def test_no_file_begins_or_ends_in_a_blink(actor: MeshActor, fps: Fraction) -> None:
-    """Ended at any frame of a blink, the eyes are open in the last frame, and closed nowhere but in the blink."""
-    blinks = blinking(HeadPoseGenerator(fps, 3), 30 * fps.numerator)
+def test_no_video_begins_or_ends_in_a_blink(actor: MeshActor, fps: Fraction) -> None:
+    """If the sound ends at any frame of a blink, the eyes are open in the last frame and closed only in the blink."""
+    blinks = blink_track(HeadPoseGenerator(fps, 3), 30 * fps.numerator)
     shut = int(np.argmax(blinks))
     assert blinks[shut] > 0.7
     for last in range(shut - 3, shut + 5):
         session = actor.session(fps, 3)
         session._flushed_at = Timeline(fps=fps).frame_start(last) + 1
-        poses = [replace(STILL, blink_left=blink, blink_right=blink) for blink in blinks[: last + 1]]
+        poses = [replace(REST_POSE, blink_left=blink, blink_right=blink) for blink in blinks[: last + 1]]
         opened = [session._open_eyes_at_end(pose, number).blink_left for number, pose in enumerate(poses)]
         assert opened[0] == opened[-1] == 0
         assert all(after <= before for after, before in zip(opened, blinks, strict=False))
@@ -214,19 +217,19 @@ def test_no_file_begins_or_ends_in_a_blink(actor: MeshActor, fps: Fraction) -> N
 
 
 def test_at_rest_the_frame_is_the_portrait(portrait: Portrait, actor: MeshActor) -> None:
-    frame = actor.renderer.render(as_it_was())
+    frame = actor.renderer.render(portrait_expression())
     assert np.abs(frame.astype(int) - portrait.rgb).max() <= 1
 
 
-def test_the_background_does_not_swim(portrait: Portrait, actor: MeshActor) -> None:
-    frame = actor.renderer.render(as_it_was(0.03))
+def test_the_background_does_not_move(portrait: Portrait, actor: MeshActor) -> None:
+    frame = actor.renderer.render(portrait_expression(0.03))
     far = portrait.matte < 3
-    far &= ~(np.asarray(_dilated(portrait.matte > 30)))
+    far &= ~(np.asarray(dilate_mask(portrait.matte > 30)))
     assert far.mean() > 0.2
     assert np.abs(frame.astype(int) - portrait.rgb)[far].max() <= 1
 
 
-def _dilated(
+def dilate_mask(
     mask: np.ndarray[tuple[int, int], np.dtype[np.bool_]],
 ) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
     import cv2
@@ -234,23 +237,26 @@ def _dilated(
     return np.asarray(cv2.dilate(np.asarray(mask, np.uint8), np.ones((15, 15), np.uint8)) > 0)
 
 
-def test_vowels_open_the_mouth_and_closures_shut_it(actor: MeshActor) -> None:
-    stage = actor.renderer
+def test_vowels_open_the_mouth_and_closures_close_it(actor: MeshActor) -> None:
+    renderer = actor.renderer
     vowel = replace(RESTING_ARTICULATION, jaw=1.0)
-    assert opening(stage, RESTING_ARTICULATION) < 0.001
-    assert opening(stage, vowel) > 0.03
-    assert opening(stage, replace(vowel, closure=1.0)) < 0.1 * opening(stage, vowel)
+    assert mouth_opening_share(renderer, RESTING_ARTICULATION) < 0.001
+    assert mouth_opening_share(renderer, vowel) > 0.03
+    assert mouth_opening_share(renderer, replace(vowel, closure=1.0)) < 0.1 * mouth_opening_share(
+        renderer, vowel
+    )
 
 
-def test_the_harder_the_vowel_the_wider_the_mouth(actor: MeshActor) -> None:
+def test_the_mouth_opens_with_the_jaw(actor: MeshActor) -> None:
     widths = [
-        opening(actor.renderer, replace(RESTING_ARTICULATION, jaw=jaw)) for jaw in (0.2, 0.4, 0.6, 0.8, 1.0)
+        mouth_opening_share(actor.renderer, replace(RESTING_ARTICULATION, jaw=jaw))
+        for jaw in (0.2, 0.4, 0.6, 0.8, 1.0)
     ]
     assert widths == sorted(widths)
 
 
-def run_of(closure: Sequence[float], start: int = 0) -> SpeechTrack:
-    """Steps that say an open vowel, but for the lips' closure."""
+def closure_track(closure: Sequence[float], start: int = 0) -> SpeechTrack:
+    """Steps of an open vowel with the given closure of the lips."""
     count = len(closure)
     controls = np.zeros((count, len(CONTROLS)), np.float32)
     controls[:, CONTROLS.index("jaw")] = 0.6
@@ -264,9 +270,9 @@ def run_of(closure: Sequence[float], start: int = 0) -> SpeechTrack:
 
 @pytest.mark.parametrize("fps", [24, 25, 30, 50, 60])
 @given(st.integers(0, 400))
-def test_a_bilabial_of_60_ms_shuts_the_lips_at_every_frame_rate(fps: int, phase: int) -> None:
-    """Wherever it falls between frames: the closure is not averaged away."""
-    speech = run_of([0.0] * 30 + [1.0] * 6 + [0.0] * 30)
+def test_a_bilabial_of_60_ms_closes_the_lips_at_every_frame_rate(fps: int, phase: int) -> None:
+    """At every phase of the frames: the closure is not averaged away."""
+    speech = closure_track([0.0] * 30 + [1.0] * 6 + [0.0] * 30)
     spans = (
         Timeline(fps=Fraction(fps)).frame_span(index) for index in range(round(0.15 * fps), round(0.5 * fps))
     )
@@ -278,9 +284,9 @@ def test_a_bilabial_of_60_ms_shuts_the_lips_at_every_frame_rate(fps: int, phase:
 
 
 @given(st.integers(0, 2000), st.sampled_from([16, 24, 25, 30, 50, 60]))
-def test_speech_is_read_at_the_middle_of_a_frame(start: int, fps: int) -> None:
-    """A control that rises evenly shows what it is at the frame's middle, at any frame rate and phase."""
-    rise = run_of(list(np.arange(80) / 100))
+def test_speech_is_sampled_at_the_middle_of_a_frame(start: int, fps: int) -> None:
+    """A control that rises linearly has its value at the middle of the frame, at any frame rate and phase."""
+    rise = closure_track(list(np.arange(80) / 100))
     end = start + 16_000 // fps
     middle = (start + end) / 2 / STEP_SAMPLES - 0.5
     first, last = start // STEP_SAMPLES, -(-end // STEP_SAMPLES)
@@ -288,10 +294,10 @@ def test_speech_is_read_at_the_middle_of_a_frame(start: int, fps: int) -> None:
     assert found.controls[:, CONTROLS.index("closure")].mean() == pytest.approx(middle / 100, abs=2e-3)
 
 
-def test_lips_follow_the_sound_by_the_lag(actor: MeshActor) -> None:
-    """What frame i says is what was heard around its middle, LAG earlier."""
+def test_lips_lag_behind_the_sound(actor: MeshActor) -> None:
+    """Frame i shows the speech around its middle, LIP_LAG_SAMPLES earlier."""
     session = actor.session(FPS, 0)
-    session._pending_runs = [run_of(list(np.arange(60) / 100))]
+    session._pending_runs = [closure_track(list(np.arange(60) / 100))]
     session._received_until = 60 * STEP_SAMPLES
     taken = []
     while (speech := session._take_frame_speech()) is not None:
@@ -305,7 +311,7 @@ def test_lips_follow_the_sound_by_the_lag(actor: MeshActor) -> None:
 
 
 @pytest.mark.parametrize("fps", [25, 30, 50, 60])
-def test_lips_shut_at_once_and_part_within_100_ms(actor: MeshActor, fps: int) -> None:
+def test_lips_close_at_once_and_part_within_100_ms(actor: MeshActor, fps: int) -> None:
     session = actor.session(Fraction(fps), 0)
     closures = [0.0] * fps + [1.0] + [0.0] * fps
     shown = [
@@ -321,18 +327,18 @@ def test_lips_shut_at_once_and_part_within_100_ms(actor: MeshActor, fps: int) ->
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=30), st.sampled_from([25, 60]))
-def test_lips_go_to_the_teeth_no_faster_than_lips_can(actor: MeshActor, bites: list[float], fps: int) -> None:
+def test_the_bite_changes_within_100_ms(actor: MeshActor, bites: list[float], fps: int) -> None:
     session = actor.session(Fraction(fps), 0)
     shown = [session._ease_articulation(replace(RESTING_ARTICULATION, bite=bite)).bite for bite in bites]
     assert np.abs(np.diff(shown, prepend=0)).max() <= 1 / (LIP_PARTING_SECONDS * fps) + 1e-9
-    held = [
+    session_bytes = [
         session._ease_articulation(replace(RESTING_ARTICULATION, bite=bites[-1])).bite for _ in range(fps)
     ]
-    assert held[-1] == pytest.approx(bites[-1])
+    assert session_bytes[-1] == pytest.approx(bites[-1])
 
 
-def jaw_track(actor: MeshActor, sound: Samples, fps: Fraction) -> tuple[list[float], list[float]]:
-    """Middles of the frames in seconds, and the jaw in each."""
+def jaw_by_frame(actor: MeshActor, sound: Samples, fps: Fraction) -> tuple[list[float], list[float]]:
+    """Middles of the frames in seconds, and the jaw in each frame."""
     session = actor.session(fps, 0)
     session.push(sound)
     session.flush()
@@ -344,46 +350,46 @@ def jaw_track(actor: MeshActor, sound: Samples, fps: Fraction) -> tuple[list[flo
 
 
 @pytest.mark.parametrize("fps", [Fraction(25), Fraction(30), Fraction(30_000, 1001)])
-def test_the_mouth_moves_the_same_at_every_frame_rate(
-    actor: MeshActor, babble: Samples, fps: Fraction
-) -> None:
-    fine, coarse = (jaw_track(actor, babble, rate) for rate in (Fraction(60), fps))
+def test_the_jaw_moves_equally_at_every_frame_rate(actor: MeshActor, babble: Samples, fps: Fraction) -> None:
+    fine, coarse = (jaw_by_frame(actor, babble, rate) for rate in (Fraction(60), fps))
     expected = np.interp(coarse[0], *fine)
     assert max(fine[1]) > 0.2
     assert np.abs(expected - coarse[1]).max() < 0.12
     assert np.abs(expected - coarse[1]).mean() < 0.02
 
 
-def test_silence_keeps_the_mouth_shut(actor: MeshActor) -> None:
+def test_the_mouth_is_closed_in_silence(actor: MeshActor) -> None:
     session = actor.session(FPS, 0)
     session.push(np.zeros(16_000, np.float32))
     session.flush()
     while (speech := session._take_frame_speech()) is not None:
         session._next_frame += 1
-        assert opening(actor.renderer, MouthArticulation.from_speech(speech)) < 0.001
+        assert mouth_opening_share(actor.renderer, MouthArticulation.from_speech(speech)) < 0.001
 
 
-def test_no_motion_keeps_the_head_still_and_no_expression_the_mouth(
-    portrait: Portrait, babble: Samples
-) -> None:
+def test_motion_and_expression_of_zero_reproduce_the_portrait(portrait: Portrait, babble: Samples) -> None:
     quiet = MeshEngine(motion=0, expression=0).open(portrait, None)
     swelling = babble[:16_000] * np.linspace(0, 1, 16_000, dtype=np.float32) ** 2
-    for picture in speak(quiet, [swelling])[:8]:  # abrupt beginnings, as later on, may be heard as /b/
+    for picture in speak(quiet, [swelling])[:8]:  # later onsets are abrupt and may be recognised as /b/
         still = np.abs(picture.astype(int) - portrait.rgb)
         assert np.quantile(still, 0.99) <= 1
-    assert opening(quiet.renderer, replace(RESTING_ARTICULATION, jaw=1.0).scale_except_closure(0)) < 0.001
+    assert (
+        mouth_opening_share(quiet.renderer, replace(RESTING_ARTICULATION, jaw=1.0).scale_except_closure(0))
+        < 0.001
+    )
 
 
-def test_the_more_expression_the_wider_the_mouth(actor: MeshActor) -> None:
+def test_expression_scales_the_opening_of_the_mouth(actor: MeshActor) -> None:
     vowel = replace(RESTING_ARTICULATION, jaw=1.0, spread=0.3)
     widths = [
-        opening(actor.renderer, vowel.scale_except_closure(amount)) for amount in (0.0, 0.25, 0.5, 0.75, 1.0)
+        mouth_opening_share(actor.renderer, vowel.scale_except_closure(amount))
+        for amount in (0.0, 0.25, 0.5, 0.75, 1.0)
     ]
     assert widths == sorted(widths)
     assert widths[0] < 0.1 * widths[-1]
 
 
-def test_the_more_motion_the_further_the_head(portrait: Portrait, babble: Samples) -> None:
+def test_motion_scales_the_turns_of_the_head(portrait: Portrait, babble: Samples) -> None:
     """Same seed, same turns, each in proportion."""
     turns = []
     for amount in (0.0, 0.3, 0.6, 1.0):
@@ -402,16 +408,16 @@ def test_amounts_outside_their_range_are_refused(options: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("grey", [False, True])
-def test_a_picture_without_colours_has_a_mouth_without_colours(portrait: Portrait, grey: bool) -> None:
+def test_the_mouth_of_a_grey_picture_is_grey(portrait: Portrait, grey: bool) -> None:
     rgb = np.repeat(portrait.rgb.mean(2, keepdims=True).astype(np.uint8), 3, axis=2) if grey else portrait.rgb
-    stage = MeshEngine().open(replace(portrait, rgb=rgb), None).renderer
-    wide = build_expression(replace(RESTING_ARTICULATION, jaw=1.0, tongue=1.0), STILL)
-    colour = np.ptp(slice_box(stage.render(wide), stage.mouth_box).astype(int), axis=2)
+    renderer = MeshEngine().open(replace(portrait, rgb=rgb), None).renderer
+    wide = build_expression(replace(RESTING_ARTICULATION, jaw=1.0, tongue=1.0), REST_POSE)
+    colour = np.ptp(slice_box(renderer.render(wide), renderer.mouth_box).astype(int), axis=2)
     assert (colour.max() <= 1) == grey
 
 
-def test_only_an_open_vowel_gives_a_smile_its_parting_back() -> None:
-    """At rest and in closures the portrait's own mouth is shut; lips on the teeth shut it too."""
+def test_only_an_open_vowel_reopens_the_portraits_own_gap() -> None:
+    """At rest, in closures and with the lip on the teeth the portrait's own gap is closed."""
     vowel = replace(RESTING_ARTICULATION, jaw=0.8)
     for shut in (
         RESTING_ARTICULATION,

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tools.heads import paint, teeth
-from tools.heads.__main__ import draw
+from tools.heads.__main__ import draw_portrait
 from tools.heads.mesh import OBJ, TARGETS, TEXTURE, Mesh, Wheel, read_obj, subdivide
 from tools.heads.paint import Appearance
 from tools.heads.people import Person, build_scene
-from tools.heads.raster import Camera, barycentric, normals, rasterise
-from tools.heads.scene import joined, sheet, triangulated
+from tools.heads.raster import Camera, barycentric_weights, rasterise, vertex_normals
+from tools.heads.scene import build_sheet, join_meshes, triangulate
 from tools.heads.shade import Light, Picture, tone_map
 
 Floats = NDArray[np.float64]
@@ -42,7 +42,7 @@ def wavefront() -> str:
     left, right = ball(*EYE, rows=7), ball((-EYE[0][0], *EYE[0][1:]), EYE[1], rows=7)
     lines, start = [], 1
     for name, points in (("body", ball(*HEAD, rows=15)), ("helper-l-eye", left), ("helper-r-eye", right)):
-        mesh = sheet(points, name)
+        mesh = build_sheet(points, name)
         lines += [
             f"g {name}",
             *(f"v {x} {y} {z}" for x, y, z in mesh.vertices),
@@ -83,7 +83,7 @@ def plain(wheel: Wheel) -> NDArray[np.int64]:
 
 
 def drawn(wheel: Wheel, **changes: object) -> NDArray[np.int64]:
-    return draw(wheel, replace(ADA, **changes), SIZE).astype(int)  # type: ignore[arg-type]
+    return draw_portrait(wheel, replace(ADA, **changes), SIZE).astype(int)  # type: ignore[arg-type]
 
 
 def test_a_file_is_read_into_groups() -> None:
@@ -103,7 +103,7 @@ def test_a_wheel_gives_its_targets_and_shapes(wheel: Wheel) -> None:
 
 def test_subdivision_keeps_planes_and_carries_values() -> None:
     x, y = np.meshgrid(np.arange(4.0), np.arange(3.0))
-    plane = sheet(np.stack([x, y, 2 * x - y], -1), "body")
+    plane = build_sheet(np.stack([x, y, 2 * x - y], -1), "body")
     finer, carried = subdivide(plane, plane.vertices)
     points = finer.vertices[np.unique(finer.quads)]
     assert len(finer.quads) == 4 * len(plane.quads)
@@ -130,8 +130,8 @@ def test_a_cube_grows_round() -> None:
 
 
 def test_meshes_are_joined_with_their_own_numbers() -> None:
-    a, b = (sheet(np.random.default_rng(seed).random((2, 3, 3)), "hair") for seed in (1, 2))
-    whole, places = joined(a, a.vertices, [b])
+    a, b = (build_sheet(np.random.default_rng(seed).random((2, 3, 3)), "hair") for seed in (1, 2))
+    whole, places = join_meshes(a, a.vertices, [b])
     assert whole.vertices[whole.quads[2:]] == pytest.approx(b.vertices[b.quads])
     assert len(places) == len(whole.vertices) == 12
 
@@ -150,14 +150,14 @@ def test_the_nearest_triangle_is_seen_and_only_from_its_front() -> None:
 def test_barycentric_weights_make_the_point() -> None:
     rng = np.random.default_rng(0)
     corners, point = rng.random((20, 3, 2)), rng.random((20, 2))
-    weights = barycentric(corners, point)
+    weights = barycentric_weights(corners, point)
     assert weights.sum(-1) == pytest.approx(np.ones(20))
     assert np.einsum("nk,nkc->nc", weights, corners) == pytest.approx(point)
 
 
 def test_normals_of_a_ball_point_outwards() -> None:
-    mesh = sheet(ball((0, 0, 0), (1, 1, 1), rows=12), "body")
-    outward = normals(mesh.vertices, triangulated(mesh.quads))
+    mesh = build_sheet(ball((0, 0, 0), (1, 1, 1), rows=12), "body")
+    outward = vertex_normals(mesh.vertices, triangulate(mesh.quads))
     inner = np.abs(mesh.vertices[:, 1]) < 0.9
     assert (outward * mesh.vertices).sum(1)[inner].min() > 0.9
 
@@ -178,8 +178,10 @@ def test_more_light_is_never_darker_and_white_is_not_exceeded() -> None:
 
 def test_noise_repeats_after_its_period_and_is_smooth() -> None:
     across, down = np.random.default_rng(1).uniform(0, 500, (2, 300))
-    assert paint.noise(across + 512, down - 512) == pytest.approx(paint.noise(across, down), abs=1e-6)
-    assert np.abs(paint.noise(across + 0.01, down) - paint.noise(across, down)).max() < 0.05
+    assert paint.sample_noise(across + 512, down - 512) == pytest.approx(
+        paint.sample_noise(across, down), abs=1e-6
+    )
+    assert np.abs(paint.sample_noise(across + 0.01, down) - paint.sample_noise(across, down)).max() < 0.05
 
 
 def test_a_person_is_drawn_the_same_every_time(wheel: Wheel, plain: NDArray[np.int64]) -> None:
@@ -188,7 +190,7 @@ def test_a_person_is_drawn_the_same_every_time(wheel: Wheel, plain: NDArray[np.i
 
 
 def test_skin_light_and_wall_have_their_colours(wheel: Wheel, plain: NDArray[np.int64]) -> None:
-    fair, dark = plain, drawn(wheel, looks=replace(ADA.appearance, skin=(90, 60, 45)))
+    fair, dark = plain, drawn(wheel, appearance=replace(ADA.appearance, skin=(90, 60, 45)))
     cheek = (slice(26, 30), slice(18, 30))
     red, green, blue = fair[cheek].mean((0, 1))
     assert red > green > blue
@@ -225,7 +227,7 @@ def test_teeth_stand_in_an_even_row() -> None:
     x = np.linspace(-0.28, 0.28, 21)
     edge = np.stack([x, np.full_like(x, 6.8), 1.2 - 2.5 * x**2], -1)
     for upper, side in ((True, 1), (False, -1)):
-        parts = teeth.row(edge, upper=upper)
+        parts = teeth.build_teeth_row(edge, upper=upper)
         crowns = [part for part in parts if part.groups[0] == "tooth"]
         assert (len(crowns), len(parts)) == (12, 13)
         middles = np.array([part.vertices.mean(0) for part in crowns])

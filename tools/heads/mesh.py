@@ -110,7 +110,7 @@ def subdivide(mesh: Mesh, values: Floats) -> tuple[Mesh, Floats]:
     `values` [N, C] are carried along with the vertices; only vertices of `mesh.quads` stay meaningful.
     """
     everything = np.hstack([mesh.vertices, values])
-    edges, of_quad, uses = _edges(mesh.quads)
+    edges, of_quad, uses = _find_edges(mesh.quads)
     count, faces = len(everything), len(mesh.quads)
     middle = everything[mesh.quads].mean(1)
     sums = np.zeros((len(edges), everything.shape[1]))
@@ -118,28 +118,30 @@ def subdivide(mesh: Mesh, values: Floats) -> tuple[Mesh, Floats]:
     straight = everything[edges].mean(1)
     inner = (uses == 2)[:, None]
     points = np.where(inner, (straight + sums / np.maximum(uses, 1)[:, None]) / 2, straight)
-    moved = _moved(everything, mesh.quads, middle, edges, straight, uses)
+    moved = _move_vertices(everything, mesh.quads, middle, edges, straight, uses)
     moved[:, 3:] = everything[:, 3:]
-    quads = _split(mesh.quads, count + of_quad, count + len(edges) + np.arange(faces))
+    quads = _split_quads(mesh.quads, count + of_quad, count + len(edges) + np.arange(faces))
     uv = mesh.texture[mesh.corners]
     halves = (uv + np.roll(uv, -1, axis=1)) / 2
     texture = np.concatenate([uv.reshape(-1, 2), halves.reshape(-1, 2), uv.mean(1)])
     own = np.arange(4 * faces).reshape(-1, 4)
-    corners = _split(own, 4 * faces + own, 8 * faces + np.arange(faces))
+    corners = _split_quads(own, 4 * faces + own, 8 * faces + np.arange(faces))
     result = np.vstack([moved, points, middle])
     finer = Mesh(vertices=result[:, :3], texture=texture, quads=quads, corners=corners,
                  groups=np.repeat(mesh.groups, 4))  # fmt: skip
     return finer, result[:, 3:]
 
 
-def _edges(quads: Ints) -> tuple[Ints, Ints, Ints]:
+def _find_edges(quads: Ints) -> tuple[Ints, Ints, Ints]:
     """Edges [E, 2], the four of each quad [F, 4], and how many quads share each."""
     pairs = np.sort(np.stack([quads, np.roll(quads, -1, axis=1)], -1).reshape(-1, 2), axis=1)
     edges, of_quad, uses = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
     return edges, of_quad.reshape(-1, 4), uses
 
 
-def _moved(points: Floats, quads: Ints, middle: Floats, edges: Ints, straight: Floats, uses: Ints) -> Floats:
+def _move_vertices(
+    points: Floats, quads: Ints, middle: Floats, edges: Ints, straight: Floats, uses: Ints
+) -> Floats:
     """The old vertices in their new places; those on a border stay on it."""
     face_sum, edge_sum = np.zeros_like(points), np.zeros_like(points)
     faces, valence = np.zeros((len(points), 1)), np.zeros((len(points), 1))
@@ -158,7 +160,7 @@ def _moved(points: Floats, quads: Ints, middle: Floats, edges: Ints, straight: F
     return np.where((faces > 0) & ~border[:, None], inside, np.where(border[:, None], along, points))
 
 
-def _split(corner: Ints, edge: Ints, middle: Ints) -> Ints:
+def _split_quads(corner: Ints, edge: Ints, middle: Ints) -> Ints:
     """Four quads of one: from each corner over its edge, the middle and the edge before."""
     before = np.roll(edge, 1, axis=1)
     middles = np.repeat(middle[:, None], 4, axis=1)

@@ -28,28 +28,28 @@ class Appearance:
     makeup: float = 0.0
 
 
-def linear(colour: Rgb) -> Floats:
+def to_linear_light(colour: Rgb) -> Floats:
     """Screen colour as light, 0…1."""
     return np.asarray((np.array(colour) / 255) ** 2.2)
 
 
-def smooth(value: Floats, start: float, end: float) -> Floats:
+def smoothstep(value: Floats, start: float, end: float) -> Floats:
     """0 before `start`, 1 after `end`, or the other way round."""
     t = np.clip((value - start) / (end - start), 0, 1)
     return np.asarray(t * t * (3 - 2 * t))
 
 
 @cache
-def _field(blur: float) -> Floats:
+def _noise_field(blur: float) -> Floats:
     noise = np.random.default_rng(7).normal(size=(_NOISE_SIDE, _NOISE_SIDE)).astype(np.float32)
     tiled = cv2.GaussianBlur(np.tile(noise, (3, 3)), (0, 0), blur)
     field = np.asarray(tiled[_NOISE_SIDE : 2 * _NOISE_SIDE, _NOISE_SIDE : 2 * _NOISE_SIDE], np.float64)
     return np.asarray(field / field.std())
 
 
-def noise(across: Floats, down: Floats, blur: float = 1.5) -> Floats:
+def sample_noise(across: Floats, down: Floats, blur: float = 1.5) -> Floats:
     """Smooth noise of unit spread that repeats every 512; `across` and `down` are in cells."""
-    field = _field(blur)
+    field = _noise_field(blur)
     left, top = np.floor(across), np.floor(down)
     x, y = across - left, down - top
     column, row = (np.mod(axis, _NOISE_SIDE).astype(int) for axis in (left, top))
@@ -59,7 +59,7 @@ def noise(across: Floats, down: Floats, blur: float = 1.5) -> Floats:
     return np.asarray(upper * (1 - y) + lower * y)
 
 
-def region(mask: Bytes, texture: Floats) -> Floats:
+def sample_region(mask: Bytes, texture: Floats) -> Floats:
     """A painted region at texture points [h, w, 2], 0…1."""
     side = mask.shape[0]
     x = np.asarray(texture[..., 0] * side - 0.5, np.float32)
@@ -73,82 +73,82 @@ def unroll_surface(place: Floats) -> tuple[Floats, Floats]:
     return np.asarray(np.arctan2(x, z - 0.3) * 1.1), np.asarray(y)
 
 
-def _spot(place: Floats, x: float, y: float, radius: float) -> Floats:
+def _mirrored_spot(place: Floats, x: float, y: float, radius: float) -> Floats:
     """1 at a place of the face and its mirror image, fading out at `radius`."""
     return np.asarray(np.exp(-((np.abs(place[..., 0]) - x) ** 2 + (place[..., 1] - y) ** 2) / radius**2))
 
 
-def scalp(place: Floats) -> Floats:
+def scalp_share(place: Floats) -> Floats:
     """Share of hair on the head, from a hairline over brow, temples, ears and nape."""
     x, y, z = np.moveaxis(place, -1, 0)
-    line = np.interp(z, (0.0, 0.35, 0.62, 0.9, 1.2), (6.65, 6.95, 7.3, 7.75, 7.92)) - 0.1 * smooth(
+    line = np.interp(z, (0.0, 0.35, 0.62, 0.9, 1.2), (6.65, 6.95, 7.3, 7.75, 7.92)) - 0.1 * smoothstep(
         np.abs(x), 0.35, 0.0
     )
-    ragged = 0.025 * noise(45 * np.arctan2(x, z - 0.25), 3 * y)
-    ears = smooth(np.abs(x), 0.7, 0.76) * smooth(y, 7.52, 7.44) * smooth(z, 0.2, 0.3)
-    return smooth(y - line + ragged, -0.06, 0.12) * (1 - ears)
+    ragged = 0.025 * sample_noise(45 * np.arctan2(x, z - 0.25), 3 * y)
+    ears = smoothstep(np.abs(x), 0.7, 0.76) * smoothstep(y, 7.52, 7.44) * smoothstep(z, 0.2, 0.3)
+    return smoothstep(y - line + ragged, -0.06, 0.12) * (1 - ears)
 
 
-def beard(place: Floats) -> Floats:
+def beard_share(place: Floats) -> Floats:
     """Share of beard: jaw, chin and upper lip, without the lips."""
     x, y, z = np.moveaxis(np.abs(place), -1, 0)
     top = np.interp(x, (0.0, 0.28, 0.45, 0.75), (6.6, 6.62, 6.75, 7.2))
-    jaw = smooth(top - y, -0.03, 0.06) * smooth(y, 6.15, 6.3) * smooth(z, 0.3, 0.6)
+    jaw = smoothstep(top - y, -0.03, 0.06) * smoothstep(y, 6.15, 6.3) * smoothstep(z, 0.3, 0.6)
     lip = (
-        smooth(0.34 - x, 0, 0.1)
-        * smooth(y, 6.66, 6.72)
-        * smooth(y, 6.84 - 0.25 * x, 6.8 - 0.25 * x)
+        smoothstep(0.34 - x, 0, 0.1)
+        * smoothstep(y, 6.66, 6.72)
+        * smoothstep(y, 6.84 - 0.25 * x, 6.8 - 0.25 * x)
         * (z > 1.2)
     )
     return np.asarray(np.maximum(jaw, lip))
 
 
-def brows(place: Floats) -> Floats:
+def brow_share(place: Floats) -> Floats:
     """Share of brow, in fine hairs."""
     x, y, z = np.moveaxis(place, -1, 0)
     x = np.abs(x)
     arc = np.interp(x, (0.13, 0.25, 0.38, 0.52), (7.41, 7.455, 7.47, 7.41))
     thick = np.interp(x, (0.1, 0.2, 0.5), (0.04, 0.045, 0.016))
     shape = np.clip((thick + 0.012 - np.abs(y - arc)) / 0.024, 0, 1)
-    ends = smooth(x, 0.11, 0.16) * smooth(x, 0.55, 0.47)
-    hairs = smooth(noise(200 * (x + 0.4 * y), 30 * y), -2.2, -0.2)
+    ends = smoothstep(x, 0.11, 0.16) * smoothstep(x, 0.55, 0.47)
+    hairs = smoothstep(sample_noise(200 * (x + 0.4 * y), 30 * y), -2.2, -0.2)
     return np.asarray(shape * ends * hairs * (z > 0.9))
 
 
-def skin(place: Floats, looks: Appearance, lips: Floats) -> Floats:
+def skin_colour(place: Floats, looks: Appearance, lips: Floats) -> Floats:
     """Colour of skin [h, w, 3], linear, with blotches, pores, lips, brows, beard and hair."""
     u, v = unroll_surface(place)
-    base = linear(looks.skin)
+    base = to_linear_light(looks.skin)
     blush = (
-        0.5 * _spot(place, 0.4, 6.95, 0.22)
-        + 0.6 * _spot(place, 0.0, 6.98, 0.12)
-        + 0.25 * _spot(place, 0, 6.4, 0.15)
+        0.5 * _mirrored_spot(place, 0.4, 6.95, 0.22)
+        + 0.6 * _mirrored_spot(place, 0.0, 6.98, 0.12)
+        + 0.25 * _mirrored_spot(place, 0, 6.4, 0.15)
     )
-    red = blush + 0.25 * noise(20 * u, 20 * v, 2.0) + 0.1 * noise(90 * u, 90 * v)
+    red = blush + 0.25 * sample_noise(20 * u, 20 * v, 2.0) + 0.1 * sample_noise(90 * u, 90 * v)
     colour = base * np.exp(np.stack([0.1 * red, -0.16 * red, -0.12 * red], -1))
-    colour *= 1 + (0.03 + 0.02 * looks.age) * noise(170 * u, 170 * v)[..., None]
-    spots = looks.age * smooth(noise(45 * u, 45 * v), 2.0, 2.6) + 0.3 * smooth(
-        noise(70 * u + 99, 70 * v), 2.4, 2.8
+    colour *= 1 + (0.03 + 0.02 * looks.age) * sample_noise(170 * u, 170 * v)[..., None]
+    spots = looks.age * smoothstep(sample_noise(45 * u, 45 * v), 2.0, 2.6) + 0.3 * smoothstep(
+        sample_noise(70 * u + 99, 70 * v), 2.4, 2.8
     )
     colour *= 1 - spots[..., None] * (0.25, 0.4, 0.45)
-    rim = 0.5 * _spot(place, 0.31, 7.2, 0.1)
+    rim = 0.5 * _mirrored_spot(place, 0.31, 7.2, 0.1)
     colour *= 1 - rim[..., None] * (0.18, 0.28, 0.22)
     rose = (
         base ** (0.9, 1.0, 1.0)
         * np.array([0.82, 0.5, 0.52])
         * (1 - looks.makeup * np.array([0.15, 0.5, 0.4]))
     )
-    rose = rose * (1 + 0.08 * noise(120 * place[..., 0], 25 * v))[..., None]
+    rose = rose * (1 + 0.08 * sample_noise(120 * place[..., 0], 25 * v))[..., None]
     colour += lips[..., None] * (rose - colour)
-    strand = 0.7 + 0.3 * noise(150 * u, 18 * v)
-    dark = linear(looks.hair) * np.clip(strand, 0.3, 1.5)[..., None]
+    strand = 0.7 + 0.3 * sample_noise(150 * u, 18 * v)
+    dark = to_linear_light(looks.hair) * np.clip(strand, 0.3, 1.5)[..., None]
     whiskers = (
         looks.beard
-        * beard(place)
+        * beard_share(place)
         * (1 - lips)
-        * smooth(noise(160 * u, 40 * v) + 2.4 * beard(place), -0.2, 1.2)
+        * smoothstep(sample_noise(160 * u, 40 * v) + 2.4 * beard_share(place), -0.2, 1.2)
     )
-    brow = 0.85 * brows(place)
+    brow = 0.85 * brow_share(place)
     for share in (whiskers, brow):
         colour += share[..., None] * (dark - colour)
     return np.asarray(np.clip(colour, 0.001, 1))
@@ -157,41 +157,42 @@ def skin(place: Floats, looks: Appearance, lips: Floats) -> Floats:
 def skin_bumps(place: Floats, looks: Appearance, lips: Floats) -> Floats:
     """Height of pores, creases and whiskers [h, w], decimetres."""
     u, v = unroll_surface(place)
-    pores = 0.0006 * noise(190 * u, 190 * v) + 0.0006 * noise(70 * u, 70 * v)
-    forehead = smooth(v, 7.5, 7.62) * smooth(v, 7.95, 7.8)
-    folds = forehead * np.sin(62 * v + 1.5 * noise(6 * u, 3 * v)) + 0.6 * _spot(
+    pores = 0.0006 * sample_noise(190 * u, 190 * v) + 0.0006 * sample_noise(70 * u, 70 * v)
+    forehead = smoothstep(v, 7.5, 7.62) * smoothstep(v, 7.95, 7.8)
+    folds = forehead * np.sin(62 * v + 1.5 * sample_noise(6 * u, 3 * v)) + 0.6 * _mirrored_spot(
         place, 0.56, 7.27, 0.12
     ) * np.sin(70 * v + 30 * u)
-    lines = lips * noise(150 * place[..., 0], 12 * v)
-    hairs = looks.beard * beard(place) * (1 - lips) * noise(170 * u, 30 * v) + brows(place) * noise(
-        170 * u, 60 * v
-    )
+    lines = lips * sample_noise(150 * place[..., 0], 12 * v)
+    whiskers = looks.beard * beard_share(place) * (1 - lips) * sample_noise(170 * u, 30 * v)
+    hairs = whiskers + brow_share(place) * sample_noise(170 * u, 60 * v)
     return np.asarray(pores * (1 + looks.age) + looks.age * 0.0035 * folds + 0.0014 * lines + 0.003 * hairs)
 
 
-def collar(place: Floats) -> Floats:
+def shirt_share(place: Floats) -> Floats:
     """Share of shirt: all that lies below the neck."""
     x, y, z = np.moveaxis(place, -1, 0)
     away = np.hypot(x, z - 0.15)
-    return np.asarray(np.maximum(smooth(y, 5.62, 5.6), smooth(away, 0.74, 0.76) * (y < 6.15)))
+    return np.asarray(np.maximum(smoothstep(y, 5.62, 5.6), smoothstep(away, 0.74, 0.76) * (y < 6.15)))
 
 
-def strands(place: Floats) -> Floats:
+def hair_strands(place: Floats) -> Floats:
     """Fine streaks from the crown down, about -1…1."""
     x, y, z = np.moveaxis(place, -1, 0)
     turn = np.arctan2(x, z - 0.25)
-    fine, coarse = noise(170 * turn, 14 * y), noise(26 * turn, 4 * y)
+    fine, coarse = sample_noise(170 * turn, 14 * y), sample_noise(26 * turn, 4 * y)
     return np.asarray(np.clip(0.5 * fine + 0.5 * coarse, -1.5, 1.5))
 
 
-def eyes(place: Floats, centre: Floats, looks: Appearance) -> Floats:
+def eye_colour(place: Floats, centre: Floats, looks: Appearance) -> Floats:
     """Colour of an eyeball: white, iris with its fibres and dark ring, pupil."""
     x, y = place[..., 0] - centre[..., 0], place[..., 1] - centre[..., 1]
     radius, angle = np.hypot(x, y) / 0.062, np.arctan2(y, x)
-    fibres = 1 + 0.35 * noise(14 * angle + 200, 6 * radius)
-    iris = linear(looks.iris) * (0.6 + 0.9 * radius * fibres)[..., None]
-    iris *= (1 - 0.75 * smooth(radius, 0.82, 1.02))[..., None]
-    iris *= smooth(radius, 0.36, 0.46)[..., None]
-    white = np.array([0.72, 0.66, 0.62]) * (1 - 0.18 * smooth(radius, 1.2, 2.4))[..., None] * (1, 0.93, 0.9)
-    inside = smooth(radius, 1.06, 0.96)[..., None]
+    fibres = 1 + 0.35 * sample_noise(14 * angle + 200, 6 * radius)
+    iris = to_linear_light(looks.iris) * (0.6 + 0.9 * radius * fibres)[..., None]
+    iris *= (1 - 0.75 * smoothstep(radius, 0.82, 1.02))[..., None]
+    iris *= smoothstep(radius, 0.36, 0.46)[..., None]
+    white = (
+        np.array([0.72, 0.66, 0.62]) * (1 - 0.18 * smoothstep(radius, 1.2, 2.4))[..., None] * (1, 0.93, 0.9)
+    )
+    inside = smoothstep(radius, 1.06, 0.96)[..., None]
     return np.asarray(white + inside * (iris - white))

@@ -1,4 +1,4 @@
-"""From a recipe of a person to a scene: the head's targets mixed, hair, glasses and a shirt put on."""
+"""From a recipe of a person to a scene: morph targets, hair, glasses and a shirt."""
 
 from dataclasses import dataclass, field
 
@@ -6,8 +6,8 @@ import numpy as np
 from tools.heads import paint
 from tools.heads.mesh import Floats, Mesh, Wheel, subdivide
 from tools.heads.paint import Appearance
-from tools.heads.raster import normals
-from tools.heads.scene import KINDS, Scene, joined, scene, sheet, triangulated
+from tools.heads.raster import vertex_normals
+from tools.heads.scene import KINDS, Scene, assemble_scene, build_sheet, join_meshes, triangulate
 from tools.heads.shade import Light
 
 _LOWEST = 4.3
@@ -16,8 +16,10 @@ _LOWEST = 4.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """A recipe. `origin`, `sex` and `age` name the head's macro targets; `targets` and `shapes` add weights of
-    morphs and of face shapes. Angles in degrees."""
+    """A recipe: macro targets by `origin`, `sex` and `age`; weights of further `targets` and of face `shapes`.
+
+    Angles in degrees.
+    """
 
     origin: str
     sex: str
@@ -37,7 +39,7 @@ def build_scene(wheel: Wheel, person: Person) -> Scene:
     """The scene of one person."""
     base = wheel.base
     resting = base.vertices
-    vertices = resting + sum(weight * wheel.target(name) for name, weight in _targets(person).items())
+    vertices = resting + sum(weight * wheel.target(name) for name, weight in _target_weights(person).items())
     shapes = wheel.shapes()
     vertices = vertices + sum(weight * shapes[name] for name, weight in person.shapes.items())
     shown = set(KINDS) - (
@@ -53,13 +55,13 @@ def build_scene(wheel: Wheel, person: Person) -> Scene:
     fine, places = subdivide(mesh, resting)
     fine = _raise_clothes(fine, places, person.appearance)
     if person.glasses:
-        fine, places = joined(fine, places, _glasses(centres))
+        fine, places = join_meshes(fine, places, _build_glasses(centres))
     if person.long_hair:
-        fine, places = joined(fine, places, _long_hair(fine.vertices[places[:, 1] > 7.3]))
-    return scene(fine, places, resting_centres)
+        fine, places = join_meshes(fine, places, _build_long_hair(fine.vertices[places[:, 1] > 7.3]))
+    return assemble_scene(fine, places, resting_centres)
 
 
-def _targets(person: Person) -> dict[str, float]:
+def _target_weights(person: Person) -> dict[str, float]:
     macro = {f"macrodetails/{person.origin}-{person.sex}-{person.age}": 1.0,
              f"macrodetails/universal-{person.sex}-{person.age}-averagemuscle-averageweight": 1.0}  # fmt: skip
     return macro | person.targets
@@ -67,11 +69,13 @@ def _targets(person: Person) -> dict[str, float]:
 
 def _raise_clothes(mesh: Mesh, places: Floats, looks: Appearance) -> Mesh:
     """The scalp raised by its hair, the cheeks by a beard, the body by a shirt."""
-    triangles = triangulated(mesh.quads)
-    outward = normals(mesh.vertices, triangles)
+    triangles = triangulate(mesh.quads)
+    outward = vertex_normals(mesh.vertices, triangles)
     place = places[:, None]
-    hair = 0.0 if looks.bald else 0.11 * paint.scalp(place) ** 2 * (1 + 0.12 * paint.strands(place))
-    thick = (hair + 0.05 * looks.beard * paint.beard(place) + 0.06 * paint.collar(place))[:, 0]
+    hair = (
+        0.0 if looks.bald else 0.11 * paint.scalp_share(place) ** 2 * (1 + 0.12 * paint.hair_strands(place))
+    )
+    thick = (hair + 0.05 * looks.beard * paint.beard_share(place) + 0.06 * paint.shirt_share(place))[:, 0]
     skin = np.zeros(len(places), bool)
     skin[mesh.part("body")] = True
     moved = mesh.vertices + np.where(skin, thick, 0.0)[:, None] * outward
@@ -80,7 +84,7 @@ def _raise_clothes(mesh: Mesh, places: Floats, looks: Appearance) -> Mesh:
     )
 
 
-def _tube(path: Floats, radius: float) -> Mesh:
+def _build_tube(path: Floats, radius: float) -> Mesh:
     """A tube around a path [n, 3]."""
     along = np.gradient(path, axis=0)
     along /= np.linalg.norm(along, axis=1, keepdims=True)
@@ -90,10 +94,10 @@ def _tube(path: Floats, radius: float) -> Mesh:
     angle = np.linspace(0, 2 * np.pi, 9)[:-1, None, None]
     ring = path + radius * (np.cos(angle) * side + np.sin(angle) * other)
     ring = np.concatenate([ring, ring[:1]])
-    return sheet(ring.transpose(1, 0, 2), "frame")
+    return build_sheet(ring.transpose(1, 0, 2), "frame")
 
 
-def _glasses(eyes: dict[str, Floats]) -> list[Mesh]:
+def _build_glasses(eyes: dict[str, Floats]) -> list[Mesh]:
     """Two rims before the eyes, a bridge, and arms to the ears."""
     turn = np.linspace(0, 2 * np.pi, 49)
     flat = (
@@ -104,17 +108,17 @@ def _glasses(eyes: dict[str, Floats]) -> list[Mesh]:
     for sign, eye in ((1, eyes["l"]), (-1, eyes["r"])):
         middle = np.array([eye[0] + 0.02 * sign, eye[1] - 0.03, front])
         rim = middle + np.stack([0.255 * flat[0], 0.195 * flat[1], -0.25 * (0.255 * flat[0]) ** 2], -1)
-        parts.append(_tube(rim, 0.022))
+        parts.append(_build_tube(rim, 0.022))
         hinge = middle + np.array([0.26 * sign, 0.07, -0.02])
         ear = np.array([sign * 0.82, hinge[1] + 0.02, 0.35])
-        parts.append(_tube(hinge + np.linspace(0, 1, 12)[:, None] * (ear - hinge), 0.02))
+        parts.append(_build_tube(hinge + np.linspace(0, 1, 12)[:, None] * (ear - hinge), 0.02))
     left, right = (eyes[side][0] for side in "lr")
     x = np.linspace(right + 0.24, left - 0.24, 9)
     arch = np.stack([x, eyes["l"][1] + 0.03 + 0.03 * np.cos(x * 12), np.full(9, front)], -1)
-    return [*parts, _tube(arch, 0.02)]
+    return [*parts, _build_tube(arch, 0.02)]
 
 
-def _long_hair(head: Floats) -> list[Mesh]:
+def _build_long_hair(head: Floats) -> list[Mesh]:
     """Long hair: a sheet around the back and the sides of the head, open at the face, down to the shoulders."""
     top, half, back = head[:, 1].max(), np.abs(head[:, 0]).max(), head[:, 2].min()
     turn = np.linspace(np.radians(40), np.radians(320), 81)
@@ -126,4 +130,4 @@ def _long_hair(head: Floats) -> list[Mesh]:
     x = (half + 0.09) * (wide + wave) * np.sin(turn)
     z = middle + (0.75 - back + 0.25) / 2 * (wide + wave) * np.cos(turn) * 1.05
     y = top + 0.1 - 3.0 * rows + 0 * turn
-    return [sheet(np.stack([x, y, z], -1), "hair")]
+    return [build_sheet(np.stack([x, y, z], -1), "hair")]

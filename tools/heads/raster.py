@@ -52,7 +52,7 @@ def rasterise(
     edges = corners[:, 1:] - corners[:, :1]
     area = edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]
     seen = ((area < -1e-9) | (both & (area > 1e-9))) & (high >= low).all(axis=1)
-    planes = _planes(corners, area)
+    planes = _barycentric_planes(corners, area)
     depths = depth[triangles]
     for index in np.flatnonzero(seen):
         (x0, y0), (x1, y1) = low[index], high[index]
@@ -67,7 +67,7 @@ def rasterise(
     return winner
 
 
-def _planes(corners: Floats, area: Floats) -> Floats:
+def _barycentric_planes(corners: Floats, area: Floats) -> Floats:
     """The second and third barycentric weight of each triangle as a·x + b·y + c, [T, 2, 3]."""
     (x0, y0), (x1, y1), (x2, y2) = corners.transpose(1, 2, 0)
     area = np.where(np.abs(area) < 1e-12, 1e-12, area)
@@ -76,7 +76,7 @@ def _planes(corners: Floats, area: Floats) -> Floats:
     return np.stack([one, two], 1) / area[:, None, None]
 
 
-def barycentric(corners: Floats, points: Floats) -> Floats:
+def barycentric_weights(corners: Floats, points: Floats) -> Floats:
     """Weights [..., 3] of triangle `corners` [..., 3, 2] that make `points` [..., 2]."""
     first, second = corners[..., 1, :] - corners[..., 0, :], corners[..., 2, :] - corners[..., 0, :]
     offset = points - corners[..., 0, :]
@@ -93,7 +93,7 @@ def pixel_grid(size: tuple[int, int]) -> Floats:
     return np.stack([x, y], axis=-1).astype(float)
 
 
-def normals(vertices: Floats, triangles: Ints) -> Floats:
+def vertex_normals(vertices: Floats, triangles: Ints) -> Floats:
     """Smooth normals [N, 3]: those of the triangles around, weighted by their area."""
     corners = vertices[triangles]
     facing = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -103,7 +103,7 @@ def normals(vertices: Floats, triangles: Ints) -> Floats:
     return np.asarray(summed / (np.linalg.norm(summed, axis=1, keepdims=True) + 1e-12))
 
 
-def shadow(view: Floats, triangles: Ints, places: Floats, lamp: Floats, soft: float) -> Floats:
+def cast_shadow(view: Floats, triangles: Ints, places: Floats, lamp: Floats, soft: float) -> Floats:
     """How much of a lamp in direction `lamp` reaches `places` [h, w, 3], 0…1: a shadow map, softened by `soft`."""
     side, reach = 700, 3.2
     across = np.cross([0.0, 1.0, 0.0], lamp)
@@ -112,7 +112,7 @@ def shadow(view: Floats, triangles: Ints, places: Floats, lamp: Floats, soft: fl
     lit = view @ axes.T
     points = lit[:, :2] * (1, -1) * side / reach + side / 2
     winner = rasterise(triangles, points, -lit[:, 2], (side, side), both=True)
-    weights = barycentric(points[triangles[winner]], pixel_grid((side, side)))
+    weights = barycentric_weights(points[triangles[winner]], pixel_grid((side, side)))
     height = np.where(winner >= 0, (weights * lit[triangles[winner], 2]).sum(-1), -9.0).astype(np.float32)
     at = places @ axes.T
     x, y = (np.float32(at[..., axis] * sign * side / reach + side / 2) for axis, sign in ((0, 1), (1, -1)))
@@ -124,7 +124,7 @@ def shadow(view: Floats, triangles: Ints, places: Floats, lamp: Floats, soft: fl
     return np.asarray(total / len(spots))
 
 
-def occlusion(depth: Floats, pixel: float) -> Floats:
+def estimate_occlusion(depth: Floats, pixel: float) -> Floats:
     """Share of the sky each pixel sees, 0…1, judged from depths [h, w] alone; `pixel` is its size, decimetres."""
     near = depth.astype(np.float32)
     hidden = np.zeros_like(near)

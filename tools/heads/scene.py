@@ -32,7 +32,7 @@ class Scene:
     centres: Floats
 
 
-def scene(mesh: Mesh, places: Floats, eyes: dict[str, Floats]) -> Scene:
+def assemble_scene(mesh: Mesh, places: Floats, eyes: dict[str, Floats]) -> Scene:
     """The scene of a mesh with `places` of its vertices on the resting head; `eyes`: middle of "l" and of "r"."""
     kinds = np.array([KINDS[group] for group in mesh.groups])
     left = places[mesh.quads][:, 0, 0] > 0
@@ -40,19 +40,19 @@ def scene(mesh: Mesh, places: Floats, eyes: dict[str, Floats]) -> Scene:
     return Scene(
         vertices=mesh.vertices,
         places=places,
-        triangles=triangulated(mesh.quads),
+        triangles=triangulate(mesh.quads),
         texture=np.concatenate([texture[:, [0, 1, 2]], texture[:, [0, 2, 3]]]),
         kinds=np.tile(kinds, 2),
         centres=np.tile(np.where(left[:, None], eyes["l"], eyes["r"]), (2, 1)),
     )
 
 
-def triangulated(quads: Ints) -> Ints:
+def triangulate(quads: Ints) -> Ints:
     """Two triangles for each quad: all first ones, then all second ones."""
     return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
 
 
-def sheet(points: Floats, group: str, *, flip: bool = False) -> Mesh:
+def build_sheet(points: Floats, group: str, *, flip: bool = False) -> Mesh:
     """Quads between points [rows, columns, 3]; the front is on the left of the first row, seen along it."""
     rows, columns = points.shape[:2]
     number = np.arange(rows * columns).reshape(rows, columns)
@@ -62,7 +62,7 @@ def sheet(points: Floats, group: str, *, flip: bool = False) -> Mesh:
                 corners=quads, groups=np.full(len(quads), group))  # fmt: skip
 
 
-def joined(mesh: Mesh, places: Floats, more: list[Mesh]) -> tuple[Mesh, Floats]:
+def join_meshes(mesh: Mesh, places: Floats, more: list[Mesh]) -> tuple[Mesh, Floats]:
     """`mesh` and others that rest where they are."""
     whole = [mesh, *more]
     vertices = np.cumsum([0, *(len(part.vertices) for part in whole)])

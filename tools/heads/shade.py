@@ -1,4 +1,4 @@
-"""A picture of a scene: one lamp with its shadow, sky and fill, light that seeps through skin, glints."""
+"""Shading of a scene: one lamp with its shadow, light of the sky, subsurface scattering in skin, highlights."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,15 @@ from numpy.typing import NDArray
 from tools.heads import paint
 from tools.heads.mesh import Bytes, Floats
 from tools.heads.paint import Appearance
-from tools.heads.raster import Camera, barycentric, normals, occlusion, pixel_grid, rasterise, shadow
+from tools.heads.raster import (
+    Camera,
+    barycentric_weights,
+    cast_shadow,
+    estimate_occlusion,
+    pixel_grid,
+    rasterise,
+    vertex_normals,
+)
 from tools.heads.scene import Scene
 
 _SCATTER_RADII = (0.035, 0.014, 0.008)
@@ -30,7 +38,7 @@ class Light:
 
 
 class Picture:
-    """The buffers of one picture, and what is made of them."""
+    """The geometry buffers of one picture, and shading from them."""
 
     def __init__(self, scene: Scene, camera: Camera) -> None:
         self._scene, self._camera = scene, camera
@@ -39,9 +47,9 @@ class Picture:
         self.winner = rasterise(scene.triangles, points, depth, camera.size, both=False)
         self.seen = self.winner >= 0
         corners = scene.triangles[self.winner]
-        self._weights = barycentric(points[corners], pixel_grid(camera.size))
-        smooth = normals(self.view, scene.triangles)
-        self.normal = _unit(self._mix(smooth[corners]))
+        self._weights = barycentric_weights(points[corners], pixel_grid(camera.size))
+        smooth = vertex_normals(self.view, scene.triangles)
+        self.normal = _normalise(self._mix(smooth[corners]))
         self.at = self._mix(self.view[corners])
         self.place = self._mix(scene.places[corners])
         self.texture = self._mix(scene.texture[self.winner])
@@ -54,31 +62,31 @@ class Picture:
 
     def colours(self, looks: Appearance, lips: Bytes, inside: Bytes) -> tuple[Floats, Floats]:
         """Colour [h, w, 3] and height of bumps [h, w] of what is seen; painted regions of lips and inner mouth."""
-        lip = paint.region(lips, self.texture) * (self.kind == paint.SKIN)
-        colour = paint.skin(self.place, looks, lip)
+        lip = paint.sample_region(lips, self.texture) * (self.kind == paint.SKIN)
+        colour = paint.skin_colour(self.place, looks, lip)
         bumps = paint.skin_bumps(self.place, looks, lip)
-        within = paint.region(inside, self.texture) * (self.kind == paint.SKIN)
+        within = paint.sample_region(inside, self.texture) * (self.kind == paint.SKIN)
         colour *= 1 - within[..., None] * (0.7, 0.86, 0.86)
         self.dull = 1 - within
-        streaks = paint.strands(self.place)
-        hair = paint.linear(looks.hair) * np.exp(0.55 * streaks)[..., None]
+        streaks = paint.hair_strands(self.place)
+        hair = paint.to_linear_light(looks.hair) * np.exp(0.55 * streaks)[..., None]
         hairy = np.where(self.kind == paint.HAIR, 1.0, 0.0)
         if not looks.bald:
-            hairy = np.maximum(hairy, paint.scalp(self.place) * (self.kind == paint.SKIN))
-        weave = 1 + 0.12 * paint.noise(90 * self.place[..., 0], 90 * self.place[..., 1])
-        cloth = paint.linear(looks.cloth) * weave[..., None]
-        worn = paint.collar(self.place) * (self.kind == paint.SKIN)
+            hairy = np.maximum(hairy, paint.scalp_share(self.place) * (self.kind == paint.SKIN))
+        weave = 1 + 0.12 * paint.sample_noise(90 * self.place[..., 0], 90 * self.place[..., 1])
+        cloth = paint.to_linear_light(looks.cloth) * weave[..., None]
+        worn = paint.shirt_share(self.place) * (self.kind == paint.SKIN)
         lash = 0.9 * self._lashes()
-        for share, over in ((hairy, hair), (worn, cloth), (lash, 0.4 * paint.linear(looks.hair))):
+        for share, over in ((hairy, hair), (worn, cloth), (lash, 0.4 * paint.to_linear_light(looks.hair))):
             colour += share[..., None] * (over - colour)
         bumps = np.where(hairy > 0.5, 0.006 * streaks, bumps) * (worn < 0.5)
-        ball = paint.eyes(self.place, self._scene.centres[self.winner], looks)
+        ball = paint.eye_colour(self.place, self._scene.centres[self.winner], looks)
         colour = np.where((self.kind == paint.EYE)[..., None], ball, colour)
         for kind, value in _PLAIN.items():
             colour = np.where((self.kind == kind)[..., None], value, colour)
         bumps = np.where(
             self.kind == paint.TONGUE,
-            0.0008 * paint.noise(220 * self.place[..., 0], 220 * self.place[..., 2]),
+            0.0008 * paint.sample_noise(220 * self.place[..., 0], 220 * self.place[..., 2]),
             bumps,
         )
         return colour, np.where(np.isin(self.kind, (paint.SKIN, paint.HAIR, paint.TONGUE)), bumps, 0.0)
@@ -90,19 +98,21 @@ class Picture:
         lifted = np.roll(eye, -round(0.012 / self.pixel), axis=0)
         below, above = cv2.GaussianBlur(eye, (0, 0), 0.6 * sigma), cv2.GaussianBlur(lifted, (0, 0), sigma)
         fringe = np.maximum(0.7 * below, above)
-        hairs = 0.75 + 0.25 * paint.noise(120 * self.place[..., 0], 20 * self.place[..., 1])
+        hairs = 0.75 + 0.25 * paint.sample_noise(120 * self.place[..., 0], 20 * self.place[..., 1])
         return np.asarray(np.clip(2.2 * fringe * hairs, 0, 1) * (self.kind == paint.SKIN))
 
-    def lit(self, colour: Floats, bumps: Floats, light: Light) -> Floats:
+    def shade(self, colour: Floats, bumps: Floats, light: Light) -> Floats:
         """Linear light [h, w, 3] that reaches the camera."""
         lamp = np.array(light.key) / np.linalg.norm(light.key)
         normal = self._bumped(bumps)
-        reached = shadow(self.view, self._scene.triangles, self.at + 0.02 * self.normal, lamp, light.soft)
+        reached = cast_shadow(
+            self.view, self._scene.triangles, self.at + 0.02 * self.normal, lamp, light.soft
+        )
         depth = np.where(self.seen, self._camera.distance - self.at[..., 2], self._camera.distance + 0.6)
-        open_sky = occlusion(depth, self.pixel)
+        open_sky = estimate_occlusion(depth, self.pixel)
         facing = normal @ lamp
         wrap = np.where(self._soft()[..., None], (0.3, 0.12, 0.06), 0.0)
-        unblocked = reached[..., None] ** (0.7, 1.0, 1.1)  # red seeps into a shadow
+        unblocked = reached[..., None] ** (0.7, 1.0, 1.1)  # red light scatters into a shadow
         direct = np.clip((facing[..., None] + wrap) / (1 + wrap), 0, 1) * unblocked
         fill = np.array(light.sky) * (0.75 + 0.35 * normal[..., 1:2] + 0.25 * normal[..., 2:])
         ambient = fill * open_sky[..., None] ** (0.8, 1.1, 1.2)
@@ -119,7 +129,7 @@ class Picture:
         slope = np.stack([right, down], -1) / self.pixel
         slope *= self.seen[..., None]
         tilt = np.dstack([-slope[..., 0], slope[..., 1], np.zeros_like(bumps)])
-        return _unit(self.normal + np.clip(tilt, -0.8, 0.8))
+        return _normalise(self.normal + np.clip(tilt, -0.8, 0.8))
 
     def _scatter_light(self, diffuse: Floats) -> Floats:
         skin = self._soft().astype(np.float32)
@@ -149,5 +159,5 @@ def tone_map(light: Floats) -> Bytes:
     return np.asarray(np.rint(255 * np.clip(rolled, 0, 1) ** (1 / 2.2)), np.uint8)
 
 
-def _unit(vectors: Floats) -> Floats:
+def _normalise(vectors: Floats) -> Floats:
     return np.asarray(vectors / (np.linalg.norm(vectors, axis=-1, keepdims=True) + 1e-12))

@@ -5,7 +5,7 @@ Millimetres are a hundredth of the mesh's decimetres. Crown widths after Ash and
 
 import numpy as np
 from tools.heads.mesh import Floats, Ints, Mesh, subdivide
-from tools.heads.scene import sheet
+from tools.heads.scene import build_sheet
 
 _MM = 0.01
 _UPPER = (8.6, 6.7, 7.5, 6.9, 6.7, 9.5)
@@ -43,7 +43,7 @@ class Arch:
         return np.asarray(self._ellipse(angle) + out[..., None] * outward + rise)
 
 
-def row(edge: Floats, *, upper: bool) -> list[Mesh]:
+def build_teeth_row(edge: Floats, *, upper: bool) -> list[Mesh]:
     """All teeth of an arch and its gum."""
     arch = Arch(edge, 1 if upper else -1)
     widths, crowns = (_UPPER, _UPPER_CROWNS) if upper else (_LOWER, _LOWER_CROWNS)
@@ -51,12 +51,12 @@ def row(edge: Floats, *, upper: bool) -> list[Mesh]:
     for width, crown in zip(widths, crowns, strict=True):
         middle = (inner + width / 2) * _MM
         margin.append((middle, crown))
-        parts += [_tooth(arch, sign * middle, width * _MM, crown * _MM) for sign in (1, -1)]
+        parts += [_build_tooth(arch, sign * middle, width * _MM, crown * _MM) for sign in (1, -1)]
         inner += width
-    return [*parts, _gum(arch, np.array(margin) * (1, _MM), np.array(widths) * _MM)]
+    return [*parts, _build_gum(arch, np.array(margin) * (1, _MM), np.array(widths) * _MM)]
 
 
-def _tooth(arch: Arch, middle: float, width: float, crown: float) -> Mesh:
+def _build_tooth(arch: Arch, middle: float, width: float, crown: float) -> Mesh:
     """A crown: narrow at the neck, bulging, its corners rounded, its edge a little uneven."""
     across, down = np.meshgrid(np.linspace(-1, 1, 17), np.linspace(0, 1, 15))
     half = width / 2 * (0.74 + 0.25 * np.sin(np.pi / 2 * np.clip(down / 0.65, 0, 1)))
@@ -64,10 +64,10 @@ def _tooth(arch: Arch, middle: float, width: float, crown: float) -> Mesh:
     up = crown * (1 - down) + 0.045 * crown * np.abs(across) ** 3 * down
     out = 0.028 * (1 - np.abs(across) ** 3) ** 0.6 - 0.03 + 0.012 * np.sin(np.pi * np.clip(down, 0, 1) ** 0.7)
     out -= 0.016 * np.clip((down - 0.8) / 0.2, 0, 1) ** 2
-    return sheet(arch.at(middle + across * half, up, out), "tooth", flip=arch.side < 0)
+    return build_sheet(arch.at(middle + across * half, up, out), "tooth", flip=arch.side < 0)
 
 
-def _gum(arch: Arch, margins: Floats, widths: Floats) -> Mesh:
+def _build_gum(arch: Arch, margins: Floats, widths: Floats) -> Mesh:
     """Pink between the necks and above them, with a point between every two teeth."""
     along, up = np.meshgrid(np.linspace(-margins[-1, 0], margins[-1, 0], 181), np.linspace(0, 1, 12))
     nearest = np.abs(np.abs(along)[..., None] - margins[:, 0]).argmin(-1)
@@ -79,7 +79,7 @@ def _gum(arch: Arch, margins: Floats, widths: Floats) -> Mesh:
         + 0.012 * np.sin(np.pi * np.clip(up * 3, 0, 0.5))
         - 0.018 * np.abs(place) ** 2 * np.clip(1 - 2 * up, 0, 1)
     )
-    return sheet(arch.at(along, height, out - 0.02 * (up > 0.8)), "gum", flip=arch.side > 0)
+    return build_sheet(arch.at(along, height, out - 0.02 * (up > 0.8)), "gum", flip=arch.side > 0)
 
 
 def biting_edge(adult: Floats, mesh: Mesh, *, upper: bool) -> Ints:
@@ -90,7 +90,7 @@ def biting_edge(adult: Floats, mesh: Mesh, *, upper: bool) -> Ints:
     return np.asarray(edge[np.argsort(np.arctan2(adult[edge, 0], adult[edge, 2] - 0.9))])
 
 
-def tongue(mesh: Mesh) -> Mesh:
+def build_tongue(mesh: Mesh) -> Mesh:
     """The head's own tongue, smoothed twice."""
     only = mesh.only(mesh.groups == "helper-tongue")
     nothing = np.zeros((len(mesh.vertices), 0))

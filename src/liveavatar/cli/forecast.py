@@ -141,7 +141,7 @@ def _prediction_rows(prediction: CardPrediction) -> list[tuple[str, str]]:
         return [*rows, ("  fits", f"[red]no[/]: {escape(prediction.problem)}")]
     rows.append(("  fits", f"[green]yes[/], {plan.summary}"))
     if forecast is None:
-        unknown = "nothing is known of this card's rates; measure: python -m benchmarks.dit"
+        unknown = "nothing is known of this card's rates; measure: python -m benchmarks.dit.speed"
         return [*rows, ("  speed", unknown)]
     real_time = ", real time" if forecast.fps >= MODEL_FPS else f" ({MODEL_FPS} is real time)"
     speed = f"about {forecast.fps:.1f} pictures a second{real_time}"

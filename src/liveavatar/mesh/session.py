@@ -30,8 +30,7 @@ from liveavatar.speech.track import STEP_SAMPLES, SpeechTrack
 from liveavatar.timeline import StepClock, Timeline
 
 LIP_LAG_SAMPLES = 200
-"""Delay of the lips behind the features of speech, 12.5 ms. The articulation network places lips at the very time of
-the
+"""Delay of the lips behind the features of speech, 12.5 ms. The articulation network places lips at the time of the
 features; on a filmed person they come 41 ms later. Measured with `liveavatar sync`; figures in `docs/mesh.md`."""
 
 LIP_PARTING_SECONDS = 0.1
@@ -39,7 +38,7 @@ LIP_PARTING_SECONDS = 0.1
 
 _MISFIT_TO_MOTION = (0.06, 0.10), (1.0, 0.2)
 """`rig_misfit` of a face, and share of the motion that it gets. People have up to 0.06; two painted creatures with 0.09
-and 0.17 exceed the identity bound of `benchmarks/faces.py` with more."""
+and 0.17 exceed the identity bound of `benchmarks/mesh/faces.py` with more."""
 
 _MOMENTS_PER_FRAME = 4
 """Times within a frame at which the speech is sampled: as many as there are steps of 10 ms at 25 fps."""

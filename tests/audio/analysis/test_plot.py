@@ -63,6 +63,11 @@ def test_unusual_recordings_can_be_drawn(tmp_path: Path, count: int, rate: int, 
     assert draw_plot(noise(rate, count / rate, channels), rate, tmp_path).shape[1] == plot._PLOT_WIDTH
 
 
+def test_silence_is_dark(tmp_path: Path) -> None:
+    drawn = draw_plot(np.zeros((16_000, 1), np.float32), 16_000, tmp_path)
+    assert drawn[-plot._FOOTER_HEIGHT - 20, plot._LEFT_MARGIN + 100].max() < 20
+
+
 def test_file_names_in_any_script_are_drawn(tmp_path: Path) -> None:
     titles = []
     for name in ("声音", "录音", "録音"):

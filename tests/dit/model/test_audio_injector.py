@@ -22,7 +22,7 @@ def test_tokens_are_those_of_the_reference(encoder: CausalAudioEncoder) -> None:
     assert worst(tokens.local_tokens, GOLDEN["local"]) < 1e-5
 
 
-def test_a_short_lead_hears_what_the_long_one_of_the_reference_does(encoder: CausalAudioEncoder) -> None:
+def test_a_short_lead_equals_the_long_one_of_the_reference(encoder: CausalAudioEncoder) -> None:
     block = GOLDEN["feats"][..., -12:]
     long = encoder(torch.cat([block[..., :1].expand(-1, -1, -1, 73), block], dim=-1))
     short = encoder.encode_block(block)

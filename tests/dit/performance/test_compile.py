@@ -23,7 +23,7 @@ def _forget() -> None:
     torch._dynamo.reset()
 
 
-def test_all_layers_share_what_is_compiled_and_it_is_whole() -> None:
+def test_all_layers_share_one_compiled_graph_a_function() -> None:
     counter = CompileCounterWithBackend("aot_eager")
     plain, dit = small_dit(), small_dit()
     fuse_qkv(plain)
@@ -37,7 +37,7 @@ def test_all_layers_share_what_is_compiled_and_it_is_whole() -> None:
 
 
 @pytest.mark.parametrize("kv", get_args(KVFormat))
-def test_compiled_rings_remember_the_same(kv: KVFormat) -> None:
+def test_a_compiled_cache_gives_the_same_latents(kv: KVFormat) -> None:
     plain, fast = (
         drawn(
             small_dit(),
@@ -48,7 +48,7 @@ def test_compiled_rings_remember_the_same(kv: KVFormat) -> None:
     assert distance(fast, plain) < 1e-6
 
 
-def test_the_exact_plan_has_plain_rings() -> None:
+def test_the_exact_speed_has_a_plain_cache() -> None:
     assert torch.equal(
         torch.cat(drawn(small_dit())), torch.cat(drawn(small_dit(), rings=make_cache_factory(EXACT_SPEED)))
     )
@@ -73,7 +73,7 @@ def test_a_compiled_decoder_gives_the_same_frames_piece_by_piece() -> None:
     assert counter.frame_count == 1
 
 
-def test_the_decoder_lies_channels_last() -> None:
+def test_the_weights_of_the_decoder_are_channels_last() -> None:
     fast = vae()
     compile_vae(fast, "eager")
     for layer in fast.decoder.modules():

@@ -1,4 +1,4 @@
-"""Where the lips end: landmarks are good to a few pixels, the picture says the rest."""
+"""Edges of the lips: landmarks to a few pixels, then refined in the picture."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def open_mouth(gap: float) -> Picture:
 
 
 @pytest.mark.parametrize("error", [-4, 0, 4])
-def test_open_lips_end_where_red_begins(error: float) -> None:
+def test_edges_of_open_lips_lie_where_red_begins(error: float) -> None:
     lips = LipEdges.from_portrait(landmarks(20 + error), UNIT, open_mouth(20))
     middle = slice(14, 27)
     arc = 1 - (lips.columns[middle] / lips.half_width) ** 2
@@ -42,13 +42,13 @@ def test_open_lips_end_where_red_begins(error: float) -> None:
     assert lips.upper[middle] == pytest.approx(-10 * arc, abs=1.6)
 
 
-def test_no_tooth_stays_on_a_lip() -> None:
+def test_no_tooth_belongs_to_a_lip() -> None:
     lips = LipEdges.from_portrait(landmarks(16), UNIT, open_mouth(20))
     for edge in (lips.upper[20] - 1, lips.lower[20] + 1):
         assert open_mouth(20)[round(MIDDLE + float(edge)), 100] == pytest.approx(LIP, abs=1)
 
 
-def test_closed_lips_meet_in_the_dark_line() -> None:
+def test_closed_lips_meet_at_the_dark_line() -> None:
     rgb = np.full((200, 200, 3), LIP, np.uint8)
     rgb[102:104] = DARK
     lips = LipEdges.from_portrait(landmarks(2), UNIT, rgb)
@@ -56,7 +56,7 @@ def test_closed_lips_meet_in_the_dark_line() -> None:
     assert lips.gap == 0
 
 
-def test_without_a_line_landmarks_are_believed() -> None:
+def test_without_a_dark_line_the_landmarks_are_used() -> None:
     noise = np.random.default_rng(0).integers(-2, 3, (200, 200, 1))
     rgb = np.asarray(np.full((200, 200, 3), LIP) + noise, np.uint8)
     lips = LipEdges.from_portrait(landmarks(2), UNIT, rgb)

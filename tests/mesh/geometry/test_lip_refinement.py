@@ -1,4 +1,4 @@
-"""Open mouths: the picture says where they end, and landmarks are put there."""
+"""Open mouths: landmarks are moved to the edges seen in the picture."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def landmarks(half: float, gap: float) -> Array:
     return points
 
 
-def laughing(half: float, gap: float) -> Picture:
+def draw_laughing_mouth(half: float, gap: float) -> Picture:
     """An open mouth with upper teeth, a tongue, and lower teeth that touch the lower lip."""
     y, x = np.mgrid[:240, :240]
     arc = np.clip(1 - ((x - 120) / half) ** 2, 0, None)
@@ -49,54 +49,54 @@ def laughing(half: float, gap: float) -> Picture:
     return np.asarray(np.clip(rgb + noise, 0, 255), np.uint8)
 
 
-def measured(points: Array, rgb: Picture) -> LipEdges:
+def measure_widened_lips(points: Array, rgb: Picture) -> LipEdges:
     return LipEdges.from_portrait(widen_open_mouth(points, rgb), UNIT, rgb)
 
 
 @pytest.mark.parametrize(("half", "gap"), [(40.0, 36.0), (46.0, 44.0), (50.0, 50.0)])
-def test_an_opening_wider_than_the_landmarks_say_is_found(half: float, gap: float) -> None:
-    lips = measured(landmarks(42, 40), laughing(half, gap))
+def test_an_opening_wider_than_the_landmarks_is_found(half: float, gap: float) -> None:
+    lips = measure_widened_lips(landmarks(42, 40), draw_laughing_mouth(half, gap))
     assert lips.gap == pytest.approx(gap, abs=4)
     assert lips.half_width == pytest.approx(half, abs=7)
 
 
-def test_neither_tongue_nor_lower_teeth_are_taken_for_the_lip() -> None:
-    lips = measured(landmarks(44, 40), laughing(46, 44))
+def test_tongue_and_lower_teeth_are_not_taken_for_the_lip() -> None:
+    lips = measure_widened_lips(landmarks(44, 40), draw_laughing_mouth(46, 44))
     arc = 1 - (lips.columns / 46) ** 2
     middle = slice(10, 31)
     assert lips.lower[middle] == pytest.approx(22 * arc[middle], abs=3)
 
 
-def test_landmarks_that_agree_with_the_picture_are_kept() -> None:
+def test_landmarks_that_agree_with_the_picture_are_unchanged() -> None:
     points = landmarks(46, 44)
-    assert widen_open_mouth(points, laughing(46, 44)) is points
+    assert widen_open_mouth(points, draw_laughing_mouth(46, 44)) is points
 
 
-def test_a_mouth_that_is_hardly_open_is_left_to_the_landmarks() -> None:
+def test_landmarks_of_a_slightly_open_mouth_are_unchanged() -> None:
     points = landmarks(46, 10)
-    assert widen_open_mouth(points, laughing(46, 44)) is points
+    assert widen_open_mouth(points, draw_laughing_mouth(46, 44)) is points
 
 
 def test_the_same_picture_gives_the_same_lips() -> None:
-    points, rgb = landmarks(42, 40), laughing(48, 46)
+    points, rgb = landmarks(42, 40), draw_laughing_mouth(48, 46)
     assert np.array_equal(widen_open_mouth(points, rgb), widen_open_mouth(points, rgb))
 
 
 @pytest.mark.parametrize("gap", [0.0, 3.0])
-def test_settled_lips_that_are_shut_meet_exactly(gap: float) -> None:
+def test_snapped_closed_lips_meet_exactly(gap: float) -> None:
     points = landmarks(46, gap)
     rgb = np.full((240, 240, 3), LIP, np.uint8)
-    settled = snap_lip_landmarks(points, LipEdges.from_portrait(points, UNIT, rgb))
-    assert settled[list(INNER_UPPER_LIP)] == pytest.approx(settled[list(INNER_LOWER_LIP)], abs=1e-3)
+    snapped = snap_lip_landmarks(points, LipEdges.from_portrait(points, UNIT, rgb))
+    assert snapped[list(INNER_UPPER_LIP)] == pytest.approx(snapped[list(INNER_LOWER_LIP)], abs=1e-3)
 
 
-def test_settled_lips_lie_on_the_measured_edges_and_keep_their_height() -> None:
-    points, rgb = landmarks(44, 40), laughing(46, 44)
+def test_snapped_lips_lie_on_the_measured_edges_and_keep_their_height() -> None:
+    points, rgb = landmarks(44, 40), draw_laughing_mouth(46, 44)
     lips = LipEdges.from_portrait(points, UNIT, rgb)
-    settled = snap_lip_landmarks(points, lips)
-    local = lips.frame.to_local(settled[list(INNER_LOWER_LIP), :2])
+    snapped = snap_lip_landmarks(points, lips)
+    local = lips.frame.to_local(snapped[list(INNER_LOWER_LIP), :2])
     assert local[:, 1] == pytest.approx(np.interp(local[:, 0], lips.columns, lips.lower), abs=0.1)
-    rim, line = settled[17, 1] - settled[14, 1], points[17, 1] - points[14, 1]
+    rim, line = snapped[17, 1] - snapped[14, 1], points[17, 1] - points[14, 1]
     assert float(rim) == pytest.approx(float(line), abs=0.5)
-    assert np.abs(settled - points)[list(OUTER_EYE_CORNERS)].max() == 0
-    assert as_float32(settled).dtype == np.float32
+    assert np.abs(snapped - points)[list(OUTER_EYE_CORNERS)].max() == 0
+    assert as_float32(snapped).dtype == np.float32

@@ -1,3 +1,5 @@
+"""The face rig: its table, its fit to a portrait, and the closing of open mouths."""
+
 from itertools import pairwise
 
 import cv2
@@ -31,7 +33,7 @@ MIDDLE = slice(3, 6)  # of the nine inner lip points
 FACE_TURNS = st.tuples(*[st.floats(-0.5, 0.5)] * 3)
 
 
-def face(
+def rig_landmarks(
     turn: tuple[float, ...] = (0, 0, 0),
     scale: float = 100,
     depth: float = 1,
@@ -44,12 +46,12 @@ def face(
     return (landmarks / (1, 1, depth)).astype(np.float32)
 
 
-def opened(weight: float) -> Array:
+def open_jaw(weight: float) -> Array:
     rig = load_rig()
     return np.asarray(weight * rig.deltas[rig.shape_index("jawOpen")])
 
 
-def shape(name: str) -> Array:
+def shape_deltas(name: str) -> Array:
     rig = load_rig()
     return np.asarray(rig.deltas[rig.shape_index(name)])
 
@@ -59,7 +61,7 @@ def other_side(name: str) -> str:
     return f"{left}Right" if left != name else f"{right}Left" if right != name else name
 
 
-def moved(rig: FaceRig, landmarks: Landmarks, name: str) -> Array:
+def displacements(rig: FaceRig, landmarks: Landmarks, name: str) -> Array:
     return np.asarray(project_shapes(landmarks, rig, fit_rig_pose(landmarks))[rig.shape_index(name)])
 
 
@@ -77,32 +79,34 @@ def test_axes_are_those_of_landmarks() -> None:
     assert neutral[1, 2] < neutral[234, 2], "the nose is nearer than the ears"
 
 
-def test_both_sides_are_alike() -> None:
+def test_the_rig_is_symmetric() -> None:
     rig, flip = load_rig(), np.array([-1, 1, 1])
     assert (rig.mirror[rig.mirror] == np.arange(478)).all()
     assert rig.neutral == pytest.approx(rig.neutral[rig.mirror] * flip, abs=1e-6)
     for name in rig.names:
-        assert shape(name) == pytest.approx(shape(other_side(name))[rig.mirror] * flip, abs=3e-5), name
+        assert shape_deltas(name) == pytest.approx(
+            shape_deltas(other_side(name))[rig.mirror] * flip, abs=3e-5
+        ), name
 
 
 @pytest.mark.parametrize("name", ["eyeBlink", "browDown", "mouthSmile", "noseSneer", "cheekSquint"])
-def test_left_is_the_right_of_the_picture(name: str) -> None:
-    size = np.linalg.norm(shape(f"{name}Left"), axis=1)
+def test_the_left_is_on_the_right_of_the_picture(name: str) -> None:
+    size = np.linalg.norm(shape_deltas(f"{name}Left"), axis=1)
     assert (size * load_rig().neutral[:, 0]).sum() / size.sum() > 0.1
 
 
-def test_jaw_takes_the_lower_lip_and_leaves_the_upper() -> None:
-    down = shape("jawOpen")[:, 1]
+def test_the_jaw_moves_the_lower_lip_only() -> None:
+    down = shape_deltas("jawOpen")[:, 1]
     assert down[LOWER][MIDDLE].min() > 0.3
     assert np.abs(down[UPPER][MIDDLE]).max() < 0.03
     assert 0.1 < down[list(OUTER_MOUTH_CORNERS)].mean() < 0.25
     assert down[CHIN_LANDMARK] > 0.2
-    assert np.abs(shape("jawOpen")[list(RIGID_LANDMARK_WEIGHTS[3.0])]).max() < 0.01
+    assert np.abs(shape_deltas("jawOpen")[list(RIGID_LANDMARK_WEIGHTS[3.0])]).max() < 0.01
 
 
 def test_lip_fields_are_smooth_along_the_lips() -> None:
     for row in (INNER_UPPER_LIP, INNER_LOWER_LIP):
-        down = shape("jawOpen")[list(row), 1]
+        down = shape_deltas("jawOpen")[list(row), 1]
         assert max(abs(b - a) for a, b in pairwise(down)) < 0.11
 
 
@@ -110,13 +114,17 @@ def test_lip_fields_are_smooth_along_the_lips() -> None:
     ("name", "sign"), [("mouthPucker", -1), ("mouthFunnel", -1), ("mouthStretch", 1), ("mouthSmile", 1)]
 )
 def test_width_of_the_mouth(name: str, sign: int) -> None:
-    delta = shape(name) if name in load_rig().names else shape(f"{name}Left") + shape(f"{name}Right")
+    delta = (
+        shape_deltas(name)
+        if name in load_rig().names
+        else shape_deltas(f"{name}Left") + shape_deltas(f"{name}Right")
+    )
     right, left = delta[list(OUTER_MOUTH_CORNERS), 0]
     assert sign * (left - right) > 0.05
 
 
 def test_mouth_close_undoes_the_gap_of_the_jaw() -> None:
-    both = shape("jawOpen") + shape("mouthClose")
+    both = shape_deltas("jawOpen") + shape_deltas("mouthClose")
     gap = (both[LOWER] - both[UPPER])[MIDDLE, 1]
     assert np.abs(gap).max() < 0.02
 
@@ -128,36 +136,34 @@ def test_teeth_lie_behind_the_lips() -> None:
         assert 0.6 < edge[-1, 0] - edge[0, 0] < 1
         assert (edge[:, 2] > 0.1).all()
     assert mouth.lower_teeth[8, 1] >= mouth.upper_teeth[8, 1]
-    assert mouth.lower_teeth_open[8, 1] == pytest.approx(shape("jawOpen")[14, 1], abs=0.1)
+    assert mouth.lower_teeth_open[8, 1] == pytest.approx(shape_deltas("jawOpen")[14, 1], abs=0.1)
     assert mouth.tongue[0, 2] < mouth.tongue[1, 2], "the tip is in front of the crest"
 
 
 @given(FACE_TURNS, st.floats(20, 400), st.sampled_from([0.8, 1.0, 1.2, 1.4]))
 @settings(max_examples=30, deadline=None)
-def test_pose_is_found_again(turn: tuple[float, float, float], scale: float, depth: float) -> None:
-    pose = fit_rig_pose(face(turn, scale, depth))
+def test_a_pose_is_recovered(turn: tuple[float, float, float], scale: float, depth: float) -> None:
+    pose = fit_rig_pose(rig_landmarks(turn, scale, depth))
     assert pose.rotation == pytest.approx(cv2.Rodrigues(np.array(turn))[0], abs=2e-3)
     assert pose.scale == pytest.approx(scale, rel=2e-3)
     assert pose.depth == pytest.approx(depth, abs=1e-6)
-    assert pose.to_head(face(turn, scale, depth)) == pytest.approx(load_rig().neutral, abs=5e-3)
+    assert pose.to_head(rig_landmarks(turn, scale, depth)) == pytest.approx(load_rig().neutral, abs=5e-3)
 
 
-def test_pose_does_not_care_what_the_mouth_does() -> None:
-    quiet, loud = fit_rig_pose(face()), fit_rig_pose(face(offset=opened(0.6)))
+def test_the_pose_does_not_depend_on_the_mouth() -> None:
+    quiet, loud = fit_rig_pose(rig_landmarks()), fit_rig_pose(rig_landmarks(offset=open_jaw(0.6)))
     assert loud.rotation == pytest.approx(quiet.rotation, abs=0.02)
     assert loud.scale == pytest.approx(quiet.scale, rel=0.01)
 
 
 @given(FACE_TURNS, st.floats(20, 400))
 @settings(max_examples=20, deadline=None)
-def test_misfit_is_of_the_face_not_of_its_pose_or_size(
-    turn: tuple[float, float, float], scale: float
-) -> None:
+def test_the_misfit_does_not_depend_on_pose_or_size(turn: tuple[float, float, float], scale: float) -> None:
     pear = np.zeros((478, 3), np.float32)
     pear[:, 0] = (
         0.3 * load_rig().neutral[:, 0] * (load_rig().neutral[:, 1] > 0.4)
     )  # cheeks and jaw of a troll
-    own, laughing, troll = (face(turn, scale, offset=part) for part in (None, opened(0.3), pear))
+    own, laughing, troll = (rig_landmarks(turn, scale, offset=part) for part in (None, open_jaw(0.3), pear))
     plain, laugh, odd = (
         rig_misfit(landmarks, fit_rig_pose(landmarks)) for landmarks in (own, laughing, troll)
     )
@@ -169,56 +175,59 @@ def test_misfit_is_of_the_face_not_of_its_pose_or_size(
 @settings(max_examples=20, deadline=None)
 def test_displacements_turn_and_grow_with_the_head(roll: float, size: float) -> None:
     rig = load_rig()
-    upright = moved(rig, face(), "jawOpen")
-    rolled = moved(rig, face((0, 0, roll), 100 * size), "jawOpen")
+    upright = displacements(rig, rig_landmarks(), "jawOpen")
+    rolled = displacements(rig, rig_landmarks((0, 0, roll), 100 * size), "jawOpen")
     turn = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
     assert rolled == pytest.approx(size * upright @ turn.T, abs=0.3 * size)
 
 
-def test_own_face_moves_as_the_table_says() -> None:
-    rig, landmarks = load_rig(), face()
+def test_the_rigs_own_face_moves_by_the_table() -> None:
+    rig, landmarks = load_rig(), rig_landmarks()
     moves = project_shapes(landmarks, rig, fit_rig_pose(landmarks))
     assert moves.shape == (len(rig.names), 478, 2)
     for name in ("jawOpen", "mouthPucker", "browInnerUp", "mouthRollUpper"):
-        assert moves[rig.shape_index(name)] == pytest.approx(100 * shape(name)[:, :2], abs=0.1)
+        assert moves[rig.shape_index(name)] == pytest.approx(100 * shape_deltas(name)[:, :2], abs=0.1)
 
 
-def test_turned_away_a_pucker_is_seen_from_the_side() -> None:
+def test_a_pucker_moves_sideways_in_a_turned_head() -> None:
     """Lips that come forward move sideways in the picture once the head is turned."""
     rig = load_rig()
-    aside = moved(rig, face((0, 0.6, 0)), "mouthPucker")[0, 0]
-    assert abs(aside) > 3 > abs(moved(rig, face(), "mouthPucker")[0, 0])
+    aside = displacements(rig, rig_landmarks((0, 0.6, 0)), "mouthPucker")[0, 0]
+    assert abs(aside) > 3 > abs(displacements(rig, rig_landmarks(), "mouthPucker")[0, 0])
 
 
 def test_a_wide_mouth_moves_wider_and_a_long_jaw_drops_lower() -> None:
     rig = load_rig()
     near_mouth = np.exp(-(((rig.neutral[:, 1] - 0.82) / 0.2) ** 2))[:, None]
     wide = near_mouth * rig.neutral * (0.2, 0, 0)
-    usual, wider = (moved(rig, face(offset=o), "mouthPucker") for o in (None, wide))
+    usual, wider = (displacements(rig, rig_landmarks(offset=o), "mouthPucker") for o in (None, wide))
     assert wider[61, 0] == pytest.approx(1.2 * usual[61, 0], rel=0.02)
     long = np.zeros_like(rig.neutral)
     long[CHIN_LANDMARK, 1] = 0.2
-    assert moved(rig, face(offset=long), "jawOpen")[14, 1] > 1.2 * moved(rig, face(), "jawOpen")[14, 1]
+    assert (
+        displacements(rig, rig_landmarks(offset=long), "jawOpen")[14, 1]
+        > 1.2 * displacements(rig, rig_landmarks(), "jawOpen")[14, 1]
+    )
 
 
-def test_absurd_proportions_are_limited() -> None:
+def test_proportions_are_limited() -> None:
     rig = load_rig()
     far = np.zeros_like(rig.neutral)
     far[[61, 291], 0] = (-3, 3)
-    usual = moved(rig, face(), "mouthPucker")[0:17, 0]
-    assert np.abs(moved(rig, face(offset=far), "mouthPucker")[0:17, 0]) == pytest.approx(
+    usual = displacements(rig, rig_landmarks(), "mouthPucker")[0:17, 0]
+    assert np.abs(displacements(rig, rig_landmarks(offset=far), "mouthPucker")[0:17, 0]) == pytest.approx(
         STRETCH_LIMITS[1] * np.abs(usual), abs=0.2
     )
 
 
-def test_a_shut_mouth_needs_no_shutting() -> None:
-    assert np.abs(mouth_shut_shape(face(), fit_rig_pose(face()))).max() == 0
+def test_a_closed_mouth_is_not_displaced() -> None:
+    assert np.abs(mouth_shut_shape(rig_landmarks(), fit_rig_pose(rig_landmarks()))).max() == 0
 
 
 @given(st.floats(0.08, 0.6), FACE_TURNS)
 @settings(max_examples=20, deadline=None)
-def test_an_open_mouth_is_shut(weight: float, turn: tuple[float, float, float]) -> None:
-    landmarks = face(turn, offset=opened(weight))
+def test_an_open_mouth_is_closed(weight: float, turn: tuple[float, float, float]) -> None:
+    landmarks = rig_landmarks(turn, offset=open_jaw(weight))
     move = mouth_shut_shape(landmarks, fit_rig_pose(landmarks))
     after = landmarks[:, :2] + move
     assert after[UPPER] == pytest.approx(after[LOWER], abs=0.5)
@@ -230,16 +239,16 @@ def test_an_open_mouth_is_shut(weight: float, turn: tuple[float, float, float]) 
     assert travel[0] > travel[2]
 
 
-def test_a_laugh_is_shut_by_the_jaw_as_far_as_it_comes_up() -> None:
+def test_a_laugh_is_closed_mostly_by_the_jaw() -> None:
     assert upper_lip_share(0.05) == 0.25
     assert 0.02 < 0.25 * upper_lip_share(0.25) < 0.04
     assert 0.6 * (1 - upper_lip_share(0.6)) == pytest.approx(0.4)
 
 
-def test_shutting_sets_in_smoothly() -> None:
+def test_closing_begins_smoothly() -> None:
     sizes = []
     for weight in np.linspace(0, 0.1, 41):
-        landmarks = face(offset=opened(float(weight)))
+        landmarks = rig_landmarks(offset=open_jaw(float(weight)))
         sizes.append(float(np.abs(mouth_shut_shape(landmarks, fit_rig_pose(landmarks))).max()))
     assert sizes[0] == 0
     assert max(abs(b - a) for a, b in pairwise(sizes)) < 0.4

@@ -1,4 +1,4 @@
-"""Displacement fields: exact where they must be, invertible, and cheap to enlarge."""
+"""Displacement fields: interpolation, inversion and upsampling."""
 
 import numpy as np
 from hypothesis import given
@@ -10,11 +10,11 @@ from liveavatar.mesh.geometry.warp_field import FieldBasis, WarpGrid, invert_fie
 GRID = WarpGrid(origin=(3, 5), step=4, columns=16, rows=12)
 
 
-def some_points(seed: int, count: int = 20) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+def random_points(seed: int, count: int = 20) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
     return as_float32(np.random.default_rng(seed).uniform((8, 10), (60, 48), (count, 2)))
 
 
-def test_enlarging_keeps_the_nodes_and_is_linear_between_them() -> None:
+def test_upsampling_keeps_the_nodes_and_is_linear_between_them() -> None:
     slope = as_float32(0.1 * GRID.node_positions())
     x0, y0, x1, y1 = GRID.box
     inner = (x0 + 2, y0 + 2, x1 - 2, y1 - 2)
@@ -23,7 +23,7 @@ def test_enlarging_keeps_the_nodes_and_is_linear_between_them() -> None:
     np.testing.assert_allclose(pixels, 1.1 * expected, atol=1e-3)
 
 
-def test_where_nothing_moves_every_pixel_stays_up_to_the_rim() -> None:
+def test_a_zero_field_gives_every_pixel_its_own_position() -> None:
     x0, y0, x1, y1 = GRID.box
     pixels = GRID.upsample_to_pixels(
         GRID.field_to_positions(as_float32(np.zeros((GRID.rows, GRID.columns, 2)))), GRID.box
@@ -33,7 +33,7 @@ def test_where_nothing_moves_every_pixel_stays_up_to_the_rim() -> None:
 
 
 @given(st.integers(3, 50), st.integers(5, 40), st.integers(1, 14), st.integers(1, 10))
-def test_any_box_is_a_cutout_of_the_whole(x: int, y: int, width: int, height: int) -> None:
+def test_every_box_is_a_part_of_the_whole(x: int, y: int, width: int, height: int) -> None:
     field = as_float32(np.random.default_rng(0).normal(size=(GRID.rows, GRID.columns, 2)))
     whole = GRID.upsample_to_pixels(GRID.field_to_positions(field), GRID.box)
     box = (x, y, min(x + width, GRID.box[2]), min(y + height, GRID.box[3]))
@@ -42,14 +42,14 @@ def test_any_box_is_a_cutout_of_the_whole(x: int, y: int, width: int, height: in
 
 
 @given(st.integers(0, 1000))
-def test_an_unsmoothed_spline_goes_through_its_points(seed: int) -> None:
-    points = some_points(seed)
+def test_a_spline_without_smoothing_interpolates_its_points(seed: int) -> None:
+    points = random_points(seed)
     values = as_float32(np.random.default_rng(seed + 1).normal(size=(len(points), 2)))
     np.testing.assert_allclose(thin_plate_spline(points, values, points, smoothing=0), values, atol=0.02)
 
 
-def test_a_spline_continues_a_plane_as_a_plane() -> None:
-    points = some_points(1)
+def test_a_spline_reproduces_a_plane() -> None:
+    points = random_points(1)
     values = as_float32(points @ np.array([[0.1, 0.2], [0.3, -0.1]]))
     away = as_float32([[0, 0], [80, 70]])
     np.testing.assert_allclose(
@@ -57,8 +57,8 @@ def test_a_spline_continues_a_plane_as_a_plane() -> None:
     )
 
 
-def test_pinned_points_stay() -> None:
-    points, pinned = some_points(2), as_float32([[4, 6], [60, 6], [4, 48], [60, 48]])
+def test_pinned_points_do_not_move() -> None:
+    points, pinned = random_points(2), as_float32([[4, 6], [60, 6], [4, 48], [60, 48]])
     shapes = np.full((1, len(points), 2), 3, np.float32)
     basis = FieldBasis.from_shapes(GRID, points, shapes, pinned, smoothing=0)
     moved = GRID.sample_field(basis.combine_fields(as_float32([1.0])), pinned[None])
@@ -66,7 +66,7 @@ def test_pinned_points_stay() -> None:
 
 
 @given(st.floats(-1, 1), st.floats(-1, 1))
-def test_inverting_finds_where_a_point_came_from(across: float, down: float) -> None:
+def test_inversion_gives_the_backward_displacement(across: float, down: float) -> None:
     nodes = GRID.node_positions()
     wave = np.sin(nodes[..., 0] / 12) * np.sin(nodes[..., 1] / 12)
     forward = as_float32(np.dstack([2 * across * wave, 2 * down * wave]))
@@ -75,8 +75,8 @@ def test_inverting_finds_where_a_point_came_from(across: float, down: float) -> 
     np.testing.assert_allclose(origin + GRID.sample_field(forward, as_float32(origin)), nodes, atol=0.05)
 
 
-def test_no_weights_no_movement() -> None:
+def test_zero_weights_give_a_zero_field() -> None:
     basis = FieldBasis.from_shapes(
-        GRID, some_points(3), np.ones((2, 20, 2), np.float32), as_float32([[4, 6]]), 0.0
+        GRID, random_points(3), np.ones((2, 20, 2), np.float32), as_float32([[4, 6]]), 0.0
     )
     assert not basis.combine_fields(as_float32([0.0, 0.0])).any()

@@ -1,4 +1,4 @@
-"""One eye: open it is the portrait, shut its ball is hidden, and its iris follows the gaze."""
+"""One eye: open it is the portrait, closed its ball is hidden, and its iris follows the gaze."""
 
 from dataclasses import replace
 
@@ -18,11 +18,11 @@ from liveavatar.mesh.render.supersampled_texture import SupersampledTexture
 
 @pytest.fixture(scope="module", params=EYE_LANDMARKS, ids=["left", "right"])
 def layers(request: pytest.FixtureRequest, portrait: Portrait) -> EyeLayers:
-    sheet = SupersampledTexture.from_person(portrait.rgb, np.full_like(portrait.matte, 255))
-    return EyeLayers.from_contours(EyeContours.from_landmarks(request.param, portrait.landmarks), sheet)
+    texture = SupersampledTexture.from_person(portrait.rgb, np.full_like(portrait.matte, 255))
+    return EyeLayers.from_contours(EyeContours.from_landmarks(request.param, portrait.landmarks), texture)
 
 
-def around(layers: EyeLayers) -> Array:
+def texels_around(layers: EyeLayers) -> Array:
     """Texels of the pixels around the eye, at rest."""
     low, high = (
         np.floor(layers.contours.moving_corners.min(0)) - 4,
@@ -32,14 +32,14 @@ def around(layers: EyeLayers) -> Array:
     return as_float32(layers.texture.scale * np.dstack(grid))
 
 
-def drawn(layers: EyeLayers, blink: float, gaze: tuple[float, float] = (0, 0)) -> NDArray[np.int64]:
-    at = around(layers)
+def draw_eye(layers: EyeLayers, blink: float, gaze: tuple[float, float] = (0, 0)) -> NDArray[np.int64]:
+    at = texels_around(layers)
     figure = layers.texture.sample(at)
     layers.composite_eye(figure, at, blink, gaze)
     return figure.astype(int)
 
 
-def middle(layers: EyeLayers, blink: float) -> float:
+def eyeball_share(layers: EyeLayers, blink: float) -> float:
     """Share of eyeball in the middle of the eye."""
     eye = layers.contours
     point = (
@@ -54,16 +54,16 @@ def middle(layers: EyeLayers, blink: float) -> float:
     return float(layers.blink_maps(blink)[y, x, 2])
 
 
-def test_open_and_looking_ahead_it_is_the_portrait(layers: EyeLayers) -> None:
-    assert np.abs(drawn(layers, 0.0) - layers.texture.sample(around(layers))).max() <= 1
+def test_an_open_eye_that_looks_ahead_is_the_portrait(layers: EyeLayers) -> None:
+    assert np.abs(draw_eye(layers, 0.0) - layers.texture.sample(texels_around(layers))).max() <= 1
 
 
-def test_a_blink_hides_the_eyeball_and_no_blink_shows_it(layers: EyeLayers) -> None:
-    assert middle(layers, 0.0) > 0.8
+def test_a_blink_hides_the_eyeball(layers: EyeLayers) -> None:
+    assert eyeball_share(layers, 0.0) > 0.8
     assert layers.blink_maps(1.0)[..., 2].max() < 0.02  # not even along the seam
 
 
-def test_the_further_shut_the_less_eyeball(layers: EyeLayers) -> None:
+def test_the_eyeball_shrinks_with_the_blink(layers: EyeLayers) -> None:
     seen = [float(layers.blink_maps(blink)[..., 2].sum()) for blink in np.linspace(0, 1, 6).tolist()]
     assert seen == sorted(seen, reverse=True)
     assert seen[-1] < 0.2 * seen[0]
@@ -74,20 +74,20 @@ def test_skin_moves_only_around_the_eye(layers: EyeLayers) -> None:
     rim = np.concatenate([skin[0], skin[-1], skin[:, 0], skin[:, -1]])
     assert rim.max() == 0
     assert np.abs(skin * layers.blink_maps(1.0)[..., 0]).max() > 1
-    changed = np.abs(drawn(layers, 1.0) - drawn(layers, 0.0)).max(2)
+    changed = np.abs(draw_eye(layers, 1.0) - draw_eye(layers, 0.0)).max(2)
     assert changed[[0, 1, -2, -1]].max() <= 1
     assert changed.max() > 20
 
 
 def iris_column(picture: NDArray[np.int64], frame: CoordinateFrame) -> float:
-    """How far right the dark of the eye lies, in pixels."""
+    """Horizontal centre of the dark of the eye, pixels."""
     assert abs(frame.axis[1]) < 0.3, "nearly upright"
     dark = np.clip(110 - picture[..., :3].mean(2), 0, None) ** 2
     return float((dark.sum(0) * np.arange(dark.shape[1])).sum() / dark.sum())
 
 
-def painted(rgb: Picture) -> EyeLayers:
-    """An eye in the middle of a picture of 90x60, from 25 to 65 across and 18 high."""
+def layers_of_picture(rgb: Picture) -> EyeLayers:
+    """The layers of an eye in a picture of 90x60, from column 25 to 65 and 18 pixels high."""
     columns = np.linspace(-20, 20, 33, dtype=np.float32)
     lid = as_float32(9 * (1 - (columns / 20) ** 2))
     eye = EyeContours(
@@ -106,43 +106,45 @@ def painted(rgb: Picture) -> EyeLayers:
 
 
 def test_the_iris_follows_the_gaze() -> None:
-    """On a drawn eye, whose iris is all that is dark."""
+    """On a drawn eye of which only the iris is dark."""
     y, x = np.mgrid[0:60, 0:90]
     rgb = np.full((60, 90, 3), 200, np.uint8)
     rgb[np.hypot(x - 45, y - 30) < 6] = 20
-    layers = painted(rgb)
+    layers = layers_of_picture(rgb)
     frame = layers.contours.frame
-    ahead, right, left = (iris_column(drawn(layers, 0.0, (turn, 0.0)), frame) for turn in (0.0, 0.15, -0.15))
+    ahead, right, left = (
+        iris_column(draw_eye(layers, 0.0, (turn, 0.0)), frame) for turn in (0.0, 0.15, -0.15)
+    )
     assert right - ahead == pytest.approx(ahead - left, abs=0.3)
     assert 1.0 < right - ahead < 3.5
 
 
-def test_no_white_is_left_in_a_shut_eye() -> None:
+def test_no_white_remains_in_a_closed_eye() -> None:
     """Even where it reaches beyond the landmarks, at the lids and at the corners."""
     y, x = np.mgrid[0:60, 0:90]
     rgb = np.full((60, 90, 3), (110, 70, 50), np.uint8)
     rgb[np.abs(y - 30) < 9.4 * np.clip(1 - ((x - 45) / 20.5) ** 2, 0, 1)] = 240
-    layers = painted(rgb)
-    assert drawn(layers, 0.0)[..., 2].max() > 200
-    assert drawn(layers, 1.0)[..., 2].max() < 60
+    layers = layers_of_picture(rgb)
+    assert draw_eye(layers, 0.0)[..., 2].max() > 200
+    assert draw_eye(layers, 1.0)[..., 2].max() < 60
 
 
-def test_lashes_draw_the_line_of_a_shut_eye() -> None:
-    plain = painted(np.full((60, 90, 3), 180, np.uint8))
-    middle = drawn(plain, 1.0)[:, 25:35, 0].mean(1)
-    assert middle.min() < 0.7 * 180
-    assert np.median(middle) == pytest.approx(180, abs=2)
+def test_a_closed_eye_has_a_line_of_lashes() -> None:
+    plain = layers_of_picture(np.full((60, 90, 3), 180, np.uint8))
+    eyeball_share = draw_eye(plain, 1.0)[:, 25:35, 0].mean(1)
+    assert eyeball_share.min() < 0.7 * 180
+    assert np.median(eyeball_share) == pytest.approx(180, abs=2)
 
 
 def test_a_small_gaze_moves_a_little(layers: EyeLayers) -> None:
-    """Nothing snaps to whole pixels: a gaze of a tenth changes the picture by about a tenth."""
-    still, small, large = (drawn(layers, 0.0, (turn, 0.0)) for turn in (0.0, 0.01, 0.1))
+    """No rounding to whole pixels: a tenth of the gaze changes the picture by about a tenth."""
+    still, small, large = (draw_eye(layers, 0.0, (turn, 0.0)) for turn in (0.0, 0.01, 0.1))
     assert 0 < np.abs(small - still).mean() < 0.4 * np.abs(large - still).mean()
 
 
-def test_layers_follow_the_picture(layers: EyeLayers) -> None:
-    """A head that has moved by whole pixels shows the same eye elsewhere."""
-    at = around(layers)
+def test_layers_move_with_the_picture(layers: EyeLayers) -> None:
+    """A head moved by whole pixels shows the same eye, moved."""
+    at = texels_around(layers)
     moved = replace(layers)
     here, there = (
         layers.texture.sample(at),
@@ -153,13 +155,13 @@ def test_layers_follow_the_picture(layers: EyeLayers) -> None:
     assert np.array_equal(here[2:, 3:], there[:-2, :-3])
 
 
-def test_a_transparent_figure_stays_transparent(portrait: Portrait) -> None:
-    sheet = SupersampledTexture.from_person(portrait.rgb, np.zeros_like(portrait.matte))
-    clear = EyeLayers.from_contours(EyeContours.from_landmarks(EYE_LANDMARKS[0], portrait.landmarks), sheet)
-    assert drawn(clear, 0.5).max() == 0
+def test_a_transparent_texture_stays_transparent(portrait: Portrait) -> None:
+    texture = SupersampledTexture.from_person(portrait.rgb, np.zeros_like(portrait.matte))
+    clear = EyeLayers.from_contours(EyeContours.from_landmarks(EYE_LANDMARKS[0], portrait.landmarks), texture)
+    assert draw_eye(clear, 0.5).max() == 0
 
 
-def test_pictures_are_untouched(layers: EyeLayers) -> None:
+def test_the_texture_is_not_written_to(layers: EyeLayers) -> None:
     before: Picture = layers.texture.rgba.copy()
-    drawn(layers, 1.0, (0.1, 0.1))
+    draw_eye(layers, 1.0, (0.1, 0.1))
     assert np.array_equal(before, layers.texture.rgba)

@@ -1,4 +1,4 @@
-"""What lies between the lips: where it is, how it is lit, and what the portrait's own teeth change."""
+"""The inside of the mouth: its place, its light, and the portrait's own teeth."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ STRAIGHT = as_float32(np.stack([np.linspace(-LAYER_HALF_SIZE[0], LAYER_HALF_SIZE
 UNIT = 200.0
 
 
-def texture(name: str, light: MouthLight = WHITE, turned: Array = STRAIGHT) -> MouthTexture:
+def lit_layer(name: str, light: MouthLight = WHITE, turned: Array = STRAIGHT) -> MouthTexture:
     return MouthTexture.from_asset(name, light, turned, UNIT)
 
 
@@ -27,16 +27,16 @@ def column(layer: MouthTexture, u: float, v: Array) -> Array:
     return layer.sample(as_float32(np.full_like(v, u))[:, None], v[:, None])[:, 0]
 
 
-def width(layer: MouthTexture) -> tuple[float, float]:
-    """From where to where the teeth reach, interocular units."""
+def filled_range(layer: MouthTexture) -> tuple[float, float]:
+    """First and last column with teeth, interocular units."""
     filled = np.flatnonzero(layer.rgba[..., 3].max(0) > 0.5)
     middle = (layer.rgba.shape[1] - 1) / 2
     return (filled[0] - middle) / layer.texels_per_unit, (filled[-1] - middle) / layer.texels_per_unit
 
 
 @pytest.mark.parametrize("name", LAYER_NAMES)
-def test_layers_are_as_large_as_they_say(name: str) -> None:
-    height, across = texture(name).rgba.shape[:2]
+def test_layers_have_their_declared_size(name: str) -> None:
+    height, across = lit_layer(name).rgba.shape[:2]
     assert (across / UNIT, height / UNIT) == pytest.approx(
         (2 * LAYER_HALF_SIZE[0], 2 * LAYER_HALF_SIZE[1]), abs=0.01
     )
@@ -44,21 +44,21 @@ def test_layers_are_as_large_as_they_say(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "side"), [("upper", -1), ("lower", 1)])
 def test_front_teeth_end_at_the_biting_edge(name: str, side: int) -> None:
-    inside, outside = column(texture(name), 0.03, as_float32([0.03 * side, -0.03 * side]))[:, 3]
+    inside, outside = column(lit_layer(name), 0.03, as_float32([0.03 * side, -0.03 * side]))[:, 3]
     assert inside > 0.95
     assert outside < 0.05
 
 
-def test_the_light_gives_teeth_the_wanted_colour() -> None:
-    wanted = as_float32([180, 160, 130])
-    layer = texture("upper", MouthLight.from_teeth(wanted, 0.0))
+def test_light_from_teeth_gives_teeth_their_colour() -> None:
+    expected = as_float32([180, 160, 130])
+    layer = lit_layer("upper", MouthLight.from_teeth(expected, 0.0))
     at = np.meshgrid(np.linspace(-0.12, 0.12, 40), np.linspace(-0.08, -0.02, 9))
     rgba = layer.sample(as_float32(at[0]), as_float32(at[1]))
-    assert rgba[..., :3].sum((0, 1)) / rgba[..., 3].sum() == pytest.approx(wanted, rel=0.06)
+    assert rgba[..., :3].sum((0, 1)) / rgba[..., 3].sum() == pytest.approx(expected, rel=0.06)
 
 
 def test_light_from_the_right_is_brighter_there() -> None:
-    lit = texture("upper", MouthLight(white=WHITE.white, slope=0.5))
+    lit = lit_layer("upper", MouthLight(white=WHITE.white, slope=0.5))
     left, right = (column(lit, u, as_float32([-0.05]))[0, 0] for u in (-0.2, 0.2))
     assert right > 1.15 * left
 
@@ -66,26 +66,26 @@ def test_light_from_the_right_is_brighter_there() -> None:
 def test_a_turned_head_shows_less_of_the_far_side() -> None:
     half = np.linspace(-LAYER_HALF_SIZE[0], LAYER_HALF_SIZE[0], 65)
     seen = np.where(half < 0, 0.5 * half, 0.9 * half)
-    left, right = width(texture("upper", turned=as_float32(np.stack([seen, half], -1))))
-    straight_left, straight_right = width(texture("upper"))
+    left, right = filled_range(lit_layer("upper", turned=as_float32(np.stack([seen, half], -1))))
+    straight_left, straight_right = filled_range(lit_layer("upper"))
     assert left == pytest.approx(0.5 * straight_left, abs=0.02)
     assert right == pytest.approx(0.9 * straight_right, abs=0.02)
 
 
-def test_teeth_are_found_where_they_are_and_nowhere_else() -> None:
+def test_the_portraits_teeth_are_cut_out() -> None:
     patch = np.full((40, 60, 3), (30, 10, 10), np.uint8)
     inside = np.zeros((40, 60), np.float32)
     inside[10:30, 5:55] = 1
     assert extract_portrait_teeth(patch, inside, 150.0, (0, 0)) is None
     patch[12:20, 10:50] = (210, 200, 180)
-    own = extract_portrait_teeth(patch, inside, 150.0, (0, 0))
-    assert own is not None
-    assert own.mean_colour == pytest.approx([210, 200, 180], abs=12)
-    assert own.rgba[25, 30, 3] < 0.01 < 0.9 < own.rgba[16, 30, 3]
+    teeth = extract_portrait_teeth(patch, inside, 150.0, (0, 0))
+    assert teeth is not None
+    assert teeth.mean_colour == pytest.approx([210, 200, 180], abs=12)
+    assert teeth.rgba[25, 30, 3] < 0.01 < 0.9 < teeth.rgba[16, 30, 3]
 
 
-def test_lower_teeth_go_with_the_jaw_and_upper_ones_stay() -> None:
-    upper, lower, tongue = (texture(name) for name in LAYER_NAMES)
+def test_lower_teeth_move_with_the_jaw_and_upper_ones_do_not() -> None:
+    upper, lower, tongue = (lit_layer(name) for name in LAYER_NAMES)
     mouth = MouthInterior(
         light=WHITE,
         upper=upper,
@@ -97,10 +97,10 @@ def test_lower_teeth_go_with_the_jaw_and_upper_ones_stay() -> None:
     )
     v = np.linspace(-0.1, 0.25, 71)
     local = as_float32(np.dstack(np.meshgrid([0.03], v)))
-    shown = [
+    pictures = [
         mouth.render(local, local, jaw, 0.0, np.ones(local.shape[:2], np.float32)) for jaw in (0.05, 0.15)
     ]
-    bright = [picture[:, 0].min(-1) > 150 for picture in shown]
+    bright = [picture[:, 0].min(-1) > 150 for picture in pictures]
     low = [v[lit & (v > 0.02)].min() for lit in bright]
     assert low == pytest.approx([0.05, 0.15], abs=0.015)
     assert (bright[0] & bright[1])[(v > -0.08) & (v < -0.02)].all()

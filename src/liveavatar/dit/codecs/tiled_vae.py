@@ -4,7 +4,7 @@
 The middle of the decoder, whose attention spans the frame, runs on the whole frame; it is small. The upsampling layers
 that follow have a receptive field of a few positions, so tiles that overlap by that much (`DECODER_REACH_LATENTS`)
 give exactly the frame that is decoded at once. A smaller overlap costs less and changes pixels next to the seams a
-little: how much is in `benchmarks/results/dit.md`.
+little: how much is in `benchmarks/results/2-core-amd-epyc/dit/predictions.md`.
 
 Shapes: B batch, C channels, T time, H height, W width.
 """

@@ -1,7 +1,7 @@
 """Rates of common cards, and a forecast of the engine's speed from them. No torch is imported with this module.
 
 Rates are those of the makers' data sheets: dense, with float32 accumulation. Programs reach a part of them, here
-assumed as `COMPUTE_EFFICIENCY` and `DECODER_EFFICIENCY`. `benchmarks/dit.py` measures it on a card.
+assumed as `COMPUTE_EFFICIENCY` and `DECODER_EFFICIENCY`. `benchmarks/dit/speed.py` measures it on a card.
 """
 
 import importlib.util
@@ -18,7 +18,7 @@ DECODER_EFFICIENCY = 0.36
 """The same in the autoencoder, whose convolutions are smaller."""
 
 DECODE_BLOCK_FLOPS = 27.5e12
-"""Operations to decode 12 pictures of 704x384, counted by `benchmarks/dit_memory.py`."""
+"""Operations to decode 12 pictures of 704x384, counted by `benchmarks/dit/memory.py`."""
 
 PREPARE_FLOPS = 103e12 + 69e12
 """Operations to encode 73 pictures of the portrait at 704x384, and to compute its sink, counted likewise."""

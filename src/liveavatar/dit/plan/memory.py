@@ -1,7 +1,7 @@
 """Memory that the engine takes of a GPU and of the host, and profiles that make it fit. No torch here.
 
 Each profile is for cards of one size: first go the savings that free the most memory for the least loss. Sizes follow
-from the configuration; activations and decoder state were counted by `benchmarks/dit_memory.py`, which runs the real
+from the configuration; activations and decoder state were counted by `benchmarks/dit/memory.py`, which runs the real
 code on tensors without storage.
 """
 

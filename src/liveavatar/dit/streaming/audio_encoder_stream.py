@@ -34,8 +34,8 @@ class EncoderWindow:
 
 
 LIVE_WINDOW = EncoderWindow()
-"""For a conversation. A long past costs little; look-ahead delays every picture. `benchmarks/audio_window.py` measures
-the distance to the encoder over the whole recording; so far with random weights only."""
+"""For a conversation. A long past costs little; look-ahead delays every picture. `benchmarks/dit/audio_window.py`
+measures the distance to the encoder over the whole recording; so far with random weights only."""
 
 RECORDING_WINDOW = EncoderWindow(left=500, hop=500, ahead=250)
 """For a recording: 25 s a pass, so that memory does not grow with its length."""
