@@ -225,6 +225,7 @@ def test_models_that_do_not_fit_are_loaded_with_a_smaller_profile() -> None:
         DitSupervisor(TINY, Loader(failures=9))
 
 
+@pytest.mark.slow
 def test_blocks_offloaded_while_drawing_change_no_frame(portrait: Portrait) -> None:
     loaded: list[DitModels] = []
 

@@ -60,6 +60,7 @@ def test_frames_cover_the_sound_at_any_rate(actor: DitActor, fps: Fraction | int
     assert {frame.rgb.shape for frame in frames} == {(64, 64, 3)}
 
 
+@pytest.mark.slow
 def test_a_recording_has_more_look_ahead(engine: DitEngine, portrait: Portrait) -> None:
     recorded = DitEngine(DitOptions(preset="tiny", sample_steps=1, live=False)).open(portrait, (64, 64))
     session = recorded.session(FPS, 0)
@@ -256,6 +257,7 @@ def nearly_equal(first: list[VideoFrame], second: list[VideoFrame]) -> bool:
     return all(a.pts == b.pts and np.abs(a.rgb.astype(int) - b.rgb).max() <= 1 for a, b in pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("speed", [AHEAD, WAVE], ids=["ahead", "wavefront"])
 @pytest.mark.parametrize("length", [3, 50])
 def test_drawing_ahead_and_the_wavefront_give_the_same_frames(
@@ -267,6 +269,7 @@ def test_drawing_ahead_and_the_wavefront_give_the_same_frames(
     assert nearly_equal(frames, speak(open_actor(PLAIN, False).session(FPS, 0), sound))
 
 
+@pytest.mark.slow
 def test_a_block_begun_ahead_is_undone_by_an_interruption(open_actor: OpenActor) -> None:
     videos = []
     for speed in (PLAIN, AHEAD):

@@ -48,6 +48,7 @@ def check_video(video: Tensor, expected: dict[str, Tensor]) -> None:
     assert max_error(video[0].mean(dim=(0, 2, 3)), expected["video_frame_means"]) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("online", [False, True], ids=["offline", "online"])
 def test_a_whole_file_is_that_of_the_reference(dit: DiT, vae: VAE, portrait: Tensor, online: bool) -> None:
     made = draw_reference_clips(
