@@ -7,7 +7,7 @@ Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 a c
 
 import os
 
-from liveavatar.cli.signals import SignalExit
+from liveavatar.cli.process.signals import SignalExit
 
 _STANDARD_DESCRIPTORS = range(3)  # input, output, errors
 
@@ -16,7 +16,7 @@ def main() -> None:
     """Run the program and exit with its code. Signals are heard before anything large is imported."""
     occupy_standard_descriptors()
     with SignalExit():
-        from liveavatar.cli.program import run_program
+        from liveavatar.cli.process.program import run_program
 
         run_program()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from liveavatar.cli.signals import SignalExit
+from liveavatar.cli.process.signals import SignalExit
 
 INTERRUPTED = "interrupted; nothing was left behind\n"
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
@@ -16,7 +16,7 @@ SIGNALS = sorted(CODES)
 
 IMPORT = """
 import signal, sys
-from liveavatar.cli.signals import SignalExit
+from liveavatar.cli.process.signals import SignalExit
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == "wave":
@@ -31,7 +31,7 @@ with SignalExit():
 
 TWICE = """
 import signal
-from liveavatar.cli.signals import SignalExit
+from liveavatar.cli.process.signals import SignalExit
 with SignalExit():
     try:
         signal.raise_signal({number})
@@ -42,7 +42,7 @@ with SignalExit():
 
 DROPPED = """
 import signal, time
-from liveavatar.cli.signals import SignalExit
+from liveavatar.cli.process.signals import SignalExit
 class Finalized:
     def __del__(self):
         signal.raise_signal({number})
@@ -56,7 +56,7 @@ with SignalExit():
 
 LATE = """
 import signal
-from liveavatar.cli.signals import SignalExit
+from liveavatar.cli.process.signals import SignalExit
 with SignalExit():
     print("done")
 signal.raise_signal({number})
@@ -64,7 +64,7 @@ signal.raise_signal({number})
 
 THRICE = """
 import signal
-from liveavatar.cli.signals import SignalExit
+from liveavatar.cli.process.signals import SignalExit
 with SignalExit():
     try:
         signal.raise_signal({number})

@@ -5,7 +5,7 @@ import sys
 from typing import NoReturn
 
 from liveavatar.cli.app import app
-from liveavatar.cli.streams import safe_messages, safe_results
+from liveavatar.cli.process.streams import safe_messages, safe_results
 from liveavatar.errors import LiveAvatarError
 from liveavatar.files import describe_path, describe_write_error
 
