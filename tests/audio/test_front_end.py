@@ -213,6 +213,7 @@ def stream(pieces: list[tuple[NDArray[np.float32], int]], level: bool = False) -
     return np.concatenate([*out, front_end.flush()])
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(
     cuts=st.lists(st.integers(0, 30_000), max_size=10),
@@ -262,6 +263,7 @@ def test_rate_and_channels_may_change() -> None:
         assert abs(burst_time(part, 16_000) - 0.5) < 0.5 / 16_000
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from(RATES), st.integers(0, 3_000)), max_size=12))
 def test_changes_of_rate_cause_no_drift(parts: list[tuple[int, int]]) -> None:
     speech = stream([(np.ones(count, np.float32), rate) for rate, count in parts], level=True)

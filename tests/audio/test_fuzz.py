@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from audio import fuzz
 from audio.fuzz import Failure, Worst
 
 
+@pytest.mark.slow
 def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
     files = fuzz.corpus(tmp_path)
     worst = Worst()

@@ -110,6 +110,8 @@ def test_a_plot_is_written(good: Path, quiet: Path, tmp_path: Path) -> None:
     assert run("check", good, "--plot", tmp_path / "a.png").exit_code == 0
     assert cv2.imread(str(tmp_path / "a.png")) is not None
     assert isinstance(refusal("check", good, quiet, "--plot", tmp_path / "b.png"), OptionError)
+    missing = tmp_path / "none.wav"
+    assert isinstance(refusal("check", missing, "--plot", tmp_path / "b.jpg"), OptionError), "before any work"
 
 
 def test_a_true_rate_overrides_the_header(good: Path) -> None:
@@ -133,6 +135,7 @@ def test_wrong_usage(arguments: str) -> None:
 # prepare
 
 
+@pytest.mark.slow
 def test_recordings_are_prepared_and_checked_ready(
     good: Path, quiet: Path, text: Path, tmp_path: Path
 ) -> None:
@@ -193,6 +196,7 @@ def test_the_program_gets_the_repaired_recording(quiet: Path) -> None:
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_the_program_gets_a_ready_recording_unchanged(quiet: Path, tmp_path: Path) -> None:
     assert run("prepare", quiet, "-o", tmp_path, "--jobs", "1").exit_code == 0
     done = guard("so quiet.wav", "--strict", "--", sys.executable, "-c", ECHO, "{audio}", cwd=tmp_path)
@@ -257,6 +261,7 @@ def test_strict_refuses_with_the_remedy(quiet: Path, good: Path, text: Path) -> 
     assert isinstance(refusal("guard", text, "--", "true", "{audio}"), AudioError)
 
 
+@pytest.mark.slow
 def test_strict_passes_the_recording_itself(good: Path, tmp_path: Path) -> None:
     """A slightly quiet recording is not refused, and strict changes nothing."""
     assert run("prepare", good, "-o", tmp_path / "out", "--jobs", "1").exit_code == 0

@@ -33,7 +33,7 @@ def run(*arguments: str | Path) -> int:
     """Run the program in this process; returns its exit code."""
     before, handlers = (
         sys.argv,
-        {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)},
+        {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)},
     )
     sys.argv = ["liveavatar", *map(str, arguments)]
     try:
@@ -69,6 +69,7 @@ def frames_and_tracks(video: Path) -> tuple[int, Fraction, int]:
         return len(frames), Fraction(file.streams.video[0].average_rate or 0), len(file.streams.audio)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fps", "frames"), [("25", 25), ("16", 16), ("30000/1001", 30), ("60", 60)])
 def test_a_portrait_speaks(
     small: Path, speech: Path, tmp_path: Path, fps: str, frames: int, capsys: pytest.CaptureFixture[str]
@@ -88,6 +89,7 @@ def test_the_video_has_the_given_size(small: Path, speech: Path, tmp_path: Path)
         assert (file.streams.video[0].width, file.streams.video[0].height) == (128, 160)
 
 
+@pytest.mark.slow
 def test_same_input_same_seed_same_frames(small: Path, speech: Path, tmp_path: Path) -> None:
     pictures = []
     for name, seed in (("a.mp4", "3"), ("b.mp4", "3"), ("c.mp4", "4")):
@@ -216,6 +218,7 @@ def test_unusable_options_are_refused(
     check_refusal(code, capfd.readouterr(), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("samples", "frames"), [(44_100, 25), (44_101, 26), (45_863, 26), (45_864, 26), (45_865, 27)]
 )
@@ -268,6 +271,7 @@ def test_the_recording_itself_is_never_overwritten(small: Path, tmp_path: Path) 
     assert video.read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interruption_leaves_nothing_behind(

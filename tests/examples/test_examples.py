@@ -45,6 +45,7 @@ def test_live_sound(photograph: Path, speech: Path) -> None:
     assert lines[-1].endswith("more after the end")
 
 
+@pytest.mark.slow
 def test_the_diffusion_engine(photograph: Path, speech: Path, tmp_path: Path) -> None:
     assert "13 frames" in run("diffusion.py", photograph, speech, tmp_path / "out.mp4")
     assert (tmp_path / "out.mp4").stat().st_size > 1000

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from liveavatar.files import format_command, shorten_name
 from liveavatar.sync.measure import SyncMeasurement
 from liveavatar.sync.offset import ConfidenceInterval
 
@@ -151,4 +152,5 @@ def _suggest_remedy(verdict: Verdict, path: Path, confident: bool) -> str:
         return "use the sound that belongs to this face, or generate the video again"
     if not confident:
         return "use a longer part of the video: the offset is not certain"
-    return f'liveavatar sync "{path}" --fix "{path.with_name(path.stem + "-in-step.mp4")}"'
+    fixed = path.with_name(shorten_name(path.stem, "-in-step.mp4"))
+    return format_command("liveavatar", "sync", path, "--fix", fixed)

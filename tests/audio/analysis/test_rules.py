@@ -78,6 +78,7 @@ def find_finding(report: AudioReport, name: str) -> Finding:
     return finding
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DAMAGED)
 def test_each_fault_is_found_and_repaired_if_it_can_be(tmp_path: Path, speech: Samples, name: str) -> None:
     damage, level, sentence = DAMAGED[name]
@@ -113,6 +114,7 @@ def test_speech_at_another_rate_is_ready(tmp_path: Path, speech: Samples, rate: 
     assert find_worst_level(report.findings) == "ok"
 
 
+@pytest.mark.slow
 def test_a_band_is_not_judged_at_a_wrong_rate_or_without_speech(tmp_path: Path, speech: Samples) -> None:
     wrong = check_recording(write_wav(tmp_path / "a.wav", resampled(speech, 16_000, 44_100)[:, None], 16_000))
     assert {"rate", "bandwidth"}.isdisjoint(finding.name for finding in wrong.findings)
@@ -123,6 +125,7 @@ def test_a_band_is_not_judged_at_a_wrong_rate_or_without_speech(tmp_path: Path, 
     assert find_finding(music, "bandwidth").level == "ok"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["noise", "echo", "silence"])
 def test_strict_accepts_hints(tmp_path: Path, speech: Samples, name: str) -> None:
     path = write_wav(tmp_path / "a.wav", DAMAGED[name][0](speech), 16_000)
@@ -143,6 +146,7 @@ def test_applause_is_not_speech(tmp_path: Path) -> None:
     assert "it sounds like noise or applause" in find_finding(report, "speech").sentence
 
 
+@pytest.mark.slow
 def test_peaks_over_full_scale_are_repaired(tmp_path: Path, speech: Samples) -> None:
     path = encode(tmp_path / "a.wav", 4 * speech[:, None], 16_000, "pcm_f32le")
     assert "over full scale" in find_finding(check_recording(path), "peak").sentence
@@ -213,6 +217,7 @@ def test_a_report_is_converted_to_plain_values(tmp_path: Path, speech: Samples) 
     assert "\n" not in format_report_tag(report)
 
 
+@pytest.mark.slow
 def test_a_wrong_rate_is_reported_with_its_command_and_repaired(tmp_path: Path, speech: Samples) -> None:
     path = write_wav(tmp_path / "a.wav", resampled(speech, 16_000, 8_000)[:, None], 16_000)
     finding = find_finding(check_recording(path), "true-rate")

@@ -5,13 +5,13 @@ A rule gives a sentence when it applies. The table says how grave that is and wh
 """
 
 import math
-import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from liveavatar.audio.analysis.analyser import AudioReport
 from liveavatar.audio.dsp.gain import TARGET_LUFS, compute_fixed_gain
+from liveavatar.files import format_command
 from liveavatar.report import Finding, FindingLevel
 from liveavatar.timeline import SAMPLE_RATE
 
@@ -109,7 +109,7 @@ def describe_repairs(report: AudioReport) -> Iterator[str]:
 
 def format_prepare_command(report: AudioReport, *options: str) -> str:
     """The command that repairs the recording."""
-    return shlex.join(["liveavatar", "audio", "prepare", str(report.path), "-o", "prepared", *options])
+    return format_command("liveavatar", "audio", "prepare", report.path, "-o", "prepared", *options)
 
 
 def _apply_rules(report: AudioReport) -> Iterator[tuple[Rule, str]]:
