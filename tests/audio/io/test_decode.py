@@ -323,7 +323,7 @@ def test_each_bad_file_has_its_own_error(
 
 
 def test_a_device_is_not_read(tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match="not a regular file; save the sound to a file first"):
+    with pytest.raises(AudioError, match="not a regular file; save it to a file first"):
         open_audio("/dev/zero")
 
 

@@ -1,6 +1,5 @@
 """Decodes any sound file that FFmpeg reads to a stream of float32 chunks with exact times."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from liveavatar.audio.dsp.downmix import default_layout, polarity_step_samples
 from liveavatar.audio.dsp.invalid_samples import silence_invalid_samples
 from liveavatar.audio.io import pcm, riff
+from liveavatar.audio.io.container import build_timeout_error, open_media_file, require_media_file
 from liveavatar.audio.io.timestamps import Splicer, TimestampRepairs
 from liveavatar.errors import AudioError
 from liveavatar.frames import AudioChunk
@@ -35,7 +35,6 @@ SUPPORTED_RATES = range(1_000, 768_001)
 
 _MAX_READ_FAILURES = 100  # in a row, after which the rest of a damaged file is not read
 _MAX_PADDING_SAMPLES = 4096  # at the end, by a codec: two frames of 2048 samples, the longest (HE-AAC)
-_DEMUXER_OPTIONS = {"protocol_whitelist": "file"}  # a playlist cannot open anything but local files
 _MAX_PACKET_BYTES = 1 << 22  # of WAV
 _PROTECTED_CODEC_TAGS = ("drms", "drmi", "enca", "encv", "aavd")  # FairPlay, ISO common encryption, Audible
 _CONVERT_REMEDY = "convert it to WAV or MP3 with another program"
@@ -156,6 +155,8 @@ class AudioStream:
                 return
             except IndexError:  # raised by PyAV at the end, when a further track started within the file
                 return
+            except av.error.ExitError as error:
+                raise build_timeout_error(self._path, AudioError) from error
             except av.error.FFmpegError:
                 self.damage.corrupt_packets += 1
                 failures += 1
@@ -282,21 +283,13 @@ def _raise_mmap_threshold() -> None:
 
 
 def open_container(path: Path) -> InputContainer:
-    """Open a local file with FFmpeg; no other protocol is allowed.
+    """Open the sound of a local file with FFmpeg; see `open_media_file`.
 
     Raises:
-        AudioError: no such file, a folder, empty, or not a format FFmpeg knows.
+        AudioError: no such file, a folder, empty, too slow, or not a format that holds sound.
     """
-    _check_file(path)
-    try:
-        return av.open(
-            f"file:{path}",
-            "r",
-            options=_DEMUXER_OPTIONS | _choose_packet_options(path),
-            metadata_errors="ignore",
-        )
-    except av.error.FFmpegError as error:
-        raise AudioError(f"{path.name} is damaged, or not a sound file", _CONVERT_REMEDY) from error
+    require_media_file(path, AudioError)
+    return open_media_file(path, AudioError, _choose_packet_options(path))
 
 
 def _choose_packet_options(path: Path) -> dict[str, str]:
@@ -315,20 +308,6 @@ def _round_chunk_to_steps(rate: int) -> int:
     """`CHUNK_SAMPLES` rounded up to complete steps of the downmix, which then has no samples to carry over."""
     step = polarity_step_samples(rate)
     return -(-CHUNK_SAMPLES // step) * step
-
-
-def _check_file(path: Path) -> None:
-    """Raise an `AudioError` unless `path` is a readable file that is not empty."""
-    if path.is_dir():
-        raise AudioError(f"{path} is a folder, not a sound file", "name one file in it")
-    if not path.exists():
-        raise AudioError(f"there is no file {path}", "check the path")
-    if not path.is_file():
-        raise AudioError(f"{path} is not a regular file", "save the sound to a file first")
-    if not os.access(path, os.R_OK):
-        raise AudioError(f"{path} may not be read", "change its permissions")
-    if path.stat().st_size == 0:
-        raise AudioError(f"{path.name} is empty", "record or export it again")
 
 
 def _pick_stream(container: InputContainer, path: Path) -> AvAudioStream:
