@@ -5,7 +5,6 @@ have no end. Devices are demuxers too. So only formats that hold sound or pictur
 suffix of the file.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import av
 from av.container import InputContainer
 
 from liveavatar.errors import AudioError, LiveAvatarError, VideoError
+from liveavatar.files import describe_path, require_regular_file
 
 SOUND_FORMATS = (
     *(
@@ -105,8 +105,8 @@ MEDIA_OPTIONS = {
 """Options of FFmpeg's demuxers. A format outside of the list is refused before it reads anything."""
 
 _KINDS: Mapping[type[LiveAvatarError], tuple[str, str]] = {
-    AudioError: ("a sound file", "convert it to WAV or MP3 with another program"),
-    VideoError: ("a video", "convert it to mp4 with another program"),
+    AudioError: ("sound file", "convert it to WAV or MP3 with another program"),
+    VideoError: ("video", "convert it to mp4 with another program"),
 }
 
 
@@ -123,7 +123,7 @@ def open_media_file(
     Raises:
         AudioError, VideoError: no such file, a folder or device, empty, another format, or too slow.
     """
-    require_media_file(path, error_type)
+    require_regular_file(path, error_type, _KINDS[error_type][0])
     part = "" if byte_range is None else f"subfile,,start,{byte_range.start},end,{byte_range.stop},,:"
     try:
         return av.open(
@@ -137,27 +137,12 @@ def open_media_file(
         raise build_timeout_error(path, error_type) from error
     except (av.error.FFmpegError, ValueError) as error:
         kind, remedy = _KINDS[error_type]
-        raise error_type(f"{path.name} is damaged, or not {kind}", remedy) from error
+        raise error_type(f"{describe_path(path.name)} is damaged, or not a {kind}", remedy) from error
 
 
 def build_timeout_error(path: Path, error_type: type[LiveAvatarError]) -> LiveAvatarError:
     """The error for `av.error.ExitError`, which FFmpeg gives when a deadline has passed."""
     return error_type(
-        f"{path.name} cannot be read in time: {READ_TIMEOUT_SECONDS:.0f} s passed without a packet",
+        f"{describe_path(path.name)} cannot be read in time: {READ_TIMEOUT_SECONDS:.0f} s passed without a packet",
         "copy it to a local disk, or " + _KINDS[error_type][1],
     )
-
-
-def require_media_file(path: Path, error_type: type[LiveAvatarError]) -> None:
-    """Raise an error unless `path` is a readable regular file that is not empty."""
-    kind = _KINDS[error_type][0]
-    if path.is_dir():
-        raise error_type(f"{path} is a folder, not {kind}", "name one file in it")
-    if not path.exists():
-        raise error_type(f"there is no file {path}", "check the path")
-    if not path.is_file():
-        raise error_type(f"{path} is not a regular file", "save it to a file first")
-    if not os.access(path, os.R_OK):
-        raise error_type(f"{path} may not be read", "change its permissions")
-    if path.stat().st_size == 0:
-        raise error_type(f"{path.name} is empty", "record or export it again")

@@ -21,9 +21,11 @@ from numpy.typing import NDArray
 from liveavatar.audio.dsp.downmix import default_layout, polarity_step_samples
 from liveavatar.audio.dsp.invalid_samples import silence_invalid_samples
 from liveavatar.audio.io import pcm, riff
-from liveavatar.audio.io.container import build_timeout_error, open_media_file, require_media_file
+from liveavatar.audio.io.container import build_timeout_error, open_media_file
 from liveavatar.audio.io.timestamps import Splicer, TimestampRepairs
+from liveavatar.audio.io.track import choose_sound_track
 from liveavatar.errors import AudioError
+from liveavatar.files import describe_path, require_regular_file
 from liveavatar.frames import AudioChunk
 from liveavatar.timeline import round_half_up
 
@@ -53,6 +55,7 @@ class AudioInfo:
         layout: their names, as FFmpeg's.
         container_duration: duration in seconds in the header, scaled to `rate`; None if it has none.
         track_count: sound tracks in the file.
+        track: number of the one that is read, from 1.
     """
 
     container: str
@@ -63,6 +66,7 @@ class AudioInfo:
     layout: tuple[str, ...]
     container_duration: Fraction | None
     track_count: int
+    track: int
 
     @property
     def channels_text(self) -> str:
@@ -87,7 +91,9 @@ class AudioStream:
     iteration ends.
     """
 
-    def __init__(self, path: Path, silence_invalid: bool, true_rate: int | None) -> None:
+    def __init__(
+        self, path: Path, silence_invalid: bool, true_rate: int | None, track: int | None = None
+    ) -> None:
         self._path = path
         self._silence_invalid = silence_invalid
         self.damage = StreamDamage()
@@ -95,14 +101,15 @@ class AudioStream:
         self._container = open_container(path)
         with ExitStack() as on_error:
             on_error.callback(self._container.close)
-            self._stream = _pick_stream(self._container, path)
+            self._stream = choose_sound_track(self._container, path, track)
+            _refuse_protected_track(self._stream, path)
             self._frames = self._decode_frames()
             self._first_frame = next(self._frames, None)
             if self._first_frame is None:
                 raise self._no_samples_error()
             self.info = _override_rate(self._read_info(self._first_frame), true_rate)
             if self.info.rate not in SUPPORTED_RATES:
-                problem = f"{path.name} runs at {self.info.rate} Hz, which is not a sample rate of sound"
+                problem = f"{describe_path(path.name)} runs at {self.info.rate} Hz, which is not a sample rate of sound"
                 raise AudioError(problem, "export it again at 16000 Hz or more, or give --true-rate HZ")
             on_error.pop_all()
 
@@ -163,8 +170,10 @@ class AudioStream:
 
     def _no_samples_error(self) -> AudioError:
         if self.damage.corrupt_packets:
-            return AudioError(f"the sound of {self._path.name} cannot be decoded", _CONVERT_REMEDY)
-        return AudioError(f"{self._path.name} holds no samples", "record or export it again")
+            return AudioError(
+                f"the sound of {describe_path(self._path.name)} cannot be decoded", _CONVERT_REMEDY
+            )
+        return AudioError(f"{describe_path(self._path.name)} holds no samples", "record or export it again")
 
     def _read_info(self, frame: AudioFrame) -> AudioInfo:
         """Format of the track, of which `frame` is the first."""
@@ -178,6 +187,7 @@ class AudioStream:
             layout=_channel_names(frame),
             container_duration=self._read_container_duration(),
             track_count=len(container.streams.audio),
+            track=list(container.streams.audio).index(self._stream) + 1,
         )
 
     def _read_container_duration(self) -> Fraction | None:
@@ -224,7 +234,7 @@ class AudioStream:
             return samples
         samples, invalid_count = silence_invalid_samples(samples)
         if invalid_count and not self._silence_invalid:
-            problem = f"{self._path.name} has samples that are not numbers"
+            problem = f"{describe_path(self._path.name)} has samples that are not numbers"
             raise AudioError(problem, "use --audio-policy fix to silence them")
         self.damage.invalid_samples += invalid_count
         return samples
@@ -259,18 +269,23 @@ def _override_rate(info: AudioInfo, true_rate: int | None) -> AudioInfo:
     return replace(info, rate=true_rate, container_duration=duration)
 
 
-def open_audio(path: str | Path, silence_invalid: bool = False, true_rate: int | None = None) -> AudioStream:
+def open_audio(
+    path: str | Path, silence_invalid: bool = False, true_rate: int | None = None, track: int | None = None
+) -> AudioStream:
     """Open the sound of a file: `with open_audio(path) as stream: for chunk in stream: ...`.
 
     `silence_invalid` sets samples that are not numbers to zero and counts them; otherwise they are an error.
-    `true_rate` in Hz overrides the sample rate in the header.
+    `true_rate` in Hz overrides the sample rate in the header. `track` is the number of the sound track, from 1; None is
+    the one that players play (see `choose_sound_track`).
 
     Raises:
         AudioError: no such file, a folder, empty, not a sound file, no sound track, protected, undecodable, or a rate
             outside `SUPPORTED_RATES`; while iterating: no samples, or samples that are not numbers.
     """
     _raise_mmap_threshold()
-    return AudioStream(Path(path), silence_invalid, true_rate)
+    return AudioStream(
+        require_regular_file(path, AudioError, "sound file"), silence_invalid, true_rate, track
+    )
 
 
 def _raise_mmap_threshold() -> None:
@@ -288,7 +303,7 @@ def open_container(path: Path) -> InputContainer:
     Raises:
         AudioError: no such file, a folder, empty, too slow, or not a format that holds sound.
     """
-    require_media_file(path, AudioError)
+    require_regular_file(path, AudioError, "sound file")
     return open_media_file(path, AudioError, _choose_packet_options(path))
 
 
@@ -310,18 +325,9 @@ def _round_chunk_to_steps(rate: int) -> int:
     return -(-CHUNK_SAMPLES // step) * step
 
 
-def _pick_stream(container: InputContainer, path: Path) -> AvAudioStream:
-    """The default sound track, or the first one."""
-    tracks = container.streams.audio
-    if not tracks:
-        raise AudioError(f"{path.name} has no sound", "choose a file with a sound track")
-    stream = next((track for track in tracks if track.disposition & track.disposition.default), tracks[0])
-    context = stream.codec_context
-    if context is None:
-        raise AudioError(f"the sound of {path.name} is in an unknown format", _CONVERT_REMEDY)
-    if _read_codec_tag(context) in _PROTECTED_CODEC_TAGS:
-        raise AudioError(f"{path.name} is copy-protected", "use a copy without protection")
-    return stream
+def _refuse_protected_track(stream: AvAudioStream, path: Path) -> None:
+    if _read_codec_tag(stream.codec_context) in _PROTECTED_CODEC_TAGS:
+        raise AudioError(f"{describe_path(path.name)} is copy-protected", "use a copy without protection")
 
 
 def _read_codec_tag(context: AudioCodecContext) -> str:
