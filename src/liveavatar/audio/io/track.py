@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream as AvAudioStream
 from av.container import InputContainer
 
@@ -26,12 +27,16 @@ def choose_sound_track(container: InputContainer, path: Path, track: int | None 
         raise AudioError(
             problem, f"choose one from 1 to {len(tracks)}" if len(tracks) > 1 else "its only one is 1"
         )
-    candidates = (
-        [tracks[track - 1]] if track else [stream for stream in tracks if stream.codec_context is not None]
-    )
-    if not candidates or candidates[0].codec_context is None:
+    candidates = list(tracks) if track is None else [tracks[track - 1]]
+    candidates = list(filter(_has_known_codec, candidates))
+    if not candidates:
         raise AudioError(
             f"the sound of {name} is in an unknown format", "convert it to WAV or MP3 with another program"
         )
     default = (stream for stream in candidates if stream.disposition & stream.disposition.default)
     return next(default, candidates[0])
+
+
+def _has_known_codec(stream: AvAudioStream) -> bool:
+    context: AudioCodecContext | None = stream.codec_context
+    return context is not None
