@@ -156,6 +156,16 @@ def _describe_wrong_header(report: AudioReport) -> str | None:
     return f"it holds {float(report.duration):.1f} s, though it announces {declared:.1f} s"
 
 
+def _describe_joined(report: AudioReport, containers: tuple[str, ...]) -> str | None:
+    count = report.damage.joined_files
+    return f"it is {count} files joined in one" if count > 1 and report.info.container in containers else None
+
+
+def _repair_joined(report: AudioReport) -> str:
+    count, seconds = report.damage.joined_files, float(report.duration)
+    return f"the headers of {count} files joined in it are skipped, and all {seconds:.1f} s are used"
+
+
 def _describe_length(report: AudioReport) -> str | None:
     if _measure_missing(report):
         return None
@@ -431,6 +441,8 @@ RULES = (
     Rule("header", "warn", "repaired", _describe_wrong_header, _REPAIR,
          lambda report: f"all {float(report.duration):.1f} s are used, more than it announces"),
     Rule("length", "ok", None, _describe_length),
+    Rule("joined", "warn", "repaired", lambda report: _describe_joined(report, ("wav",)), _REPAIR, _repair_joined),
+    Rule("joined", "ok", None, lambda report: _describe_joined(report, ("mp3",))),
     Rule("tracks", "warn", "repaired", _describe_tracks, _REPAIR,
          lambda report: f"of {report.info.track_count} sound tracks the main one is used"),
     Rule("rate", "warn", "manual", _describe_low_rate, "record at 16000 Hz or more"),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,7 +22,9 @@ from numpy.typing import NDArray
 from liveavatar.audio.dsp.downmix import default_layout, polarity_step_samples
 from liveavatar.audio.dsp.invalid_samples import silence_invalid_samples
 from liveavatar.audio.io import pcm, riff
+from liveavatar.audio.io.announced import find_stream_duration, read_announced_duration
 from liveavatar.audio.io.container import build_timeout_error, open_media_file
+from liveavatar.audio.io.joined import find_joined_files
 from liveavatar.audio.io.timestamps import Splicer, TimestampRepairs
 from liveavatar.audio.io.track import choose_sound_track
 from liveavatar.errors import AudioError
@@ -80,6 +83,7 @@ class StreamDamage:
 
     invalid_samples: int = 0
     corrupt_packets: int = 0
+    joined_files: int = 1
     repairs: TimestampRepairs = field(default_factory=TimestampRepairs)
 
 
@@ -98,11 +102,13 @@ class AudioStream:
         self._silence_invalid = silence_invalid
         self.damage = StreamDamage()
         self.sample_count = 0
+        self._track = track
         self._container = open_container(path)
         with ExitStack() as on_error:
-            on_error.callback(self._container.close)
-            self._stream = choose_sound_track(self._container, path, track)
-            _refuse_protected_track(self._stream, path)
+            on_error.callback(self.close)
+            self._parts = find_joined_files(path, self._container.format.name)
+            self.damage.joined_files = len(self._parts)
+            self._open_part(0)
             self._frames = self._decode_frames()
             self._first_frame = next(self._frames, None)
             if self._first_frame is None:
@@ -139,7 +145,28 @@ class AudioStream:
         if not self.sample_count:
             raise self._no_samples_error()
 
+    def _open_part(self, number: int) -> None:
+        """Open one of the files that are joined in this one, which mostly is a single one."""
+        if len(self._parts) > 1:
+            self.close()
+            self._container = open_container(self._path, self._parts[number])
+        self._stream = choose_sound_track(self._container, self._path, self._track)
+        _refuse_protected_track(self._stream, self._path)
+
     def _decode_frames(self) -> Iterator[AudioFrame]:
+        """Every frame of all files that are joined in this one; those of later ones have no time stamps."""
+        yield from self._decode_part()
+        for number in range(1, len(self._parts)):
+            try:
+                self._open_part(number)
+            except AudioError:
+                self.damage.corrupt_packets += 1
+                continue
+            for frame in self._decode_part():
+                frame.pts = None
+                yield frame
+
+    def _decode_part(self) -> Iterator[AudioFrame]:
         """Every frame that can be decoded; a corrupt packet is counted and leaves a gap between time stamps."""
         for packet in self._demux_packets():
             try:
@@ -185,35 +212,36 @@ class AudioStream:
             declared_rate=self._frame_sample_rate(frame),
             channels=len(frame.layout.channels),
             layout=_channel_names(frame),
-            container_duration=self._read_container_duration(),
+            container_duration=read_announced_duration(container, self._stream, self._path, self._parts),
             track_count=len(container.streams.audio),
             track=list(container.streams.audio).index(self._stream) + 1,
         )
 
-    def _read_container_duration(self) -> Fraction | None:
-        """Duration in seconds of the track, or of the file if there is no film beside it."""
-        stream, container = self._stream, self._container
-        if container.format.name == "wav" and (duration := riff.read_wave_duration(self._path)):
-            return duration
-        if stream.duration and stream.time_base:
-            return stream.duration * stream.time_base
-        has_film = any(not v.disposition & v.disposition.attached_pic for v in container.streams.video)
-        return Fraction(container.duration, av.time_base) if container.duration and not has_film else None
-
     def _read_pieces(self) -> Iterator[NDArray[np.float32]]:
         """The track in pieces of any length; 16-bit WAV, which has no time stamps, without FFmpeg."""
-        if (self._container.format.name, self.info.codec, self.info.track_count) == ("wav", "pcm_s16le", 1):
-            form, byte_range = riff.read_wave_format(self._path), riff.find_wave_data(self._path)
-            if form and byte_range and form.block_bytes == 2 * self.info.channels:
-                block_samples = _round_chunk_to_steps(form.rate)
-                return pcm.read_pcm16(self._path, byte_range, self.info.channels, block_samples)
-        return self._trim_codec_padding(self._decode_track())
+        ranges = self._find_plain_samples()
+        if not ranges:
+            return self._trim_codec_padding(self._decode_track())
+        block_samples = _round_chunk_to_steps(self.info.declared_rate)
+        return chain.from_iterable(
+            pcm.read_pcm16(self._path, byte_range, self.info.channels, block_samples) for byte_range in ranges
+        )
+
+    def _find_plain_samples(self) -> list[range]:
+        """Where the samples of a 16-bit WAV are, or of several that are joined and have one format; else nothing."""
+        if (self._container.format.name, self.info.codec, self.info.track_count) != ("wav", "pcm_s16le", 1):
+            return []
+        forms = {riff.read_wave_format(self._path, part) for part in self._parts}
+        ranges = [riff.find_wave_data(self._path, part) for part in self._parts]
+        block_bytes = [form.block_bytes if form else 0 for form in forms]
+        is_plain = block_bytes == [2 * self.info.channels] and None not in ranges
+        return [byte_range for byte_range in ranges if byte_range is not None] if is_plain else []
 
     def _decode_track(self) -> Iterator[NDArray[np.float32]]:
         """Decode every frame and place it by its time stamp."""
         info = self.info
         time_base = self._stream.time_base or Fraction(1, info.declared_rate)
-        duration = info.container_duration and info.container_duration * info.rate / info.declared_rate
+        duration = find_stream_duration(self._container, self._stream)
         splicer = Splicer(info.declared_rate, info.channels, time_base, duration)
         self.damage.repairs = splicer.repairs
         frame = self._first_frame
@@ -297,22 +325,22 @@ def _raise_mmap_threshold() -> None:
     np.empty(1 << 24, np.uint8)
 
 
-def open_container(path: Path) -> InputContainer:
-    """Open the sound of a local file with FFmpeg; see `open_media_file`.
+def open_container(path: Path, part: range | None = None) -> InputContainer:
+    """Open the sound of a local file with FFmpeg, or a range of its bytes; see `open_media_file`.
 
     Raises:
         AudioError: no such file, a folder, empty, too slow, or not a format that holds sound.
     """
     require_regular_file(path, AudioError, "sound file")
-    return open_media_file(path, AudioError, _choose_packet_options(path))
+    return open_media_file(path, AudioError, _choose_packet_options(path, part), part)
 
 
-def _choose_packet_options(path: Path) -> dict[str, str]:
+def _choose_packet_options(path: Path, part: range | None) -> dict[str, str]:
     """Options for WAV: large packets, which cost less than many small ones, in complete steps of the downmix.
 
     One packet is probed for another codec in the WAV, like DTS.
     """
-    form = riff.read_wave_format(path)
+    form = riff.read_wave_format(path, part)
     if form is None or form.format_code not in riff.PLAIN_FORMAT_CODES:
         return {}
     size = min(max(_round_chunk_to_steps(form.rate) * form.block_bytes, CHUNK_SAMPLES), _MAX_PACKET_BYTES)
