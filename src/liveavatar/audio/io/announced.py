@@ -41,7 +41,10 @@ def read_announced_duration(
         return sum(known, Fraction(0)) if known and len(known) == len(lengths) else None
     if len(parts) > 1 or _ANNOUNCING_FORMATS.isdisjoint(names):
         return None
-    if (names == ["mp3"] and not has_frame_count(path)) or _is_estimate(container):
+    is_estimate = (names == ["mp3"] and not has_frame_count(path)) or (
+        "matroska" in names and stream.duration
+    )
+    if is_estimate:  # by the bit rate; in Matroska, only the whole file has a duration otherwise
         return None
     starts_late = (
         stream.start_time and stream.time_base and stream.start_time * stream.time_base > _MAX_START_SECONDS
@@ -55,11 +58,3 @@ def find_stream_duration(container: InputContainer, stream: AvAudioStream) -> Fr
         return stream.duration * stream.time_base
     has_film = any(not v.disposition & v.disposition.attached_pic for v in container.streams.video)
     return Fraction(container.duration, av.time_base) if container.duration and not has_film else None
-
-
-def _is_estimate(container: InputContainer) -> bool:
-    """Whether FFmpeg divided the size of a Matroska file by the bit rates of its codecs, for want of a duration."""
-    bit_rates = [stream.codec_context.bit_rate or 0 for stream in container.streams.audio]
-    return (
-        "matroska" in container.format.name and bool(sum(bit_rates)) and container.bit_rate == sum(bit_rates)
-    )
