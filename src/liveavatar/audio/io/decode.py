@@ -26,7 +26,7 @@ from liveavatar.audio.io.announced import find_stream_duration, read_announced_d
 from liveavatar.audio.io.container import build_timeout_error, open_media_file
 from liveavatar.audio.io.joined import find_joined_files
 from liveavatar.audio.io.timestamps import Splicer, TimestampRepairs
-from liveavatar.audio.io.track import choose_sound_track
+from liveavatar.audio.io.track import choose_sound_track, number_sound_track
 from liveavatar.errors import AudioError
 from liveavatar.files import describe_path, require_regular_file
 from liveavatar.frames import AudioChunk
@@ -59,6 +59,7 @@ class AudioInfo:
         container_duration: duration in seconds in the header, scaled to `rate`; None if it has none.
         track_count: sound tracks in the file.
         track: number of the one that is read, from 1.
+        is_track_given: whether the user has named it.
     """
 
     container: str
@@ -70,6 +71,7 @@ class AudioInfo:
     container_duration: Fraction | None
     track_count: int
     track: int
+    is_track_given: bool = False
 
     @property
     def channels_text(self) -> str:
@@ -214,7 +216,8 @@ class AudioStream:
             layout=_channel_names(frame),
             container_duration=read_announced_duration(container, self._stream, self._path, self._parts),
             track_count=len(container.streams.audio),
-            track=list(container.streams.audio).index(self._stream) + 1,
+            track=number_sound_track(container, self._stream),
+            is_track_given=self._track is not None,
         )
 
     def _read_pieces(self) -> Iterator[NDArray[np.float32]]:

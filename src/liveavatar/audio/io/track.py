@@ -37,6 +37,11 @@ def choose_sound_track(container: InputContainer, path: Path, track: int | None 
     return next(default, candidates[0])
 
 
+def number_sound_track(container: InputContainer, stream: AvAudioStream) -> int:
+    """The number of a sound track, from 1."""
+    return [track.index for track in container.streams.audio].index(stream.index) + 1
+
+
 def _has_known_codec(stream: AvAudioStream) -> bool:
     context: AudioCodecContext | None = stream.codec_context
     return context is not None
