@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
@@ -20,6 +20,7 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from liveavatar.audio.dsp.downmix import default_layout, polarity_step_samples
+from liveavatar.audio.dsp.full_scale import FullScaleMeter
 from liveavatar.audio.dsp.invalid_samples import silence_invalid_samples
 from liveavatar.audio.io import pcm, riff
 from liveavatar.audio.io.announced import find_stream_duration, read_announced_duration
@@ -42,6 +43,7 @@ _MAX_READ_FAILURES = 100  # in a row, after which the rest of a damaged file is 
 _MAX_PADDING_SAMPLES = 4096  # at the end, by a codec: two frames of 2048 samples, the longest (HE-AAC)
 _MAX_PACKET_BYTES = 1 << 22  # of WAV
 _PROTECTED_CODEC_TAGS = ("drms", "drmi", "enca", "encv", "aavd")  # FairPlay, ISO common encryption, Audible
+_FREE_SCALE_CODECS = ("pcm_f", "wavpack")  # floats, of which some programs write integers
 _CONVERT_REMEDY = "convert it to WAV or MP3 with another program"
 
 
@@ -81,11 +83,16 @@ class AudioInfo:
 
 @dataclass(slots=True, kw_only=True)
 class StreamDamage:
-    """Damage of a stream, counted while it is read; samples are counted once for all their channels."""
+    """Damage of a stream, counted while it is read; samples are counted once for all their channels.
+
+    `joined_files` is the number of files joined in this one. `full_scale` is that of float samples; they are divided by
+    it, see `FullScaleMeter`.
+    """
 
     invalid_samples: int = 0
     corrupt_packets: int = 0
     joined_files: int = 1
+    full_scale: float = 1.0
     repairs: TimestampRepairs = field(default_factory=TimestampRepairs)
 
 
@@ -115,6 +122,7 @@ class AudioStream:
             self._first_frame = next(self._frames, None)
             if self._first_frame is None:
                 raise self._no_samples_error()
+            self.damage.full_scale = self._measure_full_scale()
             self.info = _override_rate(self._read_info(self._first_frame), true_rate)
             if self.info.rate not in SUPPORTED_RATES:
                 problem = f"{describe_path(path.name)} runs at {self.info.rate} Hz, which is not a sample rate of sound"
@@ -146,6 +154,20 @@ class AudioStream:
             yield self._build_chunk(pieces)
         if not self.sample_count:
             raise self._no_samples_error()
+
+    def _measure_full_scale(self) -> float:
+        """Full scale of float samples, read from the file once more; 1 for codecs whose full scale is defined."""
+        if not self._stream.codec_context.name.startswith(_FREE_SCALE_CODECS):
+            return 1.0
+        meter = FullScaleMeter()
+        with open_container(self._path, self._parts[0] if len(self._parts) > 1 else None) as container:
+            stream = choose_sound_track(container, self._path, self._track)
+            with suppress(av.error.FFmpegError):  # what cannot be read is counted where the stream is read
+                for frame in container.decode(stream):
+                    meter.push(_frame_to_float(frame))
+                    if meter.is_certain:
+                        break
+        return meter.finish()
 
     def _open_part(self, number: int) -> None:
         """Open one of the files that are joined in this one, which mostly is a single one."""
@@ -263,6 +285,8 @@ class AudioStream:
         samples = _frame_to_float(frame)
         if frame.format.name[:3] not in ("flt", "dbl"):
             return samples
+        if self.damage.full_scale != 1:
+            samples = samples * np.float32(1 / self.damage.full_scale)
         samples, invalid_count = silence_invalid_samples(samples)
         if invalid_count and not self._silence_invalid:
             problem = f"{describe_path(self._path.name)} has samples that are not numbers"
