@@ -41,6 +41,9 @@ SUPPORTED_RATES = range(1_000, 768_001)
 
 _MAX_READ_FAILURES = 100  # in a row, after which the rest of a damaged file is not read
 _MAX_PADDING_SAMPLES = 4096  # at the end, by a codec: two frames of 2048 samples, the longest (HE-AAC)
+_FORMATS_WITHOUT_STAMPS = (
+    "avi",
+)  # FFmpeg derives the times from bytes or packets, wrongly for a variable bit rate
 _MAX_PACKET_BYTES = 1 << 22  # of WAV
 _PROTECTED_CODEC_TAGS = ("drms", "drmi", "enca", "encv", "aavd")  # FairPlay, ISO common encryption, Audible
 _FREE_SCALE_CODECS = ("pcm_f", "wavpack")  # floats, of which some programs write integers
@@ -269,10 +272,14 @@ class AudioStream:
         duration = find_stream_duration(self._container, self._stream)
         splicer = Splicer(info.declared_rate, info.channels, time_base, duration)
         self.damage.repairs = splicer.repairs
-        frame = self._first_frame
+        frame, last_pts = self._first_frame, None
+        has_stamps = self._container.format.name not in _FORMATS_WITHOUT_STAMPS
         while frame is not None:
-            yield from splicer.push(self._to_valid_samples(frame), self._frame_sample_rate(frame), frame.pts)
-            frame = next(self._frames, None)
+            pts = (
+                frame.pts if has_stamps and frame.pts != last_pts else None
+            )  # a stamp that stands still says nothing
+            yield from splicer.push(self._to_valid_samples(frame), self._frame_sample_rate(frame), pts)
+            last_pts, frame = frame.pts, next(self._frames, None)
         yield splicer.flush()
 
     def _frame_sample_rate(self, frame: AudioFrame) -> int:
