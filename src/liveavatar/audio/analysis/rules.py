@@ -190,11 +190,7 @@ def _describe_tracks(report: AudioReport) -> str | None:
     info = report.info
     if info.track_count == 1 or info.is_track_given:
         return None
-    return f"it has {info.track_count} sound tracks; number {info.track}, which players play, is used"
-
-
-def _format_track_choice(report: AudioReport) -> str:
-    return f"choose one with --track 1…{report.info.track_count}"
+    return f"it has {info.track_count} sound tracks; number {info.track}, which players play, is used (--track picks)"
 
 
 def _describe_given_track(report: AudioReport) -> str | None:
@@ -480,8 +476,7 @@ RULES = (
     Rule("length", "ok", None, _describe_length),
     Rule("joined", "warn", "repaired", lambda report: _describe_joined(report, ("wav",)), _REPAIR, _repair_joined),
     Rule("joined", "ok", None, lambda report: _describe_joined(report, ("mp3",))),
-    Rule("tracks", "warn", "repaired", _describe_tracks, _format_track_choice,
-         lambda report: f"{_describe_tracks(report)}; {_format_track_choice(report)}"),
+    Rule("tracks", "warn", "repaired", _describe_tracks, _REPAIR, lambda report: str(_describe_tracks(report))),
     Rule("tracks", "ok", None, _describe_given_track),
     Rule("rate", "warn", "manual", _describe_low_rate, "record at 16000 Hz or more"),
     Rule("rate", "ok", None, _describe_rate),

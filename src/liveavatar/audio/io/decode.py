@@ -20,11 +20,11 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from liveavatar.audio.dsp.downmix import default_layout, polarity_step_samples
-from liveavatar.audio.dsp.full_scale import FullScaleMeter
 from liveavatar.audio.dsp.invalid_samples import silence_invalid_samples
 from liveavatar.audio.io import pcm, riff
 from liveavatar.audio.io.announced import find_stream_duration, read_announced_duration
 from liveavatar.audio.io.container import build_timeout_error, open_media_file
+from liveavatar.audio.io.full_scale import FullScaleMeter
 from liveavatar.audio.io.joined import find_joined_files
 from liveavatar.audio.io.timestamps import Splicer, TimestampRepairs
 from liveavatar.audio.io.track import choose_sound_track, number_sound_track

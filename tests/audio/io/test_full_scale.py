@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from audio.sounds import babble, noise
-from liveavatar.audio.dsp.full_scale import FullScaleMeter
+from liveavatar.audio.io.full_scale import FullScaleMeter
 
 
 def measure(samples: np.ndarray) -> float:
