@@ -78,7 +78,7 @@ def build_sync_report(measured: SyncMeasurement) -> SyncReport:
         file=measured.path,
         verdict=verdict,
         sentence=_describe_verdict(verdict, offset, drift),
-        remedy=_suggest_remedy(verdict, measured.path, confident),
+        remedy=_suggest_remedy(verdict, measured.path, confident, measured.sound_track),
         confident=confident,
         offset=offset,
         offset_interval=(low, high),
@@ -144,11 +144,12 @@ def _describe_verdict(verdict: Verdict, offset: float, drift: float) -> str:
             return f"lips and sound are within {abs(offset):.0f} ms"
 
 
-def _suggest_remedy(verdict: Verdict, path: Path, confident: bool) -> str:
+def _suggest_remedy(verdict: Verdict, path: Path, confident: bool, track: int | None) -> str:
     if verdict == "in step":
         return ""
     if verdict == "not the same speech":
         return "use the sound that belongs to this face, or generate the video again"
     if not confident:
         return "use a longer part of the video: the offset is not certain"
-    return f'liveavatar sync "{path}" --fix "{path.with_name(path.stem + "-in-step.mp4")}"'
+    choice = f" --track {track}" if track else ""
+    return f'liveavatar sync "{path}" --fix "{path.with_name(path.stem + "-in-step.mp4")}"{choice}'
