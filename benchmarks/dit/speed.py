@@ -1,16 +1,15 @@
-"""How fast the engine `dit` is on this machine, what it takes, and what each saving costs in accuracy.
+"""Speed and memory of the engine `dit` on this machine, and the error of each saving.
 
-    python -m benchmarks.dit.speed                          every rung that fits this card, at 704x384 with 4 steps
+    python -m benchmarks.dit.speed                          every memory profile that fits, at 704x384 with 4 steps
     python -m benchmarks.dit.speed --rungs 80 --speeds eager auto fp8-kv wavefront
     python -m benchmarks.dit.speed --tiny --device cpu      the same path on any machine, in seconds
 
-Weights are drawn at random, the same for every rung, so nothing is downloaded; the pictures are noise, the work is not.
-Errors are against bfloat16, one operation after another, on the same noise and sound (a rung of its own, whose
-weights and past lie in host memory as far as they must). Writes a table and JSON beside it.
+Weights are random, the same for every profile, so nothing is downloaded: the pictures are noise, but the work is real.
+Errors are against bfloat16 with `EXACT_SPEED`, on the same noise and sound (a profile of its own, with as much in host
+memory as needed). Writes a table and JSON beside it.
 """
 
 import argparse
-import gc
 import json
 import platform
 import statistics
@@ -25,7 +24,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from liveavatar.dit.loader import DitModels, find_device, open_models, plan_device_memory
+from liveavatar.dit.loader import (
+    DitModels,
+    find_device,
+    open_models,
+    plan_device_memory,
+    release_cached_memory,
+)
 from liveavatar.dit.plan import cards
 from liveavatar.dit.plan.memory import (
     MEMORY_PROFILES,
@@ -42,15 +47,15 @@ from liveavatar.dit.streaming.video import PreparedPortrait, encode_portrait
 from liveavatar.errors import LiveAvatarError
 
 FPS = Fraction(25)
-BLOCK = 12
-PICTURE = 640
+BLOCK_FRAMES = 12
+FRAME_SAMPLES = 640
 REFERENCE = MemoryProfile(name="reference", eight_bit_weights=False, host_cache=True, max_offloaded_blocks=40)
 SIZES: dict[PresetName, tuple[int, int]] = {"full": (704, 384), "tiny": (128, 64)}
 
 
 @dataclass(kw_only=True)
 class Figures:
-    """What was measured for one rung and one speed. Seconds and bytes; errors against the reference."""
+    """Measurements of one memory profile at one speed. Seconds and bytes; errors against the reference."""
 
     rung: str
     speed: str
@@ -72,39 +77,39 @@ class Figures:
 
 @dataclass(frozen=True, kw_only=True)
 class BlockOutputs:
-    """Latents and pictures of the same few blocks."""
+    """Latents and pictures of a few blocks."""
 
     latents: Tensor
     pictures: Tensor
 
 
 def main() -> None:
-    """Measure and write."""
-    asked = arguments()
-    device = find_device(asked.device)
-    preset: PresetName = "tiny" if asked.tiny else "full"
+    """Measure every profile at every speed and write the tables."""
+    arguments = parse_arguments()
+    device = find_device(arguments.device)
+    preset: PresetName = "tiny" if arguments.tiny else "full"
     base = DitOptions(
         preset=preset,
-        random_weights=not asked.tiny,
-        sample_steps=asked.steps,
-        device=asked.device,
+        random_weights=not arguments.tiny,
+        sample_steps=arguments.steps,
+        device=arguments.device,
         live=False,
     )
-    reference, _ = render_on_plan(base, reference_plan(base, device), EXACT_SPEED, asked.blocks)
+    reference, _ = render_on_plan(base, plan_reference(base, device), EXACT_SPEED, arguments.blocks)
     rows = []
-    for rung in asked.rungs:
-        for speed in asked.speeds:
+    for rung in arguments.rungs:
+        for speed in arguments.speeds:
             try:
-                rows.append(measure(replace(base, memory=rung), speed, reference, asked.blocks))
+                rows.append(measure(replace(base, memory=rung), speed, reference, arguments.blocks))
             except LiveAvatarError as error:
                 print(f"{rung} {speed}: left out, {error}")
                 continue
             print(format_row(rows[-1]), flush=True)
-    write_results(rows, asked.output, device)
+    write_results(rows, arguments.output, device)
 
 
-def arguments() -> argparse.Namespace:
-    """What was asked for."""
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -118,25 +123,18 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def reference_plan(options: DitOptions, device: torch.device) -> MemoryPlan:
-    """Bfloat16 on this card, with as much in host memory as it takes."""
-    job = Workload(stream=options.to_stream_config())
+def plan_reference(options: DitOptions, device: torch.device) -> MemoryPlan:
+    """Bfloat16 on this card, with as much in host memory as needed."""
+    workload = Workload(stream=options.to_stream_config())
     if device.type != "cuda":
-        return MemoryPlan(
-            profile=MEMORY_PROFILES[0],
-            offloaded_blocks=0,
-            estimate=job.estimate_memory(MEMORY_PROFILES[0], 0),
-        )
+        return workload.plan_profile(MEMORY_PROFILES[0], 0)
     free, _ = torch.cuda.mem_get_info(device)
-    return fit_memory_profile(REFERENCE, int(0.9 * free), job) or MemoryPlan(
-        profile=REFERENCE,
-        offloaded_blocks=REFERENCE.max_offloaded_blocks,
-        estimate=job.estimate_memory(REFERENCE, REFERENCE.max_offloaded_blocks),
-    )
+    smallest = workload.plan_profile(REFERENCE, REFERENCE.max_offloaded_blocks)
+    return fit_memory_profile(REFERENCE, int(0.9 * free), workload) or smallest
 
 
 def measure(options: DitOptions, speed: str, reference: BlockOutputs, blocks: int) -> Figures:
-    """All figures of one rung at one speed."""
+    """All measurements of one profile at one speed."""
     device = find_device(options.device_name)
     options = replace(options, speed=speed)
     plan = plan_device_memory(options, device)
@@ -145,29 +143,29 @@ def measure(options: DitOptions, speed: str, reference: BlockOutputs, blocks: in
         models = open_models(options, plan)
         load = synchronised_time(device) - began
         began = synchronised_time(device)
-        still = prepare_noise_portrait(models, options)
-        prepared = synchronised_time(device) - began
-        first_cold = prepared + measure_first_frame(models, options, still)
-        first_warm = measure_first_frame(models, options, still)
-        frames, latency = measure_session(models, options, still, blocks)
-        own, times = render_blocks(models, options, still, blocks)
+        portrait = prepare_noise_portrait(models, options)
+        preparation = synchronised_time(device) - began
+        first_cold = preparation + measure_first_frame(models, options, portrait)
+        first_warm = measure_first_frame(models, options, portrait)
+        frames, latency = measure_session(models, options, portrait, blocks)
+        outputs, times = render_blocks(models, options, portrait, blocks)
     step = statistics.median(times.blocks) / options.sample_steps
     figures = Figures(
         rung=plan.profile.name, speed=speed, streamed=plan.offloaded_blocks, load=load, first_cold=first_cold,
         first_warm=first_warm, step=step, block=statistics.median(times.blocks),
         decode=statistics.median(times.decodes), fps=frames, latency=latency, peak=peak(),
         predicted=plan.estimate.gpu_total, ideal_share=compare_with_ideal(step, plan, options, device),
-        latent_error=float((own.latents - reference.latents).norm() / reference.latents.norm()),
-        psnr=psnr(own.pictures, reference.pictures),
+        latent_error=float((outputs.latents - reference.latents).norm() / reference.latents.norm()),
+        psnr=psnr(outputs.pictures, reference.pictures),
     )  # fmt: skip
-    del models, still
-    release_memory(device)
+    del models, portrait
+    release_cached_memory(device)
     return figures
 
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of each block once the ring is full, and of decoding each."""
+    """Seconds to draw each block once the ring is full, and to decode each."""
 
     blocks: list[float]
     decodes: list[float]
@@ -176,43 +174,46 @@ class Times:
 def render_on_plan(
     options: DitOptions, plan: MemoryPlan, speed: SpeedOptions, blocks: int
 ) -> tuple[BlockOutputs, Times]:
-    """A few blocks on this plan."""
+    """Draw a few blocks with this plan."""
     models = open_models(replace(options, speed=speed), plan)
     result = render_blocks(models, options, prepare_noise_portrait(models, options), blocks)
     del models
-    release_memory(find_device(options.device_name))
+    release_cached_memory(find_device(options.device_name))
     return result
 
 
 @torch.no_grad()
 def prepare_noise_portrait(models: DitModels, options: DitOptions) -> PreparedPortrait:
-    """A portrait of noise, the same for all."""
+    """A portrait of noise, the same for all profiles."""
     width, height = SIZES[options.preset]
     picture = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    return models.offload_portrait(
-        encode_portrait(
-            models.dit, models.vae, picture.to(models.prompt_embedding.device), models.prompt_embedding
-        )
-    )
+    prompt = models.prompt_embedding
+    portrait = encode_portrait(models.dit, models.vae, picture.to(prompt.device), prompt)
+    return models.offload_portrait(portrait)
 
 
 @torch.no_grad()
 def render_blocks(
-    models: DitModels, options: DitOptions, still: PreparedPortrait, blocks: int
+    models: DitModels, options: DitOptions, portrait: PreparedPortrait, blocks: int
 ) -> tuple[BlockOutputs, Times]:
-    """Blocks drawn and decoded one after another: what came of it, and how long it took."""
+    """Draw and decode blocks one after another."""
     device = models.prompt_embedding.device
     graphs = bool(models.speed.graphs)
     stream = LatentStream(
-        models.dit, still.conditioning, options.to_stream_config(), 0, models.make_cache, record_graphs=graphs
+        models.dit,
+        portrait.conditioning,
+        options.to_stream_config(),
+        0,
+        models.make_cache,
+        record_graphs=graphs,
     )
-    decoder, latents, pictures, times = still.decoder.fork(), [], [], Times([], [])
+    decoder, latents, pictures, times = portrait.decoder.fork(), [], [], Times([], [])
     config = models.dit.config
     for block in range(blocks):
         generator = torch.Generator().manual_seed(block)
-        heard = torch.randn(1, config.audio_layers, config.audio_dim, BLOCK, generator=generator).to(device)
+        features = torch.randn(1, config.audio_layers, config.audio_dim, BLOCK_FRAMES, generator=generator)
         began = synchronised_time(device)
-        latent = list(stream.denoise_block(block, heard))[-1]
+        latent = list(stream.denoise_block(block, features.to(device)))[-1]
         drawn = synchronised_time(device)
         video = decoder.push(latent)
         times.blocks.append(drawn - began)
@@ -225,49 +226,50 @@ def render_blocks(
     )
 
 
-def open_session(models: DitModels, options: DitOptions, still: PreparedPortrait) -> DitSession:
-    """A conversation, or a recording where speed needs one."""
+def open_session(models: DitModels, options: DitOptions, portrait: PreparedPortrait) -> DitSession:
+    """A live session, or one for a recording if the speed options need one."""
     size = SIZES[options.preset]
-    heard = replace(options, live=not models.speed.wavefront)
-    return DitActor(models=models, options=heard, prepared=still, drawn_size=size, size=size).session(FPS, 0)
+    options = replace(options, live=not models.speed.wavefront)
+    actor = DitActor(models=models, options=options, prepared=portrait, drawn_size=size, size=size)
+    return actor.session(FPS, 0)
 
 
-def measure_first_frame(models: DitModels, options: DitOptions, still: PreparedPortrait) -> float:
-    """Seconds until the first frame is there, all sound being there."""
+def measure_first_frame(models: DitModels, options: DitOptions, portrait: PreparedPortrait) -> float:
+    """Seconds until the first frame, with all sound pushed before."""
     began = synchronised_time(models.prompt_embedding.device)
-    session = open_session(models, options, still)
-    session.push(make_noise(BLOCK * (options.sample_steps + 1)))
+    session = open_session(models, options, portrait)
+    session.push(make_noise(BLOCK_FRAMES * (options.sample_steps + 1)))
     session.flush()
     next(session.frames())
     return synchronised_time(models.prompt_embedding.device) - began
 
 
 def measure_session(
-    models: DitModels, options: DitOptions, still: PreparedPortrait, blocks: int
+    models: DitModels, options: DitOptions, portrait: PreparedPortrait, blocks: int
 ) -> tuple[float, float]:
-    """Frames a second from sound to bytes, once the ring is full, and the seconds a block takes to appear."""
-    session = open_session(models, options, still)
-    session.push(make_noise(BLOCK * blocks))
+    """Frames a second from sound to bytes once the ring is full, and seconds from block to block."""
+    session = open_session(models, options, portrait)
+    session.push(make_noise(BLOCK_FRAMES * blocks))
     session.flush()
     marks = [
         synchronised_time(models.prompt_embedding.device)
         for frame in session.frames()
-        if frame.pts % BLOCK == 0
+        if frame.pts % BLOCK_FRAMES == 0
     ]
     skip = min(options.to_stream_config().clip_blocks, len(marks) - 2)
     gaps = np.diff(marks[skip:])
-    return BLOCK * len(gaps) / float(gaps.sum()), float(np.median(gaps))
+    return BLOCK_FRAMES * len(gaps) / float(gaps.sum()), float(np.median(gaps))
 
 
 def make_noise(frames: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """As much sound."""
-    return 0.1 * np.random.default_rng(0).standard_normal(frames * PICTURE, np.float32)
+    """Sound of this duration."""
+    return 0.1 * np.random.default_rng(0).standard_normal(frames * FRAME_SAMPLES, np.float32)
 
 
 def compare_with_ideal(
     step: float, plan: MemoryPlan, options: DitOptions, device: torch.device
 ) -> float | None:
-    """What the data sheet's rates would take, over what it took; None for an unknown card."""
+    """Seconds of a step by the data sheet's rates, over the seconds measured; None for an unknown card."""
     if device.type != "cuda":
         return None
     name = torch.cuda.get_device_name(device)
@@ -276,21 +278,18 @@ def compare_with_ideal(
     )
     if card is None:
         return None
-    return (
-        cards.COMPUTE_EFFICIENCY
-        * cards.forecast_speed(card, plan, options.to_stream_config(), SIZES["full"]).compute_seconds
-        / step
-    )
+    forecast = cards.forecast_speed(card, plan, options.to_stream_config(), SIZES["full"])
+    return cards.COMPUTE_EFFICIENCY * forecast.compute_seconds / step
 
 
 def psnr(actual: Tensor, expected: Tensor) -> float | None:
-    """Decibels between pictures in -1…1; None where they are the same."""
+    """Decibels between pictures in -1…1; None if they are equal."""
     error = float((actual.float() - expected.float()).square().mean())
     return 10 * float(np.log10(4 / error)) if error else None
 
 
 def synchronised_time(device: torch.device) -> float:
-    """The time at which everything asked so far is done."""
+    """The time when all work submitted so far is done."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
@@ -298,19 +297,12 @@ def synchronised_time(device: torch.device) -> float:
 
 @contextmanager
 def track_peak_memory(device: torch.device) -> Iterator[Callable[[], int]]:
-    """The most memory that PyTorch took of the device within."""
+    """The most device memory that PyTorch reserved in this context."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         yield lambda: torch.cuda.max_memory_reserved(device)
     else:
         yield lambda: 0
-
-
-def release_memory(device: torch.device) -> None:
-    """Give memory back to the device."""
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
 
 
 HEADER = (

@@ -7,6 +7,7 @@ from typer.main import get_group
 from typer.testing import CliRunner
 
 from liveavatar.cli.app import app
+from liveavatar.cli.generate import EngineName
 from liveavatar.dit.plan.options import DitOptions
 from liveavatar.engines import ENGINE_OPTIONS, list_engine_options
 from liveavatar.mesh.options import MeshOptions
@@ -44,6 +45,10 @@ def test_every_field_with_a_help_text_is_an_option_once(generate: Any) -> None:
     assert sorted(described) == sorted(SPELLINGS)
     assert {name: parameters[name] for name in described} == SPELLINGS
     assert not {"live", "device"} & parameters.keys()
+
+
+def test_every_engine_can_be_named() -> None:
+    assert [name.value for name in EngineName] == list(ENGINE_OPTIONS)
 
 
 def test_an_option_that_is_not_given_stays_with_the_engine(generate: Any) -> None:

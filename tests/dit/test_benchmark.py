@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from benchmarks.dit.errors import fp8_attention
 
@@ -14,8 +15,9 @@ from liveavatar.dit.streaming.kv_ops import compute_head_scale, values_to_fp8
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_the_benchmark_runs_on_any_machine(tmp_path: Path) -> None:
-    words = [
+    arguments = [
         "--tiny",
         "--device",
         "cpu",
@@ -29,7 +31,7 @@ def test_the_benchmark_runs_on_any_machine(tmp_path: Path) -> None:
         "2",
         "-o",
     ]
-    command = [sys.executable, "-m", "benchmarks.dit.speed", *words, str(tmp_path / "dit")]
+    command = [sys.executable, "-m", "benchmarks.dit.speed", *arguments, str(tmp_path / "dit")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (row,) = json.loads((tmp_path / "dit.json").read_text())["rows"]
@@ -44,14 +46,15 @@ def test_attention_in_fp8_is_off_by_as_much_as_its_rounding() -> None:
     generator = torch.Generator().manual_seed(0)
     q, k, v = (torch.randn(1, length, 4, 128, generator=generator) for length in (60, 200, 200))
     k_scale, v_scale = compute_head_scale(k), compute_head_scale(v)
-    seen = fp8_attention(q, values_to_fp8(k, k_scale), values_to_fp8(v, v_scale), k_scale, v_scale)
+    attended = fp8_attention(q, values_to_fp8(k, k_scale), values_to_fp8(v, v_scale), k_scale, v_scale)
     exact = torch_attention(q, k, v)
-    assert 0.01 < (seen - exact).norm() / exact.norm() < 0.08
+    assert 0.01 < (attended - exact).norm() / exact.norm() < 0.08
 
 
+@pytest.mark.slow
 def test_the_errors_of_all_savings_are_measured(tmp_path: Path) -> None:
-    words = ["--layers", "1", "--blocks", "1", "--sharp", "2", "--side", "64", "-o"]
-    command = [sys.executable, "-m", "benchmarks.dit.errors", *words, str(tmp_path / "errors.md")]
+    arguments = ["--layers", "1", "--blocks", "1", "--sharp", "2", "--side", "64", "-o"]
+    command = [sys.executable, "-m", "benchmarks.dit.errors", *arguments, str(tmp_path / "errors.md")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     rows = [line.strip("| ").split(" | ") for line in (tmp_path / "errors.md").read_text().splitlines()[2:]]

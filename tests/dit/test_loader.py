@@ -31,8 +31,8 @@ from liveavatar.dit.plan.options import DitOptions
 from liveavatar.dit.plan.presets import TINY_PRESET
 from liveavatar.dit.streaming.host_kv_cache import HostSink
 from liveavatar.errors import EngineError, WeightsError
-from small_dit import notes, small_config, small_dit
-from small_stream import distance, drawn
+from small_dit import golden_metadata, small_config, small_dit
+from small_stream import relative_error, run_stream
 
 CPU = Placement(device="cpu", dtype=torch.float32)
 PLAIN = TransformerLayout(device=torch.device("cpu"), fused_qkv=False)
@@ -48,16 +48,16 @@ def checkpoint(tmp_path: Path) -> Path:
         save_file({name: weights[name] for name in weights if files[name] == file}, tmp_path / file)
     index = tmp_path / "diffusion_pytorch_model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": files}))
-    (tmp_path / "config.json").write_text(json.dumps(notes("dit_kv")["cfg"]))
+    (tmp_path / "config.json").write_text(json.dumps(golden_metadata("dit_kv")["cfg"]))
     return tmp_path
 
 
 def adapters(rank: int = 2) -> dict[str, Tensor]:
-    made = {}
+    tensors = {}
     for name, layer in find_lora_layers(small_dit()).items():
-        made[f"{name}.lora_A.weight"] = torch.ones(rank, layer.in_features)
-        made[f"{name}.lora_B.weight"] = torch.ones(layer.out_features, rank)
-    return made
+        tensors[f"{name}.lora_A.weight"] = torch.ones(rank, layer.in_features)
+        tensors[f"{name}.lora_B.weight"] = torch.ones(layer.out_features, rank)
+    return tensors
 
 
 def test_a_checkpoint_is_loaded_and_its_adapters_merged(checkpoint: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_checkpoint_is_loaded_and_its_adapters_merged(checkpoint: Path) -> Non
     assert torch.equal(merged["head.head.weight"], plain["head.head.weight"])
 
 
-def test_a_missing_adapter_is_named(checkpoint: Path) -> None:
+def test_a_missing_adapter_is_listed(checkpoint: Path) -> None:
     held = adapters()
     del held["blocks.0.ffn.2.lora_A.weight"]
     save_file(held, checkpoint / "lora.safetensors")
@@ -80,11 +80,12 @@ def test_a_missing_adapter_is_named(checkpoint: Path) -> None:
         open_transformer(checkpoint, checkpoint / "lora.safetensors", CPU, PLAIN)
 
 
-def test_missing_files_are_named_with_the_command_that_brings_them(tmp_path: Path) -> None:
+def test_missing_files_are_listed_with_the_command_that_fetches_them(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="liveavatar weights fetch live-avatar"):
         open_models(DitOptions(folder=tmp_path, device="cpu"))
 
 
+@pytest.mark.slow
 def test_the_tiny_preset_opens_without_any_file() -> None:
     models = open_models(DitOptions(preset="tiny"))
     assert models.dit.config == TINY_PRESET.dit
@@ -92,49 +93,53 @@ def test_the_tiny_preset_opens_without_any_file() -> None:
     assert not any(weight.requires_grad for weight in models.dit.parameters())
 
 
-def test_a_device_that_is_not_there_is_named() -> None:
+def test_a_device_that_does_not_exist_is_refused() -> None:
     with pytest.raises(EngineError, match="no device 'nonsense'"):
         find_device("nonsense")
 
 
-def latents(rung: MemoryProfile) -> list[Tensor]:
-    """A few blocks of one model, laid out as on this rung."""
+def draw_latents(profile: MemoryProfile) -> list[Tensor]:
+    """A few blocks of one model, laid out as on this profile."""
     with torch.device("meta"):
         dit = DiT(small_config())
     layout = choose_layout(
         MemoryPlan(
-            profile=rung,
-            offloaded_blocks=min(rung.max_offloaded_blocks, 2),
-            estimate=Workload().estimate_memory(rung, 0),
+            profile=profile,
+            offloaded_blocks=min(profile.max_offloaded_blocks, 2),
+            estimate=Workload().estimate_memory(profile, 0),
         ),
         PLAIN.device,
     )
-    return drawn(assemble_transformer(dit, make_random_filler(CPU), layout), rings=choose_cache_factory(rung))
+    return run_stream(
+        assemble_transformer(dit, make_random_filler(CPU), layout), make_cache=choose_cache_factory(profile)
+    )
 
 
-def test_every_rung_draws_nearly_the_same() -> None:
-    exact, *others = (latents(rung) for rung in MEMORY_PROFILES)
-    for rung, actual in zip(MEMORY_PROFILES[1:], others, strict=True):
-        assert 0 < distance(actual, exact) < 0.1, rung.name
+@pytest.mark.slow
+def test_every_profile_draws_nearly_the_same() -> None:
+    exact, *others = (draw_latents(profile) for profile in MEMORY_PROFILES)
+    for profile, actual in zip(MEMORY_PROFILES[1:], others, strict=True):
+        assert 0 < relative_error(actual, exact) < 0.1, profile.name
     assert all(
         torch.equal(a, b) for a, b in zip(others[1], others[2], strict=True)
     )  # 48 and 24: where, not what
 
 
-def test_the_portrait_of_a_small_rung_lies_in_host_memory() -> None:
+def test_the_sink_of_a_small_profile_lies_in_host_memory() -> None:
     sink = HostSink([KeyValue(torch.full((1, 2), float(layer)), torch.ones(1, 2)) for layer in range(3)])
     assert len(sink) == 3
     assert [float(part.k[0, 0]) for part in sink] == [0, 1, 2]
     assert [float(part.k[0, 0]) for part in sink[1:]] == [1, 2]
 
 
-def test_a_small_rung_keeps_half_the_blocks_off_the_device() -> None:
+@pytest.mark.slow
+def test_a_small_profile_offloads_half_the_blocks() -> None:
     models = open_models(DitOptions(preset="tiny", memory="16"))
     assert count_offloaded_blocks(models.dit) == TINY_PRESET.dit.layers // 2
     assert models.plan.profile.name == "16"
 
 
-def test_streaming_more_blocks_changes_no_bit(checkpoint: Path) -> None:
+def test_offloading_more_blocks_changes_no_bit(checkpoint: Path) -> None:
     save_file(adapters(), checkpoint / "lora.safetensors")
     dits = [
         open_transformer(
@@ -147,5 +152,5 @@ def test_streaming_more_blocks_changes_no_bit(checkpoint: Path) -> None:
     ]
     offload_blocks(dits[1], 2, torch.device("cpu"))
     assert [count_offloaded_blocks(dit) for dit in dits] == [1, 3]
-    few, many = (drawn(dit) for dit in dits)
+    few, many = (run_stream(dit) for dit in dits)
     assert all(torch.equal(a, b) for a, b in zip(few, many, strict=True))

@@ -41,6 +41,7 @@ from liveavatar.cli.output import (
 from liveavatar.cli.progress import show_stage
 from liveavatar.errors import AudioError, OptionError, OutputError
 from liveavatar.files import atomic_write
+from liveavatar.plotting import check_plot_path
 from liveavatar.report import find_worst_level
 
 app = typer.Typer(help="Check and repair recordings.", no_args_is_help=True)
@@ -81,6 +82,8 @@ def check_recordings(
     """
     if plot and len(files) > 1:
         raise OptionError("--plot works on one recording", "name one file")
+    if plot:
+        check_plot_path(plot)
     results = [_inspect_recording(file, true_rate, track) for file in files]
     if as_json:
         print_json({"recordings": [_recording_to_object(result) for result in results]})

@@ -43,11 +43,13 @@ def generate(
         Path, typer.Option("--audio", "-a", help="The speech: anything FFmpeg reads, also a video.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The video to write.")] = Path("out.mp4"),
-    engine: Annotated[EngineName, typer.Option(help="What animates the portrait.")] = EngineName.MESH,
+    engine: Annotated[
+        EngineName, typer.Option(help="The engine that animates the portrait.")
+    ] = EngineName.MESH,
     fps: Annotated[str, typer.Option(help="Frames a second: 16, 24, 25, 30, 30000/1001, …")] = "25",
     size: Annotated[str, typer.Option(help="auto follows the portrait; or WIDTHxHEIGHT, even.")] = "auto",
-    face: Annotated[int | None, typer.Option(help="Which face, 1 being the largest.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, other blinks and nods.")] = 0,
+    face: Annotated[int | None, typer.Option(help="Number of the face, from 1, the largest.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of random motion and noise.")] = 0,
     audio_policy: Annotated[
         AudioPolicy,
         typer.Option(help="For a defective recording: fix repairs it, strict refuses it, as-is takes it."),
@@ -61,7 +63,7 @@ def generate(
     check_mp4_name(output)
     options = drop_unset(engine_options)
     if engine is EngineName.DIT:
-        options["live"] = False  # a recording
+        options["live"] = False  # the whole recording is there
     actor = prepare_actor(image, open_engine(engine.value, options), frame_size, face)
     with show_frame_bar(rate) as progress:
         result = render_video(
@@ -79,13 +81,13 @@ def generate(
 
 
 def check_mp4_name(output: Path) -> None:
-    """Refuse what cannot become an mp4 before any work is done."""
+    """Refuse an output that is not named `.mp4`, before any work is done."""
     if output.suffix.lower() != ".mp4":
         raise OutputError(f"{output} does not end in .mp4", f"name it {output.with_suffix('.mp4')}")
 
 
 def prepare_actor(image: Path, engine: Engine, size: tuple[int, int] | None, face: int | None) -> Actor:
-    """Load the portrait, say what is wrong with it, and hand it to the engine."""
+    """Load the portrait, print its findings on stderr, and open it with the engine."""
     with show_stage("reading the portrait"):
         portrait = load_portrait(image, face)
     print_face_choice(portrait, face)
@@ -96,7 +98,7 @@ def prepare_actor(image: Path, engine: Engine, size: tuple[int, int] | None, fac
 
 
 def print_face_choice(portrait: Portrait, face: int | None) -> None:
-    """Tell which of several faces was taken."""
+    """Print on stderr that the largest of several faces was taken."""
     if portrait.face_count > 1 and face is None:
         print_message(
             f"{portrait.face_count} faces found; taking the largest (choose with --face 1…{portrait.face_count})"
@@ -104,7 +106,7 @@ def print_face_choice(portrait: Portrait, face: int | None) -> None:
 
 
 def result_to_object(result: Result) -> dict[str, object]:
-    """The result for machines."""
+    """The result as a JSON object."""
     return {
         "output": str(result.output),
         "frames": result.frames,

@@ -65,9 +65,8 @@ _FUNNEL_FLOOR, _FUNNEL_JAW_GAIN = 0.1, 1.2
 """Weight of the funnel in closed rounded lips, and its growth with the jaw."""
 
 _BLINK_LIMIT_JAW, _BLINK_LIMIT_GAIN = 0.4, 0.65
-"""Opening of the jaw from which it limits blinks, and by how much. A wide mouth with shut eyes is the frame furthest
-from
-the portrait by the identity measure of `benchmarks/mesh/faces.py`."""
+"""Opening of the jaw from which it limits blinks, and by how much. A wide mouth with closed eyes is furthest from the
+portrait by the identity measure of `benchmarks/mesh/faces.py`."""
 
 JAW_TRAVEL = 0.133
 """Way of the lower teeth down under the shape "jaw" at 1, interocular units."""
@@ -93,10 +92,7 @@ def build_face_shapes(landmarks: Landmarks) -> Array:
     }
     shut = mouth_shut_shape(landmarks, pose)
     if shut.any():
-        rows["round"], rows["funnel"] = (
-            _SMILE_ROUNDING_SHARE * rows["round"],
-            _SMILE_ROUNDING_SHARE * rows["funnel"],
-        )
+        rows |= {name: _SMILE_ROUNDING_SHARE * rows[name] for name in ("round", "funnel")}
     return as_float32(np.stack([*rows.values(), shut]))
 
 
@@ -154,11 +150,9 @@ RESTING_ARTICULATION = MouthArticulation(
 
 
 def _expand_control(name: str, value: float) -> float:
-    return (
-        min(1.0, max(0.0, _CONTROL_GAINS[name] * (value - _CONTROL_FLOOR)))
-        if name in _CONTROL_GAINS
-        else value
-    )
+    if name not in _CONTROL_GAINS:
+        return value
+    return min(1.0, max(0.0, _CONTROL_GAINS[name] * (value - _CONTROL_FLOOR)))
 
 
 def build_expression(articulation: MouthArticulation, pose: HeadPose) -> FrameExpression:

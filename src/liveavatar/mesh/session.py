@@ -30,8 +30,7 @@ from liveavatar.speech.track import STEP_SAMPLES, SpeechTrack
 from liveavatar.timeline import StepClock, Timeline
 
 LIP_LAG_SAMPLES = 200
-"""Delay of the lips behind the features of speech, 12.5 ms. The articulation network places lips at the very time of
-the
+"""Delay of the lips behind the features of speech, 12.5 ms. The articulation network places lips at the time of the
 features; on a filmed person they come 41 ms later. Measured with `liveavatar sync`; figures in `docs/mesh.md`."""
 
 LIP_PARTING_SECONDS = 0.1

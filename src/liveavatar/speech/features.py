@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from liveavatar.audio.spectral.filter_bank import hertz_to_htk_mel, make_triangles
 from liveavatar.audio.spectral.framing import slice_windows
-from liveavatar.audio.spectral.spectrum import compute_power_spectrum, make_hann_window
+from liveavatar.audio.spectral.spectrum import compute_power_spectrum, make_hann_window, power_to_decibels
 from liveavatar.frames import Samples
 from liveavatar.speech.track import STEP_SAMPLES
 from liveavatar.timeline import SAMPLE_RATE
@@ -49,7 +49,7 @@ QUIET_RELATIVE_MEL = -0.2
 
 
 @cache
-def mel_filters() -> NDArray[np.float32]:
+def make_mel_filters() -> NDArray[np.float32]:
     """Triangular filters of equal width in HTK mel with a peak of 1, [257, 48]."""
     ends = hertz_to_htk_mel(np.array([MEL_LOW_HERTZ, MEL_HIGH_HERTZ]))
     bins = hertz_to_htk_mel(np.arange(FFT_SIZE // 2 + 1) * SAMPLE_RATE / FFT_SIZE)
@@ -57,7 +57,7 @@ def mel_filters() -> NDArray[np.float32]:
 
 
 @cache
-def _hann_window() -> NDArray[np.float32]:
+def _make_scaled_window() -> NDArray[np.float32]:
     return make_hann_window(WINDOW_SAMPLES, FFT_SIZE)
 
 
@@ -79,8 +79,9 @@ def matmul_rowwise(rows: NDArray[np.float32], weight: NDArray[np.float32]) -> ND
 
 def compute_log_mel(windows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Windows of sound [n, 400] to decibels in mel bands [n, 48]."""
-    power = compute_power_spectrum(windows, _hann_window(), FFT_SIZE)
-    return np.asarray(10.0 * np.log10(matmul_rowwise(power, mel_filters()) + POWER_FLOOR), np.float32)
+    power = compute_power_spectrum(windows, _make_scaled_window(), FFT_SIZE)
+    bands = matmul_rowwise(power, make_mel_filters())
+    return np.asarray(power_to_decibels(bands, POWER_FLOOR), np.float32)
 
 
 def mel_to_loudness(mel: NDArray[np.float32]) -> NDArray[np.float32]:

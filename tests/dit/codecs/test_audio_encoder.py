@@ -45,7 +45,7 @@ def assert_golden(states: Tensor, encoder: AudioEncoder) -> None:
     torch.testing.assert_close(states, torch.cat([GOLDEN["hidden"][:-1], last[None]]), rtol=0, atol=1e-5)
 
 
-def test_hears_as_the_reference_does(checkpoint: Path) -> None:
+def test_encodes_as_the_reference_does(checkpoint: Path) -> None:
     encoder = open_audio_encoder(checkpoint)
     assert_golden(encoder(GOLDEN["audio"].numpy()), encoder)
 
@@ -61,7 +61,7 @@ def test_reads_older_checkpoints_too(checkpoint: Path) -> None:
     assert_golden(encoder(GOLDEN["audio"].numpy()), encoder)
 
 
-def test_leaves_the_level_alone_where_the_checkpoint_says_so(checkpoint: Path) -> None:
+def test_does_not_normalise_where_the_checkpoint_says_so(checkpoint: Path) -> None:
     wave = GOLDEN["audio"].numpy()
     loud = open_audio_encoder(checkpoint)
     (checkpoint / "preprocessor_config.json").write_text(json.dumps({"do_normalize": False}))
@@ -78,7 +78,7 @@ def family() -> list[PreTrainedConfig]:
 
 
 @pytest.mark.parametrize("config", family(), ids=lambda c: f"{c.model_type}-{c.feat_extract_norm}")
-def test_takes_every_member_of_the_family(config: PreTrainedConfig, tmp_path: Path) -> None:
+def test_takes_every_model_type(config: PreTrainedConfig, tmp_path: Path) -> None:
     with torch.device("meta"):
         network = build_audio_network(config)
     weights = draw({name: tensor.shape for name, tensor in network.state_dict().items()}, seed=3)
@@ -101,7 +101,7 @@ def test_makes_as_many_steps_as_the_clock_says(checkpoint: Path, length: int) ->
     assert encoder(np.ones(length, np.float32)).shape[1] == WAV2VEC2_CLOCK.steps_within(length)
 
 
-def test_a_step_hears_its_own_samples_and_no_others(checkpoint: Path) -> None:
+def test_a_step_depends_on_its_own_samples_alone(checkpoint: Path) -> None:
     """The convolutions alone: a click changes the steps whose field it lies in."""
     extractor = open_audio_encoder(checkpoint).network.feature_extractor
     wave = torch.zeros(1, 8000)
@@ -115,7 +115,7 @@ def test_a_step_hears_its_own_samples_and_no_others(checkpoint: Path) -> None:
     ]
 
 
-def test_is_indifferent_to_gain_when_it_normalises(checkpoint: Path) -> None:
+def test_gain_does_not_matter_with_normalisation(checkpoint: Path) -> None:
     encoder, wave = open_audio_encoder(checkpoint), GOLDEN["audio"].numpy()
     torch.testing.assert_close(
         encoder(np.float32(0.5) * wave + np.float32(0.1)), encoder(wave), rtol=0, atol=1e-4
@@ -128,14 +128,14 @@ def test_half_precision_stays_close(checkpoint: Path) -> None:
     assert (states[:-1] - GOLDEN["hidden"][:-1]).abs().mean() < 0.05
 
 
-def test_says_when_there_is_too_little_sound(checkpoint: Path) -> None:
+def test_refuses_too_little_sound(checkpoint: Path) -> None:
     encoder = open_audio_encoder(checkpoint)
     for length in (0, 399):
         with pytest.raises(OptionError, match="25 ms"):
             encoder(np.zeros(length, np.float32))
 
 
-def test_says_when_the_model_is_of_another_kind() -> None:
+def test_refuses_models_of_another_type() -> None:
     with pytest.raises(WeightsError, match="wav2vec2, hubert, wavlm"):
         build_audio_network(UMT5Config())
     with pytest.raises(WeightsError, match="every 160 samples out of 240"):

@@ -16,7 +16,7 @@ def ramp(count: int) -> torch.Tensor:
 
 
 @given(st.integers(0, 200), st.integers(1, 40), RATES)
-def test_a_picture_hears_exactly_its_step(first: int, count: int, fps: Fraction) -> None:
+def test_a_picture_takes_exactly_its_step(first: int, count: int, fps: Fraction) -> None:
     columns = resample_to_pictures(
         ramp(WAV2VEC2_CLOCK.steps_for_frames(first + count, fps)), first, count, fps
     )
@@ -27,12 +27,12 @@ def test_a_picture_hears_exactly_its_step(first: int, count: int, fps: Fraction)
 @given(st.integers(0, 100), RATES)
 def test_steps_may_begin_anywhere(first: int, fps: Fraction) -> None:
     begin = int(WAV2VEC2_CLOCK.frame_to_step(first, fps))
-    whole = ramp(WAV2VEC2_CLOCK.steps_for_frames(first + 12, fps))
+    states = ramp(WAV2VEC2_CLOCK.steps_for_frames(first + 12, fps))
     assert torch.equal(
-        resample_to_pictures(whole[:, begin:], first, 12, fps, first_step=begin),
-        resample_to_pictures(whole, first, 12, fps),
+        resample_to_pictures(states[:, begin:], first, 12, fps, first_step=begin),
+        resample_to_pictures(states, first, 12, fps),
     )
 
 
-def test_pictures_after_the_last_step_hear_it() -> None:
+def test_pictures_after_the_last_step_take_the_last_step() -> None:
     assert resample_to_pictures(ramp(5), 0, 6, Fraction(25))[0, 0].tolist() == [0, 2, 4, 4, 4, 4]

@@ -55,7 +55,7 @@ def test_every_frame_is_of_whole_patches_within_the_area(width: int, height: int
     assert 0 < across * down <= area
 
 
-def test_says_when_no_frame_fits() -> None:
+def test_an_area_too_small_for_any_frame_is_refused() -> None:
     with pytest.raises(OptionError, match="larger --size"):
         fit_frame_size((5000, 10), 64 * 64)
 
@@ -64,33 +64,33 @@ def test_says_when_no_frame_fits() -> None:
 def test_with_bars_equals_the_reference(
     size: tuple[int, int], frame: tuple[int, int], digest: str, rows: int, columns: int
 ) -> None:
-    made = pixels(pattern(*size), frame, bars=True)
-    assert hashlib.sha256(made.tobytes()).hexdigest()[:16] == digest
-    assert int((made.max(axis=(1, 2)) == 0).sum()) == rows
-    assert int((made.max(axis=(0, 2)) == 0).sum()) == columns
+    framed = pixels(pattern(*size), frame, bars=True)
+    assert hashlib.sha256(framed.tobytes()).hexdigest()[:16] == digest
+    assert int((framed.max(axis=(1, 2)) == 0).sum()) == rows
+    assert int((framed.max(axis=(0, 2)) == 0).sum()) == columns
 
 
 @given(st.integers(1, 200), st.integers(1, 200))
 @settings(max_examples=60, deadline=None)
 def test_a_covered_frame_has_no_bars(width: int, height: int) -> None:
-    made = frame_portrait(np.full((height, width, 3), 255, np.uint8), (192, 64))
-    assert made.shape == (3, 64, 192)
-    assert made.min() == made.max() == 1
+    framed = frame_portrait(np.full((height, width, 3), 255, np.uint8), (192, 64))
+    assert framed.shape == (3, 64, 192)
+    assert framed.min() == framed.max() == 1
 
 
 @pytest.mark.parametrize(("size", "frame"), [(row[0], row[1]) for row in PREPARED])
 def test_covering_keeps_the_middle_and_the_proportions(size: tuple[int, int], frame: tuple[int, int]) -> None:
     """The pattern's red runs with x and its green with y: their slopes tell the scale, their means the middle."""
-    made = pixels(pattern(*size), frame, bars=False).astype(float)
+    framed = pixels(pattern(*size), frame, bars=False).astype(float)
     scale = max(frame[0] / size[0], frame[1] / size[1])
-    red, green = made[:, :, 0].mean(axis=0), made[:, :, 1].mean(axis=1)
+    red, green = framed[:, :, 0].mean(axis=0), framed[:, :, 1].mean(axis=1)
     assert np.polyfit(np.arange(frame[0]), red, 1)[0] == pytest.approx(255 / size[0] / scale, rel=0.02)
     assert np.polyfit(np.arange(frame[1]), green, 1)[0] == pytest.approx(255 / size[1] / scale, rel=0.02)
     assert red.mean() == pytest.approx(127, abs=1.5)
     assert green.mean() == pytest.approx(127, abs=1.5)
 
 
-def test_a_picture_of_the_frames_size_stays_as_it_is() -> None:
+def test_a_picture_of_the_frames_size_is_unchanged() -> None:
     picture = pattern(128, 64)
     for bars in (True, False):
         assert np.array_equal(pixels(picture, (128, 64), bars=bars), picture)
@@ -108,11 +108,11 @@ def test_reduction_averages() -> None:
 
 
 @pytest.mark.parametrize("size", [(0, 64), (100, 64), (64, -64)])
-def test_says_which_frames_cannot_be(size: tuple[int, int]) -> None:
+def test_frames_of_partial_patches_are_refused(size: tuple[int, int]) -> None:
     with pytest.raises(OptionError, match="multiples of 64"):
         frame_portrait(pattern(10, 10), size)
 
 
-def test_says_when_the_portrait_is_empty() -> None:
+def test_an_empty_portrait_is_refused() -> None:
     with pytest.raises(PortraitError, match="no pixels"):
         frame_portrait(np.zeros((0, 10, 3), np.uint8), (64, 64))

@@ -52,7 +52,7 @@ def test_encodes_as_the_reference_does(network: torch.nn.Module, row: int) -> No
     torch.testing.assert_close(encoder.encode("any"), GOLDEN["out"][row, :length], rtol=0, atol=1e-5)
 
 
-def test_the_tokenizer_hears_the_cleaned_prompt(network: torch.nn.Module) -> None:
+def test_the_tokenizer_gets_the_cleaned_prompt(network: torch.nn.Module) -> None:
     heard = []
 
     def tokenize(text: str) -> list[int]:
@@ -110,7 +110,7 @@ def test_reads_the_tokenizer_of_a_checkpoint(tokenizer_folder: Path) -> None:
     assert tokenize("") == [1]
 
 
-def test_cuts_long_prompts_and_keeps_their_end_token(tokenizer_folder: Path) -> None:
+def test_truncates_long_prompts_and_keeps_the_end_token(tokenizer_folder: Path) -> None:
     ids = open_tokenizer(tokenizer_folder)("speak " * 600)
     assert len(ids) == 512
     assert ids[-1] == 1

@@ -38,7 +38,7 @@ def test_encodes_as_the_reference_does(vae: VAE) -> None:
 @pytest.mark.parametrize(
     ("copies", "first", "name"), [(1, 0, "ref1"), (5, 1, "ref5_1"), (73, 0, "motion73_tail")]
 )
-def test_encodes_a_still_as_the_reference_does(vae: VAE, copies: int, first: int, name: str) -> None:
+def test_encodes_a_still_video_as_the_reference_does(vae: VAE, copies: int, first: int, name: str) -> None:
     still = GOLDEN["video"][:, :, :1].expand(-1, -1, copies, -1, -1)
     assert_near(vae.encode(still)[:, :, first:], GOLDEN[name])
 
@@ -47,7 +47,7 @@ def test_decodes_as_the_reference_does(vae: VAE) -> None:
     assert_near(halved(vae.decode(GOLDEN["latent"])), GOLDEN["decoded_half"])
 
 
-def test_decodes_blocks_after_a_prime_as_the_reference_does(vae: VAE) -> None:
+def test_decodes_blocks_after_a_warm_up_as_the_reference_does(vae: VAE) -> None:
     decoder = StreamingDecoder(vae)
     primed = decoder.push(GOLDEN["prime"])
     assert_near(halved(primed[:, :, -12:]), GOLDEN["prime_out_last12_half"])
@@ -58,14 +58,14 @@ def test_decodes_blocks_after_a_prime_as_the_reference_does(vae: VAE) -> None:
 
 @given(cuts=st.lists(st.integers(1, 4), min_size=1, max_size=3))
 @settings(max_examples=6, deadline=None)
-def test_streaming_equals_the_whole_bit_for_bit(vae: VAE, cuts: list[int]) -> None:
+def test_streaming_equals_decoding_at_once_bit_for_bit(vae: VAE, cuts: list[int]) -> None:
     latent = torch.randn(1, 16, sum(cuts), 2, 2, generator=torch.Generator().manual_seed(3))
     decoder = StreamingDecoder(vae)
     pieces = [decoder.push(piece) for piece in torch.split(latent, cuts, dim=2)]
     assert torch.equal(torch.cat(pieces, dim=2), vae.decode(latent))
 
 
-def test_two_sessions_share_weights_and_nothing_else(vae: VAE) -> None:
+def test_sessions_share_weights_alone(vae: VAE) -> None:
     latents = torch.randn(2, 1, 16, 4, 2, 2, generator=torch.Generator().manual_seed(4))
     decoders = [StreamingDecoder(vae) for _ in latents]
     frames: list[list[Tensor]] = [[], []]
@@ -76,7 +76,7 @@ def test_two_sessions_share_weights_and_nothing_else(vae: VAE) -> None:
         assert torch.equal(torch.cat(frames[index], dim=2), vae.decode(latent))
 
 
-def test_after_a_reset_a_new_video_begins(vae: VAE) -> None:
+def test_a_reset_starts_a_new_video(vae: VAE) -> None:
     latent = GOLDEN["latent"][..., :2, :2]
     decoder = StreamingDecoder(vae)
     decoder.push(GOLDEN["prime"])
@@ -116,7 +116,7 @@ def test_computes_in_the_dtype_of_its_weights_and_returns_float32(vae: VAE) -> N
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 0, 16, 16), (1, 3, 1, 20, 16)])
-def test_says_what_cannot_be_encoded(vae: VAE, shape: tuple[int, ...]) -> None:
+def test_refuses_what_cannot_be_encoded(vae: VAE, shape: tuple[int, ...]) -> None:
     with pytest.raises(OptionError, match="multiples of 8"):
         vae.encode(torch.zeros(shape))
 

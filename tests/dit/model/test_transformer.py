@@ -10,13 +10,13 @@ from liveavatar.dit.model.transformer import BlockInputs, DiT
 from liveavatar.dit.plan.config import DitConfig
 from liveavatar.dit.streaming.kv_cache import RingKVCache, RingShape
 from liveavatar.errors import OptionError, WeightsError
-from small_dit import COLUMNS, FOLDER, ROWS, golden, notes, small_config, small_dit, worst
+from small_dit import COLUMNS, FOLDER, ROWS, golden, golden_metadata, max_error, small_config, small_dit
 
 TOKENS = 3 * ROWS * COLUMNS
 SINK = ROWS * COLUMNS * 5 // 2
 
 
-def rings_for(model: DiT, steps: int = 1) -> RingKVCache:
+def make_cache(model: DiT, steps: int = 1) -> RingKVCache:
     config = model.config
     shape = RingShape(
         layers=config.layers,
@@ -39,7 +39,7 @@ class Run:
         self.data = data
         self.text = model.project_text(data["context"])
         self.sink = model.compute_sink(data["ref"], data["motion"], self.text)
-        self.rings = rings_for(model)
+        self.rings = make_cache(model)
         self.rings.set_sink(self.sink, model.compute_rope(sink_positions(30, ROWS, COLUMNS)))
 
     def block(self, number: int, timestep: float, distance: int, pose: Tensor | None = None) -> Tensor:
@@ -53,16 +53,16 @@ class Run:
         frame = 30 + max(0, 3 * number - (30 - distance))
         self.rings.move_portrait(self.model.compute_rope(block_positions(frame, 1, ROWS, COLUMNS)))
         rope = self.model.compute_rope(block_positions(3 * number, 3, ROWS, COLUMNS))
-        given = BlockInputs(
+        inputs = BlockInputs(
             text=self.text, rope=rope, audio=self.model.encode_audio_block(audio), voice_mask=mask, pose=pose
         )
-        time = self.model.compute_modulations([timestep])[0]
-        out: Tensor = self.model(x[None], time, given, self.rings.prepare_layers(0, number))
+        modulation = self.model.compute_modulations([timestep])[0]
+        out: Tensor = self.model(x[None], modulation, inputs, self.rings.prepare_layers(0, number))
         return out[0]
 
 
 def numbers(name: str, key: str) -> Sequence[float]:
-    values = notes(name)[key]
+    values = golden_metadata(name)[key]
     assert isinstance(values, list)
     return values
 
@@ -79,19 +79,19 @@ def run(model: DiT) -> Run:
 
 def test_the_sink_is_that_of_the_reference(run: Run) -> None:
     for layer, part in enumerate(run.sink):
-        assert worst(part.k, run.data[f"sink.cond_k.{layer}"]) < 1e-5
-        assert worst(part.v, run.data[f"sink.cond_v.{layer}"]) < 1e-5
+        assert max_error(part.k, run.data[f"sink.cond_k.{layer}"]) < 1e-5
+        assert max_error(part.v, run.data[f"sink.cond_v.{layer}"]) < 1e-5
 
 
 def test_blocks_are_those_of_the_reference_while_the_ring_rolls_over(run: Run) -> None:
     distances = numbers("dit_kv", "relative_dist")
     for number, timestep in enumerate(numbers("dit_kv", "timesteps")):
         pose = run.data["cond_states"] if number % 2 else None
-        made = run.block(number, timestep, int(distances[number]), pose)
-        assert worst(made, run.data[f"out{number}"]) < 1e-5
+        outputs = run.block(number, timestep, int(distances[number]), pose)
+        assert max_error(outputs, run.data[f"out{number}"]) < 1e-5
     ring = KeyValue(run.data["kv.k.2"], run.data["kv.v.2"])
-    assert worst(in_order(run.rings.prepare_layers(0, 6)[2].slots.k), ring.k) < 1e-5
-    assert worst(in_order(run.rings.prepare_layers(0, 6)[2].slots.v), ring.v) < 1e-5
+    assert max_error(in_order(run.rings.prepare_layers(0, 6)[2].slots.k), ring.k) < 1e-5
+    assert max_error(in_order(run.rings.prepare_layers(0, 6)[2].slots.v), ring.v) < 1e-5
 
 
 def in_order(slots: Tensor) -> Tensor:
@@ -107,40 +107,40 @@ def test_two_voices_are_those_of_the_reference(model: DiT) -> None:
         run.block(number, timestep, int(distances[number]), run.data["cond_states"] if number % 2 else None)
     two = golden("dit_two_actors")
     mask = two["mask"][:, :3].flatten(1)
-    made = run.velocity(two["x"], two["audio"], 7, 857.6923217773438, 30, mask=mask)
-    assert worst(made, two["out"]) < 1e-5
+    outputs = run.velocity(two["x"], two["audio"], 7, 857.6923217773438, 30, mask=mask)
+    assert max_error(outputs, two["out"]) < 1e-5
 
 
 def test_bfloat16_rounds_where_the_reference_does() -> None:
     run = Run(small_dit().bfloat16(), golden("dit_bf16"))
     assert torch.equal(run.sink[0].k, run.data["sink.cond_k.0"])
     for number, timestep in enumerate(numbers("dit_bf16", "timesteps")):
-        made, expected = run.block(number, timestep, 30), run.data[f"out{number}"].float()
-        assert worst(made.bfloat16(), expected) <= 2**-5  # one place of bfloat16 at the largest values
-        assert float((made - expected).norm() / expected.norm()) < 6e-3
+        outputs, expected = run.block(number, timestep, 30), run.data[f"out{number}"].float()
+        assert max_error(outputs.bfloat16(), expected) <= 2**-5  # one place of bfloat16 at the largest values
+        assert float((outputs - expected).norm() / expected.norm()) < 6e-3
 
 
-def test_a_voice_alone_with_a_full_mask_is_as_without_one(model: DiT) -> None:
+def test_one_voice_with_a_full_mask_equals_no_mask(model: DiT) -> None:
     data = golden("dit_kv")
     masks = (None, torch.ones(1, TOKENS))
-    made = [Run(model, data).velocity(data["x0"], data["audio0"], 0, 1000.0, 30, mask=m) for m in masks]
-    assert torch.equal(*made)
+    outputs = [Run(model, data).velocity(data["x0"], data["audio0"], 0, 1000.0, 30, mask=m) for m in masks]
+    assert torch.equal(*outputs)
 
 
-def test_nothing_heard_is_nothing_injected(model: DiT) -> None:
+def test_no_audio_injects_nothing(model: DiT) -> None:
     run = Run(model, golden("dit_kv"))
-    given = BlockInputs(
+    inputs = BlockInputs(
         text=run.text, rope=model.compute_rope(block_positions(0, 3, ROWS, COLUMNS)), audio=()
     )
-    silent = model(
-        run.data["x0"][None], model.compute_modulations([1000.0])[0], given, run.rings.prepare_layers(0, 0)
+    output = model(
+        run.data["x0"][None], model.compute_modulations([1000.0])[0], inputs, run.rings.prepare_layers(0, 0)
     )
-    assert worst(silent[0], run.data["out0"]) > 0.1
+    assert max_error(output[0], run.data["out0"]) > 0.1
 
 
-def test_a_prompt_longer_than_the_model_reads_is_cut(model: DiT) -> None:
-    words = torch.randn(40, 32, generator=torch.Generator().manual_seed(2))
-    long, short = model.project_text(words), model.project_text(words[: model.config.text_len])
+def test_a_prompt_longer_than_text_len_is_truncated(model: DiT) -> None:
+    prompt = torch.randn(40, 32, generator=torch.Generator().manual_seed(2))
+    long, short = model.project_text(prompt), model.project_text(prompt[: model.config.text_len])
     assert torch.equal(long[0].k, short[0].k)
 
 
@@ -156,10 +156,10 @@ def test_the_full_size_has_the_tensors_of_the_checkpoint() -> None:
     assert sum(p.numel() for p in model.parameters()) == 16_295_755_609
 
 
-def test_the_waves_of_a_noise_level_start_with_cosines() -> None:
-    waves = sinusoidal_embedding(torch.tensor([0.0, 1000.0]), 256)
-    assert waves[0].tolist() == [1.0] * 128 + [0.0] * 128
-    assert waves[1, 0] == pytest.approx(torch.tensor(1000.0, dtype=torch.float64).cos().item())
+def test_sinusoids_of_a_noise_level_start_with_cosines() -> None:
+    sinusoids = sinusoidal_embedding(torch.tensor([0.0, 1000.0]), 256)
+    assert sinusoids[0].tolist() == [1.0] * 128 + [0.0] * 128
+    assert sinusoids[1, 0] == pytest.approx(torch.tensor(1000.0, dtype=torch.float64).cos().item())
 
 
 def test_a_checkpoint_of_another_kind_is_refused() -> None:
@@ -168,7 +168,7 @@ def test_a_checkpoint_of_another_kind_is_refused() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"heads": 7}, {"layers": 12}])
-def test_a_shape_that_cannot_be_is_refused(wrong: dict[str, int]) -> None:
+def test_an_impossible_shape_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(OptionError):
         DitConfig(**wrong)  # type: ignore[arg-type]
 

@@ -10,7 +10,7 @@ GOLDEN = load_file(Path(__file__).parents[2] / "golden" / "audio_bucket.safetens
 
 
 @pytest.mark.parametrize("length", [149, 199, 333])
-def test_deals_out_as_the_reference_does(length: int) -> None:
+def test_features_are_those_of_the_reference(length: int) -> None:
     resampled = resample_to_30_hz(GOLDEN[f"h{length}"])
     torch.testing.assert_close(resampled, GOLDEN[f"z{length}"], rtol=0, atol=1e-6)
     columns = bucket_by_clip(resampled)

@@ -12,7 +12,8 @@ from liveavatar.face.portrait import Portrait
 PICTURE = 640  # samples
 
 
-def test_the_reference_gives_its_frames_when_the_sound_is_over(portrait: Portrait) -> None:
+@pytest.mark.slow
+def test_frames_come_after_flush(portrait: Portrait) -> None:
     options = DitOptions(preset="tiny", parity=True, sample_steps=1, infer_frames=12)
     session = ReferenceEngine(options, open_models(options)).open(portrait, (64, 64)).session(Fraction(25), 0)
     session.push(0.1 * np.random.default_rng(0).standard_normal(12 * PICTURE, np.float32))

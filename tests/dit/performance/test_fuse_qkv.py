@@ -4,17 +4,17 @@ from torch import nn
 from liveavatar.dit.model.layers import SelfAttention
 from liveavatar.dit.performance.fuse_qkv import fuse_qkv
 from small_dit import golden, small_config, small_dit
-from small_stream import drawn
+from small_stream import run_stream
 
 
-def test_joined_layers_compute_the_same() -> None:
+def test_fused_layers_compute_the_same() -> None:
     apart, joined = small_dit(), small_dit()
     fuse_qkv(joined)
-    for expected, actual in zip(drawn(apart), drawn(joined), strict=True):
+    for expected, actual in zip(run_stream(apart), run_stream(joined), strict=True):
         torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)
 
 
-def test_there_is_one_layer_instead_of_three_and_no_second_copy() -> None:
+def test_one_layer_replaces_three_without_a_copy() -> None:
     dit = small_dit()
     before = sum(weight.nbytes for weight in dit.parameters())
     fuse_qkv(dit)
@@ -29,7 +29,7 @@ def test_there_is_one_layer_instead_of_three_and_no_second_copy() -> None:
     assert sum(weight.nbytes for weight in dit.parameters()) == before
 
 
-def test_the_other_attention_keeps_its_layers() -> None:
+def test_cross_attention_keeps_its_layers() -> None:
     dit = small_dit()
     fuse_qkv(dit)
     assert len(dit.project_text(golden("dit_kv")["context"])) == small_config().layers

@@ -23,32 +23,32 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def three(queries: int = 40, keys: int = 70) -> tuple[Tensor, Tensor, Tensor]:
+def random_inputs(queries: int = 40, keys: int = 70) -> tuple[Tensor, Tensor, Tensor]:
     return normal(1, queries, 2, 16), normal(1, keys, 2, 16, seed=1), normal(1, keys, 2, 16, seed=2)
 
 
-def test_a_right_kernel_is_timed() -> None:
-    assert 0 < try_kernel("torch", torch_attention, *three()).seconds < float("inf")
+def test_a_correct_kernel_is_timed() -> None:
+    assert 0 < try_kernel("torch", torch_attention, *random_inputs()).seconds < float("inf")
 
 
 def test_a_wrong_kernel_is_never_the_fastest() -> None:
-    assert try_kernel("flash", lambda q, k, v: 1.1 * torch_attention(q, k, v), *three()).seconds == float(
-        "inf"
-    )
+    assert try_kernel(
+        "flash", lambda q, k, v: 1.1 * torch_attention(q, k, v), *random_inputs()
+    ).seconds == float("inf")
 
 
-def test_numbers_that_are_none_are_wrong() -> None:
-    assert try_kernel("flash", lambda q, k, v: q * float("nan"), *three()).seconds == float("inf")
+def test_nan_is_wrong() -> None:
+    assert try_kernel("flash", lambda q, k, v: q * float("nan"), *random_inputs()).seconds == float("inf")
 
 
-def test_a_kernel_that_refuses_is_left_out() -> None:
-    def refuses(*_: Tensor) -> Tensor:
+def test_a_kernel_that_raises_is_left_out() -> None:
+    def raise_error(*_: Tensor) -> Tensor:
         raise RuntimeError("No available kernel. Aborting execution.")
 
-    assert try_kernel("cudnn", refuses, *three()).seconds == float("inf")
+    assert try_kernel("cudnn", raise_error, *random_inputs()).seconds == float("inf")
 
 
-def test_every_kernel_there_may_be_is_right_or_refuses() -> None:
+def test_every_kernel_is_correct_or_raises() -> None:
     assert {"torch", "cudnn", "flash"} <= find_attention_kernels().keys()
     shapes = attention_shapes(CONFIG, StreamConfig(), frame_tokens=40)
     assert find_fastest_kernel(shapes, torch.float32, CPU).seconds < float("inf")
@@ -80,13 +80,13 @@ def fp8_attention(q: Tensor, k: Tensor, v: Tensor, k_scale: Tensor, v_scale: Ten
     q, k, v, *scales = (x.float().transpose(1, 2) for x in (narrow, k, v, q_scale, k_scale, v_scale))
     scores = (q @ k.transpose(2, 3)) * (scales[0] * scales[1]) / q.shape[-1] ** 0.5
     weights = (scores - scores.amax(dim=-1, keepdim=True)).exp()
-    seen: Tensor = weights.to(FP8_DTYPE).float() @ v * scales[2] / weights.sum(dim=-1, keepdim=True)
-    return seen.transpose(1, 2)
+    attended: Tensor = weights.to(FP8_DTYPE).float() @ v * scales[2] / weights.sum(dim=-1, keepdim=True)
+    return attended.transpose(1, 2)
 
 
 @pytest.mark.parametrize("keys", [70, 1000])
-def test_the_error_of_fp8_attention_is_what_the_manual_says(keys: int) -> None:
-    q, k, v = three(keys=keys)
+def test_the_error_of_fp8_attention_is_that_of_the_docs(keys: int) -> None:
+    q, k, v = random_inputs(keys=keys)
     scales = compute_head_scale(k), compute_head_scale(v)
     expected = torch_attention(q, k, v)
     actual = fp8_attention(q, values_to_fp8(k, scales[0]), values_to_fp8(v, scales[1]), *scales)

@@ -19,20 +19,24 @@ from liveavatar.dit.plan.memory import (
 from liveavatar.errors import EngineError, OptionError
 
 SIZE = (704, 384)
-JOB = Workload(size=SIZE)
+WORKLOAD = Workload(size=SIZE)
 
 
-def plan_on(name: str, rung: str = "auto", steps: int = 4) -> MemoryPlan:
-    job = Workload(stream=StreamConfig(steps=steps), size=SIZE)
-    return choose_memory_plan(int(find_card(name).memory_gib * 2**30) - CUDA_CONTEXT_BYTES, job, name=rung)
+def plan_for_card(name: str, profile: str = "auto", steps: int = 4) -> MemoryPlan:
+    workload = Workload(stream=StreamConfig(steps=steps), size=SIZE)
+    return choose_memory_plan(
+        int(find_card(name).memory_gib * 2**30) - CUDA_CONTEXT_BYTES, workload, name=profile
+    )
 
 
-def fps(name: str, rung: str = "auto", steps: int = 4) -> float:
-    return forecast_speed(find_card(name), plan_on(name, rung, steps), StreamConfig(steps=steps), SIZE).fps
+def fps(name: str, profile: str = "auto", steps: int = 4) -> float:
+    return forecast_speed(
+        find_card(name), plan_for_card(name, profile, steps), StreamConfig(steps=steps), SIZE
+    ).fps
 
 
 @pytest.mark.parametrize(
-    ("asked", "name"),
+    ("name_given", "name"),
     [
         ("NVIDIA GeForce RTX 4090", "RTX 4090"), ("4090", "RTX 4090"), ("rtx-3090", "RTX 3090"),
         ("NVIDIA GeForce RTX 3090 Ti", "RTX 3090 Ti"), ("NVIDIA H100 80GB HBM3", "H100"), ("h100 pcie", "H100 PCIe"),
@@ -41,11 +45,11 @@ def fps(name: str, rung: str = "auto", steps: int = 4) -> float:
         ("NVIDIA RTX PRO 6000 Blackwell Workstation Edition", "RTX PRO 6000"),
     ],
 )  # fmt: skip
-def test_cards_are_found_as_people_and_drivers_call_them(asked: str, name: str) -> None:
-    assert find_card(asked).name == name
+def test_cards_are_found_by_short_and_driver_names(name_given: str, name: str) -> None:
+    assert find_card(name_given).name == name
 
 
-def test_an_unknown_card_is_not_taken_for_another() -> None:
+def test_an_unknown_card_matches_none() -> None:
     assert match_card("") is None
     assert match_card("Quadro K620") is None
     with pytest.raises(OptionError, match="H100"):
@@ -63,7 +67,7 @@ def test_operations_are_those_of_the_cost_model(tokens: int, linear: float, atte
     assert ours[1] == pytest.approx(attention, abs=0.1)
 
 
-def test_every_card_of_the_list_has_a_rung_and_a_speed() -> None:
+def test_every_card_of_the_list_has_a_profile_and_a_speed() -> None:
     for card in CARDS:
         assert fps(card.name) > 0.5
 
@@ -75,17 +79,17 @@ def test_faster_cards_fewer_steps_and_eight_bits_are_faster() -> None:
     assert 12 < fps("H100") < 20  # 16, at a realistic efficiency
 
 
-def test_what_is_streamed_is_copied_every_step() -> None:
-    stream, rung = StreamConfig(), MEMORY_PROFILES[-1]
+def test_offloaded_blocks_are_copied_every_step() -> None:
+    stream, profile = StreamConfig(), MEMORY_PROFILES[-1]
     some, more = (
-        MemoryPlan(profile=rung, offloaded_blocks=count, estimate=JOB.estimate_memory(rung, count))
+        MemoryPlan(profile=profile, offloaded_blocks=count, estimate=WORKLOAD.estimate_memory(profile, count))
         for count in (2, 4)
     )
     block = 6 * 5120**2 + 2 * 5120 * 13824
     assert count_copied_bytes(more, stream, 1056) - count_copied_bytes(some, stream, 1056) == 2 * block
-    assert count_copied_bytes(plan_on("H100"), stream, 1056) == 0
+    assert count_copied_bytes(plan_for_card("H100"), stream, 1056) == 0
 
 
 def test_a_tiny_card_is_refused() -> None:
     with pytest.raises(EngineError):
-        choose_memory_plan(6 * 2**30, JOB)
+        choose_memory_plan(6 * 2**30, WORKLOAD)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from liveavatar.dit.loader import choose_cache_factory
 from liveavatar.dit.model.transformer import DiT
 from liveavatar.dit.performance.assembly import TransformerLayout, assemble_transformer
+from liveavatar.dit.performance.quantise import WeightFormat
 from liveavatar.dit.plan.config import DitConfig, StreamConfig
 from liveavatar.dit.plan.memory import (
     AUDIO_ENCODER_BYTES,
@@ -26,63 +27,66 @@ from liveavatar.dit.streaming.kv_cache import RingKVCache, RingShape
 from liveavatar.errors import EngineError, OptionError
 
 GIB = 1 << 30
-JOB = Workload()
+WORKLOAD = Workload()
 CONFIG = DitConfig()
 TOKENS = 44 * 24
 
 
-def card(gib: float, **asked: object) -> MemoryPlan:
-    return choose_memory_plan(int(gib * GIB) - CUDA_CONTEXT_BYTES, JOB, **asked)  # type: ignore[arg-type]
+def plan_card(gib: float, **limits: object) -> MemoryPlan:
+    return choose_memory_plan(int(gib * GIB) - CUDA_CONTEXT_BYTES, WORKLOAD, **limits)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("gib", "name"),
     [(139.8, "96"), (94.0, "96"), (79.1, "80"), (44.5, "48"), (31.4, "24"), (23.6, "24"), (15.7, "16")],
 )
-def test_cards_that_are_sold_have_their_rung(gib: float, name: str) -> None:
+def test_common_cards_get_their_profile(gib: float, name: str) -> None:
     """H200, RTX PRO 6000, H100, L40S, 5090, 4090, 4080: what nvidia-smi says they have."""
-    plan = card(gib)
+    plan = plan_card(gib)
     assert plan.profile.name == name
     assert plan.estimate.gpu_total < gib * GIB
     assert plan.summary.startswith(f"memory {name}: ")
     assert "\n" not in plan.summary
 
 
-def test_a_rung_may_be_asked_for_and_must_fit() -> None:
-    assert card(79.1, name="24").profile.name == "24"
+def test_a_named_profile_must_fit() -> None:
+    assert plan_card(79.1, name="24").profile.name == "24"
     with pytest.raises(EngineError, match="are needed"):
-        card(23.6, name="80")
+        plan_card(23.6, name="80")
     with pytest.raises(OptionError, match="no memory profile"):
         find_memory_profile("32")
     with pytest.raises(OptionError, match="no memory profile"):
         DitOptions(memory="32")
 
 
-def test_host_memory_counts_too() -> None:
-    assert card(23.6, host_bytes=64 * GIB).estimate.host < 64 * GIB
+def test_host_memory_is_limited_too() -> None:
+    assert plan_card(23.6, host_bytes=64 * GIB).estimate.host < 64 * GIB
     with pytest.raises(EngineError, match="of the machine's"):
-        card(23.6, host_bytes=16 * GIB)
+        plan_card(23.6, host_bytes=16 * GIB)
 
 
 @given(st.integers(10, 200), st.integers(1, 6))
-def test_what_is_chosen_fits_and_the_rung_above_does_not(gigabytes: int, steps: int) -> None:
-    job = Workload(stream=StreamConfig(steps=steps))
+def test_the_chosen_profile_fits_and_the_one_above_does_not(gigabytes: int, steps: int) -> None:
+    workload = Workload(stream=StreamConfig(steps=steps))
     try:
-        plan = choose_memory_plan(gigabytes * 10**9, job)
+        plan = choose_memory_plan(gigabytes * 10**9, workload)
     except EngineError:
         return
     assert plan.estimate.gpu_total <= gigabytes * 10**9
     above = MEMORY_PROFILES[: MEMORY_PROFILES.index(plan.profile)]
     assert all(
-        job.estimate_memory(rung, rung.max_offloaded_blocks).gpu_total > 0.96 * gigabytes * 10**9
-        for rung in above
+        workload.estimate_memory(profile, profile.max_offloaded_blocks).gpu_total > 0.96 * gigabytes * 10**9
+        for profile in above
     )
 
 
-def test_the_ladder_goes_down() -> None:
-    totals = [JOB.estimate_memory(rung, rung.max_offloaded_blocks).gpu_total for rung in MEMORY_PROFILES]
+def test_each_profile_takes_less_than_the_one_above() -> None:
+    totals = [
+        WORKLOAD.estimate_memory(profile, profile.max_offloaded_blocks).gpu_total
+        for profile in MEMORY_PROFILES
+    ]
     assert totals == sorted(totals, reverse=True)
-    assert [find_smaller_profile(rung) for rung in MEMORY_PROFILES] == [*MEMORY_PROFILES[1:], None]
+    assert [find_smaller_profile(profile) for profile in MEMORY_PROFILES] == [*MEMORY_PROFILES[1:], None]
 
 
 def shape(steps: int = 4) -> RingShape:
@@ -98,64 +102,66 @@ def shape(steps: int = 4) -> RingShape:
     )
 
 
-LIKE = torch.zeros(0, dtype=torch.bfloat16, device="meta")
+TEMPLATE = torch.zeros(0, dtype=torch.bfloat16, device="meta")
 
 
-@pytest.mark.parametrize("rung", MEMORY_PROFILES[:3], ids=lambda rung: rung.name)
+@pytest.mark.parametrize("profile", MEMORY_PROFILES[:3], ids=lambda profile: profile.name)
 @pytest.mark.parametrize("steps", [1, 3, 4])
-def test_a_session_is_predicted_as_it_is_allocated(rung: MemoryProfile, steps: int) -> None:
-    rings = choose_cache_factory(rung)(shape(steps), LIKE)
-    assert isinstance(rings, RingKVCache)
-    predicted = estimate_memory(CONFIG, StreamConfig(steps=steps), JOB.size, rung)
+def test_the_estimate_of_a_session_is_what_is_allocated(profile: MemoryProfile, steps: int) -> None:
+    cache = choose_cache_factory(profile)(shape(steps), TEMPLATE)
+    assert isinstance(cache, RingKVCache)
+    predicted = estimate_memory(CONFIG, StreamConfig(steps=steps), WORKLOAD.size, profile)
     sink = 5 * TOKENS // 2 * 2 * 40 * 5120 * 2
     portrait = TOKENS * 40 * 5120 * 2
-    besides = portrait + sink + (0 if rung.offloads_sink else sink)
-    assert predicted.kv_cache + predicted.sink == rings.bytes + besides
+    other_bytes = portrait + sink + (0 if profile.offloads_sink else sink)
+    assert predicted.kv_cache + predicted.sink == cache.bytes + other_bytes
 
 
-@pytest.mark.parametrize("rung", MEMORY_PROFILES[:2], ids=lambda rung: rung.name)
-def test_weights_are_predicted_as_they_are_laid_out(rung: MemoryProfile) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("profile", MEMORY_PROFILES[:2], ids=lambda profile: profile.name)
+def test_the_estimate_of_the_weights_is_what_is_allocated(profile: MemoryProfile) -> None:
     """On the meta device: every tensor of the full size in its place, without its numbers."""
     with torch.device("meta"):
         dit = DiT(DitConfig()).bfloat16()
-    layout = TransformerLayout(device=LIKE.device, weight_format="fp8" if rung.eight_bit_weights else "bf16")
+    weight_format: WeightFormat = "fp8" if profile.eight_bit_weights else "bf16"
+    layout = TransformerLayout(device=TEMPLATE.device, weight_format=weight_format)
     assemble_transformer(dit, lambda _name, _part: None, layout)
-    taken = sum(tensor.nbytes for tensor in (*dit.parameters(), *dit.buffers()))
-    memory = estimate_memory(CONFIG, JOB.stream, JOB.size, rung)
+    allocated = sum(tensor.nbytes for tensor in (*dit.parameters(), *dit.buffers()))
+    memory = estimate_memory(CONFIG, WORKLOAD.stream, WORKLOAD.size, profile)
     predicted = memory.weights + memory.host - VAE_BYTES - 2 * AUDIO_ENCODER_BYTES  # nothing is parked here
-    assert abs(taken - predicted) < 20e6  # the scales of the rows
+    assert abs(allocated - predicted) < 20e6  # the scales of the rows
 
 
-def test_what_is_needed_once_a_prompt_is_only_on_the_largest_device() -> None:
-    largest, large, small = (JOB.estimate_memory(rung, 0) for rung in MEMORY_PROFILES[:3])
-    once = 40 * 2 * 5120 * 5120
-    assert (largest.host, large.host) == (0, once)
+def test_text_weights_lie_on_the_largest_device_only() -> None:
+    largest, large, small = (WORKLOAD.estimate_memory(profile, 0) for profile in MEMORY_PROFILES[:3])
+    text_bytes = 40 * 2 * 5120 * 5120
+    assert (largest.host, large.host) == (0, text_bytes)
     assert large.weights - small.weights == AUDIO_ENCODER_BYTES
 
 
-@pytest.mark.parametrize("rung", MEMORY_PROFILES[:3], ids=lambda rung: rung.name)
-def test_what_is_put_aside_is_predicted(rung: MemoryProfile) -> None:
-    rings = choose_cache_factory(rung)(shape(), LIKE)
-    assert isinstance(rings, RingKVCache)
-    kept = sum(part.nbytes for part in rings._block_slots(0, 0))
-    assert JOB.estimate_memory(rung, 0).snapshot == kept
-    assert Workload(wavefront=True).estimate_memory(rung, 0).snapshot == 0
+@pytest.mark.parametrize("profile", MEMORY_PROFILES[:3], ids=lambda profile: profile.name)
+def test_the_estimate_of_the_snapshot_is_its_size(profile: MemoryProfile) -> None:
+    cache = choose_cache_factory(profile)(shape(), TEMPLATE)
+    assert isinstance(cache, RingKVCache)
+    slot_bytes = sum(part.nbytes for part in cache._block_slots(0, 0))
+    assert WORKLOAD.estimate_memory(profile, 0).snapshot == slot_bytes
+    assert Workload(wavefront=True).estimate_memory(profile, 0).snapshot == 0
 
 
-def test_only_what_lies_on_the_device_is_recorded() -> None:
-    on_device, streamed = (JOB.estimate_memory(MEMORY_PROFILES[2], count) for count in (0, 2))
+def test_graphs_are_recorded_only_without_offloaded_blocks() -> None:
+    on_device, streamed = (WORKLOAD.estimate_memory(MEMORY_PROFILES[2], count) for count in (0, 2))
     assert on_device.activations == 2 * streamed.activations
 
 
-def test_the_full_size_has_as_many_numbers_as_the_checkpoint() -> None:
+def test_the_full_size_has_the_checkpoints_parameters() -> None:
     with torch.device("meta"):
         model = DiT(DitConfig())
     assert sum(weight.numel() for weight in model.parameters()) == TRANSFORMER_PARAMETERS
 
 
-def test_streamed_blocks_leave_the_device() -> None:
-    rung = MEMORY_PROFILES[-1]
-    none, half, all_of_them = (JOB.estimate_memory(rung, count) for count in (0, 20, 40))
+def test_offloaded_blocks_leave_the_device() -> None:
+    profile = MEMORY_PROFILES[-1]
+    none, half, all_of_them = (WORKLOAD.estimate_memory(profile, count) for count in (0, 20, 40))
     block = 6 * 5120 * 5120 + 2 * 5120 * 13824  # numbers of a block that are streamed
     assert half.weights - all_of_them.weights == 20 * block
     assert none.gpu_total > half.gpu_total > all_of_them.gpu_total
@@ -163,12 +169,12 @@ def test_streamed_blocks_leave_the_device() -> None:
 
 
 def test_fewer_steps_and_smaller_frames_take_less() -> None:
-    usual = JOB.estimate_memory(MEMORY_PROFILES[0], 0).gpu_total
-    assert Workload(stream=StreamConfig(steps=3)).estimate_memory(MEMORY_PROFILES[0], 0).gpu_total < usual
-    assert Workload(size=(512, 256)).estimate_memory(MEMORY_PROFILES[0], 0).gpu_total < usual
+    default = WORKLOAD.estimate_memory(MEMORY_PROFILES[0], 0).gpu_total
+    assert Workload(stream=StreamConfig(steps=3)).estimate_memory(MEMORY_PROFILES[0], 0).gpu_total < default
+    assert Workload(size=(512, 256)).estimate_memory(MEMORY_PROFILES[0], 0).gpu_total < default
 
 
-def test_the_wavefront_has_a_sink_for_every_step_and_works_on_all_at_once() -> None:
+def test_the_wavefront_has_a_sink_and_activations_for_every_step() -> None:
     one, all_steps = (
         Workload(wavefront=wavefront).estimate_memory(MEMORY_PROFILES[0], 0) for wavefront in (False, True)
     )

@@ -8,7 +8,7 @@ from liveavatar.dit.plan.options import DitOptions
 from liveavatar.dit.plan.requirements import check_dit_readiness, free_host_memory, host_memory, list_gpus
 
 
-def script(folder: Path, text: str) -> None:
+def write_nvidia_smi(folder: Path, text: str) -> None:
     tool = folder / "nvidia-smi"
     tool.write_text(f"#!/bin/sh\n{text}\n")
     tool.chmod(0o755)
@@ -22,7 +22,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_bare_machine_is_told_what_is_missing_and_how_to_get_it(machine: Path) -> None:
+def test_a_bare_machine_lists_what_is_missing_and_how_to_get_it(machine: Path) -> None:
     state = check_dit_readiness()
     assert not state.ready
     assert "NVIDIA card with 16 GB" in state.reason
@@ -32,8 +32,8 @@ def test_a_bare_machine_is_told_what_is_missing_and_how_to_get_it(machine: Path)
     assert "\n" not in state.reason
 
 
-def test_a_card_that_is_too_small_is_told_what_it_lacks(machine: Path) -> None:
-    script(machine, "echo 'NVIDIA GeForce RTX 3060, 8192'")
+def test_a_card_that_is_too_small_is_refused_with_figures(machine: Path) -> None:
+    write_nvidia_smi(machine, "echo 'NVIDIA GeForce RTX 3060, 8192'")
     assert list_gpus() == [("NVIDIA GeForce RTX 3060", 8192 << 20)]
     assert (
         "too small: 8 GB of GPU memory are free"
@@ -41,14 +41,14 @@ def test_a_card_that_is_too_small_is_told_what_it_lacks(machine: Path) -> None:
     )
 
 
-def test_a_rung_that_was_asked_for_must_fit(machine: Path) -> None:
-    script(machine, "echo 'NVIDIA GeForce RTX 4090, 24564'")
+def test_a_named_profile_must_fit(machine: Path) -> None:
+    write_nvidia_smi(machine, "echo 'NVIDIA GeForce RTX 4090, 24564'")
     assert check_dit_readiness(DitOptions(random_weights=True)).ready
     assert not check_dit_readiness(DitOptions(random_weights=True, memory="80")).ready
 
 
-def test_a_large_card_will_do(machine: Path) -> None:
-    script(machine, "echo 'NVIDIA H100, 81559'; echo 'NVIDIA H200, 143771'")
+def test_a_large_card_is_ready(machine: Path) -> None:
+    write_nvidia_smi(machine, "echo 'NVIDIA H100, 81559'; echo 'NVIDIA H200, 143771'")
     assert "NVIDIA card" not in check_dit_readiness().reason
     state = check_dit_readiness(DitOptions(random_weights=True))
     assert state.ready
@@ -56,16 +56,16 @@ def test_a_large_card_will_do(machine: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["exit 9", "echo 'No devices were found'"])
-def test_a_driver_without_a_card_is_no_card(machine: Path, text: str) -> None:
-    script(machine, text)
+def test_a_driver_without_a_card_lists_none(machine: Path, text: str) -> None:
+    write_nvidia_smi(machine, text)
     assert list_gpus() == []
 
 
-def test_the_tiny_one_runs_anywhere(machine: Path) -> None:
+def test_the_tiny_preset_runs_anywhere(machine: Path) -> None:
     assert check_dit_readiness(DitOptions(preset="tiny")).ready
 
 
-def test_looking_loads_no_torch() -> None:
+def test_checking_readiness_loads_no_torch() -> None:
     code = (
         "import sys; from liveavatar.dit.plan.requirements import check_dit_readiness; "
         "check_dit_readiness(); print('torch' in sys.modules)"

@@ -33,7 +33,7 @@ def speech(samples: int, seed: int = 0) -> Samples:
     return 0.1 * np.random.default_rng(seed).standard_normal(samples, np.float32)
 
 
-def heard(stream: StreamingAudioEncoder, pieces: list[Samples]) -> Tensor:
+def encode_pieces(stream: StreamingAudioEncoder, pieces: list[Samples]) -> Tensor:
     hops = [hop for piece in pieces for hop in stream.push(piece)] + stream.flush()
     return torch.cat(hops, dim=1)
 
@@ -43,24 +43,26 @@ def heard(stream: StreamingAudioEncoder, pieces: list[Samples]) -> Tensor:
     window=st.sampled_from([(8, 3, 2), (0, 5, 0), (30, 24, 10)]),
 )
 @settings(max_examples=8, deadline=None)
-def test_pieces_of_any_length_give_the_same(
+def test_cuts_between_pushes_have_no_effect(
     encoder: AudioEncoder, cuts: list[int], window: tuple[int, int, int]
 ) -> None:
     wave, sizes = speech(8_000), dict(zip(("left", "hop", "ahead"), window, strict=True))
-    at_once = heard(StreamingAudioEncoder(encoder, EncoderWindow(**sizes)), [wave])
-    in_pieces = heard(StreamingAudioEncoder(encoder, EncoderWindow(**sizes)), np.split(wave, sorted(cuts)))
+    at_once = encode_pieces(StreamingAudioEncoder(encoder, EncoderWindow(**sizes)), [wave])
+    in_pieces = encode_pieces(
+        StreamingAudioEncoder(encoder, EncoderWindow(**sizes)), np.split(wave, sorted(cuts))
+    )
     assert at_once.shape == (3, WAV2VEC2_CLOCK.steps_within(8_000), 16)
     assert torch.equal(at_once, in_pieces)
 
 
-def test_a_window_over_everything_hears_the_whole(encoder: AudioEncoder) -> None:
+def test_a_window_over_everything_equals_the_whole_recording(encoder: AudioEncoder) -> None:
     wave = speech(9000)
     plain = AudioEncoder(encoder.network, needs_normalisation=False)
     stream = StreamingAudioEncoder(plain, EncoderWindow(left=100, hop=4, ahead=100))
-    torch.testing.assert_close(heard(stream, [wave]), plain(wave), rtol=0, atol=1e-5)
+    torch.testing.assert_close(encode_pieces(stream, [wave]), plain(wave), rtol=0, atol=1e-5)
 
 
-def test_later_sound_never_changes_what_was_given(encoder: AudioEncoder) -> None:
+def test_later_sound_never_changes_emitted_steps(encoder: AudioEncoder) -> None:
     wave = speech(8_000)
     window = EncoderWindow(left=10, hop=4, ahead=2)
     needed = WAV2VEC2_CLOCK.samples_needed(8 + window.ahead)
@@ -73,7 +75,7 @@ def test_later_sound_never_changes_what_was_given(encoder: AudioEncoder) -> None
 
 
 @pytest.mark.parametrize("ahead", [0, 2, 7])
-def test_gives_a_hop_exactly_when_its_lookahead_has_sounded(encoder: AudioEncoder, ahead: int) -> None:
+def test_a_hop_comes_exactly_with_its_lookahead(encoder: AudioEncoder, ahead: int) -> None:
     window = EncoderWindow(left=10, hop=4, ahead=ahead)
     stream = StreamingAudioEncoder(encoder, window)
     needed = WAV2VEC2_CLOCK.samples_needed(4) + window.lookahead
@@ -83,14 +85,14 @@ def test_gives_a_hop_exactly_when_its_lookahead_has_sounded(encoder: AudioEncode
 
 def test_memory_does_not_grow_with_the_sound(encoder: AudioEncoder) -> None:
     stream = StreamingAudioEncoder(encoder, EncoderWindow(left=5, hop=2, ahead=1))
-    held = set()
+    lengths = set()
     for second in range(6):
         stream.push(speech(16_000, seed=second))
-        held.add(len(stream._sound))
-    assert max(held) < WAV2VEC2_CLOCK.samples_needed(5 + 2 + 1 + 2)
+        lengths.add(len(stream._sound))
+    assert max(lengths) < WAV2VEC2_CLOCK.samples_needed(5 + 2 + 1 + 2)
 
 
-def test_learns_the_level_as_it_hears(encoder: AudioEncoder) -> None:
+def test_the_level_follows_the_sound(encoder: AudioEncoder) -> None:
     wave = 0.3 + speech(64_000)
     stream = StreamingAudioEncoder(encoder)
     stream.push(wave)
@@ -100,16 +102,16 @@ def test_learns_the_level_as_it_hears(encoder: AudioEncoder) -> None:
     assert stream._level.sample_count == INITIAL_LEVEL.sample_count + stream._measured_samples
 
 
-def test_the_noise_before_the_first_word_is_not_taken_for_speech(encoder: AudioEncoder) -> None:
+def test_noise_before_the_first_word_is_not_amplified(encoder: AudioEncoder) -> None:
     hum = 1e-2 * speech(8000)
     alone = SpeechLevel.from_samples(hum).normalise_samples(hum)
-    guessed = INITIAL_LEVEL.with_samples(hum).normalise_samples(hum)
+    normalised = INITIAL_LEVEL.with_samples(hum).normalise_samples(hum)
     assert alone.std() > 0.9
-    assert guessed.std() < 0.03
+    assert normalised.std() < 0.03
 
 
 @given(st.lists(st.integers(1, 500), min_size=1, max_size=6))
-def test_a_level_joins_as_if_heard_at_once(lengths: list[int]) -> None:
+def test_a_level_of_pieces_is_that_of_the_whole(lengths: list[int]) -> None:
     wave = speech(sum(lengths)) + np.float32(0.2)
     joined = SpeechLevel(0.0, 0.0, 0)
     for piece in np.split(wave, np.cumsum(lengths)[:-1]):
@@ -122,14 +124,14 @@ def test_a_level_joins_as_if_heard_at_once(lengths: list[int]) -> None:
 
 def test_after_a_restart_only_the_level_remains(encoder: AudioEncoder) -> None:
     stream = StreamingAudioEncoder(encoder, EncoderWindow(left=5, hop=2, ahead=1))
-    heard(stream, [speech(8000)])
+    encode_pieces(stream, [speech(8000)])
     level = stream._level
     stream.restart()
     assert stream._level == level
-    assert heard(stream, [speech(8000)]).shape[1] == WAV2VEC2_CLOCK.steps_within(8000)
+    assert encode_pieces(stream, [speech(8000)]).shape[1] == WAV2VEC2_CLOCK.steps_within(8000)
 
 
-def test_the_end_is_the_end(encoder: AudioEncoder) -> None:
+def test_push_after_flush_is_refused(encoder: AudioEncoder) -> None:
     stream = StreamingAudioEncoder(encoder)
     stream.push(speech(399))
     assert stream.flush() == []
@@ -139,6 +141,6 @@ def test_the_end_is_the_end(encoder: AudioEncoder) -> None:
 
 
 @pytest.mark.parametrize("sizes", [{"left": -1}, {"hop": 0}, {"ahead": -1}])
-def test_refuses_windows_that_cannot_slide(sizes: dict[str, int]) -> None:
+def test_windows_that_cannot_slide_are_refused(sizes: dict[str, int]) -> None:
     with pytest.raises(OptionError, match="no window"):
         EncoderWindow(**sizes)

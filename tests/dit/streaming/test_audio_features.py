@@ -26,60 +26,60 @@ def speech(samples: int, seed: int = 0) -> Samples:
     return np.random.default_rng(seed).standard_normal(samples, np.float32)
 
 
-def heard(listener: AudioFeatureStream, number: int) -> Tensor:
-    columns = listener.read_block(number)
+def read_block(stream: AudioFeatureStream, number: int) -> Tensor:
+    columns = stream.read_block(number)
     assert columns is not None
     return columns
 
 
-def test_a_clock_of_25_pictures_has_two_steps_each() -> None:
+def test_a_picture_has_two_steps() -> None:
     assert SAMPLES_PER_PICTURE == 640
     assert STEPS_PER_PICTURE == 2
 
 
-def test_within_the_window_a_stream_hears_what_the_whole_does(encoder: AudioEncoder) -> None:
+def test_within_the_window_features_equal_the_whole_recordings(encoder: AudioEncoder) -> None:
     sound = speech(3 * SPAN)
-    listener = AudioFeatureStream(encoder, BLOCK, live=False)
-    listener.push(sound)
-    listener.flush()
+    stream = AudioFeatureStream(encoder, BLOCK, live=False)
+    stream.push(sound)
+    stream.flush()
     whole = frame_features.resample_to_pictures(encoder(sound), 0, 3 * BLOCK, MODEL_FPS)
     for number in range(3):
-        columns = heard(listener, number)
+        columns = read_block(stream, number)
         torch.testing.assert_close(
             columns, whole[..., number * BLOCK : (number + 1) * BLOCK], rtol=0, atol=1e-4
         )
 
 
-def test_a_block_is_known_as_soon_as_the_look_ahead_was_heard(encoder: AudioEncoder) -> None:
-    listener = AudioFeatureStream(encoder, BLOCK, live=True)
-    listener.push(speech(SPAN + listener.lookahead - 1))
-    assert listener.read_block(0) is None
-    listener.push(speech(1))
-    assert heard(listener, 0).shape == (TINY_PRESET.dit.audio_layers, TINY_PRESET.dit.audio_dim, BLOCK)
+def test_a_block_comes_exactly_with_its_lookahead(encoder: AudioEncoder) -> None:
+    stream = AudioFeatureStream(encoder, BLOCK, live=True)
+    stream.push(speech(SPAN + stream.lookahead - 1))
+    assert stream.read_block(0) is None
+    stream.push(speech(1))
+    assert read_block(stream, 0).shape == (TINY_PRESET.dit.audio_layers, TINY_PRESET.dit.audio_dim, BLOCK)
 
 
-def test_what_was_heard_before_an_interruption_stays_and_the_rest_is_new(encoder: AudioEncoder) -> None:
-    listener = AudioFeatureStream(encoder, BLOCK, live=True)
-    listener.push(speech(3 * SPAN))
-    before = heard(listener, 1)
+def test_features_before_an_interruption_stay_and_the_rest_is_new(encoder: AudioEncoder) -> None:
+    stream = AudioFeatureStream(encoder, BLOCK, live=True)
+    stream.push(speech(3 * SPAN))
+    before = read_block(stream, 1)
     picture = BLOCK + 5
-    listener.restart_at(picture, picture * SAMPLES_PER_PICTURE)
-    assert listener.read_block(1) is None
-    listener.push(speech(3 * SPAN, seed=1))
-    after = heard(listener, 1)
+    stream.restart_at(picture, picture * SAMPLES_PER_PICTURE)
+    assert stream.read_block(1) is None
+    stream.push(speech(3 * SPAN, seed=1))
+    after = read_block(stream, 1)
     assert torch.equal(after[..., :5], before[..., :5])
     assert not torch.equal(after[..., 5:], before[..., 5:])
 
 
 def test_after_an_interruption_blocks_come_as_soon_as_before(encoder: AudioEncoder) -> None:
-    listener = AudioFeatureStream(encoder, BLOCK, live=True)
-    listener.push(speech(3 * SPAN))
-    heard(listener, 0)
-    listener.restart_at(5, 5 * SAMPLES_PER_PICTURE)
-    listener.push(speech(SPAN - 5 * SAMPLES_PER_PICTURE + listener.lookahead))
-    heard(listener, 0)
-    listener.push(speech(SPAN))
-    heard(listener, 1)
+    stream = AudioFeatureStream(encoder, BLOCK, live=True)
+    stream.push(speech(3 * SPAN))
+    read_block(stream, 0)
+    stream.restart_at(5, 5 * SAMPLES_PER_PICTURE)
+    stream.push(speech(SPAN - 5 * SAMPLES_PER_PICTURE + stream.lookahead))
+    read_block(stream, 0)
+    stream.push(speech(SPAN))
+    read_block(stream, 1)
 
 
 def after_restart(encoder: AudioEncoder, shift: int) -> Tensor:
@@ -87,14 +87,14 @@ def after_restart(encoder: AudioEncoder, shift: int) -> Tensor:
 
     The new sound begins `shift` samples after the block, and the click comes at the same sample of the session.
     """
-    listener = AudioFeatureStream(encoder, BLOCK, live=True)
-    listener.push(speech(2 * SPAN))
-    heard(listener, 0)
-    listener.restart_at(BLOCK, SPAN + shift)
+    stream = AudioFeatureStream(encoder, BLOCK, live=True)
+    stream.push(speech(2 * SPAN))
+    read_block(stream, 0)
+    stream.restart_at(BLOCK, SPAN + shift)
     sound = np.zeros(2 * SPAN, np.float32)
     sound[3 * SAMPLES_PER_PICTURE - shift] = 1
-    listener.push(sound)
-    return heard(listener, 1)
+    stream.push(sound)
+    return read_block(stream, 1)
 
 
 @pytest.mark.parametrize("shift", [-100, 100])
@@ -103,9 +103,9 @@ def test_sound_that_begins_between_pictures_keeps_its_time(encoder: AudioEncoder
 
 
 def test_memory_does_not_grow(encoder: AudioEncoder) -> None:
-    listener = AudioFeatureStream(encoder, BLOCK, live=True)
+    stream = AudioFeatureStream(encoder, BLOCK, live=True)
     for number in range(12):
-        listener.push(speech(SPAN))
+        stream.push(speech(SPAN))
         if number:
-            heard(listener, number - 1)
-        assert listener._states is None or listener._states.shape[1] <= 3 * BLOCK * STEPS_PER_PICTURE
+            read_block(stream, number - 1)
+        assert stream._states is None or stream._states.shape[1] <= 3 * BLOCK * STEPS_PER_PICTURE

@@ -14,13 +14,13 @@ from liveavatar.dit.streaming.kv_ops import (
     values_to_fp8,
 )
 from small_dit import small_dit
-from small_stream import distance, drawn
+from small_stream import relative_error, run_stream
 
 FLOAT = torch.float32
 
 
 @given(size=st.floats(1e-6, 1e6), seed=st.integers(0, 99))
-def test_values_come_back_within_half_a_place(size: float, seed: int) -> None:
+def test_the_error_of_fp8_is_half_a_step(size: float, seed: int) -> None:
     values = size * torch.randn(1, 9, 3, 16, generator=torch.Generator().manual_seed(seed))
     scale = compute_head_scale(values)
     back = fp8_to_values(values_to_fp8(values, scale), scale, FLOAT)
@@ -29,7 +29,7 @@ def test_values_come_back_within_half_a_place(size: float, seed: int) -> None:
     assert ((back - values).abs() <= torch.maximum(values.abs() / 16, smallest / 2)).all()
 
 
-def test_scales_are_powers_of_two_and_leave_room() -> None:
+def test_scales_are_powers_of_two_with_headroom() -> None:
     values = torch.randn(1, 9, 3, 16) * torch.tensor([1e-3, 1.0, 1e3]).view(3, 1)
     scale = compute_head_scale(values)
     assert torch.equal(scale.log2(), scale.log2().round())
@@ -40,31 +40,33 @@ def test_scales_are_powers_of_two_and_leave_room() -> None:
     )
 
 
-def test_what_is_too_large_becomes_the_largest_there_is() -> None:
+def test_values_beyond_the_range_saturate() -> None:
     scale = torch.ones(1, 1, 1, 1)
-    kept = fp8_to_values(values_to_fp8(torch.tensor([1e9, -1e9]).view(1, 1, 1, 2), scale), scale, FLOAT)
-    assert kept.flatten().tolist() == [448.0, -448.0]
+    values = fp8_to_values(values_to_fp8(torch.tensor([1e9, -1e9]).view(1, 1, 1, 2), scale), scale, FLOAT)
+    assert values.flatten().tolist() == [448.0, -448.0]
 
 
-def test_a_sink_of_zeros_has_a_scale() -> None:
+def test_a_sink_of_zeros_has_a_finite_scale() -> None:
     assert torch.isfinite(
         values_to_fp8(torch.ones(1, 1, 1, 2), compute_head_scale(torch.zeros(1, 4, 1, 2))).float()
     ).all()
 
 
-def test_a_stream_that_remembers_in_fp8_is_near_one_that_does_not() -> None:
+def test_a_stream_with_an_fp8_cache_is_near_the_exact_one() -> None:
     dit = small_dit()
-    error = distance(drawn(dit, rings=partial(RingKVCache, storage_dtype=FP8_DTYPE)), drawn(dit))
+    error = relative_error(
+        run_stream(dit, make_cache=partial(RingKVCache, storage_dtype=FP8_DTYPE)), run_stream(dit)
+    )
     assert 1e-4 < error < 0.02
 
 
-@pytest.mark.parametrize("shared", [1, 2])
-def test_fp8_takes_a_quarter_of_float32(shared: int) -> None:
+@pytest.mark.parametrize("steps_per_sink", [1, 2])
+def test_fp8_takes_a_quarter_of_float32(steps_per_sink: int) -> None:
     shape = RingShape(
         layers=2, steps=4, blocks=4, block_tokens=6, sink_tokens=5, portrait_tokens=2, heads=2, head_dim=4
     )
-    wide, narrow = (
-        RingKVCache(shape, torch.zeros(0), kind, steps_per_sink=shared) for kind in (None, FP8_DTYPE)
+    float32, fp8 = (
+        RingKVCache(shape, torch.zeros(0), kind, steps_per_sink=steps_per_sink) for kind in (None, FP8_DTYPE)
     )
-    assert wide.bytes == 4 * narrow.bytes
-    assert wide.bytes == 2 * (4 * 24 + 4 // shared * 5) * 2 * 4 * 2 * 4
+    assert float32.bytes == 4 * fp8.bytes
+    assert float32.bytes == 2 * (4 * 24 + 4 // steps_per_sink * 5) * 2 * 4 * 2 * 4

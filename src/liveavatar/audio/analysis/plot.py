@@ -53,6 +53,7 @@ _MAX_SPEECH_SAMPLES = 10 * VAD_WINDOW_SAMPLES  # at 16 kHz: part of a long colum
 _NEAR_PEAK_SHARE = 0.5  # of the highest peak: flat tops lower than that are chance
 _POWER_FLOOR = 1e-14  # -140 dB
 _SPECTROGRAM_RANGE_DB = 90.0  # below the loudest bin
+_MIN_LOUDEST_DB = -50.0  # of full scale: the loudest bin counts as at least this, so silence is dark
 _MINUTES_FROM_SECONDS = 180.0  # durations from which the time axis is in minutes
 
 
@@ -192,7 +193,7 @@ def _draw_spectrogram(figure: "Figure", data: _PlotData, report: AudioReport) ->
     unit, seconds = ("min", 60) if duration >= _MINUTES_FROM_SECONDS else ("s", 1)
     levels = np.array(data.spectra).T
     image = axes.imshow(
-        levels - levels.max(),
+        levels - max(levels.max(), _MIN_LOUDEST_DB),
         cmap="magma",
         vmin=-_SPECTROGRAM_RANGE_DB,
         vmax=0,

@@ -42,7 +42,7 @@ LOG_SPEED_TOLERANCE = 0.1
 
 SUSPECT_LOG_ODDS, SUSPECT_LOG_ODDS_BRIEF = 0.5, 2.3
 """A declared rate counts as wrong from these log odds: the first plus the second over the number of segments. One right
-rate in a hundred reaches them: see training/rate/calibrate.py and benchmarks/audio/rate_detection.py."""
+rate in a hundred reaches them: see training/rate/calibrate.py and docs/rate.md."""
 
 SURE_LOG_ODDS_MARGIN, SURE_MIN_CONFIDENCE = 1.5, 0.4
 """Log odds above that, and confidence, from which a wrong rate is replaced without asking."""

@@ -20,8 +20,10 @@ from liveavatar.dit.performance.offload import (
 from liveavatar.dit.performance.quantise import UNQUANTISED_PARTS, WeightFormat, quantise_linears
 
 WeightFiller = Callable[[str, nn.Module], None]
-"""Moves the weights of a part to the device, or makes them. The part is on the meta device or mapped from a file; its
-name ends with a dot."""
+"""Moves the weights of a part to the device, or makes them there: (name with a final dot, part) -> None.
+
+The part is on the meta device, or mapped from a file.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -39,7 +39,7 @@ closes a wide mouth is steep at the corners and folds without it."""
 _CLOSING_PASSES = 2
 """How many times the closing shape is corrected for what smoothing takes from it."""
 _PIN_SPACING = 4
-"""Every how manieth node of the grid's rim is pinned."""
+"""Nodes along the rim of the grid from one pinned node to the next."""
 _UPPER_FACE = 0.1
 """How far below the line of the eyes the pinned part of the oval begins, relative to the distance of eyes and chin."""
 _PIN_RING_SCALE = 1.3

@@ -132,10 +132,8 @@ class LipEdges:
     def opening_mask(self, positions: Array, depth: float) -> Array:
         """1 between the portrait's own lips, at most `depth` pixels below the upper one, at positions [h, w, 2]."""
         local = self.frame.to_local(positions)
-        above, floor = (
-            self._depth_below(local, self.upper),
-            as_float32(np.minimum(self.lower, self.upper + depth)),
-        )
+        above = self._depth_below(local, self.upper)
+        floor = as_float32(np.minimum(self.lower, self.upper + depth))
         return as_float32(
             self._within_corners(local)
             * (1 - self._soft_mask(local, above))

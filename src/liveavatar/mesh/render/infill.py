@@ -10,7 +10,7 @@ from liveavatar.mesh.geometry.arrays import Array
 def infill_colours(rgb: Picture, known: Array) -> Picture:
     """`rgb` where `known` [h, w] is 1, and the colours of the nearest known pixels where it is 0.
 
-    Pull-push over an image pyramid: Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.4.
+    Pull-push over an image pyramid: Gortler et al., "The Lumigraph", SIGGRAPH 1996.
     """
     height, width = known.shape
     weighted = np.dstack([rgb.astype(np.float32) * known[..., None], known])

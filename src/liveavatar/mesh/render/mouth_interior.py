@@ -43,9 +43,8 @@ _SIDE_LIGHT_LIMITS = (0.4, 1.6)
 """Limits of the brightness at the sides of the mouth relative to its middle."""
 
 _TONGUE_REST_DEPTH, _TONGUE_OPEN_HEIGHT, _TONGUE_OPEN_JAW = 0.02, 0.03, 0.12
-"""The tongue at rest lies the first below the lower teeth's edge in a closed mouth, and the second above it once the
-jaw
-is down by the third; interocular units."""
+"""A tongue at rest lies the first below the edge of the lower teeth in a closed mouth, and the second above that edge
+once the jaw is down by the third; interocular units."""
 _TONGUE_LIFT = 0.8
 """Share of the distance between the teeth by which a raised tongue rises."""
 _SHADOW_BLUR, _MIN_SHADOW_BLUR_PIXELS = 0.035, 0.6
