@@ -6,8 +6,9 @@ Results go to stdout, messages to stderr. Text is never read as Rich markup, so 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.text import Text
 
@@ -29,6 +30,13 @@ LEVEL_VERDICTS: "Mapping[FindingLevel, str]" = {
     "warn": "usable, could be better",
     "bad": "needs work",
 }
+
+SoundTrack = Annotated[
+    int | None,
+    typer.Option(
+        "--track", min=1, help="Which sound track, where a file has several; by default as players do."
+    ),
+]
 
 stderr_console = Console(stderr=True)
 
