@@ -1,5 +1,7 @@
 import os
 import socket
+import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -7,11 +9,13 @@ import pytest
 from liveavatar.errors import AudioError, OutputError
 from liveavatar.files import (
     atomic_write,
+    create_folder,
     describe_path,
     open_regular_file,
     publish_file,
-    remove_partial_file,
     require_regular_file,
+    scratch_folder,
+    shorten_name,
 )
 
 
@@ -44,11 +48,11 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path, error: type[BaseExcepti
 def test_what_cannot_be_written_is_one_error_with_a_reason(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path, reason in [
-        (tmp_path / "none" / "a.txt", "no such file"),
-        (tmp_path / "file" / "a.txt", "not a directory"),
+        (tmp_path / "none" / "a.txt", "there is no folder .*none; create it first"),
+        (tmp_path / "file" / "a.txt", "a.txt cannot be written: not a directory"),
     ]:
         with (
-            pytest.raises(OutputError, match=f"a.txt cannot be written: {reason}"),
+            pytest.raises(OutputError, match=reason),
             atomic_write(path) as part,
         ):
             part.write_text("new")
@@ -59,15 +63,6 @@ def test_the_partial_file_is_hidden_and_in_the_same_folder(tmp_path: Path) -> No
         assert partial.parent == tmp_path
         assert partial.name.startswith(".")
         partial.write_text("complete")
-
-
-def test_what_a_killed_process_left_can_be_removed(tmp_path: Path) -> None:
-    with atomic_write(tmp_path / "a.wav") as partial:
-        partial.write_text("complete")
-    partial.write_text("left")
-    remove_partial_file(tmp_path / "a.wav")
-    remove_partial_file(tmp_path / "a.wav")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
 
 
 def publish_and_fail(target: Path, published: Path) -> None:
@@ -81,6 +76,75 @@ def test_a_partial_file_can_be_published_under_another_name(tmp_path: Path) -> N
     with pytest.raises(ValueError, match="half is all"):
         publish_and_fail(tmp_path / "a.mp4", tmp_path / "a.partial.mp4")
     assert [path.name for path in tmp_path.iterdir()] == ["a.partial.mp4"]
+
+
+def test_names_up_to_the_limit_of_the_file_system_are_written(tmp_path: Path) -> None:
+    for name in ("語" * 83 + ".wav", "a" * 251 + ".wav"):
+        with atomic_write(tmp_path / name) as partial:
+            partial.write_text("complete")
+        assert (tmp_path / name).read_text() == "complete"
+    with pytest.raises(OutputError, match="the name is too long"), atomic_write(tmp_path / ("語" * 86)):
+        pytest.fail("refused before any work")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+def test_what_is_no_file_name_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OutputError, match="is not a file name"), atomic_write(tmp_path / name):
+        pytest.fail("refused before any work")
+
+
+def test_a_folder_a_device_and_a_pipe_are_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to("/dev/null")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "null", "folder"):
+        with pytest.raises(OutputError, match="name a file"), atomic_write(tmp_path / name):
+            pytest.fail("refused before any work")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+def test_files_have_the_permissions_that_the_user_chose(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with atomic_write(tmp_path / "a.wav") as partial:
+            partial.write_text("complete")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.wav").stat().st_mode) == 0o640
+
+
+def test_temporary_files_have_a_private_folder_that_goes_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with scratch_folder() as folder:
+        (folder / "sound.wav").write_text("sound")
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_temporary_folder_the_error_says_what_to_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(OutputError, match="set TMPDIR"), scratch_folder():
+        pytest.fail("there is none")
+
+
+def test_a_folder_that_cannot_be_created_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    create_folder(tmp_path / "a" / "b")
+    for folder in (tmp_path / "file", tmp_path / "file" / "a", tmp_path / ("a" * 256)):
+        with pytest.raises(OutputError, match="cannot be created"):
+            create_folder(folder)
+
+
+@pytest.mark.parametrize("stem", ["short", "語" * 85, "a" * 255])
+def test_a_derived_name_fits(tmp_path: Path, stem: str) -> None:
+    name = shorten_name(stem, ".partial.mp4")
+    (tmp_path / name).write_text("")
+    assert name.endswith(".partial.mp4")
+    assert stem.startswith(name.removesuffix(".partial.mp4"))
 
 
 # What may be opened

@@ -3,39 +3,103 @@
 import errno
 import os
 import stat
+import tempfile
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 from liveavatar.errors import LiveAvatarError, OutputError
+from liveavatar.partials import partial_file, scratch_folder_in
+
+MAX_NAME_BYTES = 255
+"""Of a file name, on every file system in wide use."""
+
+NO_INPUTS: Mapping[str, Path] = MappingProxyType({})
+"""No files to protect."""
 
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 """Flags of `os.open`: a pipe that took the place of a file after the first look is not waited for."""
 _MAX_SHOWN_NAME = 60
 """Characters shown of a name that is too long for the file system."""
+_FULL_REMEDY = "free some space or choose another folder"
+_WRITE_FAILURES = {
+    errno.ENOSPC: ("the disk is full", _FULL_REMEDY),
+    errno.EDQUOT: ("the disk quota is used up", _FULL_REMEDY),
+    errno.EFBIG: ("the file may not grow that large", "raise the limit (ulimit -f) or choose another folder"),
+    errno.EMFILE: ("too many files are open", "raise the limit (ulimit -n)"),
+    errno.ENFILE: ("too many files are open", "close other programs"),
+    errno.EACCES: ("the folder may not be written", "choose another folder"),
+    errno.EPERM: ("the folder may not be written", "choose another folder"),
+    errno.EROFS: ("the folder may not be written", "choose another folder"),
+    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one"),
+}
+
+
+def describe_write_error(number: int | None, text: str | None) -> tuple[str, str]:
+    """Why something cannot be written, and what to do, from an error's `errno` and `strerror`."""
+    return _WRITE_FAILURES.get(number or 0, ((text or "failed").lower(), "choose another folder"))
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a path in the same folder to write to. It is renamed to `path` at the end, or removed on any exception.
+    """Yield an empty file in the same folder to write to. It is renamed to `path`, or removed on any exception.
 
-    An existing file at `path` is replaced.
+    An existing file at `path` is replaced; a link is replaced by the file.
 
     Raises:
-        OutputError: the file cannot be written.
+        OutputError: the file cannot be written, or `path` is something else than a file.
     """
-    partial = _choose_partial_path(path)
     try:
-        try:
+        check_output_path(path)
+        with partial_file(path.parent) as partial:
             yield partial
             publish_file(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
-        reason = (error.strerror or "failed").lower()
-        raise OutputError(f"{path} cannot be written: {reason}", "choose another folder") from error
+        reason, remedy = describe_write_error(error.errno, error.strerror)
+        raise OutputError(f"{describe_path(path)} cannot be written: {reason}", remedy) from error
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Yield an empty folder for temporary files; it is removed at the end, or by the next process after a kill.
+
+    Raises:
+        OutputError: there is no folder for temporary files (TMPDIR), or it cannot be written.
+    """
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(scratch_folder_in(Path(tempfile.gettempdir())))
+        except OSError as error:
+            reason, _ = describe_write_error(error.errno, error.strerror)
+            problem = f"temporary files cannot be written: {reason}"
+            raise OutputError(problem, "set TMPDIR to another folder") from error
+        yield folder
+
+
+def check_output_path(path: Path, inputs: Mapping[str, Path] = NO_INPUTS) -> None:
+    """Refuse a file that cannot be written, or that is an input, before any work is done.
+
+    `inputs` are files by what they are ("the recording"). A regular file that is none of them would be replaced.
+
+    Raises:
+        OutputError: it is an input, a folder, a device or a pipe; its name is impossible; or its folder is missing.
+    """
+    name, status = describe_path(path), _find_status(path)
+    if status is None:
+        parent = _find_status(path.parent)
+        if parent is None or not stat.S_ISDIR(parent.st_mode):
+            raise OutputError(f"there is no folder {describe_path(path.parent)}", "create it first")
+        return
+    for label, other in inputs.items():
+        if _is_same_file(status, other):
+            raise OutputError(f"{name} is {label} itself", "choose another name")
+    if stat.S_ISDIR(status.st_mode):
+        raise OutputError(f"{name} is a folder", "name a file in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise OutputError(f"{name} is a device or a pipe", "name a file")
 
 
 def publish_file(partial: Path, path: Path) -> None:
@@ -49,13 +113,48 @@ def publish_file(partial: Path, path: Path) -> None:
     partial.replace(path)
 
 
-def remove_partial_file(path: Path) -> None:
-    """Remove what a killed process left of `atomic_write(path)`."""
-    _choose_partial_path(path).unlink(missing_ok=True)
+def create_folder(folder: Path) -> None:
+    """Create a folder and those above it, unless they exist.
+
+    Raises:
+        OutputError: one cannot be created, or is a file.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason, remedy = describe_write_error(error.errno, error.strerror)
+        raise OutputError(
+            f"the folder {describe_path(folder)} cannot be created: {reason}", remedy
+        ) from error
 
 
-def _choose_partial_path(path: Path) -> Path:
-    return path.with_name(f".{path.name}.part")
+def shorten_name(stem: str, ending: str) -> str:
+    """The file name `stem` + `ending`, with `stem` cut at its end to what a file system accepts."""
+    room = MAX_NAME_BYTES - len(os.fsencode(ending))
+    while len(os.fsencode(stem)) > room:
+        stem = stem[:-1]
+    return stem + ending
+
+
+def _find_status(path: Path) -> os.stat_result | None:
+    """The status of what is at `path`, None if there is nothing."""
+    name = describe_path(path)
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+    except ValueError as error:  # a NUL, or a character that cannot be encoded
+        raise OutputError(f"{name!r} is not a file name", "choose another name") from error
+    except OSError as error:
+        reason, remedy = describe_write_error(error.errno, error.strerror)
+        raise OutputError(f"{name} cannot be written: {reason}", remedy) from error
+
+
+def _is_same_file(status: os.stat_result, path: Path) -> bool:
+    """Whether `path` leads to the file with this status, by whatever name."""
+    with suppress(OSError, ValueError):
+        return os.path.samestat(status, path.stat())
+    return False
 
 
 def require_regular_file(path: object, error: type[LiveAvatarError], kind: str = "file") -> Path:
