@@ -124,12 +124,14 @@ def find_sound_start(path: Path, track: int | None = None) -> Fraction | None:
         stream = choose_sound_track(container, path, track)
         try:
             for frame in container.decode(stream):
-                if isinstance(frame, av.AudioFrame) and frame.samples and frame.pts is not None:
+                if frame.samples and frame.pts is not None:
                     return frame.pts * (frame.time_base or Fraction(1, frame.sample_rate))
         except av.error.ExitError as error:
             raise build_timeout_error(path, VideoError) from error
         except av.error.FFmpegError as error:
-            raise VideoError(f"the sound of {describe_path(path.name)} cannot be decoded", _CONVERT_REMEDY) from error
+            raise VideoError(
+                f"the sound of {describe_path(path.name)} cannot be decoded", _CONVERT_REMEDY
+            ) from error
     return None
 
 

@@ -52,9 +52,7 @@ def shift_sound(
         with ExitStack() as files:
             files.enter_context(explain_write_errors(output))
             target = files.enter_context(
-                av.open(
-                    f"file:{partial}", "w", format=container_format, container_options=_CONTAINER_OPTIONS
-                )
+                av.open(f"file:{partial}", "w", format=container_format, container_options=_CONTAINER_OPTIONS)
             )
             sound = EncodedSound(source, sound_start, slope, track)
             files.callback(sound.close)
