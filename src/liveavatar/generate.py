@@ -73,9 +73,9 @@ def render_video(
 ) -> Result:
     """Render `actor` speaking `audio` into the video `output`, which appears complete or not at all.
 
-    `track` is the number of the recording's sound track, from 1; None is the one that players play.
-    `portrait` is the picture's file, if there is one: like the recording, it is never replaced. `on_report` is called
-    with the analysis of the recording before the first frame, `on_progress` after each frame.
+    `track` is the number of the recording's sound track, from 1; None is the one that players play. `portrait` is the
+    picture's file, if there is one: like the recording, it is never replaced. `on_report` is called with the analysis
+    of the recording before the first frame, `on_progress` after each frame.
 
     Raises:
         OptionError: `seed` or `policy` has an unusable value.

@@ -21,7 +21,8 @@ from liveavatar.audio.io.track import choose_sound_track
 AAC_BIT_RATE = 192_000
 AAC_RATES = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000)
 """Hz: the sampling frequencies of ISO/IEC 14496-3, table 1.18, less 7350, which FFmpeg's muxers do not all take."""
-_CHANNEL_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
+_CHANNEL_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1"}
+"""FFmpeg's name of the layout by the number of channels. More channels become mono."""
 _MAX_FRAME_SAMPLES = 1 << 16  # samples given to the encoder at a time
 _SLOPE_SCALE = 1000  # the resampler takes integer rates: a speed is exact to 1e-3 Hz of the source's rate
 
