@@ -13,7 +13,14 @@ import pytest
 import liveavatar
 from audio.sounds import write_wav
 from liveavatar.avatar import Avatar, AvatarSession
-from liveavatar.errors import AudioError, LiveAvatarError, OptionError, OutputError, SessionClosed
+from liveavatar.errors import (
+    AudioError,
+    LiveAvatarError,
+    OptionError,
+    OutputError,
+    PortraitError,
+    SessionClosed,
+)
 from liveavatar.frames import Samples, VideoFrame
 
 FRAME_SAMPLES = 640
@@ -225,3 +232,22 @@ def test_live_sound_that_cannot_be_read_is_an_error_and_the_session_goes_on(
     session.push(SECOND, 16_000.0)
     session.flush()
     assert engine_session.sample_count == 16_000
+
+
+@pytest.mark.parametrize("size", [(0, 0), (100_000, 100_000), 512, (512.0, 512.0), "512"])
+def test_an_unusable_size_is_refused_before_anything_is_read(size: tuple[int, int]) -> None:
+    with pytest.raises(OptionError, match="size"):
+        liveavatar.open("there is no such picture", size=size)
+
+
+@pytest.mark.parametrize("face", ["1", 1.0, True, [1]])
+def test_a_face_that_is_no_number_is_refused(photograph: Path, face: int) -> None:
+    with pytest.raises(OptionError, match="is not the number of a face"):
+        liveavatar.open(photograph, face=face)
+
+
+@pytest.mark.parametrize("image", [None, 7, "", b"", [], "a\0b", "/", ".", "a" * 5000])
+def test_what_is_no_picture_file_is_refused_in_one_line(image: str) -> None:
+    with pytest.raises(PortraitError) as caught:
+        liveavatar.open(image)
+    assert "\n" not in str(caught.value)

@@ -17,6 +17,7 @@ from liveavatar.files import (
     scratch_folder,
     shorten_name,
 )
+from privileges import drop_privileges
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
@@ -242,16 +243,22 @@ def test_what_is_no_path_is_refused(path: object, problem: str) -> None:
     assert read_refusal(path) == problem
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="everything is open to root")
-def test_what_permissions_forbid_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "folder" / "a.wav"
-    path.parent.mkdir()
-    path.write_bytes(b"x")
-    path.chmod(0)
-    assert read_refusal(path).endswith("may not be read")
-    path.parent.chmod(0)
-    assert read_refusal(path).endswith("may not be read")
-    path.parent.chmod(0o700)
+def test_what_permissions_forbid_is_refused() -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's folders are closed to others
+        folder = Path(name) / "folder"
+        folder.mkdir()
+        Path(name).chmod(0o755)
+        path = folder / "a.wav"
+        path.write_bytes(b"x")
+        with drop_privileges():
+            assert require_regular_file(path, AudioError) == path
+        path.chmod(0)
+        with drop_privileges():
+            assert read_refusal(path).endswith("a.wav may not be read")
+        folder.chmod(0)
+        with drop_privileges():
+            assert read_refusal(path).endswith("a.wav may not be read")
+        folder.chmod(0o700)
 
 
 def test_descriptions_of_paths_are_one_line_of_text() -> None:

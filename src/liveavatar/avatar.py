@@ -11,6 +11,7 @@ from liveavatar.audio.io.live_chunk import LiveChunk
 from liveavatar.engine import Actor, Session, check_seed
 from liveavatar.engines import open_engine
 from liveavatar.errors import AudioError, OutputError, PortraitError, SessionClosed
+from liveavatar.face.crop import check_frame_size
 from liveavatar.face.portrait import load_portrait
 from liveavatar.files import to_path
 from liveavatar.frames import VideoFrame
@@ -148,7 +149,7 @@ def open(  # noqa: A001  (liveavatar.open is meant)
     Args:
         image: a picture file with a face in it.
         engine: "mesh" (any CPU) or "dit" (a GPU).
-        size: (width, height) of the frames; None follows the picture.
+        size: (width, height) of the frames, even and 64…4096; None follows the picture.
         face: the number of the face, from 1, largest first; None takes the largest.
         options: options of the engine. For "mesh": `motion` (head and gaze, 0…1), `expression` (mouth opening, 0…1)
             and `speech` ("small" or "whisper"). For "dit": see docs/dit.md.
@@ -159,6 +160,7 @@ def open(  # noqa: A001  (liveavatar.open is meant)
         EngineError: the engine cannot run on this machine.
         WeightsError: a model file cannot be fetched.
     """
+    frame_size = check_frame_size(size)
     opened = open_engine(engine, options)
     portrait = to_path(image, PortraitError, "picture")
-    return Avatar(opened.open(load_portrait(portrait, face), size), portrait)
+    return Avatar(opened.open(load_portrait(portrait, face), frame_size), portrait)

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,7 +159,7 @@ class Worst:
             self.seconds, self.number = seconds, number
 
 
-def _serve(folder: Path, seed: int) -> None:
+def serve(folder: Path, seed: int, read_case: Callable[[Path, bool], str]) -> None:
     """Read the cases whose numbers arrive on stdin, and write the outcome of each to stdout."""
     files = sorted(folder.glob("*-*"))
     base = _read_peak_memory()
@@ -171,7 +171,7 @@ def _serve(folder: Path, seed: int) -> None:
         path.write_bytes(data)
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         started = time.process_time()
-        outcome = read(path, thorough=number % 7 == 0)
+        outcome = read_case(path, number % 7 == 0)
         seconds = time.process_time() - started
         signal.setitimer(signal.ITIMER_PROF, 0)
         memory = _read_peak_memory() - base
@@ -188,12 +188,12 @@ def _read_peak_memory() -> int:
 
 
 def outcomes(
-    folder: Path, numbers: Iterator[int], seed: int, worst: Worst | None = None
+    folder: Path, numbers: Iterator[int], seed: int, worst: Worst | None = None, script: str = __file__
 ) -> Iterator[str | Failure]:
-    """The outcome of each case; `worst` is updated."""
+    """The outcome of each case; `worst` is updated. `script` is the program that serves the cases."""
     child = None
     for number in numbers:
-        child = child or _start(folder, seed)
+        child = child or _start(folder, seed, script)
         assert child.stdin is not None
         assert child.stdout is not None
         child.stdin.write(f"{number}\n")
@@ -213,8 +213,8 @@ def outcomes(
         _end(child)
 
 
-def _start(folder: Path, seed: int) -> "subprocess.Popen[str]":
-    command = [sys.executable, __file__, "--serve", str(folder), "--seed", str(seed)]
+def _start(folder: Path, seed: int, script: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, script, "--serve", str(folder), "--seed", str(seed)]
     path = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=path)
 
@@ -227,10 +227,15 @@ def _end(child: "subprocess.Popen[str]") -> int:
     return child.wait()
 
 
-def main() -> None:
-    """Run many cases, or write the file of one."""
+def main(
+    script: str,
+    description: str | None,
+    write_corpus: Callable[[Path], list[Path]],
+    read_case: Callable[[Path, bool], str],
+) -> None:
+    """Run many cases of `script`, or write the file of one."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
@@ -239,16 +244,16 @@ def main() -> None:
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        _serve(options.serve, options.seed)
+        serve(options.serve, options.seed, read_case)
         return
     with tempfile.TemporaryDirectory() as name:
-        files = corpus(Path(name))
+        files = write_corpus(Path(name))
         if options.only is not None:
             suffix, data = damaged(files, options.only, options.seed)
             options.keep.with_suffix(suffix).write_bytes(data)
             return
         results, worst, cases = Counter[str](), Worst(), iter(range(options.count))
-        for done, outcome in enumerate(outcomes(Path(name), cases, options.seed, worst), 1):
+        for done, outcome in enumerate(outcomes(Path(name), cases, options.seed, worst, script), 1):
             if isinstance(outcome, Failure):
                 sys.stdout.write(
                     f"case {outcome.number} ({files[outcome.number % len(files)].name}): {outcome.how}\n"
@@ -265,4 +270,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(__file__, __doc__, corpus, read)

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from liveavatar.errors import OptionError
-from liveavatar.face.crop import crop_portrait, parse_size
+from liveavatar.face.crop import check_frame_size, crop_portrait, parse_size
 from liveavatar.face.portrait import Portrait
 
 even = st.integers(40, 150).map(lambda half: 2 * half)
@@ -64,3 +64,32 @@ def test_valid_sizes(text: str, size: tuple[int, int] | None) -> None:
 def test_invalid_sizes(text: str) -> None:
     with pytest.raises(OptionError, match="even WIDTHxHEIGHT"):
         parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [(None, None), ((512, 384), (512, 384)), ([64, 4096], (64, 4096)), (np.array([512, 384]), (512, 384)),
+     ("704x384", (704, 384)), ("auto", None)],
+)  # fmt: skip
+def test_sizes_of_the_library(given: object, size: tuple[int, int] | None) -> None:
+    assert check_frame_size(given) == size
+
+
+@pytest.mark.parametrize("size", [(0, 0), (100_000, 100_000), (-64, 64), (512, 511), "0x0", "100000x100000"])
+def test_sizes_that_no_video_has(size: object) -> None:
+    with pytest.raises(OptionError, match="must have even sides of 64…4096; use auto"):
+        check_frame_size(size)
+
+
+@pytest.mark.parametrize(
+    "size", [512, 512.0, (512.0, 512.0), (512,), (512, 512, 3), ("512", "512"), (), {}, b"", object(), True]
+)
+def test_what_is_no_size(size: object) -> None:
+    with pytest.raises(OptionError, match="is not a pair of whole numbers; use \\(width, height\\)"):
+        check_frame_size(size)
+
+
+def test_a_long_wrong_size_is_shortened() -> None:
+    with pytest.raises(OptionError) as caught:
+        parse_size("x" * 10_000)
+    assert len(caught.value.problem) < 100

@@ -272,12 +272,53 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     assert "too many for a picture" in read_problem(path)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="everything is open to root")
-def test_a_forbidden_file(tmp_path: Path) -> None:
-    path = tmp_path / "a.jpg"
-    path.write_bytes(b"x")
-    path.chmod(0)
-    assert "cannot be read" in read_problem(path)
+@pytest.mark.parametrize("path", ["/", ".", "", "none.png", "a\0b", "/dev/zero", "a" * 5_000, "\ud800"])
+def test_paths_that_do_not_work_are_one_line(path: str) -> None:
+    with pytest.raises(PortraitError) as caught:
+        read_picture(path)
+    assert caught.value.remedy
+    assert str(caught.value).isprintable()
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    assert read_problem(tmp_path / "a.png").endswith("is a pipe, not a regular file")
+
+
+def test_names_that_are_no_text(scene: Picture, save: Save, tmp_path: Path) -> None:
+    path = save(Image.fromarray(scene), "a.png").rename(tmp_path / "\udcff\n.png")
+    assert mean_difference(read_picture(path), scene) == 0
+    path.write_bytes(b"text")
+    with pytest.raises(PortraitError) as caught:
+        read_picture(path)
+    assert r"\udcff\n.png is not a picture" in caught.value.problem
+
+
+@pytest.mark.parametrize(
+    "name", ["a.eps", "a.pdf", "a.ico", "a.icns", "a.tga", "a.ppm", "a.pcx", "a.dds", "a.j2k"]
+)
+def test_other_formats_are_refused_whatever_their_suffix(scene: Picture, save: Save, name: str) -> None:
+    path = save(Image.fromarray(scene), name)
+    assert "is not a picture" in read_problem(path.rename(path.with_suffix(".png")))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_palettes_of_every_depth(tmp_path: Path, bits: int) -> None:
+    image = Image.new("P", (4, 1))
+    image.putpalette([200, 10, 20, 30, 200, 50, 60, 70, 200, 90, 200, 100])
+    indices = [0, 1, 0, 1] if bits == 1 else [0, 1, 2, 3]
+    image.putdata(indices)
+    image.save(tmp_path / "a.png", bits=bits)
+    colours = [[200, 10, 20], [30, 200, 50], [60, 70, 200], [90, 200, 100]]
+    assert read_picture(tmp_path / "a.png")[0].tolist() == [colours[index] for index in indices]
+
+
+def test_a_palette_with_levels_of_transparency(save: Save) -> None:
+    image = Image.new("P", (3, 1))
+    image.putpalette([0, 0, 0, 100, 0, 0, 0, 200, 0])
+    image.putdata([0, 1, 2])
+    picture = read_picture(save(image, "a.png", transparency=bytes([0, 51, 255])))
+    assert picture[0].tolist() == [[255, 255, 255], [224, 204, 204], [0, 200, 0]]
 
 
 @pytest.mark.slow

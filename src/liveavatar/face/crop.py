@@ -1,5 +1,6 @@
 """Scale and crop a portrait to the size of the video."""
 
+import operator
 from dataclasses import replace
 
 import cv2
@@ -14,6 +15,9 @@ _FACE_CENTRE_SHARE = 0.42
 MIN_FRAME_SIDE, MAX_FRAME_SIDE = 64, 4096
 
 
+_SIZE_REMEDY = "use auto or an even WIDTHxHEIGHT such as 512x512"
+
+
 def parse_size(value: str) -> tuple[int, int] | None:
     """`auto`, `704x384` or `704*384` as (width, height); None is auto.
 
@@ -22,18 +26,43 @@ def parse_size(value: str) -> tuple[int, int] | None:
     """
     if value == "auto":
         return None
-    remedy = "use auto or an even WIDTHxHEIGHT such as 512x512"
     try:
         width, height = (int(side) for side in value.lower().replace("*", "x").split("x"))
     except ValueError:
-        raise OptionError(f"size {value!r} is not a size", remedy) from None
-    if (
-        width % 2
-        or height % 2
-        or not all(MIN_FRAME_SIDE <= side <= MAX_FRAME_SIDE for side in (width, height))
-    ):
-        raise OptionError(f"size {value} must have even sides of {MIN_FRAME_SIDE}…{MAX_FRAME_SIDE}", remedy)
+        raise OptionError(f"size {value[:40]!r} is not a size", _SIZE_REMEDY) from None
+    _check_sides(width, height, value)
     return width, height
+
+
+def check_frame_size(size: object) -> tuple[int, int] | None:
+    """A size as callers of the library give it: None, a pair of whole numbers, or a string for `parse_size`.
+
+    Raises:
+        OptionError: it is something else, or the sides are odd or outside 64…4096.
+    """
+    if size is None or isinstance(size, str):
+        return size if size is None else parse_size(size)
+    try:
+        width, height = (operator.index(side) for side in size)  # type: ignore[attr-defined]  # TypeError: no pair
+    except (TypeError, ValueError):
+        raise OptionError(
+            f"size {_shorten(size)} is not a pair of whole numbers",
+            "use (width, height), such as (512, 512), or None",
+        ) from None
+    _check_sides(width, height, f"({width}, {height})")
+    return width, height
+
+
+def _check_sides(width: int, height: int, name: str) -> None:
+    sides = width, height
+    if any(side % 2 for side in sides) or not all(MIN_FRAME_SIDE <= side <= MAX_FRAME_SIDE for side in sides):
+        raise OptionError(
+            f"size {name[:40]} must have even sides of {MIN_FRAME_SIDE}…{MAX_FRAME_SIDE}", _SIZE_REMEDY
+        )
+
+
+def _shorten(value: object) -> str:
+    return repr(value).replace("\n", " ")[:40]
 
 
 def crop_portrait(portrait: Portrait, size: tuple[int, int] | None) -> Portrait:

@@ -11,17 +11,25 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 from PIL.ImageFile import ImageFile
 
 from liveavatar.errors import PortraitError
+from liveavatar.face.io.colour import convert_to_srgb
+from liveavatar.face.io.png_profile import take_png_profile
+from liveavatar.face.io.structure import STRUCTURE_ERRORS, check_structure
+from liveavatar.files import describe_path, open_regular_file, to_path
 from liveavatar.frames import Picture
 
 MAX_PICTURE_SIDE = 1920
 """Pixels: larger pictures are reduced to this."""
 MAX_PICTURE_PIXELS = 64_000_000
 """Pictures with more pixels are refused before they are decoded."""
-_MAX_FILE_BYTES = 8 * MAX_PICTURE_PIXELS + 1_000_000  # uncompressed, with alpha, at 16 bits
+_MAX_WEBP_PIXELS = 36_000_000
+"""The same for WebP, for which libwebp and Pillow take 24 bytes a pixel."""
+_MAX_STORED_SIDE = 65_535
+"""Pixels: the longest side of a JPEG or GIF. A longer one belongs to no portrait."""
+_MAX_FILE_BYTES = 6 * MAX_PICTURE_PIXELS + 1_000_000  # uncompressed RGB of 16 bits
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # Pillow's names; nothing else is tried
 _DAMAGE_ERRORS = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, MemoryError,
@@ -34,29 +42,17 @@ _WARNINGS_LOCK = threading.Lock()  # warnings.catch_warnings is not thread-safe
 
 
 def read_picture(path: Path | str) -> Picture:
-    """RGB [height, width, 3] uint8, upright, at most 1920 pixels on the long side.
+    """RGB [height, width, 3] uint8 in sRGB, upright, at most 1920 pixels on the long side.
 
-    EXIF orientation is applied. Transparency is blended on white. Grey, palette, CMYK and 16-bit pictures are
-    converted to 8-bit RGB. Of an animation, the first picture is taken.
+    EXIF orientation and ICC profile are applied. Transparency is blended on white. Grey, palette, CMYK and 16-bit
+    pictures are converted to 8-bit RGB. Of an animation, the first picture is taken.
 
     Raises:
-        PortraitError: missing, not a file, empty, not a picture, damaged, or over 64 megapixels.
+        PortraitError: not a readable regular file, empty, not a picture, damaged, or over 64 megapixels.
     """
-    path = Path(path)
-    data = _read_bytes(path)
-    with _logged_warnings():
-        image = _open_image(path, data)
-        if image.width * image.height > MAX_PICTURE_PIXELS:
-            raise PortraitError(
-                f"{path} claims to have {image.width:,} x {image.height:,} pixels",
-                f"reduce it to {MAX_PICTURE_PIXELS // 1_000_000} megapixels or fewer",
-            )
-        try:
-            rgb = _decode_image(image)
-        except _DAMAGE_ERRORS as error:
-            _LOG.debug("decoding %s: %s", path, error)
-            raise _build_damage_error(path, image.format) from error
-    return reduce_picture(rgb)
+    name = describe_path(to_path(path, PortraitError, "picture"))
+    with _log_warnings():
+        return reduce_picture(_decode_picture(_read_bytes(path, name), name))
 
 
 def reduce_picture(rgb: Picture, side: int = MAX_PICTURE_SIDE) -> Picture:
@@ -69,42 +65,61 @@ def reduce_picture(rgb: Picture, side: int = MAX_PICTURE_SIDE) -> Picture:
     return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _read_bytes(path: Path) -> bytes:
-    if path.is_dir():
-        raise PortraitError(f"{path} is a folder", "give one picture file")
+def _decode_picture(data: bytes, name: str) -> Picture:
+    kind = _detect_format(data, name)
     try:
-        size = path.stat().st_size
-        data = path.read_bytes() if size <= _MAX_FILE_BYTES else b""
-    except FileNotFoundError:
-        raise PortraitError(f"there is no file {path}", "check the name and the folder") from None
-    except OSError as error:
-        raise PortraitError(f"{path} cannot be read: {error.strerror}", "check its permissions") from error
-    if size > _MAX_FILE_BYTES:
-        raise PortraitError(f"{path} has {size:,} bytes, too many for a picture", "give one picture file")
-    if not data:
-        raise PortraitError(f"{path} is empty", _EXPORT_REMEDY)
+        announced = check_structure(kind, data)
+        if announced:
+            _check_size(announced, kind, name)
+        data, profile = take_png_profile(data) if kind == "PNG" else (data, b"")
+        image: ImageFile = Image.OPEN[kind][0](BytesIO(data), "")  # without a name: nothing is opened again
+        if profile:
+            image.info["icc_profile"] = profile
+        # Pillow swaps the sides of a TIFF that lies on a side.
+        if announced and sorted(announced) != sorted(image.size):
+            raise ValueError(f"{announced} for one decoder, {image.size} for another")
+        del data  # now only in the image
+        _check_size(image.size, kind, name)
+        return _decode_image(image, name)
+    except (*_DAMAGE_ERRORS, *STRUCTURE_ERRORS) as error:
+        _LOG.debug("decoding %s: %s", name, error)
+        raise PortraitError(
+            f"{name} is a damaged {kind} file, or one of a rare kind", _EXPORT_REMEDY
+        ) from error
+
+
+def _read_bytes(path: object, name: str) -> bytes:
+    with open_regular_file(path, PortraitError, "picture") as file:
+        data = file.read(_MAX_FILE_BYTES + 1)
+    if len(data) > _MAX_FILE_BYTES:
+        raise PortraitError(
+            f"{name} has over {_MAX_FILE_BYTES:,} bytes, too many for a picture", "give one picture file"
+        )
     return data
 
 
-def _open_image(path: Path, data: bytes) -> ImageFile:
-    """The picture with its header read and no pixel decoded.
+def _detect_format(data: bytes, name: str) -> str:
+    """Pillow's name of the format, by the first bytes; the suffix means nothing.
 
     `Image.open` is not used: its limit on pixels is a global of Pillow, and is reported without the size.
     """
     Image.init()
-    for name in _FORMATS:
-        factory, accept = Image.OPEN[name]
+    for kind in _FORMATS:
+        accept = Image.OPEN[kind][1]
         if accept is not None and accept(data[:16]):
-            try:
-                return factory(BytesIO(data), str(path))
-            except _DAMAGE_ERRORS as error:
-                _LOG.debug("opening %s: %s", path, error)
-                raise _build_damage_error(path, name) from error
-    raise PortraitError(f"{path} is not a picture that can be read", _suggest_conversion(data))
+            return kind
+    raise PortraitError(f"{name} is not a picture that can be read", _suggest_conversion(data))
 
 
-def _build_damage_error(path: Path, name: str | None) -> PortraitError:
-    return PortraitError(f"{path} is a damaged {name} file, or one of a rare kind", _EXPORT_REMEDY)
+def _check_size(size: tuple[int, int], kind: str, name: str) -> None:
+    limit = _MAX_WEBP_PIXELS if kind == "WEBP" else MAX_PICTURE_PIXELS
+    remedy = ""
+    if max(size) > _MAX_STORED_SIDE:
+        remedy = f"reduce it to sides of {_MAX_STORED_SIDE:,} pixels or fewer"
+    if size[0] * size[1] > limit:
+        remedy = f"reduce it to {limit // 1_000_000} megapixels or fewer"
+    if remedy:
+        raise PortraitError(f"{name} claims to have {size[0]:,} x {size[1]:,} pixels", remedy)
 
 
 def _suggest_conversion(data: bytes) -> str:
@@ -112,27 +127,29 @@ def _suggest_conversion(data: bytes) -> str:
     return "convert this HEIC or AVIF picture to JPEG" if phone else "use JPEG, PNG, WebP, TIFF, BMP or GIF"
 
 
-def _decode_image(image: ImageFile) -> Picture:
+def _decode_image(image: ImageFile, name: str) -> Picture:
     scale = max(1.0, max(image.size) / MAX_PICTURE_SIDE)
     image.draft(image.mode, (max(1, int(image.width / scale)), max(1, int(image.height / scale))))
-    return _to_rgb(ImageOps.exif_transpose(image))
+    image.load()
+    orientation = image.getexif().get(ExifTags.Base.Orientation)
+    rgb = convert_to_srgb(image, name)
+    image.close()
+    return _turn_upright(rgb, orientation)
 
 
-def _to_rgb(image: Image.Image) -> Picture:
-    """Any mode of Pillow with a white point as RGB, transparency blended on white."""
-    if image.mode.startswith("I;16"):  # 16-bit grey
-        grey = (np.asarray(image) >> 8).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
-    if image.mode in {"I", "F"}:
-        raise ValueError("numbers without a white point")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.array(image.convert("RGB"))
+def _turn_upright(rgb: Picture, orientation: object) -> Picture:
+    """Undo an EXIF orientation: 2, 4, 5 and 7 are mirrored, 5 to 8 lie on a side; any other value means upright."""
+    if orientation in {5, 6, 7, 8}:
+        rgb = rgb.transpose(1, 0, 2)
+    if orientation in {2, 3, 6, 7}:
+        rgb = rgb[:, ::-1]
+    if orientation in {3, 4, 7, 8}:
+        rgb = rgb[::-1]
+    return np.ascontiguousarray(rgb)
 
 
 @contextmanager
-def _logged_warnings() -> Iterator[None]:
+def _log_warnings() -> Iterator[None]:
     """Pillow warns of harmless defects, such as corrupt EXIF data: log them."""
     with _WARNINGS_LOCK, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from liveavatar.errors import PortraitError
+from liveavatar.errors import OptionError, PortraitError
 from liveavatar.face.landmarks import Landmarks
 from liveavatar.face.matte import compute_person_matte
 from liveavatar.face.picture import read_picture, reduce_picture
 from liveavatar.face.search import CLEAR_FACE_TRUST, find_faces
+from liveavatar.files import describe_path, to_path
 from liveavatar.frames import Picture
 
 __all__ = ["Landmarks", "Portrait", "find_portrait", "load_portrait"]
@@ -44,8 +45,10 @@ def load_portrait(path: Path | str, face: int | None = None) -> Portrait:
 
     Raises:
         PortraitError: the picture cannot be read, has no usable face, or no face of that number.
+        OptionError: `face` is not a whole number.
     """
-    return find_portrait(read_picture(path), face, name=str(path))
+    rgb = read_picture(path)
+    return find_portrait(rgb, face, name=describe_path(to_path(path, PortraitError, "picture")))
 
 
 def find_portrait(rgb: Picture, face: int | None = None, *, name: str = "the picture") -> Portrait:
@@ -53,7 +56,9 @@ def find_portrait(rgb: Picture, face: int | None = None, *, name: str = "the pic
 
     Raises:
         PortraitError: it has no usable face, or no face of that number.
+        OptionError: `face` is not a whole number.
     """
+    _check_face_number(face)
     faces = find_faces(rgb)
     if not faces:
         raise PortraitError(f"no face was found in {name}", _suggest_remedy(rgb))
@@ -70,6 +75,14 @@ def find_portrait(rgb: Picture, face: int | None = None, *, name: str = "the pic
     return Portrait(
         rgb=rgb, landmarks=chosen.landmarks, matte=matte, face_count=len(faces), trust=chosen.trust
     )
+
+
+def _check_face_number(face: object) -> None:
+    if face is not None and (isinstance(face, bool) or not isinstance(face, int | np.integer)):
+        raise OptionError(
+            f"a {type(face).__name__} is not the number of a face",
+            "use 1 for the largest, 2 for the next, or None",
+        )
 
 
 def _suggest_remedy(rgb: Picture) -> str:

@@ -1,0 +1,1 @@
+"""What is in a picture file: its structure, and its colours as sRGB."""
