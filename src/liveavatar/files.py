@@ -1,32 +1,77 @@
-"""Files that appear complete or not at all."""
+"""Files that appear complete or not at all, and what may be opened as a user's input."""
 
+import errno
 import os
+import stat
+import tempfile
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-from liveavatar.errors import OutputError
+from liveavatar.errors import LiveAvatarError, OutputError
+from liveavatar.partials import partial_file, scratch_folder_in
+
+MAX_NAME_BYTES = 255
+"""Of a file name, on every file system in wide use."""
+
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+"""Flags of `os.open`: a pipe that took the place of a file after the first look is not waited for."""
+_MAX_SHOWN_NAME = 60
+"""Characters shown of a name that is too long for the file system."""
+_FULL_REMEDY = "free some space or choose another folder"
+_WRITE_FAILURES = {
+    errno.ENOSPC: ("the disk is full", _FULL_REMEDY),
+    errno.EDQUOT: ("the disk quota is used up", _FULL_REMEDY),
+    errno.EFBIG: ("the file may not grow that large", "raise the limit (ulimit -f) or choose another folder"),
+    errno.EMFILE: ("too many files are open", "raise the limit (ulimit -n)"),
+    errno.ENFILE: ("too many files are open", "close other programs"),
+    errno.EACCES: ("the folder may not be written", "choose another folder"),
+    errno.EPERM: ("the folder may not be written", "choose another folder"),
+    errno.EROFS: ("the folder may not be written", "choose another folder"),
+    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one"),
+}
+
+
+def describe_write_error(number: int | None, text: str | None) -> tuple[str, str]:
+    """Why something cannot be written, and what to do, from an error's `errno` and `strerror`."""
+    return _WRITE_FAILURES.get(number or 0, ((text or "failed").lower(), "choose another folder"))
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a path in the same folder to write to. It is renamed to `path` at the end, or removed on any exception.
+    """Yield an empty file in the same folder to write to. It is renamed to `path`, or removed on any exception.
 
-    An existing file at `path` is replaced.
+    An existing file at `path` is replaced; a link is replaced by the file.
 
     Raises:
-        OutputError: the file cannot be written.
+        OutputError: the file cannot be written, or `path` is something else than a file.
     """
-    partial = _choose_partial_path(path)
     try:
-        try:
+        _require_file_or_nothing(path)
+        with partial_file(path.parent) as partial:
             yield partial
             publish_file(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
-        reason = (error.strerror or "failed").lower()
-        raise OutputError(f"{path} cannot be written: {reason}", "choose another folder") from error
+        reason, remedy = describe_write_error(error.errno, error.strerror)
+        raise OutputError(f"{describe_path(path)} cannot be written: {reason}", remedy) from error
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Yield an empty folder for temporary files; it is removed at the end, or by the next process after a kill.
+
+    Raises:
+        OutputError: there is no folder for temporary files (TMPDIR), or it cannot be written.
+    """
+    try:
+        with scratch_folder_in(Path(tempfile.gettempdir())) as folder:
+            yield folder
+    except OSError as error:
+        reason, _ = describe_write_error(error.errno, error.strerror)
+        problem = f"temporary files cannot be written: {reason}"
+        raise OutputError(problem, "set TMPDIR to a folder that can") from error
 
 
 def publish_file(partial: Path, path: Path) -> None:
@@ -40,10 +85,126 @@ def publish_file(partial: Path, path: Path) -> None:
     partial.replace(path)
 
 
-def remove_partial_file(path: Path) -> None:
-    """Remove what a killed process left of `atomic_write(path)`."""
-    _choose_partial_path(path).unlink(missing_ok=True)
+def create_folder(folder: Path) -> None:
+    """Create a folder and those above it, unless they exist.
+
+    Raises:
+        OutputError: one cannot be created, or is a file.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason, remedy = describe_write_error(error.errno, error.strerror)
+        raise OutputError(
+            f"the folder {describe_path(folder)} cannot be created: {reason}", remedy
+        ) from error
 
 
-def _choose_partial_path(path: Path) -> Path:
-    return path.with_name(f".{path.name}.part")
+def shorten_name(stem: str, ending: str) -> str:
+    """The file name `stem` + `ending`, with `stem` cut at its end to what a file system accepts."""
+    room = MAX_NAME_BYTES - len(os.fsencode(ending))
+    while len(os.fsencode(stem)) > room:
+        stem = stem[:-1]
+    return stem + ending
+
+
+def _require_file_or_nothing(path: Path) -> None:
+    """Refuse to replace a folder or a device. A name that is too long is refused here, before any work is done."""
+    name = describe_path(path)
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    except ValueError as error:  # a NUL, or a character that cannot be encoded
+        raise OutputError(f"{name!r} is not a file name", "choose another name") from error
+    if stat.S_ISDIR(mode):
+        raise OutputError(f"{name} is a folder", "name a file in it")
+    if not stat.S_ISREG(mode):
+        raise OutputError(f"{name} is a device or a pipe", "name a file")
+
+
+def require_regular_file(path: object, error: type[LiveAvatarError], kind: str = "file") -> Path:
+    """The path of a user's input, which is a regular file that can be opened and is not empty.
+
+    Folders, devices, pipes and sockets are refused without being opened. `kind` says what is wanted, such as
+    "sound file".
+
+    Raises:
+        error: it is something else, or cannot be opened; the message is one line.
+    """
+    with open_regular_file(path, error, kind):
+        return to_path(path, error, kind)
+
+
+def open_regular_file(path: object, error: type[LiveAvatarError], kind: str = "file") -> BinaryIO:
+    """Open a user's input for reading, under the conditions of `require_regular_file`.
+
+    Raises:
+        error: it is no regular file, empty, or cannot be opened; the message is one line.
+    """
+    place = to_path(path, error, kind)
+    try:
+        _refuse_special_file(place, place.stat(), error, kind)
+        file = os.fdopen(os.open(place, os.O_RDONLY | _NO_WAIT), "rb")
+        try:
+            _refuse_special_file(place, os.fstat(file.fileno()), error, kind)
+        except LiveAvatarError:
+            file.close()
+            raise
+    except OSError as failure:
+        raise _build_path_error(place, failure, error) from failure
+    except ValueError as failure:  # NUL, or a character that the file system cannot spell
+        raise error(f"{describe_path(place)!r} cannot be the name of a file", "check the name") from failure
+    return file
+
+
+def to_path(path: object, error: type[LiveAvatarError], kind: str = "file") -> Path:
+    """`path` as a `Path`: a string, bytes in the file system's encoding, or a path object.
+
+    Raises:
+        error: it is something else, or empty.
+    """
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise error(
+            f"an object of type {type(path).__name__} is not the path of a {kind}",
+            "give a string or a pathlib.Path",
+        )
+    name = os.fsdecode(path)
+    if not name:
+        raise error(f"the name of the {kind} is empty", "give its path")
+    return Path(name)
+
+
+def describe_path(path: Path | str) -> str:
+    """A path for messages: control characters and bytes that are no UTF-8 are escaped, so it is one line of text."""
+    return "".join(
+        character
+        if character.isprintable() or unicodedata.category(character) == "Zs"  # spaces of any width
+        else character.encode("unicode_escape").decode("ascii")
+        for character in str(path)
+    )
+
+
+def _refuse_special_file(path: Path, status: os.stat_result, error: type[LiveAvatarError], kind: str) -> None:
+    name, mode = describe_path(path), status.st_mode
+    if stat.S_ISDIR(mode):
+        raise error(f"{name} is a folder", f"name one {kind}")
+    if not stat.S_ISREG(mode):
+        special = "pipe" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
+        raise error(f"{name} is a {special}, not a regular file", f"save a {kind} first and name it")
+    if status.st_size == 0:
+        raise error(f"{name} is empty", "export or download it again")
+
+
+def _build_path_error(path: Path, failure: OSError, error: type[LiveAvatarError]) -> LiveAvatarError:
+    name = describe_path(path)
+    if failure.errno in {errno.ENOENT, errno.ENOTDIR}:
+        return error(f"there is no file {name}", "check the name and the folder")
+    if failure.errno in {errno.EACCES, errno.EPERM}:
+        return error(f"{name} may not be read", "change its permissions, or those of its folder")
+    if failure.errno == errno.ENAMETOOLONG:
+        return error(f"{name[:_MAX_SHOWN_NAME]}… is too long a name", "check the name")
+    if failure.errno == errno.ELOOP:
+        return error(f"{name} is a symbolic link that leads to itself", "name the file itself")
+    reason = (failure.strerror or "failed").lower()
+    return error(f"{name} cannot be read: {reason}", "copy it to another place and try again")

@@ -2,7 +2,6 @@
 
 import resource
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from liveavatar.audio.analysis.report_json import format_report_tag
 from liveavatar.audio.front_end import RepairPolicy, read_speech, write_checked_speech
 from liveavatar.engine import Actor, Session
 from liveavatar.errors import EngineError, OutputError
+from liveavatar.files import scratch_folder
 from liveavatar.frames import Samples, VideoFrame
 from liveavatar.timeline import Timeline
 from liveavatar.video.writer import VideoWriter
@@ -134,8 +134,8 @@ def open_playable_recording(report: AudioReport) -> Iterator[Path]:
     if report.info.rate == report.info.declared_rate:
         yield report.path
         return
-    with tempfile.TemporaryDirectory(prefix="liveavatar-") as folder:
-        playable = Path(folder) / "sound.wav"
+    with scratch_folder() as folder:
+        playable = folder / "sound.wav"
         write_checked_speech(report, playable)
         yield playable
 

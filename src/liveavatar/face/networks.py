@@ -1,15 +1,14 @@
 """The networks for faces, run by OpenCV: loaded once a process, safe to share between threads."""
 
-import tempfile
 import threading
 import zipfile
 from functools import cache
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from liveavatar.files import scratch_folder
 from liveavatar.frames import Picture
 from liveavatar.weights import ensure_weight_file
 
@@ -63,8 +62,8 @@ def load_person_segmenter() -> TFLiteNetwork:
 
 def _read_graph(graph: bytes) -> cv2.dnn.Net:
     """Load a graph with OpenCV's classic engine: the new one of OpenCV 5 gives one output only. Only files take it."""
-    with tempfile.TemporaryDirectory(prefix="liveavatar-") as folder:
-        path = Path(folder) / "graph.tflite"
+    with scratch_folder() as folder:
+        path = folder / "graph.tflite"
         path.write_bytes(graph)
         return cv2.dnn.readNetFromTFLite(str(path), engine=cv2.dnn.ENGINE_CLASSIC)
 

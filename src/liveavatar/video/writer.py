@@ -1,6 +1,5 @@
 """Write an mp4: encoding runs on its own thread, and the file appears complete or not at all."""
 
-import errno
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,19 +13,11 @@ import av
 import numpy as np
 
 from liveavatar.errors import OptionError, OutputError
-from liveavatar.files import atomic_write, publish_file
+from liveavatar.files import atomic_write, describe_write_error, publish_file, shorten_name
 from liveavatar.frames import Picture
 from liveavatar.video.encoder import Mp4Encoder
 
 _MAX_PENDING = 8  # pictures queued for the encoder: evens out the two threads at little memory
-_ERRNO_REASONS = {
-    errno.ENOSPC: ("the disk is full", "free some space or choose another folder"),
-    errno.EDQUOT: ("the disk quota is used up", "free some space or choose another folder"),
-    errno.EFBIG: ("the file may not grow that large", "raise the limit (ulimit -f) or choose another folder"),
-    errno.EACCES: ("the folder may not be written", "choose another folder"),
-    errno.EPERM: ("the folder may not be written", "choose another folder"),
-    errno.EROFS: ("the folder may not be written", "choose another folder"),
-}
 
 
 class _DiscardFile(Exception):  # noqa: N818  no error: it ends `atomic_write` without a file
@@ -68,7 +59,9 @@ class VideoWriter:
         self._sound = None if sound is None else Path(sound)
         self._metadata = dict(metadata or {})
         self._salvage_on = salvage_on
-        self.partial_path = self._path.with_name(f"{self._path.stem}.partial{self._path.suffix}")
+        self.partial_path = self._path.with_name(
+            shorten_name(self._path.stem, f".partial{self._path.suffix}")
+        )
         self.is_salvaged = False
         self._pending: deque[Future[None]] = deque()
 
@@ -142,6 +135,5 @@ def explain_write_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (av.error.FFmpegError, OSError) as error:
-        unknown = (error.strerror or "unknown", "choose another folder")
-        reason, remedy = _ERRNO_REASONS.get(error.errno or 0, unknown)
+        reason, remedy = describe_write_error(error.errno, error.strerror)
         raise OutputError(f"{path} cannot be written: {reason}", remedy) from error

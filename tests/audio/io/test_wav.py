@@ -71,5 +71,5 @@ def test_a_failure_leaves_the_old_file_and_no_partial_one(tmp_path: Path) -> Non
 
 def test_a_file_in_place_of_a_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match=r"cannot be written: .*; choose another folder"):
+    with pytest.raises(OutputError, match=r"cannot be created: .*; choose another folder"):
         write_wav(tmp_path / "file" / "a.wav", [np.zeros(1, np.float32)], 1)

@@ -16,7 +16,7 @@ from liveavatar.audio.batch.prepare import (
     prepare_recording,
 )
 from liveavatar.errors import LiveAvatarError
-from liveavatar.files import remove_partial_file
+from liveavatar.partials import remove_dead_partials
 
 RECORDING_SUFFIXES = frozenset(
     suffix
@@ -176,7 +176,7 @@ def _build_outcome(
 
 
 def _crash_to_outcome(task: PreparationTask, crash: WorkerCrash) -> PreparationOutcome:
-    remove_partial_file(task.output)
+    remove_dead_partials(task.output.parent)
     how = signal.Signals(-crash.exit_code).name if crash.exit_code < 0 else f"code {crash.exit_code}"
     return PreparationOutcome(
         source=str(task.source),

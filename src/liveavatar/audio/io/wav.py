@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from liveavatar.audio.io.pcm import INT16_FULL_SCALE
 from liveavatar.audio.io.riff import build_wave_header
 from liveavatar.errors import OutputError
-from liveavatar.files import atomic_write
+from liveavatar.files import atomic_write, create_folder
 from liveavatar.frames import Samples
 from liveavatar.timeline import SAMPLE_RATE
 
@@ -50,8 +50,8 @@ def write_wav(path: Path, chunks: Iterable[Samples], sample_count: int) -> None:
     Raises:
         OutputError: the folder or the file cannot be written, or `chunks` have another length.
     """
+    create_folder(path.parent)
     with atomic_write(path) as partial:
-        path.parent.mkdir(parents=True, exist_ok=True)
         if _write_samples(partial, chunks, sample_count) != sample_count:
             raise OutputError(f"{path.name} changed while it was read", "start again")
 
