@@ -109,7 +109,9 @@ def describe_repairs(report: AudioReport) -> Iterator[str]:
 
 def format_prepare_command(report: AudioReport, *options: str) -> str:
     """The command that repairs the recording."""
-    return shlex.join(["liveavatar", "audio", "prepare", str(report.path), "-o", "prepared", *options])
+    path = str(report.path)
+    path = f"./{path}" if path.startswith("-") else path  # or it would be read as an option
+    return shlex.join(["liveavatar", "audio", "prepare", path, "-o", "prepared", *options])
 
 
 def _apply_rules(report: AudioReport) -> Iterator[tuple[Rule, str]]:

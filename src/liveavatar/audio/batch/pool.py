@@ -1,7 +1,12 @@
-"""Tasks run in several processes. A task that kills its process does not stop the others."""
+"""Tasks run in several processes. A task that kills its process does not stop the others.
+
+The processes end with the one that started them, however that ends.
+"""
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -13,6 +18,8 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 _SPAWN_CONTEXT = multiprocessing.get_context("spawn")
+_STOP_SECONDS = 5
+"""How long a process that is asked to end may remove its partial files; in a codec it hears nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +79,10 @@ class _Worker:
             return WorkerCrash(self._process.exitcode or 0)
 
     def stop(self) -> None:
-        """End the process at once."""
+        """End the process at once, or after some seconds if it does not listen."""
         self._process.terminate()
+        self._process.join(_STOP_SECONDS)
+        self._process.kill()
         self._process.join()
         self.pipe.close()
 
@@ -81,12 +90,21 @@ class _Worker:
 def _serve_tasks(pipe: Connection, work: Callable[..., Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     signal.signal(signal.SIGTERM, lambda *_: _exit_cleanly())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
             task = pipe.recv()
+            pipe.send(work(task))
         except (EOFError, ConnectionError):
             return
-        pipe.send(work(task))
+
+
+def _end_with_parent() -> None:
+    """Wait until the process that started this one has ended, then end, in the middle of a task too."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _exit_cleanly() -> None:
