@@ -3,11 +3,13 @@
 import operator
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
+from pathlib import Path
 
 from liveavatar.audio.batch.pool import WorkerCrash, run_in_processes
 
@@ -53,3 +55,42 @@ def test_leaving_early_stops_the_processes() -> None:
     results = run_in_processes(operator.call, iter(tasks), jobs=2)
     assert next(results)[1] == 4
     del results  # would wait ten minutes if the processes were left to end by themselves
+
+
+ORPHANS = """
+import operator, os, signal, sys, time
+from functools import partial
+from liveavatar.audio.batch.pool import run_in_processes
+tasks = [partial(os.getpid), partial(os.getpid), partial(time.sleep, 600), partial(time.sleep, 600)]
+if __name__ == "__main__":
+    results = run_in_processes(operator.call, iter(tasks), jobs=2)
+    pids = [next(results)[1], next(results)[1]]
+    print(*pids, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_the_processes_end_with_a_parent_that_is_killed_even_in_a_task(tmp_path: Path) -> None:
+    script = tmp_path / "orphans.py"
+    script.write_text(ORPHANS)
+    command = [sys.executable, str(script)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        workers = [int(pid) for pid in parent.stdout.readline().split()]
+        parent.kill()
+        assert parent.stdout.read() == "", "ends when the last process that could write to it has ended"
+    assert workers
+    for pid in workers:
+        wait_until_ended(pid)
+
+
+def wait_until_ended(pid: int) -> None:
+    """Return when a process has ended; whoever adopts it may not have collected it yet."""
+    while True:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        if state == "Z":
+            return
+        time.sleep(0.02)
