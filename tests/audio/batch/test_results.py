@@ -206,11 +206,8 @@ def test_a_name_taken_at_the_last_moment_is_left_to_the_winner(
 ) -> None:
     source, output = write(tmp_path / "in" / "a.mp3"), tmp_path / "out"
     other = write(tmp_path / "other" / "a.mp3", "other")
-    (name, real) = (
-        ("move_to_free_name", results.move_to_free_name)
-        if winner == "stranger"
-        else ("create_folder", results.create_folder)
-    )
+    name = "move_to_free_name" if winner == "stranger" else "create_folder"
+    real: Callable[..., None] = vars(results)[name]
 
     def lose(*paths: Path) -> None:
         monkeypatch.setattr(results, name, real)
@@ -218,7 +215,7 @@ def test_a_name_taken_at_the_last_moment_is_left_to_the_winner(
             write(output / "a.wav", "stranger")
         else:
             run([other], output)
-        real(*paths)  # type: ignore[operator]
+        real(*paths)
 
     monkeypatch.setattr(results, name, lose)
     run([source], output)
