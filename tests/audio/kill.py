@@ -2,10 +2,9 @@
 
     PYTHONPATH=tests nice python tests/audio/kill.py --count 60 [--seed 0]
 
-The folder holds recordings, some of one name, and files of other people under the names that results would have. A round
-starts up to four runs into the folder, kills some of them, lets the others end, and then starts one more, which must end
-well. After that each recording has one result with the right content, every other file is what it was, there is nothing
-else in the folder, and no process is left.
+The folder holds recordings, some of one name, and is the folder for the results too. A round starts up to four runs,
+kills some of them, lets the others end, and then starts one more. After that each recording has one result with the
+right content, every other file is what it was, there is nothing else in the folder, and no process is left.
 """
 
 import argparse
@@ -20,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from audio.sounds import babble, write_wav
+from audio.sounds import babble, encode, write_wav
 from liveavatar.audio.batch.manifest import MANIFEST_NAME
 
-RESULT_NAMES = ("a-2.wav", "a.WAVE.wav", "b-2.wav", "c.wav", "deep/a-2.wav", "deep/d.WAVE.wav")
+RESULT_NAMES = ("a-2.wav", "a.flac.wav", "b-2.wav", "c-2.wav", "deep/a-2.wav", "deep/d.flac.wav")
 """What a run makes of the recordings that `write_recordings` writes."""
 
 MOST_RUNS = 4
@@ -42,8 +41,12 @@ class Round:
 def write_recordings(folder: Path) -> None:
     """Short recordings; `deep/d.wav` is somebody's text."""
     (folder / "deep").mkdir(parents=True)
-    for seed, name in enumerate(("a.wav", "a.WAVE", "b.wav", "c.WAV", "deep/a.wav", "deep/d.WAVE")):
-        write_wav(folder / f"{name}", babble(16_000, 0.5, seed=seed), 16_000)
+    for number, name in enumerate(("a.wav", "b.wav", "c.wav", "deep/a.wav", "a.flac", "deep/d.flac")):
+        sound = babble(16_000, 0.5 + number / 16)
+        if name.endswith(".flac"):
+            encode(folder / name, sound, 16_000, "flac")
+        else:
+            write_wav(folder / name, sound, 16_000)
     (folder / "deep" / "d.wav").write_text("this is no sound")
 
 
@@ -55,7 +58,7 @@ def read_files(folder: Path) -> dict[str, bytes]:
 
 def run_rounds(folder: Path, count: int, seed: int) -> Iterator[Round]:
     """Play rounds in an empty folder; yields what happened in each."""
-    chance = random.Random(seed)  # noqa: S311  (no secret)
+    chance = random.Random(seed)
     write_recordings(folder)
     theirs = read_files(folder)
     end_run(start_run(folder))
@@ -74,9 +77,9 @@ def run_rounds(folder: Path, count: int, seed: int) -> Iterator[Round]:
 
 def start_run(folder: Path) -> "subprocess.Popen[bytes]":
     """Start one run in a session of its own, so that its processes can be found."""
-    command = [sys.executable, "-m", "liveavatar", "audio", "prepare", ".", "-o", ".", "--jobs", "2"]
+    command = [sys.executable, "-m", "liveavatar", "audio", "prepare", folder, "-o", folder, "--jobs", "2"]
     quiet = subprocess.DEVNULL
-    return subprocess.Popen(command, cwd=folder, stdout=quiet, stderr=quiet, start_new_session=True)
+    return subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True)
 
 
 def end_run(process: "subprocess.Popen[bytes]") -> int:
@@ -153,8 +156,9 @@ def main() -> None:
             killed += outcome.killed
             if outcome.faults:
                 failed += 1
-                print(f"round {outcome.number}, {outcome.runs} runs: {'; '.join(outcome.faults)}", flush=True)
-    print(f"{options.count} rounds, {killed} runs killed, {failed} rounds with faults")
+                faults = "; ".join(outcome.faults)
+                sys.stderr.write(f"round {outcome.number}, {outcome.runs} runs: {faults}\n")
+    sys.stderr.write(f"{options.count} rounds, {killed} runs killed, {failed} rounds with faults\n")
     sys.exit(1 if failed else os.EX_OK)
 
 
