@@ -77,7 +77,18 @@ def run_rounds(folder: Path, count: int, seed: int) -> Iterator[Round]:
 
 def start_run(folder: Path) -> "subprocess.Popen[bytes]":
     """Start one run in a session of its own, so that its processes can be found."""
-    command = [sys.executable, "-m", "liveavatar", "audio", "prepare", folder, "-o", folder, "--jobs", "2"]
+    command = [
+        sys.executable,
+        "-m",
+        "liveavatar",
+        "audio",
+        "prepare",
+        str(folder),
+        "-o",
+        str(folder),
+        "--jobs",
+        "2",
+    ]
     quiet = subprocess.DEVNULL
     return subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True)
 

@@ -81,6 +81,19 @@ def test_a_folder_prepared_into_itself_keeps_its_recordings_and_breeds_nothing(t
     assert set(run(everything, tmp_path)) == {"a.mp3.wav", "a-2.wav", "b.wav"}, "as by the shell's *"
 
 
+def test_results_in_folders_of_their_own_are_not_prepared_into_another(tmp_path: Path) -> None:
+    recordings, output = tmp_path / "in", tmp_path / "out"
+    for name in ("a.mp3", "deep/b.wav"):
+        write(recordings / name)
+    run([recordings], recordings / "prepared")
+    run([recordings / "deep"], recordings / "deep")
+    write(recordings / "prepared" / "c.wav")
+    assert set(run([recordings], output)) == {"a.wav", "deep/b.wav", "prepared/c.wav"}
+    assert set(run([recordings / "prepared"], tmp_path / "again")) == {"a.wav", "c.wav", "deep/b.wav"}, (
+        "as asked"
+    )
+
+
 def test_a_result_that_somebody_has_edited_is_theirs(tmp_path: Path) -> None:
     source = write(tmp_path / "in" / "a.mp3")
     output = tmp_path / "out"

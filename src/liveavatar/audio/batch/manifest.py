@@ -9,11 +9,12 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 from liveavatar.errors import OutputError
 from liveavatar.files import create_folder, describe_path
@@ -31,10 +32,8 @@ _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS written (output TEXT, hash TEXT, PRIMARY KEY (output, hash)) WITHOUT ROWID""",
     """CREATE INDEX IF NOT EXISTS prepared_source ON prepared (source)""",
 )
-_PROBES = (
-    "SELECT output, source, source_hash, output_hash, options FROM prepared LIMIT 1",
-    "SELECT output, hash FROM written LIMIT 1",
-)
+_READ_ALL = "SELECT output, source, source_hash, output_hash, options FROM prepared"
+_PROBES = (f"{_READ_ALL} LIMIT 1", "SELECT output, hash FROM written LIMIT 1")
 """Fail if the tables are those of another program."""
 
 _FULL_REMEDY = "free some space or choose another folder"
@@ -62,6 +61,19 @@ def hash_file(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_entries(folder: Path) -> dict[str, ManifestEntry]:
+    """The entries of a folder that is only read, by their names; none if it has no manifest that can be read."""
+    path = folder / MANIFEST_NAME
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return {}
+        with closing(sqlite3.connect(f"file:{quote(os.fsencode(path))}?mode=ro", uri=True)) as database:
+            rows = database.execute(_READ_ALL).fetchall()
+    except (OSError, sqlite3.Error):
+        return {}
+    return {_decode_text(name): _build_entry(tuple(values)) for name, *values in rows}
 
 
 class Manifest:

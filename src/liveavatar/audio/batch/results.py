@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
-from liveavatar.audio.batch.manifest import Manifest, ManifestEntry, hash_file
+from liveavatar.audio.batch.manifest import Manifest, ManifestEntry, hash_file, read_entries
 from liveavatar.audio.batch.naming import fold_name, list_candidate_names
 from liveavatar.audio.batch.search import FoundRecording, find_path_type
 from liveavatar.errors import OutputError
@@ -39,6 +39,8 @@ class ResultFolder:
         self._manifest = manifest
         self._scratch = scratch
         self._numbers = count()
+        self._resolved_folder = folder.resolve()
+        self._other_entries: dict[Path, dict[str, ManifestEntry]] = {}
 
     def plan_result(self, recording: FoundRecording) -> PlannedResult | None:
         """Reserve a name for a recording; None if it has had its turn in this run."""
@@ -79,18 +81,37 @@ class ResultFolder:
         """Remove what is left of a result's scratch file."""
         shutil.rmtree(planned.scratch.parent, ignore_errors=True)
 
-    def adopt_result(self, planned: PlannedResult, entry: ManifestEntry) -> None:
-        """Record that an unchanged result is made from a recording that was moved."""
-        if planned.entry is not None and planned.entry.source != entry.source:
-            self._manifest.record_entry(planned.name, entry, planned.entry)
+    def adopt_result(self, recording: FoundRecording, planned: PlannedResult) -> None:
+        """Record the path of a recording whose result is unchanged: it may have been moved."""
+        source, old = identify_source(recording.source), planned.entry
+        if old is not None and old.source != source:
+            self._manifest.record_entry(planned.name, replace(old, source=source), old)
 
-    def is_result(self, path: Path) -> bool:
-        """Whether a file is a result in this folder, by its name and content."""
+    def is_result(self, path: Path, root: Path) -> bool:
+        """Whether a file, found in `root`, is a result of an earlier run, by its name and content.
+
+        That is a result in this folder, or one in another folder in `root` whose recording is in `root` too.
+        """
+        return self._is_own_result(path) or self._is_other_result(path, root)
+
+    def _is_own_result(self, path: Path) -> bool:
         try:
-            name = str(path.resolve().relative_to(self._folder.resolve()))
+            name = str(path.resolve().relative_to(self._resolved_folder))
         except (OSError, RuntimeError, ValueError):  # a link that leads to itself, or a file elsewhere
             return False
         return self._manifest.find_entry(name) is not None and self._is_known_file(name)
+
+    def _is_other_result(self, path: Path, root: Path) -> bool:
+        for folder in path.parents:
+            if not folder.is_relative_to(root):
+                return False
+            if folder not in self._other_entries:
+                self._other_entries[folder] = read_entries(folder)
+            entry = self._other_entries[folder].get(str(path.relative_to(folder)))
+            if entry is not None and entry.output_hash == hash_readable_file(path):
+                source = Path(entry.source).absolute()
+                return source.is_relative_to(root.absolute()) and find_path_type(source) == "file"
+        return False
 
     def _list_names(self, recording: FoundRecording) -> Iterator[str]:
         """The name of the last run first, if it was in the same folder; then all that are possible."""

@@ -108,8 +108,8 @@ def _store_outcome(
 ) -> PreparationOutcome:
     """Give a result its name and record it."""
     try:
-        if outcome.entry is not None and outcome.state == "unchanged":
-            results.adopt_result(task.result, outcome.entry)
+        if outcome.state == "unchanged":
+            results.adopt_result(task.recording, task.result)
         if outcome.entry is not None and outcome.state == "done":
             output = results.publish_result(task.recording, task.result.scratch, outcome.entry)
             return replace(outcome, output=str(output))

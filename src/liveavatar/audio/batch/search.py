@@ -32,9 +32,9 @@ class FoundRecording:
 
 
 def find_recordings(
-    inputs: Iterable[Path], output_folder: Path, is_result: Callable[[Path], bool]
+    inputs: Iterable[Path], output_folder: Path, is_result: Callable[[Path, Path], bool]
 ) -> Iterator[FoundRecording]:
-    """Every recording given or found in a folder, except results of earlier runs.
+    """Every recording given or found in a folder, except results of earlier runs: `is_result` of a file and its root.
 
     Links to folders are not followed, and `output_folder` is not searched unless it is given. Folders and files whose
     names begin with a full stop are left out.
@@ -44,7 +44,7 @@ def find_recordings(
             found = _walk_folder(path, path, output_folder.resolve())
         else:
             found = iter([FoundRecording(source=path, place=Path(path.stem))])
-        yield from (recording for recording in found if recording.refusal or not is_result(recording.source))
+        yield from (entry for entry in found if entry.refusal or not is_result(entry.source, path))
 
 
 def find_path_type(path: Path) -> Literal["file", "folder", "other"] | None:
