@@ -1,5 +1,6 @@
 """A task that kills its process does not stop the others."""
 
+import errno
 import operator
 import os
 import signal
@@ -9,9 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
+import pytest
+
 from liveavatar.audio.batch.pool import WorkerCrash, run_in_processes
+from liveavatar.errors import OptionError
 
 Task = Callable[[], object]
 
@@ -55,6 +60,28 @@ def test_leaving_early_stops_the_processes() -> None:
     results = run_in_processes(operator.call, iter(tasks), jobs=2)
     assert next(results)[1] == 4
     del results  # would wait ten minutes if the processes were left to end by themselves
+
+
+@pytest.mark.parametrize("room", [0, 1, 2])
+def test_a_machine_without_room_runs_fewer_processes(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[SpawnProcess] = []
+    real = SpawnProcess.start
+
+    def start(process: SpawnProcess) -> None:
+        if len(started) == room:
+            raise OSError(errno.EMFILE, "Too many open files")
+        started.append(process)
+        real(process)
+
+    monkeypatch.setattr(SpawnProcess, "start", start)
+    results = run_in_processes(abs, iter(range(-5, 0)), jobs=3)
+    if room:
+        assert sorted(result for _, result in results if isinstance(result, int)) == [1, 2, 3, 4, 5]
+    else:
+        with pytest.raises(
+            OptionError, match="no process can be started: too many open files; raise the lim"
+        ):
+            list(results)
 
 
 ORPHANS = """

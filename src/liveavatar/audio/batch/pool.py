@@ -9,10 +9,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, TypeVar
+
+from liveavatar.errors import OptionError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -35,15 +37,25 @@ def run_in_processes(
     """Run `work` on every task in `jobs` processes; yields each task with its result, in the order of completion.
 
     Tasks are taken from the iterable as processes become free, so there may be any number of them. `work` must be a
-    function at the top level of a module and must not raise.
+    function at the top level of a module and must not raise. Where the machine has no room for as many processes, there
+    are fewer.
+
+    Raises:
+        OptionError: not even one process can be started.
     """
-    waiting = iter(tasks)
+    waiting: Iterator[Task] = iter(tasks)
     idle: list[_Worker] = []
     busy: dict[Any, tuple[_Worker, Task]] = {}
     try:
         while True:
             for task in islice(waiting, jobs - len(busy)):
-                worker = idle.pop() if idle else _Worker(work)
+                try:
+                    worker = idle.pop() if idle else _Worker(work)
+                except OSError as error:
+                    if not busy:
+                        raise _build_start_error(error) from error
+                    waiting, jobs = chain([task], waiting), len(busy)  # the machine has no room for more
+                    break
                 worker.pipe.send(task)
                 busy[worker.pipe] = worker, task
             if not busy:
@@ -59,6 +71,11 @@ def run_in_processes(
             worker.stop()
 
 
+def _build_start_error(error: OSError) -> OptionError:
+    reason = (error.strerror or "failed").lower()
+    return OptionError(f"no process can be started: {reason}", "raise the limits (ulimit -n -u)")
+
+
 class _Worker:
     """One process and the pipe to it."""
 
@@ -67,8 +84,13 @@ class _Worker:
         self._process: SpawnProcess = _SPAWN_CONTEXT.Process(
             target=_serve_tasks, args=(other, work), daemon=True
         )
-        self._process.start()
-        other.close()
+        try:
+            self._process.start()
+        except OSError:
+            self.pipe.close()
+            raise
+        finally:
+            other.close()
 
     def receive_result(self) -> Any:
         """The result of the task, or how the process ended."""
