@@ -291,6 +291,22 @@ def test_signals_reach_the_program_once_and_nothing_stays(quiet: Path, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_killed_guard_left_is_removed_by_the_next(quiet: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PROGRAM, "guard", str(quiet), "--", sys.executable, "-c"]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    sleeper = "import os, sys, time; print(os.getpid(), flush=True); sys.stdin.read()"
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [*command, sleeper, "{audio}"], stdin=pipe, stdout=pipe, env=environment
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.kill()
+    assert list(tmp_path.iterdir())
+    assert guard(quiet, "--", sys.executable, "-c", "", "{audio}", env=environment).returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_strict_refuses_with_the_remedy(quiet: Path, good: Path, text: Path) -> None:
     refused = refusal("guard", quiet, "--strict", "--", "true", "{audio}")
     assert "it is quiet" in refused.problem

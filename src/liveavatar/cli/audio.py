@@ -20,6 +20,7 @@ from rich.text import Text
 from liveavatar.audio.analysis.analyser import AudioReport
 from liveavatar.audio.analysis.report_json import audio_report_to_json
 from liveavatar.audio.batch import pool, ray_data, runner
+from liveavatar.audio.batch.naming import list_candidate_names
 from liveavatar.audio.batch.prepare import PreparationOptions
 from liveavatar.audio.batch.results import is_same_source
 from liveavatar.audio.batch.runner import PreparationOutcome
@@ -291,11 +292,17 @@ def _file_bar(total: int) -> Iterator[Callable[[PreparationOutcome], None]]:
             if outcome.state == "failed":
                 source = describe_path(outcome.source)
                 print_message(f"{source}: {outcome.error}; {outcome.remedy}", "failed:", "red")
-            elif outcome.state == "done" and Path(outcome.output).stem != Path(outcome.source).stem:
-                source, output = describe_path(outcome.source), describe_path(outcome.output)
-                print_message(f"{source} becomes {output}: the shorter name is taken", "named:", "yellow")
+            elif outcome.state == "done":
+                _print_unusual_name(Path(outcome.source), Path(outcome.output))
 
         yield advance_bar
+
+
+def _print_unusual_name(source: Path, output: Path) -> None:
+    """Say that a result could not have the name that one expects."""
+    if output.name != next(list_candidate_names(Path(source.stem), source.suffix)).name:
+        names = f"{describe_path(source)} becomes {describe_path(output)}"
+        print_message(f"{names}: the shorter name is taken", "named:", "yellow")
 
 
 @contextmanager
