@@ -61,15 +61,15 @@ def run_rounds(folder: Path, count: int, seed: int) -> Iterator[Round]:
     chance = random.Random(seed)
     write_recordings(folder)
     theirs = read_files(folder)
-    end_run(start_run(folder))
+    start_run(folder).wait()
     right = read_files(folder)
     for number in range(count):
         remove_results(folder, right.keys() - theirs.keys(), chance)
         runs = [start_run(folder) for _ in range(1 + number % MOST_RUNS)]
         killed = kill_some(runs, folder, chance)
         for process in runs:
-            end_run(process)
-        code = end_run(last := start_run(folder))
+            process.wait()
+        code = (last := start_run(folder)).wait()
         wait_for_groups([*runs, last])
         yield Round(number, len(runs), killed, tuple(find_faults(read_files(folder), right, code)))
 
@@ -90,11 +90,6 @@ def start_run(folder: Path) -> "subprocess.Popen[bytes]":
     ]
     quiet = subprocess.DEVNULL
     return subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True)
-
-
-def end_run(process: "subprocess.Popen[bytes]") -> int:
-    """Wait for the end of a run; gives its exit code."""
-    return process.wait()
 
 
 def remove_results(folder: Path, names: set[str], chance: random.Random) -> None:
