@@ -1,4 +1,4 @@
-"""The transformer of the golden files: tiny, its weights drawn by rule."""
+"""The transformer of the golden files: tiny, with weights drawn by a rule."""
 
 import json
 from functools import cache
@@ -24,14 +24,14 @@ def golden(name: str) -> dict[str, Tensor]:
 
 
 @cache
-def notes(name: str) -> dict[str, object]:
-    """What a golden file says about itself; JSON where it is that."""
+def golden_metadata(name: str) -> dict[str, object]:
+    """Metadata of a golden file; values in JSON are parsed."""
     with safe_open(FOLDER / f"{name}.safetensors", "pt") as file:
-        held: dict[str, str] = file.metadata() or {}
-    return {key: _parsed(value) for key, value in held.items()}
+        metadata: dict[str, str] = file.metadata() or {}
+    return {key: _parse_json(value) for key, value in metadata.items()}
 
 
-def _parsed(value: str) -> object:
+def _parse_json(value: str) -> object:
     try:
         return json.loads(value)
     except ValueError:
@@ -40,7 +40,7 @@ def _parsed(value: str) -> object:
 
 def small_config() -> DitConfig:
     """Shape of the golden transformer."""
-    config = notes("dit_kv")["cfg"]
+    config = golden_metadata("dit_kv")["cfg"]
     assert isinstance(config, dict)
     return DitConfig.from_json(config)
 
@@ -52,7 +52,7 @@ def small_dit() -> DiT:
     return model.requires_grad_(False)
 
 
-def worst(actual: Tensor, expected: Tensor) -> float:
+def max_error(actual: Tensor, expected: Tensor) -> float:
     """Largest absolute difference."""
     return (
         float((actual.float() - expected.float()).abs().max()) if torch.isfinite(actual).all() else torch.inf

@@ -90,6 +90,7 @@ def test_a_quiet_recording_needs_work_and_the_command_is_printed(quiet: Path) ->
     assert f"→ liveavatar audio prepare '{quiet}' -o prepared" in result.stdout
 
 
+@pytest.mark.slow
 def test_an_unreadable_file_sets_the_exit_code_and_stops_nothing(text: Path, quiet: Path, good: Path) -> None:
     result = run("check", text, quiet, good)
     assert result.exit_code == 2
@@ -97,6 +98,7 @@ def test_an_unreadable_file_sets_the_exit_code_and_stops_nothing(text: Path, qui
         assert word in result.stdout
 
 
+@pytest.mark.slow
 def test_json_is_one_object(text: Path, quiet: Path, good: Path) -> None:
     bad, poor, ready = objects(run("check", text, quiet, good, "--json"))
     assert set(bad) == {"file", "error", "remedy"}
@@ -107,6 +109,7 @@ def test_json_is_one_object(text: Path, quiet: Path, good: Path) -> None:
     assert poor["loudness_lufs"] == pytest.approx(ready["loudness_lufs"] - 20, abs=0.5)
 
 
+@pytest.mark.slow
 def test_a_plot_is_written(good: Path, quiet: Path, tmp_path: Path) -> None:
     assert run("check", good, "--plot", tmp_path / "a.png").exit_code == 0
     assert cv2.imread(str(tmp_path / "a.png")) is not None
@@ -115,6 +118,7 @@ def test_a_plot_is_written(good: Path, quiet: Path, tmp_path: Path) -> None:
     assert isinstance(refusal("check", missing, "--plot", tmp_path / "b.jpg"), OptionError), "before any work"
 
 
+@pytest.mark.slow
 def test_a_true_rate_overrides_the_header(good: Path) -> None:
     [entry] = objects(run("check", good, "--true-rate", "24000", "--json"))
     assert (entry["rate"], entry["declared_rate"], entry["decoded_seconds"]) == (24_000, 48_000, 12)
@@ -136,6 +140,7 @@ def test_wrong_usage(arguments: str) -> None:
 # prepare
 
 
+@pytest.mark.slow
 def test_recordings_are_prepared_and_checked_ready(
     good: Path, quiet: Path, text: Path, tmp_path: Path
 ) -> None:
@@ -224,6 +229,7 @@ def guard(*arguments: str | Path, **options: Any) -> "subprocess.CompletedProces
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
+@pytest.mark.slow
 def test_the_program_gets_the_repaired_recording(quiet: Path) -> None:
     done = guard(quiet, "--", sys.executable, "-c", ECHO, "{audio}", "--x={audio}", "{other} $HOME *")
     assert done.returncode == 0, done.stderr
@@ -235,12 +241,14 @@ def test_the_program_gets_the_repaired_recording(quiet: Path) -> None:
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_the_program_gets_a_ready_recording_unchanged(quiet: Path, tmp_path: Path) -> None:
     assert run("prepare", quiet, "-o", tmp_path, "--jobs", "1").exit_code == 0
     done = guard("so quiet.wav", "--strict", "--", sys.executable, "-c", ECHO, "{audio}", cwd=tmp_path)
     assert done.stdout == f"['{tmp_path}/so quiet.wav'] 16000 1\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "code"), [("raise SystemExit(7)", 7), ("import os; os.kill(os.getpid(), 9)", 137), ("", 0)]
 )
@@ -248,6 +256,7 @@ def test_the_exit_code_is_the_programs(quiet: Path, program: str, code: int) -> 
     assert guard(quiet, "--", sys.executable, "-c", program, "{audio}").returncode == code
 
 
+@pytest.mark.slow
 def test_input_and_output_are_the_programs(quiet: Path) -> None:
     program = "import sys; print(sys.stdin.read().upper()); print('aside', file=sys.stderr)"
     done = guard(quiet, "--", sys.executable, "-c", program, "{audio}", input="hello")
@@ -267,6 +276,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_reach_the_program_once_and_nothing_stays(quiet: Path, tmp_path: Path, number: int) -> None:
     command = [
@@ -307,6 +317,7 @@ def test_what_a_killed_guard_left_is_removed_by_the_next(quiet: Path, tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_strict_refuses_with_the_remedy(quiet: Path, good: Path, text: Path) -> None:
     refused = refusal("guard", quiet, "--strict", "--", "true", "{audio}")
     assert "it is quiet" in refused.problem
@@ -315,6 +326,7 @@ def test_strict_refuses_with_the_remedy(quiet: Path, good: Path, text: Path) -> 
     assert isinstance(refusal("guard", text, "--", "true", "{audio}"), AudioError)
 
 
+@pytest.mark.slow
 def test_strict_passes_the_recording_itself(good: Path, tmp_path: Path) -> None:
     """A slightly quiet recording is not refused, and strict changes nothing."""
     assert run("prepare", good, "-o", tmp_path / "out", "--jobs", "1").exit_code == 0
@@ -327,6 +339,7 @@ def test_strict_passes_the_recording_itself(good: Path, tmp_path: Path) -> None:
     assert "fixed: the level" in guard(softer, "--", "true", "{audio}").stderr
 
 
+@pytest.mark.slow
 def test_commands_that_cannot_run_are_refused(good: Path) -> None:
     assert "does not say where the recording goes; write {audio}" in str(refusal("guard", good, "--", "true"))
     assert "cannot be run" in str(refusal("guard", good, "--", "no-such-program", "{audio}"))

@@ -69,6 +69,7 @@ def frames_and_tracks(video: Path) -> tuple[int, Fraction, int]:
         return len(frames), Fraction(file.streams.video[0].average_rate or 0), len(file.streams.audio)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fps", "frames"), [("25", 25), ("16", 16), ("30000/1001", 30), ("60", 60)])
 def test_a_portrait_speaks(
     small: Path, speech: Path, tmp_path: Path, fps: str, frames: int, capsys: pytest.CaptureFixture[str]
@@ -81,6 +82,7 @@ def test_a_portrait_speaks(
     assert [path.name for path in tmp_path.iterdir()] == [video.name]
 
 
+@pytest.mark.slow
 def test_the_video_has_the_given_size(small: Path, speech: Path, tmp_path: Path) -> None:
     video = tmp_path / "out.mp4"
     assert run("generate", "-i", small, "-a", speech, "-o", video, "--size", "128*160") == 0
@@ -88,6 +90,7 @@ def test_the_video_has_the_given_size(small: Path, speech: Path, tmp_path: Path)
         assert (file.streams.video[0].width, file.streams.video[0].height) == (128, 160)
 
 
+@pytest.mark.slow
 def test_same_input_same_seed_same_frames(small: Path, speech: Path, tmp_path: Path) -> None:
     pictures = []
     for name, seed in (("a.mp4", "3"), ("b.mp4", "3"), ("c.mp4", "4")):
@@ -98,6 +101,7 @@ def test_same_input_same_seed_same_frames(small: Path, speech: Path, tmp_path: P
     assert not np.array_equal(pictures[0], pictures[2])
 
 
+@pytest.mark.slow
 def test_silence_gives_an_idle_video_and_a_warning(
     small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,6 +110,7 @@ def test_silence_gives_an_idle_video_and_a_warning(
     assert "warn" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_one_sample_is_one_frame(small: Path, tmp_path: Path) -> None:
     tick = write_wav(tmp_path / "tick.wav", np.full(1, 0.5, np.float32))
     assert run("generate", "-i", small, "-a", tick, "-o", tmp_path / "out.mp4") == 0
@@ -156,6 +161,7 @@ def check_refusal(code: int, printed: tuple[str, str], folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BAD_AUDIO)
 def test_bad_sound_is_refused(
     small: Path, tmp_path: Path, kind: str, capfd: pytest.CaptureFixture[str]
@@ -216,6 +222,7 @@ def test_unusable_options_are_refused(
     check_refusal(code, capfd.readouterr(), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("samples", "frames"), [(44_100, 25), (44_101, 26), (45_863, 26), (45_864, 26), (45_865, 27)]
 )
@@ -250,6 +257,7 @@ def test_unknown_options_show_the_usage(small: Path, speech: Path, tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["missing/out.mp4", "out.avi", "folder.mp4"])
 def test_unwritable_outputs_are_refused(
     small: Path, speech: Path, tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
@@ -260,6 +268,7 @@ def test_unwritable_outputs_are_refused(
     check_refusal(code, capfd.readouterr(), tmp_path)
 
 
+@pytest.mark.slow
 def test_the_recording_itself_is_never_overwritten(small: Path, tmp_path: Path) -> None:
     video, quiet = tmp_path / "talk.mp4", write_wav(tmp_path / "a.wav", np.zeros(800, np.float32))
     assert run("generate", "-i", small, "-a", quiet, "-o", video) == 0
@@ -268,6 +277,7 @@ def test_the_recording_itself_is_never_overwritten(small: Path, tmp_path: Path) 
     assert video.read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interruption_leaves_nothing_behind(

@@ -50,6 +50,7 @@ def late(clip: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_video_in_step_exits_with_0(clip: Path) -> None:
     code, output = run(clip)
     assert code == 0
@@ -57,6 +58,7 @@ def test_a_video_in_step_exits_with_0(clip: Path) -> None:
     assert "--fix" not in output
 
 
+@pytest.mark.slow
 def test_a_late_video_exits_with_1_and_the_command_that_fixes_it_is_printed(late: Path) -> None:
     code, output = run(late)
     assert code == 1
@@ -64,6 +66,7 @@ def test_a_late_video_exits_with_1_and_the_command_that_fixes_it_is_printed(late
     assert f'liveavatar sync "{late}" --fix' in output
 
 
+@pytest.mark.slow
 def test_json_is_one_object(clip: Path, late: Path, tmp_path: Path) -> None:
     code, output = run(clip, late, tmp_path / "missing.mp4", "--json")
     assert code == 2
@@ -75,6 +78,7 @@ def test_json_is_one_object(clip: Path, late: Path, tmp_path: Path) -> None:
     assert missing["remedy"]
 
 
+@pytest.mark.slow
 def test_fix_and_plot(late: Path, tmp_path: Path) -> None:
     fixed, plot = tmp_path / "fixed.mp4", tmp_path / "plot.png"
     assert run(late, "--fix", fixed, "--plot", plot)[0] == 0

@@ -22,7 +22,7 @@ from liveavatar.dit.streaming.host_kv_cache import HostKVCache
 from liveavatar.dit.streaming.kv_cache import MakeKVCache, RingKVCache
 from liveavatar.dit.streaming.latents import LatentStream
 from small_dit import golden, small_dit
-from small_stream import SMALL, heard, small_scene
+from small_stream import SMALL, block_features, small_conditioning
 
 STEPS = 3
 SINK_TOKENS, BLOCK_TOKENS, FRAME_TOKENS = 40, 48, 16
@@ -68,7 +68,7 @@ def calls(dit: DiT) -> Counter[int]:
 
 
 def test_the_sink_attends_by_the_chosen_kernel(dit: DiT, torch_calls: list[torch.Size]) -> None:
-    small_scene(dit)
+    small_conditioning(dit)
     assert calls(dit) == {SINK_TOKENS: dit.config.layers, dit.config.text_len: dit.config.layers}
     assert not torch_calls
 
@@ -77,9 +77,9 @@ def test_the_sink_attends_by_the_chosen_kernel(dit: DiT, torch_calls: list[torch
 def test_self_and_cross_attention_use_the_chosen_kernel(
     dit: DiT, torch_calls: list[torch.Size], make_cache: MakeKVCache
 ) -> None:
-    conditioning = small_scene(dit)
+    conditioning = small_conditioning(dit)
     calls(dit).clear()
-    list(LatentStream(dit, conditioning, SMALL, 0, make_cache).denoise_block(0, heard(0)))
+    list(LatentStream(dit, conditioning, SMALL, 0, make_cache).denoise_block(0, block_features(0)))
     config = dit.config
     assert calls(dit) == {
         SINK_TOKENS + BLOCK_TOKENS: STEPS * config.layers,
@@ -89,6 +89,7 @@ def test_self_and_cross_attention_use_the_chosen_kernel(
     assert not torch_calls
 
 
+@pytest.mark.slow
 def test_parity_uses_the_chosen_kernel(dit: DiT, torch_calls: list[torch.Size]) -> None:
     vae = VAE(VAEConfig(width=6))
     draw_into(vae, SEEDS["vae"])
@@ -105,6 +106,7 @@ def test_parity_uses_the_chosen_kernel(dit: DiT, torch_calls: list[torch.Size]) 
     assert {heads for _, heads, *_ in torch_calls} == {1}  # the autoencoder's, which has one head
 
 
+@pytest.mark.slow
 def test_the_loader_gives_the_transformer_the_kernel_that_is_asked_for() -> None:
     models = open_models(DitOptions(preset="tiny"))
     assert models.dit.attention_kernel is torch_attention

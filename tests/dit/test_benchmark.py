@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from benchmarks.dit.errors import fp8_attention
 
@@ -14,6 +15,7 @@ from liveavatar.dit.streaming.kv_ops import compute_head_scale, values_to_fp8
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_the_benchmark_runs_on_any_machine(tmp_path: Path) -> None:
     arguments = [
         "--tiny",
@@ -49,6 +51,7 @@ def test_attention_in_fp8_is_off_by_as_much_as_its_rounding() -> None:
     assert 0.01 < (attended - exact).norm() / exact.norm() < 0.08
 
 
+@pytest.mark.slow
 def test_the_errors_of_all_savings_are_measured(tmp_path: Path) -> None:
     arguments = ["--layers", "1", "--blocks", "1", "--sharp", "2", "--side", "64", "-o"]
     command = [sys.executable, "-m", "benchmarks.dit.errors", *arguments, str(tmp_path / "errors.md")]

@@ -58,6 +58,7 @@ def step(height: int, width: int) -> tuple[float, float]:
     return (sum(counts.values()) - attention) / TERA, attention / TERA
 
 
+@pytest.mark.slow
 def test_a_step_costs_what_the_model_says() -> None:
     """123.0 TFLOP, less 2.2 for the text's own keys and values, which are computed once a prompt here."""
     linear, attention = step(384, 704)

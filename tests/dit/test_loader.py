@@ -31,8 +31,8 @@ from liveavatar.dit.plan.options import DitOptions
 from liveavatar.dit.plan.presets import TINY_PRESET
 from liveavatar.dit.streaming.host_kv_cache import HostSink
 from liveavatar.errors import EngineError, WeightsError
-from small_dit import notes, small_config, small_dit
-from small_stream import distance, drawn
+from small_dit import golden_metadata, small_config, small_dit
+from small_stream import relative_error, run_stream
 
 CPU = Placement(device="cpu", dtype=torch.float32)
 PLAIN = TransformerLayout(device=torch.device("cpu"), fused_qkv=False)
@@ -48,7 +48,7 @@ def checkpoint(tmp_path: Path) -> Path:
         save_file({name: weights[name] for name in weights if files[name] == file}, tmp_path / file)
     index = tmp_path / "diffusion_pytorch_model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": files}))
-    (tmp_path / "config.json").write_text(json.dumps(notes("dit_kv")["cfg"]))
+    (tmp_path / "config.json").write_text(json.dumps(golden_metadata("dit_kv")["cfg"]))
     return tmp_path
 
 
@@ -85,6 +85,7 @@ def test_missing_files_are_listed_with_the_command_that_fetches_them(tmp_path: P
         open_models(DitOptions(folder=tmp_path, device="cpu"))
 
 
+@pytest.mark.slow
 def test_the_tiny_preset_opens_without_any_file() -> None:
     models = open_models(DitOptions(preset="tiny"))
     assert models.dit.config == TINY_PRESET.dit
@@ -109,15 +110,16 @@ def draw_latents(profile: MemoryProfile) -> list[Tensor]:
         ),
         PLAIN.device,
     )
-    return drawn(
-        assemble_transformer(dit, make_random_filler(CPU), layout), rings=choose_cache_factory(profile)
+    return run_stream(
+        assemble_transformer(dit, make_random_filler(CPU), layout), make_cache=choose_cache_factory(profile)
     )
 
 
+@pytest.mark.slow
 def test_every_profile_draws_nearly_the_same() -> None:
     exact, *others = (draw_latents(profile) for profile in MEMORY_PROFILES)
     for profile, actual in zip(MEMORY_PROFILES[1:], others, strict=True):
-        assert 0 < distance(actual, exact) < 0.1, profile.name
+        assert 0 < relative_error(actual, exact) < 0.1, profile.name
     assert all(
         torch.equal(a, b) for a, b in zip(others[1], others[2], strict=True)
     )  # 48 and 24: where, not what
@@ -130,6 +132,7 @@ def test_the_sink_of_a_small_profile_lies_in_host_memory() -> None:
     assert [float(part.k[0, 0]) for part in sink[1:]] == [1, 2]
 
 
+@pytest.mark.slow
 def test_a_small_profile_offloads_half_the_blocks() -> None:
     models = open_models(DitOptions(preset="tiny", memory="16"))
     assert count_offloaded_blocks(models.dit) == TINY_PRESET.dit.layers // 2
@@ -149,5 +152,5 @@ def test_offloading_more_blocks_changes_no_bit(checkpoint: Path) -> None:
     ]
     offload_blocks(dits[1], 2, torch.device("cpu"))
     assert [count_offloaded_blocks(dit) for dit in dits] == [1, 3]
-    few, many = (drawn(dit) for dit in dits)
+    few, many = (run_stream(dit) for dit in dits)
     assert all(torch.equal(a, b) for a, b in zip(few, many, strict=True))

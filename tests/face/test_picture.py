@@ -280,6 +280,7 @@ def test_a_forbidden_file(tmp_path: Path) -> None:
     assert "cannot be read" in read_problem(path)
 
 
+@pytest.mark.slow
 @given(st.sampled_from(["jpg", "png", "webp", "gif", "tif", "bmp"]), st.data())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_damage_leads_to_anything_but_a_picture_or_a_clear_refusal(

@@ -3,6 +3,7 @@
 import importlib.util
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import av
 import numpy as np
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 
 from liveavatar.speech import CONTROLS, VISEMES, SpeechStream, SpeechTrack
 
-MODELS = ["small", "whisper"] if importlib.util.find_spec("ctranslate2") else ["small"]
+MODELS: list[Any] = ["small"]
+if importlib.util.find_spec("ctranslate2"):
+    MODELS.append(pytest.param("whisper", marks=pytest.mark.slow))
 BILABIALS = {"en": (1.67, 2.66, 4.19, 5.46, 6.37), "zh": (3.40, 8.40)}
 """Seconds of the clearest /p b m/: meet, am, me, speak, my; 片, 每."""
 
@@ -49,6 +52,7 @@ def test_the_recordings_have_a_fixed_level_and_margins(language: str) -> None:
     assert len(samples) / 16_000 - loud[-1] == pytest.approx(0.3, abs=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(
     ("language", "seconds"), [(key, at) for key, times in BILABIALS.items() for at in times]

@@ -20,6 +20,8 @@ from liveavatar.video.remux import shift_sound
 from liveavatar.video.writer import VideoWriter
 from sync.conftest import ASSETS
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Subject:

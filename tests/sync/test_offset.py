@@ -36,6 +36,7 @@ def align(lips: Track, sound: Track, face_mask: NDArray[np.bool_] | None = None)
     return align_tracks(band_pass_track(lips), mask, band_pass_track(sound))
 
 
+@pytest.mark.slow
 @given(lag=st.floats(-0.4, 0.4), seed=st.integers(0, 20))
 @settings(max_examples=25, deadline=None)
 def test_recovers_an_offset(lag: float, seed: int) -> None:
@@ -45,6 +46,7 @@ def test_recovers_an_offset(lag: float, seed: int) -> None:
     assert found.match > 0.6
 
 
+@pytest.mark.slow
 @given(slope=st.sampled_from([-0.05, -0.02, -0.005, 0.005, 0.01, 0.05]), lag=st.floats(-0.3, 0.3))
 @settings(max_examples=15, deadline=None)
 def test_recovers_a_drift(slope: float, lag: float) -> None:
@@ -99,6 +101,7 @@ def test_a_constant_track_leaves_offset_and_drift_open(constant: str) -> None:
     assert found.windows.shape == (0, 3)
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_true_offset() -> None:
     """Of 40 offsets, 95 % should lie within; by a binomial, fewer than 33 are next to impossible."""
     covered = 0

@@ -1,4 +1,4 @@
-"""Tools are no package that is installed: they are found from the root of the repository."""
+"""`tools` is not installed: it is imported from the root of the repository."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""People drawn from a head: here from two balls on a larger one, with the names of the real one's parts."""
+"""People draw_ada from a head: here from two balls on a larger one, with the names of the real one's parts."""
 
 import gzip
 import zipfile
@@ -38,7 +38,7 @@ def ball(centre: tuple[float, ...], radii: tuple[float, ...], rows: int) -> Floa
 
 
 def wavefront() -> str:
-    """The head as a file."""
+    """The head as a Wavefront file."""
     left, right = ball(*EYE, rows=7), ball((-EYE[0][0], *EYE[0][1:]), EYE[1], rows=7)
     lines, start = [], 1
     for name, points in (("body", ball(*HEAD, rows=15)), ("helper-l-eye", left), ("helper-r-eye", right)):
@@ -55,7 +55,7 @@ def wavefront() -> str:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Wheel:
-    """A wheel that has what a young woman needs."""
+    """A wheel with the files that a young woman needs."""
     path = tmp_path_factory.mktemp("heads") / "head.whl"
     nothing = gzip.compress(b"# no vertex moves\n")
     macro = [f"macrodetails/{who}-female-{age}" for age in ("young", "child") for who in ("caucasian",)]
@@ -77,23 +77,23 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Wheel:
 
 
 @pytest.fixture(scope="module")
-def plain(wheel: Wheel) -> NDArray[np.int64]:
-    """Ada as she is."""
-    return drawn(wheel)
+def ada(wheel: Wheel) -> NDArray[np.int64]:
+    """The unchanged person."""
+    return draw_ada(wheel)
 
 
-def drawn(wheel: Wheel, **changes: object) -> NDArray[np.int64]:
+def draw_ada(wheel: Wheel, **changes: object) -> NDArray[np.int64]:
     return draw_portrait(wheel, replace(ADA, **changes), SIZE).astype(int)  # type: ignore[arg-type]
 
 
-def test_a_file_is_read_into_groups() -> None:
+def test_a_wavefront_file_is_read_into_groups() -> None:
     mesh = read_obj("g a\nv 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nvt 0 0\nvt 1 1\n\nf 1/1 2/1 3/2 4/2\n")
     assert mesh.quads.tolist() == [[0, 1, 2, 3]]
     assert mesh.corners.tolist() == [[0, 0, 1, 1]]
     assert mesh.part("a").tolist() == [0, 1, 2, 3]
 
 
-def test_a_wheel_gives_its_targets_and_shapes(wheel: Wheel) -> None:
+def test_targets_and_shapes_are_read_from_a_wheel(wheel: Wheel) -> None:
     assert wheel.target("head/tall")[0].tolist() == [0, 0.5, 0]
     (name, offsets), *rest = wheel.shapes().items()
     assert (name, rest) == ("jawOpen", [])
@@ -101,7 +101,7 @@ def test_a_wheel_gives_its_targets_and_shapes(wheel: Wheel) -> None:
     assert offsets[3].tolist() == [0, -0.25, 0.125]
 
 
-def test_subdivision_keeps_planes_and_carries_values() -> None:
+def test_subdivision_keeps_planes_and_subdivides_values() -> None:
     x, y = np.meshgrid(np.arange(4.0), np.arange(3.0))
     plane = build_sheet(np.stack([x, y, 2 * x - y], -1), "body")
     finer, carried = subdivide(plane, plane.vertices)
@@ -113,7 +113,7 @@ def test_subdivision_keeps_planes_and_carries_values() -> None:
     assert carried[np.unique(finer.quads)] == pytest.approx(points, abs=0.5)
 
 
-def test_a_cube_grows_round() -> None:
+def test_a_subdivided_cube_is_nearly_a_sphere() -> None:
     corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float)
     quads = np.array([[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]])
     mesh = Mesh(
@@ -129,14 +129,14 @@ def test_a_cube_grows_round() -> None:
     assert max(spread) < 1.25 < 3**0.5
 
 
-def test_meshes_are_joined_with_their_own_numbers() -> None:
+def test_joined_meshes_keep_their_quads() -> None:
     a, b = (build_sheet(np.random.default_rng(seed).random((2, 3, 3)), "hair") for seed in (1, 2))
     whole, places = join_meshes(a, a.vertices, [b])
     assert whole.vertices[whole.quads[2:]] == pytest.approx(b.vertices[b.quads])
     assert len(places) == len(whole.vertices) == 12
 
 
-def test_the_nearest_triangle_is_seen_and_only_from_its_front() -> None:
+def test_the_nearest_front_face_is_rasterised() -> None:
     square = np.array([[1, 1], [1, 9], [9, 9], [9, 1]], float)
     points, depth = np.vstack([square, square]), np.array([5, 5, 5, 5, 3, 3, 3, 3], float)
     near_last = np.array([[0, 1, 2], [0, 2, 3], [4, 5, 6], [4, 6, 7]])
@@ -147,7 +147,7 @@ def test_the_nearest_triangle_is_seen_and_only_from_its_front() -> None:
     assert {2, 3} <= set(np.unique(rasterise(near_away, points, depth, (12, 12), both=True)))
 
 
-def test_barycentric_weights_make_the_point() -> None:
+def test_barycentric_weights_reproduce_the_point() -> None:
     rng = np.random.default_rng(0)
     corners, point = rng.random((20, 3, 2)), rng.random((20, 2))
     weights = barycentric_weights(corners, point)
@@ -162,7 +162,7 @@ def test_normals_of_a_ball_point_outwards() -> None:
     assert (outward * mesh.vertices).sum(1)[inner].min() > 0.9
 
 
-def test_a_turn_takes_what_is_in_front_to_the_right() -> None:
+def test_yaw_turns_the_front_to_the_right() -> None:
     camera = Camera(size=(100, 100), target=(0, 0, 0), yaw=0.3, pitch=0.0, height=2.0)
     (point, *_), (depth, *_) = camera.project(camera.view(np.array([[0.0, 0.0, 1.0]])))
     assert point[0] > 55
@@ -170,13 +170,13 @@ def test_a_turn_takes_what_is_in_front_to_the_right() -> None:
     assert depth == pytest.approx(9 - np.cos(0.3))
 
 
-def test_more_light_is_never_darker_and_white_is_not_exceeded() -> None:
+def test_the_tone_map_is_monotonic_and_bounded() -> None:
     tones = tone_map(np.linspace(0, 4, 200)[:, None])[:, 0].astype(int)
     assert (np.diff(tones) >= 0).all()
     assert (tones[0], tones[-1]) == (0, 255)
 
 
-def test_noise_repeats_after_its_period_and_is_smooth() -> None:
+def test_noise_is_periodic_and_smooth() -> None:
     across, down = np.random.default_rng(1).uniform(0, 500, (2, 300))
     assert paint.sample_noise(across + 512, down - 512) == pytest.approx(
         paint.sample_noise(across, down), abs=1e-6
@@ -184,34 +184,34 @@ def test_noise_repeats_after_its_period_and_is_smooth() -> None:
     assert np.abs(paint.sample_noise(across + 0.01, down) - paint.sample_noise(across, down)).max() < 0.05
 
 
-def test_a_person_is_drawn_the_same_every_time(wheel: Wheel, plain: NDArray[np.int64]) -> None:
-    assert plain.shape == (48, 48, 3)
-    assert np.array_equal(plain, drawn(wheel))
+def test_drawing_is_deterministic(wheel: Wheel, ada: NDArray[np.int64]) -> None:
+    assert ada.shape == (48, 48, 3)
+    assert np.array_equal(ada, draw_ada(wheel))
 
 
-def test_skin_light_and_wall_have_their_colours(wheel: Wheel, plain: NDArray[np.int64]) -> None:
-    fair, dark = plain, drawn(wheel, appearance=replace(ADA.appearance, skin=(90, 60, 45)))
+def test_skin_light_and_wall_have_their_colours(wheel: Wheel, ada: NDArray[np.int64]) -> None:
+    fair, dark = ada, draw_ada(wheel, appearance=replace(ADA.appearance, skin=(90, 60, 45)))
     cheek = (slice(26, 30), slice(18, 30))
     red, green, blue = fair[cheek].mean((0, 1))
     assert red > green > blue
     assert fair[cheek].mean() > dark[cheek].mean() + 30
-    blue_wall = drawn(wheel, wall=(40, 60, 200))
+    blue_wall = draw_ada(wheel, wall=(40, 60, 200))
     corner = (slice(0, 6), slice(0, 6))
     assert blue_wall[corner][..., 2].mean() > blue_wall[corner][..., 0].mean() + 60
 
 
-def test_a_lamp_on_the_left_lights_the_left(wheel: Wheel) -> None:
-    halves = drawn(wheel, light=Light(key=(-1.0, 0.2, 0.4)))[22:32]
+def test_a_lamp_on_the_left_lights_the_left_side(wheel: Wheel) -> None:
+    halves = draw_ada(wheel, light=Light(key=(-1.0, 0.2, 0.4)))[22:32]
     assert halves[:, 14:22].mean() > halves[:, 26:34].mean() + 10
 
 
 @pytest.mark.parametrize("what", ["glasses", "long_hair"])
-def test_glasses_and_hair_are_put_on(wheel: Wheel, plain: NDArray[np.int64], what: str) -> None:
-    changed = np.abs(drawn(wheel, **{what: True}) - plain).max(2) > 25
+def test_glasses_and_long_hair_change_the_picture(wheel: Wheel, ada: NDArray[np.int64], what: str) -> None:
+    changed = np.abs(draw_ada(wheel, **{what: True}) - ada).max(2) > 25
     assert 0.01 < changed.mean() < 0.6
 
 
-def test_a_turned_head_looks_aside(wheel: Wheel) -> None:
+def test_the_eyes_move_with_the_yaw(wheel: Wheel) -> None:
     scene = build_scene(wheel, ADA)
     columns = []
     for yaw in (-0.35, 0.0, 0.35):
@@ -223,7 +223,7 @@ def test_a_turned_head_looks_aside(wheel: Wheel) -> None:
     assert columns[2] - columns[0] > 2
 
 
-def test_teeth_stand_in_an_even_row() -> None:
+def test_teeth_are_symmetric_along_the_arch() -> None:
     x = np.linspace(-0.28, 0.28, 21)
     edge = np.stack([x, np.full_like(x, 6.8), 1.2 - 2.5 * x**2], -1)
     for upper, side in ((True, 1), (False, -1)):

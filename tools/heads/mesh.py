@@ -34,7 +34,7 @@ class Mesh:
     groups: NDArray[np.str_]
 
     def only(self, keep: NDArray[np.bool_]) -> "Mesh":
-        """The same mesh with some of its quads."""
+        """The mesh with the quads of the mask `keep` only."""
         return replace(self, quads=self.quads[keep], corners=self.corners[keep], groups=self.groups[keep])
 
     def part(self, name: str) -> Ints:
@@ -43,7 +43,7 @@ class Mesh:
 
 
 class Wheel:
-    """The opened wheel."""
+    """The head's files in the wheel."""
 
     def __init__(self, path: Path) -> None:
         self._archive = zipfile.ZipFile(path)
@@ -86,7 +86,7 @@ class Wheel:
 
 
 def read_obj(text: str) -> Mesh:
-    """A Wavefront file that holds quads only."""
+    """Read a Wavefront file of quads."""
     vertices, texture, quads, corners, groups, group = [], [], [], [], [], ""
     for key, *rest in (line.split() for line in text.splitlines() if line.strip()):
         if key == "v":
@@ -107,7 +107,7 @@ def read_obj(text: str) -> Mesh:
 def subdivide(mesh: Mesh, values: Floats) -> tuple[Mesh, Floats]:
     """One step of Catmull and Clark (1978): each quad becomes four, on a smoother surface.
 
-    `values` [N, C] are carried along with the vertices; only vertices of `mesh.quads` stay meaningful.
+    `values` [N, C] are subdivided like the vertices; only vertices of `mesh.quads` are meaningful.
     """
     everything = np.hstack([mesh.vertices, values])
     edges, of_quad, uses = _find_edges(mesh.quads)
@@ -142,7 +142,7 @@ def _find_edges(quads: Ints) -> tuple[Ints, Ints, Ints]:
 def _move_vertices(
     points: Floats, quads: Ints, middle: Floats, edges: Ints, straight: Floats, uses: Ints
 ) -> Floats:
-    """The old vertices in their new places; those on a border stay on it."""
+    """New positions of the old vertices; border vertices stay on the border."""
     face_sum, edge_sum = np.zeros_like(points), np.zeros_like(points)
     faces, valence = np.zeros((len(points), 1)), np.zeros((len(points), 1))
     np.add.at(face_sum, quads.ravel(), np.repeat(middle, 4, axis=0))
@@ -161,7 +161,7 @@ def _move_vertices(
 
 
 def _split_quads(corner: Ints, edge: Ints, middle: Ints) -> Ints:
-    """Four quads of one: from each corner over its edge, the middle and the edge before."""
+    """Four quads for each: from a corner over its edge, the middle and the edge before."""
     before = np.roll(edge, 1, axis=1)
     middles = np.repeat(middle[:, None], 4, axis=1)
     return np.stack([corner, edge, middles, before], -1).reshape(-1, 4)

@@ -1,4 +1,4 @@
-"""Colours and bumps of skin, hair, eyes and cloth, as functions of the place on the resting head."""
+"""Colours and bumps of skin, hair, eyes and cloth, as functions of the position on the resting head."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -29,12 +29,12 @@ class Appearance:
 
 
 def to_linear_light(colour: Rgb) -> Floats:
-    """Screen colour as light, 0…1."""
+    """A screen colour 0…255 as linear light, 0…1 (gamma 2.2)."""
     return np.asarray((np.array(colour) / 255) ** 2.2)
 
 
 def smoothstep(value: Floats, start: float, end: float) -> Floats:
-    """0 before `start`, 1 after `end`, or the other way round."""
+    """Smoothstep: 0 before `start`, 1 after `end`; falling if `end` is less than `start`."""
     t = np.clip((value - start) / (end - start), 0, 1)
     return np.asarray(t * t * (3 - 2 * t))
 
@@ -48,7 +48,7 @@ def _noise_field(blur: float) -> Floats:
 
 
 def sample_noise(across: Floats, down: Floats, blur: float = 1.5) -> Floats:
-    """Smooth noise of unit spread that repeats every 512; `across` and `down` are in cells."""
+    """Smooth noise of unit variance with a period of 512 cells; `across` and `down` are in cells."""
     field = _noise_field(blur)
     left, top = np.floor(across), np.floor(down)
     x, y = across - left, down - top
@@ -74,7 +74,7 @@ def unroll_surface(place: Floats) -> tuple[Floats, Floats]:
 
 
 def _mirrored_spot(place: Floats, x: float, y: float, radius: float) -> Floats:
-    """1 at a place of the face and its mirror image, fading out at `radius`."""
+    """A Gaussian of `radius` around a position of the face and its mirror image."""
     return np.asarray(np.exp(-((np.abs(place[..., 0]) - x) ** 2 + (place[..., 1] - y) ** 2) / radius**2))
 
 
@@ -169,7 +169,7 @@ def skin_bumps(place: Floats, looks: Appearance, lips: Floats) -> Floats:
 
 
 def shirt_share(place: Floats) -> Floats:
-    """Share of shirt: all that lies below the neck."""
+    """Share of shirt: everything below the neck."""
     x, y, z = np.moveaxis(place, -1, 0)
     away = np.hypot(x, z - 0.15)
     return np.asarray(np.maximum(smoothstep(y, 5.62, 5.6), smoothstep(away, 0.74, 0.76) * (y < 6.15)))

@@ -1,4 +1,4 @@
-"""Triangles to pixels: nearest triangle, smooth normals, shadows from a lamp, dark in corners."""
+"""Rasterisation: nearest triangle, smooth normals, shadow map, ambient occlusion."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ from tools.heads.mesh import Floats, Ints
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Camera:
-    """A pinhole at distance `distance` in front of `target`, head turned by `yaw` and `pitch` radians.
+    """A pinhole camera at `distance` in front of `target`, with the head turned by `yaw` and `pitch` radians.
 
-    `height` is how much of the scene the picture's `size` (width, height) shows at the target, decimetres.
+    `height` is the extent of the scene at the target that the picture of `size` (width, height) shows, decimetres.
     """
 
     size: tuple[int, int]
@@ -27,7 +27,7 @@ class Camera:
         return np.asarray(cv2.Rodrigues(yaw)[0] @ cv2.Rodrigues(pitch)[0], np.float64)
 
     def view(self, vertices: Floats) -> Floats:
-        """Vertices [N, 3] as the camera sees them: target at the origin, x right, y up, z to the camera."""
+        """Vertices [N, 3] in the camera's axes: target at the origin, x right, y up, z to the camera."""
         return (vertices - self.target) @ self.turn().T
 
     def project(self, view: Floats) -> tuple[Floats, Floats]:
@@ -42,7 +42,7 @@ class Camera:
 def rasterise(
     triangles: Ints, points: Floats, depth: Floats, size: tuple[int, int], *, both: bool = False
 ) -> Ints:
-    """The nearest triangle in each pixel, -1 where there is none; those seen from behind only if `both`."""
+    """The nearest triangle in each pixel, -1 where there is none; back faces only if `both`."""
     width, height = size
     nearest = np.full((height, width), np.inf)
     winner = np.full((height, width), -1)
@@ -77,7 +77,7 @@ def _barycentric_planes(corners: Floats, area: Floats) -> Floats:
 
 
 def barycentric_weights(corners: Floats, points: Floats) -> Floats:
-    """Weights [..., 3] of triangle `corners` [..., 3, 2] that make `points` [..., 2]."""
+    """Weights [..., 3] of the triangles' `corners` [..., 3, 2] whose sums are `points` [..., 2]."""
     first, second = corners[..., 1, :] - corners[..., 0, :], corners[..., 2, :] - corners[..., 0, :]
     offset = points - corners[..., 0, :]
     area = first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]
@@ -94,7 +94,7 @@ def pixel_grid(size: tuple[int, int]) -> Floats:
 
 
 def vertex_normals(vertices: Floats, triangles: Ints) -> Floats:
-    """Smooth normals [N, 3]: those of the triangles around, weighted by their area."""
+    """Smooth normals [N, 3]: means of the adjacent triangles' normals, weighted by area."""
     corners = vertices[triangles]
     facing = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     summed = np.zeros_like(vertices)
@@ -104,7 +104,7 @@ def vertex_normals(vertices: Floats, triangles: Ints) -> Floats:
 
 
 def cast_shadow(view: Floats, triangles: Ints, places: Floats, lamp: Floats, soft: float) -> Floats:
-    """How much of a lamp in direction `lamp` reaches `places` [h, w, 3], 0…1: a shadow map, softened by `soft`."""
+    """Share of a lamp in direction `lamp` that reaches `places` [h, w, 3], 0…1: a shadow map, softened by `soft`."""
     side, reach = 700, 3.2
     across = np.cross([0.0, 1.0, 0.0], lamp)
     across /= np.linalg.norm(across)
@@ -125,7 +125,7 @@ def cast_shadow(view: Floats, triangles: Ints, places: Floats, lamp: Floats, sof
 
 
 def estimate_occlusion(depth: Floats, pixel: float) -> Floats:
-    """Share of the sky each pixel sees, 0…1, judged from depths [h, w] alone; `pixel` is its size, decimetres."""
+    """Share of unoccluded sky by pixel, 0…1, from depths [h, w] in screen space; `pixel` is its size, decimetres."""
     near = depth.astype(np.float32)
     hidden = np.zeros_like(near)
     for radius, weight in ((0.03, 0.35), (0.08, 0.4), (0.2, 0.35)):

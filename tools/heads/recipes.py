@@ -1,4 +1,4 @@
-"""The people we draw."""
+"""Recipes of the people that are drawn."""
 
 from tools.heads.paint import Appearance
 from tools.heads.people import Person

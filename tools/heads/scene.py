@@ -1,4 +1,4 @@
-"""Meshes put together into what a picture is drawn from."""
+"""Assemble meshes into a scene."""
 
 from dataclasses import dataclass
 
@@ -16,13 +16,16 @@ KINDS = {
     "gum": paint.GUM,
     "helper-tongue": paint.TONGUE,
 }
-"""What the groups of a mesh are made of."""
+"""Materials of the groups of a mesh."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """Vertices [N, 3], their places on the resting head [N, 3], triangles [T, 3] with texture points [T, 3, 2],
-    what each is made of [T] (see `paint`), and for eyeballs their centre [T, 3]."""
+    """Triangles of a picture.
+
+    Vertices [N, 3] and their positions on the resting head [N, 3]; triangles [T, 3] with texture points [T, 3, 2],
+    materials [T] (see `paint`), and for eyeballs their centres [T, 3].
+    """
 
     vertices: Floats
     places: Floats
@@ -33,7 +36,7 @@ class Scene:
 
 
 def assemble_scene(mesh: Mesh, places: Floats, eyes: dict[str, Floats]) -> Scene:
-    """The scene of a mesh with `places` of its vertices on the resting head; `eyes`: middle of "l" and of "r"."""
+    """The scene of a mesh; `places` are its vertices on the resting head, `eyes` the centres of "l" and "r"."""
     kinds = np.array([KINDS[group] for group in mesh.groups])
     left = places[mesh.quads][:, 0, 0] > 0
     texture = mesh.texture[mesh.corners]
@@ -53,7 +56,7 @@ def triangulate(quads: Ints) -> Ints:
 
 
 def build_sheet(points: Floats, group: str, *, flip: bool = False) -> Mesh:
-    """Quads between points [rows, columns, 3]; the front is on the left of the first row, seen along it."""
+    """Quads between points [rows, columns, 3]; the front is on the left of the first row, in its direction."""
     rows, columns = points.shape[:2]
     number = np.arange(rows * columns).reshape(rows, columns)
     quads = np.stack([number[:-1, :-1], number[1:, :-1], number[1:, 1:], number[:-1, 1:]], -1).reshape(-1, 4)
@@ -63,14 +66,14 @@ def build_sheet(points: Floats, group: str, *, flip: bool = False) -> Mesh:
 
 
 def join_meshes(mesh: Mesh, places: Floats, more: list[Mesh]) -> tuple[Mesh, Floats]:
-    """`mesh` and others that rest where they are."""
-    whole = [mesh, *more]
-    vertices = np.cumsum([0, *(len(part.vertices) for part in whole)])
-    texture = np.cumsum([0, *(len(part.texture) for part in whole)])
+    """`mesh` and `more` as one mesh, and positions on the resting head; those of `more` are their vertices."""
+    meshes = [mesh, *more]
+    vertices = np.cumsum([0, *(len(part.vertices) for part in meshes)])
+    texture = np.cumsum([0, *(len(part.texture) for part in meshes)])
     return Mesh(
-        vertices=np.vstack([part.vertices for part in whole]),
-        texture=np.vstack([part.texture for part in whole]),
-        quads=np.vstack([part.quads + start for part, start in zip(whole, vertices, strict=False)]),
-        corners=np.vstack([part.corners + start for part, start in zip(whole, texture, strict=False)]),
-        groups=np.concatenate([part.groups for part in whole]),
+        vertices=np.vstack([part.vertices for part in meshes]),
+        texture=np.vstack([part.texture for part in meshes]),
+        quads=np.vstack([part.quads + start for part, start in zip(meshes, vertices, strict=False)]),
+        corners=np.vstack([part.corners + start for part, start in zip(meshes, texture, strict=False)]),
+        groups=np.concatenate([part.groups for part in meshes]),
     ), np.vstack([places, *(part.vertices for part in more)])

@@ -61,7 +61,7 @@ class Picture:
         return np.asarray(np.einsum("yxk,yxkc->yxc", self._weights, values))
 
     def colours(self, looks: Appearance, lips: Bytes, inside: Bytes) -> tuple[Floats, Floats]:
-        """Colour [h, w, 3] and height of bumps [h, w] of what is seen; painted regions of lips and inner mouth."""
+        """Colour [h, w, 3] and height of bumps [h, w]; `lips` and `inside` are the painted regions over the texture."""
         lip = paint.sample_region(lips, self.texture) * (self.kind == paint.SKIN)
         colour = paint.skin_colour(self.place, looks, lip)
         bumps = paint.skin_bumps(self.place, looks, lip)
@@ -102,7 +102,7 @@ class Picture:
         return np.asarray(np.clip(2.2 * fringe * hairs, 0, 1) * (self.kind == paint.SKIN))
 
     def shade(self, colour: Floats, bumps: Floats, light: Light) -> Floats:
-        """Linear light [h, w, 3] that reaches the camera."""
+        """Linear light [h, w, 3] at the camera."""
         lamp = np.array(light.key) / np.linalg.norm(light.key)
         normal = self._bumped(bumps)
         reached = cast_shadow(
@@ -154,7 +154,7 @@ class Picture:
 
 
 def tone_map(light: Floats) -> Bytes:
-    """Linear light as a picture for a screen, highlights rolled off."""
+    """Linear light as a screen picture, with compressed highlights (gamma 2.2)."""
     rolled = np.where(light > 0.7, 0.7 + 0.3 * np.tanh((light - 0.7) / 0.3), light)
     return np.asarray(np.rint(255 * np.clip(rolled, 0, 1) ** (1 / 2.2)), np.uint8)
 

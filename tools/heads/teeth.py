@@ -1,4 +1,4 @@
-"""Teeth, gums and tongue. The head has its teeth as two plain bands; single ones are set along their edges.
+"""Teeth, gums and tongue. The head has plain bands for teeth; single teeth are placed along their edges.
 
 Millimetres are a hundredth of the mesh's decimetres. Crown widths after Ash and Nelson, Dental Anatomy (2003).
 """
@@ -57,7 +57,7 @@ def build_teeth_row(edge: Floats, *, upper: bool) -> list[Mesh]:
 
 
 def _build_tooth(arch: Arch, middle: float, width: float, crown: float) -> Mesh:
-    """A crown: narrow at the neck, bulging, its corners rounded, its edge a little uneven."""
+    """A crown: narrow at the neck, convex, with rounded corners and a slightly uneven edge."""
     across, down = np.meshgrid(np.linspace(-1, 1, 17), np.linspace(0, 1, 15))
     half = width / 2 * (0.74 + 0.25 * np.sin(np.pi / 2 * np.clip(down / 0.65, 0, 1)))
     half = half * (1 - 0.12 * np.clip((down - 0.85) / 0.15, 0, 1) ** 2)
@@ -68,7 +68,7 @@ def _build_tooth(arch: Arch, middle: float, width: float, crown: float) -> Mesh:
 
 
 def _build_gum(arch: Arch, margins: Floats, widths: Floats) -> Mesh:
-    """Pink between the necks and above them, with a point between every two teeth."""
+    """The gum around the necks of the teeth, with a papilla between every two teeth."""
     along, up = np.meshgrid(np.linspace(-margins[-1, 0], margins[-1, 0], 181), np.linspace(0, 1, 12))
     nearest = np.abs(np.abs(along)[..., None] - margins[:, 0]).argmin(-1)
     place = (np.abs(along) - margins[nearest, 0]) / (widths[nearest] / 2)

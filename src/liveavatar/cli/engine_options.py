@@ -64,7 +64,8 @@ def _make_parameter(engine: str, option: Field[Any]) -> inspect.Parameter:
 def _describe_default(default: object) -> str:
     if default is None or default is False:
         return ""
-    return f" [dim]{escape(f'[default: {default}]')}[/]"
+    text = "on" if default is True else default
+    return f" [dim]{escape(f'[default: {text}]')}[/]"
 
 
 def _command_line_type(hint: Any) -> type:

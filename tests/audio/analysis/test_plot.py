@@ -28,6 +28,7 @@ def find_columns(part: NDArray[np.uint8], colour: str) -> NDArray[np.bool_]:
     return np.asarray((part == list(bytes.fromhex(colour[1:])[::-1])).all(axis=2).any(axis=0))
 
 
+@pytest.mark.slow
 def test_speech_clipping_and_silence_are_drawn_at_their_times(tmp_path: Path, speech: Samples) -> None:
     silent = np.zeros(len(speech), np.float32)
     clipped = np.clip(6 * speech, -0.5, 0.5)
@@ -68,6 +69,7 @@ def test_silence_is_dark(tmp_path: Path) -> None:
     assert drawn[-plot._FOOTER_HEIGHT - 20, plot._LEFT_MARGIN + 100].max() < 20
 
 
+@pytest.mark.slow
 def test_file_names_in_any_script_are_drawn(tmp_path: Path) -> None:
     titles = []
     for name in ("声音", "录音", "録音"):

@@ -55,6 +55,7 @@ def make_peak(speed: float) -> Samples:
     return np.asarray(bell / bell.sum(), np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("declared", [8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000])
 def test_a_right_rate_is_confirmed(speech: Samples, declared: int) -> None:
     guess = detect_rate(play_at(speech, declared, declared), declared)
@@ -62,6 +63,7 @@ def test_a_right_rate_is_confirmed(speech: Samples, declared: int) -> None:
     assert guess.confidence > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("declared", "true"),
     [
@@ -81,6 +83,7 @@ def test_a_gross_error_is_detected_with_its_rate(speech: Samples, declared: int,
     assert 0.3 < guess.confidence <= 1.0
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(cuts=st.lists(st.integers(0, 3 * SEGMENT_SAMPLES), max_size=6))
 def test_any_chunking_gives_the_same(cuts: list[int]) -> None:
@@ -92,6 +95,7 @@ def test_any_chunking_gives_the_same(cuts: list[int]) -> None:
     assert detector.finish() == detect_rate(sound, DECLARED)
 
 
+@pytest.mark.slow
 def test_a_detector_can_be_reused(speech: Samples) -> None:
     detector = RateDetector(DECLARED)
     detector.push(play_at(speech, DECLARED, 48_000))
@@ -116,6 +120,7 @@ def test_noise_is_not_taken_for_a_wrong_rate(seconds: int) -> None:
     assert detect_rate(noise, DECLARED).likely_rate == DECLARED
 
 
+@pytest.mark.slow
 def test_sound_after_two_minutes_is_not_stored() -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, SEGMENT_SAMPLES).astype(np.float32)
     detector = RateDetector(DECLARED)

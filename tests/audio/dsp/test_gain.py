@@ -60,6 +60,7 @@ def test_live_speech_of_any_level_ends_near_the_target(level: float) -> None:
     assert abs(decibels(loud[np.abs(loud) > 1e-4]) + 20) < 3
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 20_000), max_size=12))
 def test_chunks_give_the_same_bits(cuts: list[int]) -> None:
     sound = babble(RATE, 1.25)[:, 0]
@@ -68,6 +69,7 @@ def test_chunks_give_the_same_bits(cuts: list[int]) -> None:
     assert np.array_equal(np.concatenate([*pieces, leveller.flush()]), live(sound))
 
 
+@pytest.mark.slow
 @given(st.integers(0, 1_000), st.floats(0.01, 30))
 def test_no_sample_passes_the_ceiling(seed: int, level: float) -> None:
     generator = np.random.default_rng(seed)

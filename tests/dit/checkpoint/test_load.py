@@ -171,6 +171,7 @@ print(memory("VmHWM") - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
 def test_memory_is_no_higher_than_the_model_even_when_converting(tmp_path: Path) -> None:
     """256 MiB of float32 out of 128 MiB of float16 in four shards; mapped pages of a shard count as memory here."""

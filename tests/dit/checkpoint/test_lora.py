@@ -15,7 +15,7 @@ from liveavatar.dit.checkpoint.lora import (
 from liveavatar.dit.model.transformer import DiT
 from liveavatar.dit.performance.assembly import iterate_parts
 from liveavatar.dit.plan.config import DitConfig
-from small_dit import golden, small_dit, worst
+from small_dit import golden, max_error, small_dit
 
 ALPHA = 4.0
 
@@ -36,7 +36,7 @@ def test_merged_weights_are_those_of_the_reference(adapters: dict[str, Tensor]) 
     expected = {name[7:]: value for name, value in golden("lora").items() if name.startswith("merged.")}
     assert expected
     for name, value in expected.items():
-        assert worst(weights[name], value) < 1e-6
+        assert max_error(weights[name], value) < 1e-6
 
 
 def test_reads_a_file_with_the_plain_names_of_the_release(

@@ -26,6 +26,7 @@ def decode_streaming(vae: VAE, latent: torch.Tensor) -> torch.Tensor:
     return torch.cat(frames, dim=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(6, 40), (40, 6)])
 def test_tiles_with_enough_overlap_give_the_untiled_frame(size: tuple[int, int]) -> None:
     latent = torch.randn(1, 16, 4, *size, generator=torch.Generator().manual_seed(2))

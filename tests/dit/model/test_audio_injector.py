@@ -4,7 +4,7 @@ import torch
 from drawn import SEEDS, draw_into
 from liveavatar.dit.model.audio_injector import CausalAudioEncoder
 from liveavatar.dit.plan.config import DitConfig
-from small_dit import golden, worst
+from small_dit import golden, max_error
 
 GOLDEN = golden("causal_audio_encoder")
 
@@ -18,8 +18,8 @@ def encoder() -> CausalAudioEncoder:
 
 def test_tokens_are_those_of_the_reference(encoder: CausalAudioEncoder) -> None:
     tokens = encoder(GOLDEN["feats"])
-    assert worst(tokens.global_token, GOLDEN["global"][:, :, 0]) < 1e-5
-    assert worst(tokens.local_tokens, GOLDEN["local"]) < 1e-5
+    assert max_error(tokens.global_token, GOLDEN["global"][:, :, 0]) < 1e-5
+    assert max_error(tokens.local_tokens, GOLDEN["local"]) < 1e-5
 
 
 def test_a_short_lead_equals_the_long_one_of_the_reference(encoder: CausalAudioEncoder) -> None:
@@ -28,7 +28,7 @@ def test_a_short_lead_equals_the_long_one_of_the_reference(encoder: CausalAudioE
     short = encoder.encode_block(block)
     for part, whole in zip(short, long, strict=True):
         assert part.shape[1] == 3
-        assert worst(part, whole[:, 19:]) < 1e-5
+        assert max_error(part, whole[:, 19:]) < 1e-5
 
 
 def test_later_sound_does_not_change_earlier_tokens(encoder: CausalAudioEncoder) -> None:

@@ -4,7 +4,7 @@ import torch
 from drawn import SEEDS, draw_into
 from liveavatar.dit.model.frame_packer import FramePacker
 from liveavatar.dit.plan.config import DitConfig
-from small_dit import golden, worst
+from small_dit import golden, max_error
 
 GOLDEN = golden("motioner")
 
@@ -18,7 +18,7 @@ def packer() -> FramePacker:
 
 @pytest.mark.parametrize("frames", [19, 5])
 def test_tokens_are_those_of_the_reference(packer: FramePacker, frames: int) -> None:
-    assert worst(packer(GOLDEN[f"motion{frames}"]), GOLDEN[f"tokens{frames}"]) < 1e-5
+    assert max_error(packer(GOLDEN[f"motion{frames}"]), GOLDEN[f"tokens{frames}"]) < 1e-5
 
 
 def test_only_the_last_19_frames_count(packer: FramePacker) -> None:

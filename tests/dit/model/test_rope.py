@@ -15,7 +15,7 @@ from liveavatar.dit.model.rope import (
     compute_token_rope,
     sink_positions,
 )
-from small_dit import COLUMNS, ROWS, golden, worst
+from small_dit import COLUMNS, ROWS, golden, max_error
 
 GOLDEN = golden("rope")
 CPU = torch.device("cpu")
@@ -37,13 +37,13 @@ def cos_sin(positions: TokenPositions, width: int) -> Tensor:
     ],
 )
 def test_angles_are_those_of_the_reference(name: str, positions: TokenPositions, width: int) -> None:
-    assert worst(cos_sin(positions, width), GOLDEN[f"{name}_{width}"][0, :, 0]) < 1e-6
+    assert max_error(cos_sin(positions, width), GOLDEN[f"{name}_{width}"][0, :, 0]) < 1e-6
 
 
 @pytest.mark.parametrize("width", [16, 128])
 def test_heads_are_rotated_as_in_the_reference(width: int) -> None:
     rope = compute_token_rope(block_positions(9, 3, ROWS, COLUMNS), width, CPU)
-    assert worst(apply_rope(GOLDEN[f"q_{width}"], rope), GOLDEN[f"q_roped_{width}"]) < 1e-5
+    assert max_error(apply_rope(GOLDEN[f"q_{width}"], rope), GOLDEN[f"q_roped_{width}"]) < 1e-5
 
 
 def test_pairs_are_divided_among_frame_row_and_column() -> None:

@@ -10,7 +10,7 @@ from liveavatar.dit.model.transformer import BlockInputs, DiT
 from liveavatar.dit.plan.config import DitConfig
 from liveavatar.dit.streaming.kv_cache import RingKVCache, RingShape
 from liveavatar.errors import OptionError, WeightsError
-from small_dit import COLUMNS, FOLDER, ROWS, golden, notes, small_config, small_dit, worst
+from small_dit import COLUMNS, FOLDER, ROWS, golden, golden_metadata, max_error, small_config, small_dit
 
 TOKENS = 3 * ROWS * COLUMNS
 SINK = ROWS * COLUMNS * 5 // 2
@@ -62,7 +62,7 @@ class Run:
 
 
 def numbers(name: str, key: str) -> Sequence[float]:
-    values = notes(name)[key]
+    values = golden_metadata(name)[key]
     assert isinstance(values, list)
     return values
 
@@ -79,8 +79,8 @@ def run(model: DiT) -> Run:
 
 def test_the_sink_is_that_of_the_reference(run: Run) -> None:
     for layer, part in enumerate(run.sink):
-        assert worst(part.k, run.data[f"sink.cond_k.{layer}"]) < 1e-5
-        assert worst(part.v, run.data[f"sink.cond_v.{layer}"]) < 1e-5
+        assert max_error(part.k, run.data[f"sink.cond_k.{layer}"]) < 1e-5
+        assert max_error(part.v, run.data[f"sink.cond_v.{layer}"]) < 1e-5
 
 
 def test_blocks_are_those_of_the_reference_while_the_ring_rolls_over(run: Run) -> None:
@@ -88,10 +88,10 @@ def test_blocks_are_those_of_the_reference_while_the_ring_rolls_over(run: Run) -
     for number, timestep in enumerate(numbers("dit_kv", "timesteps")):
         pose = run.data["cond_states"] if number % 2 else None
         outputs = run.block(number, timestep, int(distances[number]), pose)
-        assert worst(outputs, run.data[f"out{number}"]) < 1e-5
+        assert max_error(outputs, run.data[f"out{number}"]) < 1e-5
     ring = KeyValue(run.data["kv.k.2"], run.data["kv.v.2"])
-    assert worst(in_order(run.rings.prepare_layers(0, 6)[2].slots.k), ring.k) < 1e-5
-    assert worst(in_order(run.rings.prepare_layers(0, 6)[2].slots.v), ring.v) < 1e-5
+    assert max_error(in_order(run.rings.prepare_layers(0, 6)[2].slots.k), ring.k) < 1e-5
+    assert max_error(in_order(run.rings.prepare_layers(0, 6)[2].slots.v), ring.v) < 1e-5
 
 
 def in_order(slots: Tensor) -> Tensor:
@@ -108,7 +108,7 @@ def test_two_voices_are_those_of_the_reference(model: DiT) -> None:
     two = golden("dit_two_actors")
     mask = two["mask"][:, :3].flatten(1)
     outputs = run.velocity(two["x"], two["audio"], 7, 857.6923217773438, 30, mask=mask)
-    assert worst(outputs, two["out"]) < 1e-5
+    assert max_error(outputs, two["out"]) < 1e-5
 
 
 def test_bfloat16_rounds_where_the_reference_does() -> None:
@@ -116,7 +116,7 @@ def test_bfloat16_rounds_where_the_reference_does() -> None:
     assert torch.equal(run.sink[0].k, run.data["sink.cond_k.0"])
     for number, timestep in enumerate(numbers("dit_bf16", "timesteps")):
         outputs, expected = run.block(number, timestep, 30), run.data[f"out{number}"].float()
-        assert worst(outputs.bfloat16(), expected) <= 2**-5  # one place of bfloat16 at the largest values
+        assert max_error(outputs.bfloat16(), expected) <= 2**-5  # one place of bfloat16 at the largest values
         assert float((outputs - expected).norm() / expected.norm()) < 6e-3
 
 
@@ -135,7 +135,7 @@ def test_no_audio_injects_nothing(model: DiT) -> None:
     output = model(
         run.data["x0"][None], model.compute_modulations([1000.0])[0], inputs, run.rings.prepare_layers(0, 0)
     )
-    assert worst(output[0], run.data["out0"]) > 0.1
+    assert max_error(output[0], run.data["out0"]) > 0.1
 
 
 def test_a_prompt_longer_than_text_len_is_truncated(model: DiT) -> None:

@@ -12,6 +12,7 @@ from liveavatar.face.portrait import Portrait
 PICTURE = 640  # samples
 
 
+@pytest.mark.slow
 def test_frames_come_after_flush(portrait: Portrait) -> None:
     options = DitOptions(preset="tiny", parity=True, sample_steps=1, infer_frames=12)
     session = ReferenceEngine(options, open_models(options)).open(portrait, (64, 64)).session(Fraction(25), 0)

@@ -15,7 +15,7 @@ from liveavatar.dit.performance.fuse_qkv import fuse_qkv
 from liveavatar.dit.plan.config import VAEConfig
 from liveavatar.dit.plan.speed import EXACT_SPEED, KVFormat
 from small_dit import small_dit
-from small_stream import distance, drawn
+from small_stream import relative_error, run_stream
 
 
 @pytest.fixture(autouse=True)
@@ -23,15 +23,16 @@ def _forget() -> None:
     torch._dynamo.reset()
 
 
+@pytest.mark.slow
 def test_all_layers_share_one_compiled_graph_a_function() -> None:
     counter = CompileCounterWithBackend("aot_eager")
     plain, dit = small_dit(), small_dit()
     fuse_qkv(plain)
     fuse_qkv(dit)
     compile_model(dit, counter)
-    expected = drawn(plain)
-    actual = drawn(dit)
-    assert distance(actual, expected) < 1e-6
+    expected = run_stream(plain)
+    actual = run_stream(dit)
+    assert relative_error(actual, expected) < 1e-6
     # three functions of a block for the sink and the block, two of an injector for the block
     assert counter.frame_count == 3 * 2 + 2
 
@@ -39,19 +40,18 @@ def test_all_layers_share_one_compiled_graph_a_function() -> None:
 @pytest.mark.parametrize("kv", get_args(KVFormat))
 def test_a_compiled_cache_gives_the_same_latents(kv: KVFormat) -> None:
     plain, fast = (
-        drawn(
+        run_stream(
             small_dit(),
-            rings=make_cache_factory(replace(EXACT_SPEED, compile=on, kv=kv), backend="aot_eager"),
+            make_cache=make_cache_factory(replace(EXACT_SPEED, compile=on, kv=kv), backend="aot_eager"),
         )
         for on in (False, True)
     )
-    assert distance(fast, plain) < 1e-6
+    assert relative_error(fast, plain) < 1e-6
 
 
 def test_the_exact_speed_has_a_plain_cache() -> None:
-    assert torch.equal(
-        torch.cat(drawn(small_dit())), torch.cat(drawn(small_dit(), rings=make_cache_factory(EXACT_SPEED)))
-    )
+    exact = run_stream(small_dit(), make_cache=make_cache_factory(EXACT_SPEED))
+    assert torch.equal(torch.cat(run_stream(small_dit())), torch.cat(exact))
 
 
 def vae() -> VAE:
@@ -60,6 +60,7 @@ def vae() -> VAE:
     return model.requires_grad_(False)
 
 
+@pytest.mark.slow
 def test_a_compiled_decoder_gives_the_same_frames_piece_by_piece() -> None:
     counter = CompileCounterWithBackend("aot_eager")
     plain, fast = vae(), vae()

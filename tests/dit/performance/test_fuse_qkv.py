@@ -4,13 +4,13 @@ from torch import nn
 from liveavatar.dit.model.layers import SelfAttention
 from liveavatar.dit.performance.fuse_qkv import fuse_qkv
 from small_dit import golden, small_config, small_dit
-from small_stream import drawn
+from small_stream import run_stream
 
 
 def test_fused_layers_compute_the_same() -> None:
     apart, joined = small_dit(), small_dit()
     fuse_qkv(joined)
-    for expected, actual in zip(drawn(apart), drawn(joined), strict=True):
+    for expected, actual in zip(run_stream(apart), run_stream(joined), strict=True):
         torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)
 
 

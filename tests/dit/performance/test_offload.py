@@ -17,7 +17,7 @@ from liveavatar.dit.performance.offload import (
 )
 from liveavatar.dit.performance.quantise import WeightFormat, quantise_linears
 from small_dit import golden, small_dit
-from small_stream import drawn
+from small_stream import run_stream
 
 CPU = torch.device("cpu")
 DATA = golden("dit_kv")
@@ -40,7 +40,7 @@ def test_offloaded_blocks_give_the_same_bits(kind: WeightFormat, layers: list[in
     assert isinstance(resident, DiT)
     assert isinstance(offloaded, DiT)
     offload_layers(offloaded, layers, buffers)
-    for expected, actual in zip(drawn(resident), drawn(offloaded), strict=True):
+    for expected, actual in zip(run_stream(resident), run_stream(offloaded), strict=True):
         assert torch.equal(expected, actual)
 
 
@@ -57,13 +57,13 @@ def test_blocks_of_one_buffer_share_its_memory() -> None:
 
 
 def test_a_pass_can_follow_one_that_failed() -> None:
-    dit, expected = small_dit(), drawn(small_dit())
+    dit, expected = small_dit(), run_stream(small_dit())
     offload_layers(dit, [0, 1, 2])
     broken = dit.blocks[1].block.ffn.register_forward_pre_hook(_fail)  # type: ignore[union-attr]
     with pytest.raises(torch.OutOfMemoryError):
-        drawn(dit)
+        run_stream(dit)
     broken.remove()
-    for old, new in zip(expected, drawn(dit), strict=True):
+    for old, new in zip(expected, run_stream(dit), strict=True):
         assert torch.equal(old, new)
 
 

@@ -109,6 +109,7 @@ def test_large_layers_are_quantised_and_the_rest_is_not(kind: str) -> None:
     assert len(quantised_layers) == 10 * TINY_PRESET.dit.layers + 5 * len(TINY_PRESET.dit.inject)
 
 
+@pytest.mark.slow
 def test_full_size_weights_shrink_as_predicted() -> None:
     """15.94 of 16.30 thousand million numbers become bytes."""
     with torch.device("meta"):

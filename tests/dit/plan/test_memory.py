@@ -117,6 +117,7 @@ def test_the_estimate_of_a_session_is_what_is_allocated(profile: MemoryProfile, 
     assert predicted.kv_cache + predicted.sink == cache.bytes + other_bytes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", MEMORY_PROFILES[:2], ids=lambda profile: profile.name)
 def test_the_estimate_of_the_weights_is_what_is_allocated(profile: MemoryProfile) -> None:
     """On the meta device: every tensor of the full size in its place, without its numbers."""

@@ -4,7 +4,7 @@ from liveavatar.dit.performance.offload import BlockSwapper
 from liveavatar.dit.streaming.cuda_graphs import CudaGraphCache, LaunchThrottle
 from liveavatar.dit.streaming.latents import LatentStream
 from small_dit import small_dit
-from small_stream import SMALL, heard, small_scene
+from small_stream import SMALL, block_features, small_conditioning
 
 CPU = torch.device("cpu")
 
@@ -26,7 +26,7 @@ def test_a_cpu_needs_no_throttle() -> None:
 
 def test_steps_are_recorded_once_the_ring_is_full_unless_weights_are_offloaded() -> None:
     dit = small_dit()
-    stream = LatentStream(dit, small_scene(dit), SMALL, 0)
+    stream = LatentStream(dit, small_conditioning(dit), SMALL, 0)
     assert [stream._can_record(block) for block in range(4)] == [False, False, True, True]
     dit.blocks[1] = BlockSwapper(CPU).add(dit.blocks[1])
     assert not stream._can_record(3)
@@ -35,7 +35,7 @@ def test_steps_are_recorded_once_the_ring_is_full_unless_weights_are_offloaded()
 def test_tensors_of_a_step_keep_their_addresses() -> None:
     """Else a recorded step would read what is no longer there."""
     dit = small_dit()
-    stream = LatentStream(dit, small_scene(dit), SMALL, 0)
+    stream = LatentStream(dit, small_conditioning(dit), SMALL, 0)
 
     def addresses() -> list[int]:
         audio = [
@@ -51,9 +51,9 @@ def test_tensors_of_a_step_keep_their_addresses() -> None:
         tensors = [*stream._latents, *stream._block_rope.move_to(0), *audio, *slots, *indices]
         return [tensor.data_ptr() for tensor in tensors]
 
-    list(stream.denoise_block(0, heard(0)))
+    list(stream.denoise_block(0, block_features(0)))
     before = addresses()
     for block in range(1, 4):
-        stream.set_sink(small_scene(dit, seed=block).sink)
-        list(stream.denoise_block(block, heard(block)))
+        stream.set_sink(small_conditioning(dit, seed=block).sink)
+        list(stream.denoise_block(block, block_features(block)))
     assert addresses() == before

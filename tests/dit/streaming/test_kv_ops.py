@@ -14,7 +14,7 @@ from liveavatar.dit.streaming.kv_ops import (
     values_to_fp8,
 )
 from small_dit import small_dit
-from small_stream import distance, drawn
+from small_stream import relative_error, run_stream
 
 FLOAT = torch.float32
 
@@ -54,7 +54,9 @@ def test_a_sink_of_zeros_has_a_finite_scale() -> None:
 
 def test_a_stream_with_an_fp8_cache_is_near_the_exact_one() -> None:
     dit = small_dit()
-    error = distance(drawn(dit, rings=partial(RingKVCache, storage_dtype=FP8_DTYPE)), drawn(dit))
+    error = relative_error(
+        run_stream(dit, make_cache=partial(RingKVCache, storage_dtype=FP8_DTYPE)), run_stream(dit)
+    )
     assert 1e-4 < error < 0.02
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from liveavatar.dit.streaming.scheduler import clip_noise, compute_sigmas, euler_step
-from small_dit import golden, worst
+from small_dit import golden, max_error
 
 GOLDEN = golden("scheduler")
 
@@ -12,8 +12,8 @@ GOLDEN = golden("scheduler")
 @pytest.mark.parametrize("steps", [2, 3, 4, 5, 8])
 def test_noise_levels_are_those_of_the_reference(steps: int) -> None:
     levels = torch.tensor(compute_sigmas(steps))
-    assert worst(levels, GOLDEN[f"sigmas{steps}"]) < 1e-7
-    assert worst(1000 * levels[:-1], GOLDEN[f"timesteps{steps}"]) < 1e-4
+    assert max_error(levels, GOLDEN[f"sigmas{steps}"]) < 1e-7
+    assert max_error(1000 * levels[:-1], GOLDEN[f"timesteps{steps}"]) < 1e-4
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 4, 7, 40, 1000])
@@ -28,7 +28,7 @@ def test_steps_are_those_of_the_reference() -> None:
     levels = compute_sigmas(4)
     for step in range(4):
         latent = euler_step(GOLDEN[f"step_x{step}"], GOLDEN[f"step_v{step}"], levels[step], levels[step + 1])
-        assert worst(latent, GOLDEN[f"step_x{step + 1}"]) < 1e-6
+        assert max_error(latent, GOLDEN[f"step_x{step + 1}"]) < 1e-6
 
 
 def test_a_step_keeps_the_type_of_the_latent() -> None:

@@ -44,6 +44,7 @@ def draw_video(stream: VideoStream, block: int, heard: int | None = None) -> Ten
     return pending.video
 
 
+@pytest.mark.slow
 def test_a_block_drawn_again_is_the_same_after_the_ring_rolled_over(
     dit: DiT, portrait: PreparedPortrait
 ) -> None:
@@ -65,6 +66,7 @@ class CancelAfterTwo:
         return self.steps == 2
 
 
+@pytest.mark.slow
 def test_a_cancelled_block_leaves_no_trace(dit: DiT, portrait: PreparedPortrait) -> None:
     stream, other = open_stream(dit, portrait), open_stream(dit, portrait)
     for block in range(4):
@@ -74,6 +76,7 @@ def test_a_cancelled_block_leaves_no_trace(dit: DiT, portrait: PreparedPortrait)
         assert torch.equal(draw_video(stream, block), draw_video(other, block))
 
 
+@pytest.mark.slow
 def test_the_portrait_is_renewed_after_the_first_clip_if_enabled(
     dit: DiT, portrait: PreparedPortrait
 ) -> None:
@@ -91,6 +94,7 @@ def test_streams_share_a_portrait_and_do_not_change_it(dit: DiT, portrait: Prepa
     assert torch.equal(draw_video(open_stream(dit, portrait), 0), first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clip_blocks", [1, 2, 4])
 def test_a_block_begun_ahead_is_the_same_and_can_be_undone(
     dit: DiT, portrait: PreparedPortrait, clip_blocks: int

@@ -15,7 +15,7 @@ from liveavatar.dit.streaming.latents import LatentStream
 from liveavatar.dit.streaming.wavefront import WavefrontStream
 from liveavatar.errors import OptionError
 from small_dit import small_dit
-from small_stream import BLOCKS, SMALL, distance, heard, small_scene
+from small_stream import BLOCKS, SMALL, block_features, relative_error, small_conditioning
 
 OWN_SINKS: MakeKVCache = partial(RingKVCache, steps_per_sink=1)
 RENEWED = 3
@@ -28,24 +28,24 @@ def dit() -> DiT:
 
 
 def run_sequentially(dit: DiT, config: StreamConfig, blocks: int = BLOCKS) -> list[Tensor]:
-    stream = LatentStream(dit, small_scene(dit), config, 0)
+    stream = LatentStream(dit, small_conditioning(dit), config, 0)
     latents = []
     for block in range(blocks):
         if block == RENEWED:
-            stream.set_sink(small_scene(dit, seed=9).sink)
-        latents.append(list(stream.denoise_block(block, heard(block)))[-1])
+            stream.set_sink(small_conditioning(dit, seed=9).sink)
+        latents.append(list(stream.denoise_block(block, block_features(block)))[-1])
     return latents
 
 
 def run_wavefront(
     dit: DiT, config: StreamConfig, blocks: int = BLOCKS, make_cache: MakeKVCache = OWN_SINKS
 ) -> list[Tensor]:
-    stream = WavefrontStream(dit, small_scene(dit), config, 0, make_cache)
+    stream = WavefrontStream(dit, small_conditioning(dit), config, 0, make_cache)
     latents = []
     for block in range(blocks):
         if block == RENEWED:
-            stream.set_sink(small_scene(dit, seed=9).sink)
-        latents.append(stream.push(heard(block)))
+            stream.set_sink(small_conditioning(dit, seed=9).sink)
+        latents.append(stream.push(block_features(block)))
     assert [latent is None for latent in latents] == [block < config.steps - 1 for block in range(blocks)]
     return [latent for latent in latents if latent is not None] + list(stream.flush())
 
@@ -62,34 +62,36 @@ def test_the_wavefront_gives_the_latents_of_the_sequential_stream(
 
 def test_a_recording_may_be_shorter_than_the_wavefront(dit: DiT) -> None:
     latents = run_wavefront(dit, replace(SMALL, steps=4), blocks=2)
-    assert distance(latents, run_sequentially(dit, replace(SMALL, steps=4), blocks=2)) < 1e-6
+    assert relative_error(latents, run_sequentially(dit, replace(SMALL, steps=4), blocks=2)) < 1e-6
 
 
+@pytest.mark.slow
 def test_in_bfloat16_the_difference_is_less_than_the_rounding(dit: DiT) -> None:
     exact, half = run_sequentially(dit, SMALL), small_dit().bfloat16()
-    rounding = distance(run_sequentially(half, SMALL), exact)
-    assert distance(run_wavefront(half, SMALL), run_sequentially(half, SMALL)) < rounding < 0.01
+    rounding = relative_error(run_sequentially(half, SMALL), exact)
+    assert relative_error(run_wavefront(half, SMALL), run_sequentially(half, SMALL)) < rounding < 0.01
 
 
 def test_the_cache_may_be_in_fp8(dit: DiT) -> None:
     latents = run_wavefront(
         dit, SMALL, make_cache=partial(RingKVCache, storage_dtype=FP8_DTYPE, steps_per_sink=1)
     )
-    assert 0 < distance(latents, run_sequentially(dit, SMALL)) < 0.02
+    assert 0 < relative_error(latents, run_sequentially(dit, SMALL)) < 0.02
 
 
 def test_a_restart_forgets_earlier_blocks(dit: DiT) -> None:
-    used, new = (WavefrontStream(dit, small_scene(dit), SMALL, 0, OWN_SINKS) for _ in range(2))
+    used, new = (WavefrontStream(dit, small_conditioning(dit), SMALL, 0, OWN_SINKS) for _ in range(2))
     for block in range(4):
-        used.push(heard(block))
+        used.push(block_features(block))
     for stream in (used, new):
         stream.restart_at(2)
     for block in (2, 3):
-        used.push(heard(block))
-        new.push(heard(block))
-    assert distance(list(used.flush()), list(new.flush())) < 1e-6
+        used.push(block_features(block))
+        new.push(block_features(block))
+    assert relative_error(list(used.flush()), list(new.flush())) < 1e-6
 
 
+@pytest.mark.slow
 def test_a_cache_in_host_memory_is_refused() -> None:
     options = DitOptions(preset="tiny", memory="24", speed="wavefront", live=False)
     with pytest.raises(OptionError, match="wavefront"):

@@ -164,6 +164,7 @@ def test_nothing_jumps(voice: Voice) -> None:
     assert steps[:, NAMES.index("breath")].max() < 0.12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("voice", "least", "most"), [(silent_voice, 3.2, 4.8), (talking_voice, 1.9, 3.2)])
 def test_intervals_of_blinks_are_those_of_people(voice: Voice, least: float, most: float) -> None:
     gaps = np.diff(blink_times(track(voice, HOUR if voice is silent_voice else HOUR / 3), 25))
@@ -226,6 +227,7 @@ def test_eyes_stay_on_the_viewer_while_the_head_turns() -> None:
         assert still.mean() > 0.9, "the head's turns leave the line of sight alone"
 
 
+@pytest.mark.slow
 def test_saccades_are_fast_and_mostly_small() -> None:
     motion = track(silent_voice, 600, Fraction(100))
     line_of_sight = np.hypot(

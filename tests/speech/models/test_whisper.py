@@ -22,6 +22,7 @@ def run_stream(samples: Samples, cuts: list[int]) -> SpeechTrack:
     return SpeechTrack.join_runs([*(stream.push(piece) for piece in chunks), stream.flush()])
 
 
+@pytest.mark.slow
 @needs_ctranslate2
 @given(st.lists(st.integers(0, 24_000), max_size=12))
 @settings(max_examples=5)
@@ -30,6 +31,7 @@ def test_chunks_do_not_change_a_bit(cuts: list[int]) -> None:
     assert_same(run_stream(samples, cuts), run_stream(samples, []))
 
 
+@pytest.mark.slow
 @needs_ctranslate2
 @pytest.mark.parametrize("at", [5000, 16_000])
 def test_later_sound_does_not_change_steps_beyond_the_look_ahead(at: int) -> None:
@@ -39,6 +41,7 @@ def test_later_sound_does_not_change_steps_beyond_the_look_ahead(at: int) -> Non
     assert_same(run_stream(one, []).slice_steps(0, certain), run_stream(other, []).slice_steps(0, certain))
 
 
+@pytest.mark.slow
 @needs_ctranslate2
 def test_steps_come_as_soon_as_the_look_ahead_allows() -> None:
     stream, samples, emitted = SpeechStream("whisper"), voice(0.6), 0

@@ -61,9 +61,9 @@ class CausalPast:
         before = self._frames.get(layer)
         if before is None:
             before = x_BCTHW.new_zeros((*x_BCTHW.shape[:2], fill_count, *x_BCTHW.shape[3:]))
-        whole = torch.cat([before, x_BCTHW], dim=2)
-        self._frames[layer] = whole[:, :, -keep_count:].clone()
-        return whole
+        extended = torch.cat([before, x_BCTHW], dim=2)
+        self._frames[layer] = extended[:, :, -keep_count:].clone()
+        return extended
 
     def copy(self) -> "CausalPast":
         """An independent past. Frames are replaced and never written to, so both share them."""
@@ -117,17 +117,17 @@ class CausalConv3d(nn.Conv3d):
 
     def forward(self, x_BCTHW: Tensor, past: CausalPast) -> Tensor:  # type: ignore[override]
         """[B, outputs, T, H, W]."""
-        whole = past.extend_frames(self, x_BCTHW, keep_count=2, fill_count=2)
+        extended = past.extend_frames(self, x_BCTHW, keep_count=2, fill_count=2)
         # PyTorch does not use oneDNN for small pictures, where it is ten times as fast
         if (
             self._onednn
-            and whole.is_cpu
-            and whole.dtype is torch.float32
+            and extended.is_cpu
+            and extended.dtype is torch.float32
             and not torch.compiler.is_compiling()
         ):
             weight, bias, one = self.weight, self.bias, (1, 1, 1)
-            return torch.mkldnn_convolution(whole, weight, bias, self._space_padding, one, one, 1)
-        return super().forward(whole)
+            return torch.mkldnn_convolution(extended, weight, bias, self._space_padding, one, one, 1)
+        return super().forward(extended)
 
 
 class ResidualBlock(nn.Module):
@@ -182,8 +182,8 @@ class Downsample(nn.Module):
         if not self._halves_time:
             return x
         first = not past.has_frames(self)
-        whole = past.extend_frames(self, x, keep_count=1, fill_count=0)
-        return whole if first else self.time_conv(whole)
+        extended = past.extend_frames(self, x, keep_count=1, fill_count=0)
+        return extended if first else self.time_conv(extended)
 
 
 class Upsample(nn.Module):

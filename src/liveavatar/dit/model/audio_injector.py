@@ -61,10 +61,10 @@ class AudioDownsampler(nn.Module):
         local_ATD = self.downsample_branch(
             torch.unflatten(local_ACT, 1, (self.token_count, -1)).flatten(0, 1)
         )
-        parts = torch.unflatten(local_ATD, 0, (voices, self.token_count)).transpose(1, 2)
-        pad = self.padding_tokens.float().expand(voices, parts.shape[1], 1, -1)
-        overall = linear_float32(self.final_linear, self.downsample_branch(self.conv1_global(x_ACT)))
-        return AudioTokens(overall, torch.cat([parts, pad], dim=2))
+        local_tokens = torch.unflatten(local_ATD, 0, (voices, self.token_count)).transpose(1, 2)
+        padding = self.padding_tokens.float().expand(voices, local_tokens.shape[1], 1, -1)
+        global_token = linear_float32(self.final_linear, self.downsample_branch(self.conv1_global(x_ACT)))
+        return AudioTokens(global_token, torch.cat([local_tokens, padding], dim=2))
 
     def downsample_branch(self, x_ACT: Tensor) -> Tensor:
         """The rest of a branch after its first convolution: [A, T/4, D]."""
@@ -78,7 +78,7 @@ def _norm_and_activate(x_ACT: Tensor) -> Tensor:
 
 
 class CausalAudioEncoder(nn.Module):
-    """Mixes the layers of the audio encoder by learned weights and condenses them to tokens."""
+    """Tokens of the learned weighted mean of the audio encoder's layers."""
 
     def __init__(self, config: DitConfig) -> None:
         super().__init__()

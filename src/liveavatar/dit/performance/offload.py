@@ -52,15 +52,15 @@ class HostBuffer:
 
     def copy_from(self, source: Tensor) -> None:
         """Fill the buffer; returns when the copy is done."""
-        for piece, part in zip(self.pieces, self._split(source), strict=True):
+        for piece, part in zip(self.pieces, self._split_pieces(source), strict=True):
             piece[: len(part)].copy_(part)
 
     def copy_to(self, target: Tensor) -> None:
         """Copy the bytes to `target` on the current stream, without waiting."""
-        for piece, part in zip(self.pieces, self._split(target), strict=True):
+        for piece, part in zip(self.pieces, self._split_pieces(target), strict=True):
             part.copy_(piece[: len(part)], non_blocking=True)
 
-    def _split(self, contiguous: Tensor) -> Iterator[Tensor]:
+    def _split_pieces(self, contiguous: Tensor) -> Iterator[Tensor]:
         start = 0
         for piece in self.pieces:
             yield contiguous[start : start + len(piece)]
@@ -119,14 +119,14 @@ class BlockSwapper:
 
     def load_block(self, index: int) -> None:
         """Make what is computed next wait until block `index` is on the device."""
-        self._rotation.load(index, index % self._buffer_count, self._copy_block)
+        self._rotation.load_content(index, index % self._buffer_count, self._copy_block)
 
     def release_block(self, index: int) -> None:
         """Block `index` is queued for computation: start to copy the next block that uses its buffer."""
         following = index + self._buffer_count
         following = following if following < len(self._host_buffers) else index % self._buffer_count
         if following != index:
-            self._rotation.prefetch(following, index % self._buffer_count, self._copy_block)
+            self._rotation.prefetch_content(following, index % self._buffer_count, self._copy_block)
 
     def _copy_block(self, index: int, slot: int) -> None:
         self._host_buffers[index].copy_to(self._buffers[slot])

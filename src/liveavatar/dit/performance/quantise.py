@@ -75,8 +75,8 @@ class EightBitLinear(nn.Module):
         super().__init__()
         self.scaled_mm = scaled_mm and weight_format == "fp8"
         weight, scale = quantise_rows(layer.weight.detach(), _FORMAT_DTYPES[weight_format])
-        given: Tensor | None = layer.bias  # an nn.Linear without one says it has a Tensor
-        bias = layer.weight.new_zeros(layer.out_features) if given is None else given.detach()
+        own_bias: Tensor | None = layer.bias  # typed as a Tensor by PyTorch, even without a bias
+        bias = layer.weight.new_zeros(layer.out_features) if own_bias is None else own_bias.detach()
         self.register_buffer("weight", weight)
         self.register_buffer("scale", scale.t().contiguous())
         self.register_buffer("bias", bias)

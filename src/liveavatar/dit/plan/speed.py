@@ -41,9 +41,9 @@ class SpeedOptions:
                 f"use one of: {', '.join(get_args(AttentionName))}",
             )
         if self.kv not in (None, *get_args(KVFormat)):
-            raise OptionError(f"keys and values cannot be kept in {self.kv!r}", "use bf16 or fp8")
+            raise OptionError(f"there is no KV cache format {self.kv!r}", "use bf16 or fp8")
         if self.attention == "fp8" and self.kv == "bf16":
-            raise OptionError("FP8 attention reads FP8 rings", "keep keys and values in fp8")
+            raise OptionError("FP8 attention needs an FP8 KV cache", "leave kv out, or use fp8")
 
     def __str__(self) -> str:
         """One line: every setting and its value."""

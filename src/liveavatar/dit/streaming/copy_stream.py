@@ -46,15 +46,15 @@ class BufferRotation(Generic[Key]):
         self._contents: list[Key | None] = [None] * count
         self._events: list[torch.cuda.Event | None] = [None] * count
 
-    def prefetch(self, key: Key, buffer: int, copy: Callable[[Key, int], None]) -> None:
+    def prefetch_content(self, key: Key, buffer: int, copy: Callable[[Key, int], None]) -> None:
         """Start to copy `key` into a buffer."""
         with self._stream.queue_copies():
             copy(key, buffer)
             self._events[buffer] = self._stream.record_event()
         self._contents[buffer] = key
 
-    def load(self, key: Key, buffer: int, copy: Callable[[Key, int], None]) -> None:
+    def load_content(self, key: Key, buffer: int, copy: Callable[[Key, int], None]) -> None:
         """Make what is computed next wait until the buffer holds `key`; copies it unless it was prefetched."""
         if self._contents[buffer] != key:
-            self.prefetch(key, buffer, copy)
+            self.prefetch_content(key, buffer, copy)
         self._stream.wait_event(self._events[buffer])

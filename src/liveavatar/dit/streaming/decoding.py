@@ -24,7 +24,7 @@ Pictures = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class PendingPictures:
-    """Pictures that may still be being decoded: the video [B, 3, P, H, W] in -1…1, and its bytes [P, H, W, 3]."""
+    """Pictures whose decoding may not be done: the video [B, 3, P, H, W] in -1…1, and its bytes [P, H, W, 3]."""
 
     video: Tensor
     rgb: Tensor

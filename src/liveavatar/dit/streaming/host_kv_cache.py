@@ -83,7 +83,7 @@ class HostKVCache:
 
     def set_sink(self, sink: Sequence[KeyValue], rope: Rope) -> None:
         """Replace the sink, whose keys are unrotated, and rotate it by `rope`; the rings stay."""
-        self._storage.calibrate(sink)
+        self._storage.calibrate_scales(sink)
         for layer, part in enumerate(sink):
             self._sink[layer][0] = self._storage.pack_keys(layer, apply_rope(part.k, rope))
             self._sink[layer][1] = self._storage.pack_values(layer, part.v)
@@ -101,11 +101,11 @@ class HostKVCache:
 
     def load_layer(self, position: RingPosition) -> RingLayerCache:
         """The cache of a layer on the device; starts to copy the layer that follows."""
-        index, layout = self._buffer_index(position), self._layout(position.step)
-        self._rotation.load(position, index, self._copy_past)
+        index, layout = self._buffer_index(position), self._step_layout(position.step)
+        self._rotation.load_content(position, index, self._copy_past)
         following = self._following_layer(position)
         if self._buffer_index(following) != index:
-            self._rotation.prefetch(following, self._buffer_index(following), self._copy_past)
+            self._rotation.prefetch_content(following, self._buffer_index(following), self._copy_past)
         for part, sink in zip(self._buffers[index], self._sink[position.layer], strict=True):
             part[:, layout.sink_range] = sink
         return RingLayerCache(
@@ -119,7 +119,7 @@ class HostKVCache:
 
     def store_block(self, position: RingPosition) -> None:
         """Start to copy the keys and values of a block to host memory."""
-        source = self._layout(position.step).block_range(position.block)
+        source = self._step_layout(position.step).block_range(position.block)
         with self._copy_stream.queue_copies():
             for host, part in zip(
                 self._host_slot(position, position.block),
@@ -130,7 +130,7 @@ class HostKVCache:
 
     def _copy_past(self, position: RingPosition, buffer: int) -> None:
         """Copy the blocks of the ring before `position.block` to a buffer on the device."""
-        layout = self._layout(position.step)
+        layout = self._step_layout(position.step)
         for block in range(max(0, position.block + 1 - self.shape.blocks), position.block):
             for part, host in zip(self._buffers[buffer], self._host_slot(position, block), strict=True):
                 part[:, layout.block_range(block)].copy_(host, non_blocking=True)
@@ -139,7 +139,7 @@ class HostKVCache:
         """Keys and values [2, 1, N, H, K] of a block, in the layer and step of `position`."""
         return self._slots[position.step][position.layer][block % self.shape.blocks]
 
-    def _layout(self, step: int) -> RingLayout:
+    def _step_layout(self, step: int) -> RingLayout:
         # as in RingKVCache, so that keys come in the same order and sums are equal to the last bit
         after_sink = bool(step % 2)
         return RingLayout(self.shape, 0 if after_sink else self.shape.ring_tokens, after_sink)

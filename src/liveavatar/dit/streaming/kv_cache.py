@@ -175,9 +175,9 @@ class RingKVCache:
 
     def set_sink(self, sink: Sequence[KeyValue], rope: Rope, groups: Sequence[int] | None = None) -> None:
         """Replace the sink and rotate it by `rope`; the rings stay. `groups` of steps share a sink; None is all."""
-        self._storage.calibrate(sink)
+        self._storage.calibrate_scales(sink)
         groups = range(len(self._groups)) if groups is None else groups
-        target = self._layout(0).sink_range
+        target = self._step_layout(0).sink_range
         for layer, part in enumerate(sink):
             keys = self._storage.pack_keys(layer, apply_rope(part.k, rope))
             values = self._storage.pack_values(layer, part.v)
@@ -190,7 +190,7 @@ class RingKVCache:
 
     def move_portrait(self, rope: Rope, groups: Sequence[int] | None = None) -> None:
         """Rotate the portrait's keys to another position; the rest of the sink never moves."""
-        start = self._layout(0).sink_start
+        start = self._step_layout(0).sink_start
         target = slice(start, start + self.shape.portrait_tokens)
         for group in range(len(self._groups)) if groups is None else groups:
             for layer, keys in enumerate(self._portrait_keys[group]):
@@ -202,7 +202,7 @@ class RingKVCache:
 
         The step writes to these slots until the next call for it.
         """
-        layout, write_index = self._layout(step), self._write_indices[step]
+        layout, write_index = self._step_layout(step), self._write_indices[step]
         torch.add(self._token_offsets, layout.block_range(block).start, out=write_index)
         visible = layout.visible_range(block)
         return [
@@ -229,10 +229,10 @@ class RingKVCache:
                 part.copy_(copy)
 
     def _block_slots(self, step: int, block: int) -> list[Tensor]:
-        target = self._layout(step).block_range(block)
+        target = self._step_layout(step).block_range(block)
         return [part[:, target] for layer in self._groups[step // self._steps_per_sink] for part in layer]
 
-    def _layout(self, step: int) -> RingLayout:
+    def _step_layout(self, step: int) -> RingLayout:
         return RingLayout(self.shape, self.shape.ring_tokens, after_sink=bool(step % self._steps_per_sink))
 
     @property

@@ -71,7 +71,7 @@ class KVStorage:
         self._ops = ops
         self._scales: list[KeyValue] | None = None
 
-    def calibrate(self, sink: Sequence[KeyValue]) -> None:
+    def calibrate_scales(self, sink: Sequence[KeyValue]) -> None:
         """Take the scale of every layer from the first sink; later sinks change nothing."""
         if self._dtype is not None and self._scales is None:
             self._scales = [KeyValue(*(compute_head_scale(part) for part in layer)) for layer in sink]
@@ -82,11 +82,11 @@ class KVStorage:
 
     def pack_keys(self, layer: int, keys: Tensor) -> Tensor:
         """Keys of a layer, as they are stored."""
-        return self._pack(keys, self.layer_scale(layer), 0)
+        return self._pack_part(keys, self.layer_scale(layer), 0)
 
     def pack_values(self, layer: int, values: Tensor) -> Tensor:
         """Values of a layer, as they are stored."""
-        return self._pack(values, self.layer_scale(layer), 1)
+        return self._pack_part(values, self.layer_scale(layer), 1)
 
-    def _pack(self, part: Tensor, scale: KeyValue | None, index: int) -> Tensor:
+    def _pack_part(self, part: Tensor, scale: KeyValue | None, index: int) -> Tensor:
         return part if scale is None else self._ops.to_fp8(part, scale[index])
