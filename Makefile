@@ -50,8 +50,11 @@ $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) -e '.[docs]'
 	@touch $@
 
-lock:  ## pin what is installed now
-	$(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
+lock:  ## pin what is installed now: versions for development, and hashes for installations (requirements.lock)
+	$(BIN)/pip freeze --exclude-editable --exclude uv | sed 's/+cpu$$//' > constraints.txt
+	$(PIP) 'uv>=0.9,<1'
+	$(BIN)/uv pip compile pyproject.toml --extra demo --extra whisper -c constraints.txt --universal --generate-hashes \
+		--quiet --custom-compile-command 'make lock' -o requirements.lock
 
 clean:
 	rm -rf $(VENV) out .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,13 +1,19 @@
 """Sessions of an avatar, on a fake engine that counts samples."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import liveavatar
+from audio.sounds import write_wav
 from liveavatar.avatar import Avatar, AvatarSession
-from liveavatar.errors import SessionClosed
+from liveavatar.errors import AudioError, LiveAvatarError, OptionError, OutputError, SessionClosed
 from liveavatar.frames import Samples, VideoFrame
 
 FRAME_SAMPLES = 640
@@ -105,3 +111,117 @@ def test_an_interruption_drops_what_the_front_end_holds(engine_session: Counting
     session.interrupt()
     session.flush()
     assert engine_session.sample_count == 0
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    return write_wav(tmp_path / "a.wav", np.zeros((8_000, 1), np.float32), 16_000)
+
+
+@pytest.mark.parametrize("convert", [str, os.fsencode, Path])
+def test_paths_may_be_text_bytes_or_paths(recording: Path, convert: Any) -> None:
+    output = recording.with_suffix(".mp4")
+    result = Avatar(CountingActor()).render(convert(recording), convert(output), audio_policy="as-is")
+    assert result.output == output
+    assert output.stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"audio": 5}, AudioError, "int is not the path of a recording"),
+        ({"audio": ""}, AudioError, "the name of the recording is empty"),
+        ({"output": None}, OutputError, "NoneType is not the path of a video"),
+        ({"output": "a\0.mp4"}, OutputError, "is not a file name"),
+        ({"output": "/"}, OutputError, "/ is a folder"),
+        ({"output": "."}, OutputError, "is a folder"),
+        ({"output": "none/a.mp4"}, OutputError, "there is no folder none; create it first"),
+        ({"output": "声" * 90 + ".mp4"}, OutputError, "the name is too long; choose a shorter one"),
+        ({"output": "/dev/full"}, OutputError, "is a device or a pipe"),
+        ({"audio_policy": "x"}, OptionError, "there is no audio policy 'x'; use one of: fix, strict, as-is"),
+        ({"fps": None}, OptionError, "fps None is not a number"),
+        ({"fps": "1e999999999"}, OptionError, "is not a number"),
+        ({"fps": [25]}, OptionError, "is not a number"),
+        ({"seed": "x"}, OptionError, "seed 'x' is not possible"),
+        ({"seed": -1}, OptionError, "seed -1 is not possible"),
+        ({"seed": 2**64}, OptionError, "is not possible"),
+        ({"seed": 1.5}, OptionError, "seed 1.5 is not possible"),
+    ],
+    ids=str,
+)
+def test_unusable_arguments_of_a_rendering_are_one_error(
+    recording: Path, options: dict[str, Any], error: type[LiveAvatarError], message: str
+) -> None:
+    arguments = {"audio": recording, "output": recording.with_suffix(".mp4")} | options
+    with pytest.raises(error, match=message):
+        Avatar(CountingActor()).render(**arguments)
+    assert [path.name for path in recording.parent.iterdir()] == ["a.wav"]
+
+
+@pytest.mark.parametrize("options", [{"fps": None}, {"seed": None}, {"seed": 2**63}])
+def test_unusable_arguments_of_a_session_are_one_error(options: dict[str, Any]) -> None:
+    with pytest.raises(OptionError):
+        Avatar(CountingActor()).session(**options)
+
+
+def make_link(folder: Path, source: Path, name: str, how: str) -> Path:
+    link = folder / name
+    if how == "symbolic link":
+        link.symlink_to(source)
+    else:
+        link.hardlink_to(source)
+    return link
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.avi", "a", "mp4", ".mp4", "a.mp4.part"])
+def test_a_video_is_never_named_like_something_else(recording: Path, name: str) -> None:
+    with pytest.raises(OutputError, match=r"does not end in \.mp4; name it .*\.mp4"):
+        Avatar(CountingActor()).render(recording, recording.with_name(name))
+    assert [path.name for path in recording.parent.iterdir()] == ["a.wav"]
+
+
+@pytest.mark.parametrize("how", ["the file", "symbolic link", "hard link"])
+@pytest.mark.parametrize("label", ["recording", "portrait"])
+def test_an_input_is_never_replaced(
+    tmp_path: Path, recording: Path, photograph: Path, label: str, how: str
+) -> None:
+    portrait = Path(shutil.copy(photograph, tmp_path / "face.mp4"))
+    sound = Path(shutil.copy(recording, tmp_path / "sound.mp4"))
+    output = portrait if label == "portrait" else sound
+    content = output.read_bytes()
+    if how != "the file":
+        output = make_link(tmp_path, output, "link.mp4", how)
+    with pytest.raises(OutputError, match=f"is the {label} itself; choose another name"):
+        Avatar(CountingActor(), portrait).render(sound, output)
+    assert output.read_bytes() == content
+
+
+def test_a_missing_recording_is_an_error_where_the_video_exists(recording: Path) -> None:
+    output = recording.with_suffix(".mp4")
+    output.write_bytes(b"before")
+    with pytest.raises(AudioError):
+        Avatar(CountingActor()).render(recording.with_name("none.wav"), output)
+    assert output.read_bytes() == b"before"
+
+
+def test_an_opened_picture_is_the_portrait_that_no_rendering_replaces(
+    tmp_path: Path, recording: Path, photograph: Path
+) -> None:
+    picture = Path(shutil.copy(photograph, tmp_path / "face.mp4"))
+    avatar = liveavatar.open(os.fsencode(picture))
+    with pytest.raises(OutputError, match="is the portrait itself"):
+        avatar.render(recording, picture)
+    assert picture.read_bytes() == photograph.read_bytes()
+
+
+def test_live_sound_that_cannot_be_read_is_an_error_and_the_session_goes_on(
+    engine_session: CountingSession,
+) -> None:
+    session = AvatarSession(engine_session)
+    refused: list[tuple[Any, float]] = [(SECOND, 24_000.5), (SECOND[None], 16_000), (b"1234", 16_000)]
+    for chunk, rate in refused:
+        with pytest.raises(AudioError):
+            session.push(chunk, rate)
+    session.push(SECOND, 16_000.0)
+    session.flush()
+    assert engine_session.sample_count == 16_000

@@ -1,5 +1,6 @@
 from dataclasses import fields
 
+import numpy as np
 import pytest
 
 from liveavatar.dit.parity.session import ReferenceActor
@@ -40,6 +41,36 @@ def test_options_out_of_range_are_refused_before_anything_is_loaded() -> None:
         open_engine("mesh", {"motion": 2})
     with pytest.raises(OptionError, match="infer-frames"):
         check_engine_readiness("dit", {"infer_frames": 13})
+
+
+@pytest.mark.parametrize(
+    ("engine", "options", "message"),
+    [
+        ("mesh", {"motion": "x"}, "motion 'x' is a str; give a number"),
+        ("mesh", {"motion": None}, "motion None is a NoneType; give a number"),
+        ("mesh", {"motion": True}, "motion True is a bool; give a number"),
+        ("mesh", {"motion": float("nan")}, "motion nan is outside"),
+        ("mesh", {"speech": ["small"]}, "is a list; give text"),
+        ("dit", {"prompt": 1}, "prompt 1 is a int; give text"),
+        ("dit", {"preset": ["tiny"]}, "is a list; give text"),
+        ("dit", {"sample_steps": 2.5}, "sample_steps 2.5 is a float; give a whole number"),
+        ("dit", {"parity": 1}, "parity 1 is a int; give True or False"),
+        ("dit", {"folder": 5}, "int is not the path of a folder"),
+    ],
+    ids=str,
+)
+def test_options_of_another_type_are_refused(engine: str, options: dict[str, object], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        open_engine(engine, options)
+
+
+def test_a_name_that_is_no_text_is_refused() -> None:
+    with pytest.raises(EngineError, match="use one of: mesh, dit"):
+        open_engine(["mesh"])  # type: ignore[arg-type]
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    open_engine("mesh", {"motion": np.float32(0.5), "expression": 1})
 
 
 def test_parity_opens_the_reference(portrait: Portrait) -> None:

@@ -129,6 +129,26 @@ def test_a_failing_engine_leaves_the_frames_so_far_in_a_playable_video(tmp_path:
     assert 30 * 640 <= sound < 30 * 640 + 2 * 1024
 
 
+def test_a_partial_video_replaces_nothing_and_its_name_fits(tmp_path: Path) -> None:
+    stem = "語" * 83
+    audio = write_wav(tmp_path / "a.wav", np.zeros((64_000, 1), np.float32), 16_000)
+    for _ in range(2):
+        with pytest.raises(EngineError, match=r"the frames so far are in .*\.partial\.mp4"):
+            render_video(
+                FailingActor(30, EngineError("the GPU was lost", "look at it")),
+                audio,
+                tmp_path / f"{stem}.mp4",
+                fps=Fraction(25),
+                seed=0,
+                policy="as-is",
+            )
+    cut = "語" * 81
+    assert {path.name for path in tmp_path.glob("*.mp4")} == {
+        f"{cut}.partial.mp4",
+        f"{cut[1:]}-2.partial.mp4",
+    }
+
+
 @pytest.mark.parametrize(("after", "error"), [(0, EngineError("lost", "look")), (30, OSError("other"))])
 def test_nothing_is_left_without_a_frame_or_after_another_failure(
     tmp_path: Path, after: int, error: Exception

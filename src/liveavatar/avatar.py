@@ -2,20 +2,23 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from os import PathLike
 from pathlib import Path
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from liveavatar.audio.front_end import RepairPolicy, StreamFrontEnd
-from liveavatar.engine import Actor, Session
+from liveavatar.audio.io.live_chunk import LiveChunk
+from liveavatar.engine import Actor, Session, check_seed
 from liveavatar.engines import open_engine
-from liveavatar.errors import SessionClosed
+from liveavatar.errors import AudioError, OutputError, PortraitError, SessionClosed
 from liveavatar.face.portrait import load_portrait
+from liveavatar.files import to_path
 from liveavatar.frames import VideoFrame
 from liveavatar.generate import ProgressCallback, Result, render_video
 from liveavatar.timeline import parse_fps
+
+FilePath = str | bytes | PathLike[str] | PathLike[bytes]
+"""A path as users write it."""
 
 Fps = str | int | float | Fraction
 """A frame rate as users write it; `parse_fps` makes it exact."""
@@ -24,8 +27,10 @@ Fps = str | int | float | Fraction
 class Avatar:
     """A portrait prepared by an engine. Several renderings and sessions may share it; they are independent."""
 
-    def __init__(self, actor: Actor) -> None:
+    def __init__(self, actor: Actor, portrait: Path | None = None) -> None:
+        """`portrait` is the picture's file, which no rendering replaces."""
         self._actor = actor
+        self._portrait = portrait
 
     @property
     def size(self) -> tuple[int, int]:
@@ -34,8 +39,8 @@ class Avatar:
 
     def render(
         self,
-        audio: str | Path,
-        output: str | Path,
+        audio: FilePath,
+        output: FilePath,
         *,
         fps: Fps = 25,
         seed: int = 0,
@@ -53,18 +58,19 @@ class Avatar:
             progress: called with the frames done and the frames in all.
 
         Raises:
-            OptionError: `fps` is not a frame rate.
+            OptionError: `fps`, `seed` or `audio_policy` has an unusable value.
             AudioError: the recording cannot be read, or is refused.
             EngineError: the engine failed; the frames so far are in a file named `….partial.mp4`.
-            OutputError: the video cannot be written.
+            OutputError: the video cannot be written, does not end in `.mp4`, or is the recording or the portrait.
         """
         return render_video(
             self._actor,
-            Path(audio),
-            Path(output),
+            to_path(audio, AudioError, "recording"),
+            to_path(output, OutputError, "video"),
             fps=parse_fps(fps),
             seed=seed,
             policy=audio_policy,
+            portrait=self._portrait,
             on_progress=progress,
         )
 
@@ -72,9 +78,9 @@ class Avatar:
         """Start a live session.
 
         Raises:
-            OptionError: `fps` is not a frame rate.
+            OptionError: `fps` or `seed` has an unusable value.
         """
-        return AvatarSession(self._actor.session(parse_fps(fps), seed))
+        return AvatarSession(self._actor.session(parse_fps(fps), check_seed(seed)))
 
 
 class AvatarSession:
@@ -97,7 +103,7 @@ class AvatarSession:
         else:
             self._is_aborted = True
 
-    def push(self, chunk: NDArray[np.float32] | NDArray[np.int16], rate: int) -> None:
+    def push(self, chunk: LiveChunk, rate: float) -> None:
         """Add sound: float32 or int16, [samples] or [samples, channels], at `rate` Hz, which may change between calls.
 
         Raises:
@@ -127,7 +133,7 @@ class AvatarSession:
 
 
 def open(  # noqa: A001  (liveavatar.open is meant)
-    image: str | Path,
+    image: FilePath,
     *,
     engine: str = "mesh",
     size: tuple[int, int] | None = None,
@@ -151,4 +157,5 @@ def open(  # noqa: A001  (liveavatar.open is meant)
         WeightsError: a model file cannot be fetched.
     """
     opened = open_engine(engine, options)
-    return Avatar(opened.open(load_portrait(image, face), size))
+    portrait = to_path(image, PortraitError, "picture")
+    return Avatar(opened.open(load_portrait(portrait, face), size), portrait)

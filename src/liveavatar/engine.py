@@ -15,10 +15,26 @@ the command line, spelled `--name` or as in the metadata's `flags`.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Integral
 from typing import Protocol
 
+from liveavatar.errors import OptionError
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Samples, VideoFrame
+
+MAX_SEED = 2**63 - 1
+"""The largest one; PyTorch's generators take no more bits."""
+
+
+def check_seed(seed: object) -> int:
+    """A seed as an `int`.
+
+    Raises:
+        OptionError: it is no whole number within 0…2^63 - 1.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) <= MAX_SEED:
+        raise OptionError(f"seed {seed!r} is not possible", "use a whole number from 0 to 2^63 - 1")
+    return int(seed)
 
 
 class Session(Protocol):

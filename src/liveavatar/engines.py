@@ -5,12 +5,15 @@ Engines are imported when they are opened; their options need neither torch nor 
 
 from collections.abc import Mapping
 from dataclasses import Field, fields
-from types import MappingProxyType
-from typing import Any
+from numbers import Integral, Real
+from pathlib import Path
+from types import MappingProxyType, NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from liveavatar.dit.plan.options import DitOptions
 from liveavatar.engine import Engine, Readiness
 from liveavatar.errors import EngineError, OptionError
+from liveavatar.files import to_path
 from liveavatar.mesh.options import MeshOptions
 
 ENGINE_OPTIONS: Mapping[str, type[MeshOptions | DitOptions]] = MappingProxyType(
@@ -22,6 +25,12 @@ EngineOptions = Mapping[str, object]
 """Values by the names of the fields; a field that is not there has its default."""
 
 NO_OPTIONS: EngineOptions = MappingProxyType({})
+
+
+_ACCEPTED_TYPES: Mapping[type, type] = MappingProxyType({float: Real, int: Integral})
+"""Types by the type of the field, where others will do: a NumPy number is a number."""
+
+_TYPE_WORDS = {float: "a number", int: "a whole number", bool: "True or False", str: "text", NoneType: "None"}
 
 
 def list_engine_options(name: str) -> tuple[Field[Any], ...]:
@@ -53,11 +62,12 @@ def open_engine(name: str, options: EngineOptions = NO_OPTIONS) -> Engine:
 
     Raises:
         EngineError: there is none, or it cannot run here.
-        OptionError: an option is out of range, or has no effect with this engine.
+        OptionError: an option is out of range, of another type, or has no effect with this engine.
     """
-    if name not in ENGINE_OPTIONS:
+    if name not in tuple(ENGINE_OPTIONS):
         raise EngineError(f"there is no engine {name!r}", f"use one of: {', '.join(ENGINE_OPTIONS)}")
     _refuse_unknown_options(name, options)
+    options = _check_option_types(name, options)
     readiness = check_engine_readiness(name, options)
     if not readiness.ready:
         raise EngineError(
@@ -80,6 +90,26 @@ def _refuse_unknown_options(name: str, options: EngineOptions) -> None:
             raise OptionError(
                 f"{flag} has no effect with the {name} engine", "leave it out, or use another --engine"
             )
+
+
+def _check_option_types(name: str, options: EngineOptions) -> EngineOptions:
+    """The options, with text as `Path` where one is wanted; refuses values of another type than the field's."""
+    hints = get_type_hints(ENGINE_OPTIONS[name])
+    return {option: _check_option_type(option, value, hints[option]) for option, value in options.items()}
+
+
+def _check_option_type(option: str, value: object, hint: Any) -> object:
+    kinds = [
+        str if get_origin(kind) is Literal else kind
+        for kind in (get_args(hint) if isinstance(hint, UnionType) else (hint,))
+    ]
+    if Path in kinds and value is not None:
+        return to_path(value, OptionError, option)
+    accepted = tuple(_ACCEPTED_TYPES.get(kind, kind) for kind in kinds)
+    if isinstance(value, accepted) and (bool in kinds or not isinstance(value, bool)):
+        return value
+    wanted = " or ".join(_TYPE_WORDS.get(kind, kind.__name__) for kind in kinds)
+    raise OptionError(f"{option} {value!r} is a {type(value).__name__}", f"give {wanted}")
 
 
 def _open_mesh(options: EngineOptions) -> Engine:

@@ -5,9 +5,10 @@ import os
 import stat
 import tempfile
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 from liveavatar.errors import LiveAvatarError, OutputError
@@ -15,6 +16,9 @@ from liveavatar.partials import partial_file, scratch_folder_in
 
 MAX_NAME_BYTES = 255
 """Of a file name, on every file system in wide use."""
+
+NO_INPUTS: Mapping[str, Path] = MappingProxyType({})
+"""No files to protect."""
 
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 """Flags of `os.open`: a pipe that took the place of a file after the first look is not waited for."""
@@ -49,7 +53,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         OutputError: the file cannot be written, or `path` is something else than a file.
     """
     try:
-        _require_file_or_nothing(path)
+        check_output_path(path)
         with partial_file(path.parent) as partial:
             yield partial
             publish_file(partial, path)
@@ -65,13 +69,37 @@ def scratch_folder() -> Iterator[Path]:
     Raises:
         OutputError: there is no folder for temporary files (TMPDIR), or it cannot be written.
     """
-    try:
-        with scratch_folder_in(Path(tempfile.gettempdir())) as folder:
-            yield folder
-    except OSError as error:
-        reason, _ = describe_write_error(error.errno, error.strerror)
-        problem = f"temporary files cannot be written: {reason}"
-        raise OutputError(problem, "set TMPDIR to a folder that can") from error
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(scratch_folder_in(Path(tempfile.gettempdir())))
+        except OSError as error:
+            reason, _ = describe_write_error(error.errno, error.strerror)
+            problem = f"temporary files cannot be written: {reason}"
+            raise OutputError(problem, "set TMPDIR to another folder") from error
+        yield folder
+
+
+def check_output_path(path: Path, inputs: Mapping[str, Path] = NO_INPUTS) -> None:
+    """Refuse a file that cannot be written, or that is an input, before any work is done.
+
+    `inputs` are files by what they are ("the recording"). A regular file that is none of them would be replaced.
+
+    Raises:
+        OutputError: it is an input, a folder, a device or a pipe; its name is impossible; or its folder is missing.
+    """
+    name, status = describe_path(path), _find_status(path)
+    if status is None:
+        parent = _find_status(path.parent)
+        if parent is None or not stat.S_ISDIR(parent.st_mode):
+            raise OutputError(f"there is no folder {describe_path(path.parent)}", "create it first")
+        return
+    for label, other in inputs.items():
+        if _is_same_file(status, other):
+            raise OutputError(f"{name} is {label} itself", "choose another name")
+    if stat.S_ISDIR(status.st_mode):
+        raise OutputError(f"{name} is a folder", "name a file in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise OutputError(f"{name} is a device or a pipe", "name a file")
 
 
 def publish_file(partial: Path, path: Path) -> None:
@@ -108,19 +136,25 @@ def shorten_name(stem: str, ending: str) -> str:
     return stem + ending
 
 
-def _require_file_or_nothing(path: Path) -> None:
-    """Refuse to replace a folder or a device. A name that is too long is refused here, before any work is done."""
+def _find_status(path: Path) -> os.stat_result | None:
+    """The status of what is at `path`, None if there is nothing."""
     name = describe_path(path)
     try:
-        mode = path.stat().st_mode
+        return path.stat()
     except FileNotFoundError:
-        return
+        return None
     except ValueError as error:  # a NUL, or a character that cannot be encoded
         raise OutputError(f"{name!r} is not a file name", "choose another name") from error
-    if stat.S_ISDIR(mode):
-        raise OutputError(f"{name} is a folder", "name a file in it")
-    if not stat.S_ISREG(mode):
-        raise OutputError(f"{name} is a device or a pipe", "name a file")
+    except OSError as error:
+        reason, remedy = describe_write_error(error.errno, error.strerror)
+        raise OutputError(f"{name} cannot be written: {reason}", remedy) from error
+
+
+def _is_same_file(status: os.stat_result, path: Path) -> bool:
+    """Whether `path` leads to the file with this status, by whatever name."""
+    with suppress(OSError, ValueError):
+        return os.path.samestat(status, path.stat())
+    return False
 
 
 def require_regular_file(path: object, error: type[LiveAvatarError], kind: str = "file") -> Path:

@@ -15,12 +15,12 @@ import numpy as np
 from liveavatar.audio.analysis.analyser import AudioReport
 from liveavatar.audio.analysis.report_json import format_report_tag
 from liveavatar.audio.front_end import RepairPolicy, read_speech, write_checked_speech
-from liveavatar.engine import Actor, Session
-from liveavatar.errors import EngineError, OutputError
+from liveavatar.engine import Actor, Session, check_seed
+from liveavatar.errors import EngineError
 from liveavatar.files import scratch_folder
 from liveavatar.frames import Samples, VideoFrame
 from liveavatar.timeline import Timeline
-from liveavatar.video.writer import VideoWriter
+from liveavatar.video.writer import VideoWriter, check_mp4_output
 
 ProgressCallback = Callable[[int, int], None]
 """Called with the frames done and the frames in all."""
@@ -64,20 +64,23 @@ def render_video(
     fps: Fraction,
     seed: int,
     policy: RepairPolicy,
+    portrait: Path | None = None,
     on_progress: ProgressCallback = lambda _done, _total: None,
     on_report: Callable[[AudioReport], None] = lambda _report: None,
 ) -> Result:
     """Render `actor` speaking `audio` into the video `output`, which appears complete or not at all.
 
-    `on_report` is called with the analysis of the recording before the first frame, `on_progress` after each frame.
+    `portrait` is the picture's file, if there is one: like the recording, it is never replaced. `on_report` is called
+    with the analysis of the recording before the first frame, `on_progress` after each frame.
 
     Raises:
+        OptionError: `seed` or `policy` has an unusable value.
         AudioError: the recording cannot be read, or `policy` is strict and it needs repair.
         EngineError: the engine failed; the frames so far are in a playable video whose name ends in `.partial.mp4`.
-        OutputError: the video cannot be written.
+        OutputError: the video cannot be written, or its name is none of an mp4 or that of an input.
     """
-    if output.exists() and output.samefile(audio):
-        raise OutputError(f"{output} is the recording itself", "choose another name for the video")
+    seed = check_seed(seed)
+    check_video_output(output, audio, portrait)
     report, sound = read_speech(audio, policy)
     on_report(report)
     frame_count = Timeline(fps=fps, rate=report.info.rate).frame_count(report.sample_count)
@@ -100,6 +103,16 @@ def render_video(
         peak_memory=measure_peak_memory(),
         audio=report,
     )
+
+
+def check_video_output(output: Path, audio: Path, portrait: Path | None) -> None:
+    """Refuse, before any work is done, a video that is no mp4 or would replace the recording or the portrait.
+
+    Raises:
+        OutputError: see `check_mp4_output`.
+    """
+    inputs = {"the recording": audio} | ({} if portrait is None else {"the portrait": portrait})
+    check_mp4_output(output, inputs)
 
 
 def _write_frames(

@@ -32,6 +32,8 @@ def parse_fps(value: str | int | float | Fraction) -> Fraction:
         OptionError: not a number, or outside 1…120.
     """
     try:
+        if "e" in str(value).lower():
+            raise ValueError("an exponent could stand for more digits than fit into memory")
         fps = Fraction(str(value))
     except (ValueError, ZeroDivisionError):
         raise OptionError(f"fps {value!r} is not a number", "use 16, 24, 25, 30 or 30000/1001") from None

@@ -33,7 +33,7 @@ def run(*arguments: str | Path) -> int:
     """Run the program in this process; returns its exit code."""
     before, handlers = (
         sys.argv,
-        {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)},
+        {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)},
     )
     sys.argv = ["liveavatar", *map(str, arguments)]
     try:

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from liveavatar.audio.analysis.analyser import AudioReport, analyse_recording, measure_speech_share
 from liveavatar.audio.analysis.rules import (
@@ -19,14 +18,13 @@ from liveavatar.audio.analysis.rules import (
 )
 from liveavatar.audio.dsp.downmix import Downmixer, default_layout
 from liveavatar.audio.dsp.gain import LiveGainControl, compute_fixed_gain
-from liveavatar.audio.dsp.invalid_samples import silence_invalid_samples
 from liveavatar.audio.dsp.live_resample import create_live_resampler
 from liveavatar.audio.dsp.speech_downmix import SpeechDownmixer
-from liveavatar.audio.io.decode import SUPPORTED_RATES, open_audio
-from liveavatar.audio.io.pcm import int16_to_float
+from liveavatar.audio.io.decode import open_audio
+from liveavatar.audio.io.live_chunk import LiveChunk, check_live_rate, convert_live_chunk
 from liveavatar.audio.io.timestamps import Splicer
 from liveavatar.audio.io.wav import write_wav
-from liveavatar.errors import AudioError
+from liveavatar.errors import AudioError, OptionError
 from liveavatar.frames import Samples
 from liveavatar.report import FINDING_LEVELS
 from liveavatar.timeline import SAMPLE_RATE
@@ -45,8 +43,13 @@ def read_speech(
     time and channels of opposite polarity do not cancel. `true_rate` in Hz overrides the rate in the header.
 
     Raises:
+        OptionError: there is no such policy.
         AudioError: the file cannot be read, or the policy is "strict" and it needs repairs.
     """
+    if policy not in get_args(RepairPolicy):
+        raise OptionError(
+            f"there is no audio policy {policy!r}", f"use one of: {', '.join(get_args(RepairPolicy))}"
+        )
     report = check_and_correct_rate(path, policy, true_rate)
     if policy == "strict":
         require_usable_recording(report, "use --audio-policy fix")
@@ -153,17 +156,13 @@ class StreamFrontEnd:
         if self._gain_control is not None:
             self._gain_control.clear()
 
-    def push(self, chunk: NDArray[Any], rate: int) -> Samples:
+    def push(self, chunk: LiveChunk, rate: float) -> Samples:
         """Convert float32 or int16, [n] or [n, channels], at `rate` Hz; returns what is ready at 16 kHz, float32 [m].
 
         Raises:
-            AudioError: a rate outside 1…768 kHz, another type of samples, or another shape.
+            AudioError: a rate outside 1…768 kHz, another type of samples, or another shape. Nothing was added.
         """
-        if rate not in SUPPORTED_RATES:
-            raise AudioError(
-                f"live sound at {rate} Hz is not possible", "send 16000, 24000, 44100 or 48000 Hz"
-            )
-        samples = _live_to_float(chunk)
+        rate, samples = check_live_rate(rate), convert_live_chunk(chunk)
         ready = np.empty(0, np.float32)
         if (rate, samples.shape[1]) != self._input_format:
             ready = self._append_mono(self._downmixer.flush())
@@ -184,18 +183,3 @@ class StreamFrontEnd:
         """Resample to 16 kHz, without a gap to the run before."""
         pieces = self._splicer.push(mono[:, None], self._input_format[0], None)
         return np.concatenate([np.empty(0, np.float32), *(piece[:, 0] for piece in pieces)])
-
-
-def _live_to_float(chunk: NDArray[Any]) -> NDArray[np.float32]:
-    """Convert live samples to float32 [n, channels], full scale 1, with invalid ones silenced."""
-    if chunk.ndim == 1:
-        chunk = chunk[:, None]
-    if chunk.ndim != 2 or chunk.shape[1] == 0:
-        raise AudioError(
-            f"live sound of shape {list(chunk.shape)} is not possible", "send [n] or [n, channels]"
-        )
-    if chunk.dtype == np.int16:
-        return int16_to_float(chunk)
-    if not np.issubdtype(chunk.dtype, np.floating):
-        raise AudioError(f"live sound of type {chunk.dtype} is not possible", "send float32 or int16")
-    return silence_invalid_samples(chunk.astype(np.float32))[0]

@@ -13,8 +13,10 @@ from liveavatar.cli.output import print_repairs
 from liveavatar.cli.progress import format_result, show_frame_bar
 from liveavatar.engines import open_engine
 from liveavatar.errors import PortraitError
+from liveavatar.files import create_folder
 from liveavatar.generate import render_video
 from liveavatar.timeline import parse_fps
+from liveavatar.video.writer import check_mp4_name
 
 
 class DemoLanguage(StrEnum):
@@ -33,7 +35,8 @@ def demo(
     ] = DemoLanguage.EN,
 ) -> None:
     """Render ten seconds of a portrait of Grace Hopper (public domain, from matplotlib) speaking."""
-    output.parent.mkdir(parents=True, exist_ok=True)
+    check_mp4_name(output)
+    create_folder(output.parent)
     actor = prepare_actor(find_demo_portrait(), open_engine("mesh"), None, None)
     fps = parse_fps(25)
     speech = resources.files("liveavatar") / "assets" / f"demo_{lang}.ogg"

@@ -13,11 +13,10 @@ from liveavatar.cli.output import print_finding, print_message, print_repairs
 from liveavatar.cli.progress import format_result, show_frame_bar, show_stage
 from liveavatar.engine import Actor, Engine
 from liveavatar.engines import open_engine
-from liveavatar.errors import OutputError
 from liveavatar.face.crop import parse_size
 from liveavatar.face.portrait import Portrait, load_portrait
 from liveavatar.face.quality import check_portrait
-from liveavatar.generate import Result, render_video
+from liveavatar.generate import Result, check_video_output, render_video
 from liveavatar.timeline import parse_fps
 
 
@@ -59,7 +58,7 @@ def generate(
 ) -> None:
     """Make a portrait speak a recording."""
     rate, frame_size = parse_fps(fps), parse_size(size)
-    check_mp4_name(output)
+    check_video_output(output, audio, image)
     options = drop_unset(engine_options)
     if engine is EngineName.DIT:
         options["live"] = False  # the whole recording is there
@@ -72,16 +71,11 @@ def generate(
             fps=rate,
             seed=seed,
             policy=audio_policy.value,
+            portrait=image,
             on_progress=progress,
             on_report=print_repairs,
         )
     print(json.dumps(result_to_object(result)) if as_json else format_result(result))
-
-
-def check_mp4_name(output: Path) -> None:
-    """Refuse an output that is not named `.mp4`, before any work is done."""
-    if output.suffix.lower() != ".mp4":
-        raise OutputError(f"{output} does not end in .mp4", f"name it {output.with_suffix('.mp4')}")
 
 
 def prepare_actor(image: Path, engine: Engine, size: tuple[int, int] | None, face: int | None) -> Actor:

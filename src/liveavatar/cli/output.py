@@ -4,6 +4,7 @@ Results go to stdout, messages to stderr. Text is never read as Rich markup, so 
 """
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from liveavatar.errors import LiveAvatarError
+from liveavatar.files import describe_path
 
 if TYPE_CHECKING:
     from liveavatar.audio.analysis.analyser import AudioReport
@@ -34,8 +36,8 @@ stderr_console = Console(stderr=True)
 
 
 def print_message(text: str, label: str = "", style: str = "") -> None:
-    """Print one line on stderr, above any progress bar; `label` comes first, in `style`."""
-    line = Text.assemble((label, style), " " if label else "", text)
+    """Print one line on stderr, above any progress bar; `label` comes first. Control characters are escaped."""
+    line = Text.assemble((label, style), " " if label else "", describe_path(text))
     stderr_console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -57,18 +59,23 @@ def print_repairs(report: "AudioReport") -> None:
 
 def print_verdict(path: Path, verdict: str, style: str) -> None:
     """Print the first line of a check on stdout: the file and the verdict."""
-    Console().print(Text.assemble((str(path), "bold"), "  ", (verdict, style)), soft_wrap=True)
+    Console().print(Text.assemble((describe_path(path), "bold"), "  ", (verdict, style)), soft_wrap=True)
 
 
 def print_unreadable(path: Path, error: LiveAvatarError) -> None:
     """Print the check of a file that cannot be read."""
     print_verdict(path, "unreadable", "red")
-    Console().print(Text(f"  {error}"), soft_wrap=True)
+    Console().print(Text(f"  {describe_path(str(error))}"), soft_wrap=True)
 
 
 def print_json(value: object) -> None:
-    """Print one JSON object on stdout."""
-    print(json.dumps(value, ensure_ascii=False))
+    """Print one JSON object on stdout; characters that it cannot take are escaped as JSON does."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value)
+    print(text)
 
 
 def error_to_object(path: Path, error: LiveAvatarError) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from liveavatar.cli.output import stderr_console
+from liveavatar.files import describe_path
 
 if TYPE_CHECKING:
     from liveavatar.generate import ProgressCallback, Result
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 @contextmanager
 def show_stage(text: str) -> Iterator[Callable[[str], None]]:
     """Show a spinner beside `text` while a step of unknown length runs; yields what changes the text."""
-    with stderr_console.status(escape(text)) as status:
-        yield lambda text: status.update(escape(text))
+    with stderr_console.status(escape(describe_path(text))) as status:
+        yield lambda text: status.update(escape(describe_path(text)))
 
 
 @contextmanager
@@ -50,7 +51,7 @@ def show_frame_bar(fps: Fraction) -> "Iterator[ProgressCallback]":
 def format_result(result: "Result") -> str:
     """One line: the file, frames, speed, latency of the first frame, memory."""
     return (
-        f"{result.output}: {result.frames} frames in {result.seconds:.1f} s, {result.speed:.0f} fps "
+        f"{describe_path(result.output)}: {result.frames} frames in {result.seconds:.1f} s, {result.speed:.0f} fps "
         f"({result.real_time_factor:.1f}x real time), first frame after {1000 * result.first_frame:.0f} ms, "
         f"peak memory {result.peak_memory / 1e6:.0f} MB"
     )

@@ -1,10 +1,12 @@
 """Write an mp4: encoding runs on its own thread, and the file appears complete or not at all."""
 
+import os
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,7 +15,15 @@ import av
 import numpy as np
 
 from liveavatar.errors import OptionError, OutputError
-from liveavatar.files import atomic_write, describe_write_error, publish_file, shorten_name
+from liveavatar.files import (
+    NO_INPUTS,
+    atomic_write,
+    check_output_path,
+    describe_path,
+    describe_write_error,
+    publish_file,
+    shorten_name,
+)
 from liveavatar.frames import Picture
 from liveavatar.video.encoder import Mp4Encoder
 
@@ -34,11 +44,12 @@ class VideoWriter:
     Frame i is shown at i/fps seconds. The sound starts with frame 0 and is cut at the end of the last frame.
     Until the block ends without an exception, the file has a temporary name in the same folder; on any exception it
     is removed. On an exception of a type in `salvage_on`, the frames so far become a complete video at
-    `partial_path`, whose name ends in `.partial.mp4`, and `is_salvaged` is True. `metadata` becomes tags of the file.
+    `partial_path`, whose name is new and ends in `.partial.mp4`, and `is_salvaged` is True. `metadata` becomes tags of
+    the file.
 
     Raises:
         OptionError: the size is odd or empty.
-        OutputError: the file cannot be written, or there were no frames.
+        OutputError: the file cannot be written (see `check_mp4_output`), or there were no frames.
         AudioError: the sound cannot be read.
     """
 
@@ -59,14 +70,12 @@ class VideoWriter:
         self._sound = None if sound is None else Path(sound)
         self._metadata = dict(metadata or {})
         self._salvage_on = salvage_on
-        self.partial_path = self._path.with_name(
-            shorten_name(self._path.stem, f".partial{self._path.suffix}")
-        )
+        self.partial_path = self._path
         self.is_salvaged = False
         self._pending: deque[Future[None]] = deque()
 
     def __enter__(self) -> Self:
-        _check_target_path(self._path)
+        check_mp4_output(self._path, {} if self._sound is None else {"the recording": self._sound})
         with ExitStack() as cleanup:
             self._temporary_path = cleanup.enter_context(atomic_write(self._path))
             with explain_write_errors(self._path):
@@ -107,12 +116,13 @@ class VideoWriter:
     def _finish_file(self) -> None:
         self._wait_for_encoder(0)
         if not self._encoder.frame_count:
-            raise OutputError(f"{self._path} would have no frames", "write at least one")
+            raise OutputError(f"{describe_path(self._path)} would have no frames", "write at least one")
         self._pending.append(self._executor.submit(self._encoder.finish))
         self._wait_for_encoder(0)
 
     def _salvage_file(self) -> None:
         self._finish_file()
+        self.partial_path = _choose_partial_video(self._path)
         with explain_write_errors(self.partial_path):
             publish_file(self._temporary_path, self.partial_path)
         self.is_salvaged = True
@@ -122,11 +132,38 @@ class VideoWriter:
         self._encoder.close()
 
 
-def _check_target_path(path: Path) -> None:
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder", f"name a file, such as {path / 'out.mp4'}")
-    if not path.parent.is_dir():
-        raise OutputError(f"there is no folder {path.parent}", "create it first")
+def check_mp4_output(output: Path, inputs: Mapping[str, Path] = NO_INPUTS) -> None:
+    """Refuse what cannot become an mp4, or would replace an input, before any work is done.
+
+    Raises:
+        OutputError: see `check_mp4_name` and `check_output_path`.
+    """
+    check_output_path(output, inputs)
+    check_mp4_name(output)
+
+
+def check_mp4_name(output: Path) -> None:
+    """Refuse names that promise something else than an mp4, in upper or lower case.
+
+    Raises:
+        OutputError: the name does not end in `.mp4`.
+    """
+    if output.suffix.lower() == ".mp4":
+        return
+    name = describe_path(output)
+    if not output.name:
+        raise OutputError(f"{name} is a folder", "name a file in it")
+    raise OutputError(f"{name} does not end in .mp4", f"name it {describe_path(output.with_suffix('.mp4'))}")
+
+
+def _choose_partial_video(path: Path) -> Path:
+    """`talk.partial.mp4`; `talk-2.partial.mp4` if that exists, and so on: no file is replaced."""
+    for number in count(1):
+        ending = f"{'' if number == 1 else f'-{number}'}.partial{path.suffix}"
+        choice = path.with_name(shorten_name(path.stem, ending))
+        if not os.path.lexists(choice):
+            break
+    return choice
 
 
 @contextmanager
@@ -136,4 +173,4 @@ def explain_write_errors(path: Path) -> Iterator[None]:
         yield
     except (av.error.FFmpegError, OSError) as error:
         reason, remedy = describe_write_error(error.errno, error.strerror)
-        raise OutputError(f"{path} cannot be written: {reason}", remedy) from error
+        raise OutputError(f"{describe_path(path)} cannot be written: {reason}", remedy) from error
