@@ -64,14 +64,16 @@ def render_video(
     fps: Fraction,
     seed: int,
     policy: RepairPolicy,
+    track: int | None = None,
     portrait: Path | None = None,
     on_progress: ProgressCallback = lambda _done, _total: None,
     on_report: Callable[[AudioReport], None] = lambda _report: None,
 ) -> Result:
     """Render `actor` speaking `audio` into the video `output`, which appears complete or not at all.
 
-    `portrait` is the picture's file, if there is one: like the recording, it is never replaced. `on_report` is called
-    with the analysis of the recording before the first frame, `on_progress` after each frame.
+    `track` is the number of the recording's sound track, from 1; None is the one that players play. `portrait` is the
+    picture's file, if there is one: like the recording, it is never replaced. `on_report` is called with the analysis
+    of the recording before the first frame, `on_progress` after each frame.
 
     Raises:
         OptionError: `seed` or `policy` has an unusable value.
@@ -81,7 +83,7 @@ def render_video(
     """
     seed = check_seed(seed)
     check_video_output(output, audio, portrait)
-    report, sound = read_speech(audio, policy)
+    report, sound = read_speech(audio, policy, track=track)
     on_report(report)
     frame_count = Timeline(fps=fps, rate=report.info.rate).frame_count(report.sample_count)
     # At 16 kHz the end may be rounded down to before the start of the last frame; a few samples of silence restore it.
@@ -89,8 +91,16 @@ def render_video(
     padded = chain(sound, [np.zeros(max(0, missing_samples), np.float32)])
     started = time.perf_counter()
     tags = VIDEO_TAGS | {"audio_report": format_report_tag(report)}
-    with open_playable_recording(report) as file:
-        writer = VideoWriter(output, fps, actor.size, sound=file, metadata=tags, salvage_on=(EngineError,))
+    with open_playable_recording(report) as (file, file_track):
+        writer = VideoWriter(
+            output,
+            fps,
+            actor.size,
+            sound=file,
+            metadata=tags,
+            salvage_on=(EngineError,),
+            sound_track=file_track,
+        )
         with name_partial_video(writer), writer:
             frames = stream_frames(actor.session(fps, seed), padded)
             first_frame_at = _write_frames(writer, frames, frame_count, on_progress)
@@ -142,15 +152,18 @@ def name_partial_video(writer: VideoWriter) -> Iterator[None]:
 
 
 @contextmanager
-def open_playable_recording(report: AudioReport) -> Iterator[Path]:
-    """Yield the file with the video's sound: the recording, or a corrected copy if its header has a wrong rate."""
+def open_playable_recording(report: AudioReport) -> Iterator[tuple[Path, int]]:
+    """Yield the file with the video's sound, and the number of its track.
+
+    It is the recording, or a corrected copy if its header has a wrong rate.
+    """
     if report.info.rate == report.info.declared_rate:
-        yield report.path
+        yield report.path, report.info.track
         return
     with scratch_folder() as folder:
         playable = folder / "sound.wav"
         write_checked_speech(report, playable)
-        yield playable
+        yield playable, 1
 
 
 def stream_frames(session: Session, sound: Iterable[Samples]) -> Iterator[VideoFrame]:

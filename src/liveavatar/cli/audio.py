@@ -32,6 +32,7 @@ from liveavatar.cli.output import (
     EXIT_NEEDS_WORK,
     LEVEL_STYLES,
     LEVEL_VERDICTS,
+    SoundTrack,
     error_to_object,
     print_json,
     print_message,
@@ -79,6 +80,7 @@ def check_recordings(
         Path | None, typer.Option(help="Draw waveform, speech and spectrogram into a PNG.")
     ] = None,
     true_rate: TrueRate = None,
+    track: SoundTrack = None,
 ) -> None:
     """Report the faults of recordings, and the command that repairs them.
 
@@ -88,7 +90,7 @@ def check_recordings(
         raise OptionError("--plot works on one recording", "name one file")
     if plot:
         check_plot_path(plot)
-    results = [_inspect_recording(file, true_rate) for file in files]
+    results = [_inspect_recording(file, true_rate, track) for file in files]
     if as_json:
         print_json({"recordings": [_recording_to_object(result) for result in results]})
     else:
@@ -117,6 +119,7 @@ def prepare_recordings(
     ] = None,
     use_denoiser: Annotated[bool, typer.Option("--denoise", help="Reduce noise with RNNoise.")] = False,
     true_rate: TrueRate = None,
+    track: SoundTrack = None,
     report: Annotated[
         Path | None, typer.Option(help="Write the outcome of each file into this JSON file.")
     ] = None,
@@ -131,7 +134,7 @@ def prepare_recordings(
     _check_prepare_paths(inputs, output)
     if report is not None:
         _check_report_path(report, inputs)
-    options = PreparationOptions(denoise=use_denoiser, true_rate=true_rate)
+    options = PreparationOptions(denoise=use_denoiser, true_rate=true_rate, track=track)
     run_tasks = _choose_task_runner(jobs, ray)
     if not (file_count := runner.count_recordings(inputs, output)):
         print_message("there is nothing to prepare: no recording, or results of earlier runs only")
@@ -161,6 +164,7 @@ def guard_command(
     ],
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a recording that needs repair.")] = False,
     true_rate: TrueRate = None,
+    track: SoundTrack = None,
 ) -> None:
     """Repair a recording, then run another program on it: liveavatar audio guard talk.m4a -- python run.py {audio}.
 
@@ -169,7 +173,7 @@ def guard_command(
     from liveavatar.audio.batch import guard
 
     with show_stage(f"analysing {file}"):
-        report = (check_recording if strict else check_and_correct_rate)(file, "fix", true_rate)
+        report = (check_recording if strict else check_and_correct_rate)(file, "fix", true_rate, track)
     if strict:
         guard.require_ready_recording(report, "leave out --strict")
         report = replace(report, fixes=())
@@ -177,11 +181,11 @@ def guard_command(
     raise typer.Exit(guard.run_guarded_command(report, command, fix=not strict))
 
 
-def _inspect_recording(file: Path, true_rate: int | None) -> RecordingInspection:
+def _inspect_recording(file: Path, true_rate: int | None, track: int | None) -> RecordingInspection:
     """Check one recording; an error is kept, so that the others are still checked."""
     with show_stage(f"analysing {file}"):
         try:
-            return RecordingInspection(file=file, report=check_recording(file, "fix", true_rate))
+            return RecordingInspection(file=file, report=check_recording(file, "fix", true_rate, track))
         except AudioError as error:
             return RecordingInspection(file=file, error=error)
 

@@ -25,6 +25,6 @@ def fix_sync(measured: SyncMeasurement, report: SyncReport, output: Path) -> Non
         )
     if report.verdict == "drifting":
         line = measured.alignment.line
-        shift_sound(report.file, output, line.lag_at_zero, line.slope)
+        shift_sound(report.file, output, line.lag_at_zero, line.slope, measured.sound_track)
     else:
-        shift_sound(report.file, output, measured.alignment.offset)
+        shift_sound(report.file, output, measured.alignment.offset, track=measured.sound_track)

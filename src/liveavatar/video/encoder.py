@@ -44,6 +44,7 @@ class Mp4Encoder:
         size: tuple[int, int],
         sound: Path | None,
         metadata: Mapping[str, str],
+        sound_track: int | None = None,
     ) -> None:
         self._fps = fps
         self._frame_count = 0
@@ -51,7 +52,7 @@ class Mp4Encoder:
         self._sound: SoundSource | None = None
         self._is_usable = True
         if sound is not None:
-            self._sound = open_sound_source(sound)
+            self._sound = open_sound_source(sound, sound_track)
         self._container = av.open(
             f"file:{path}", "w", format="mp4", container_options=self._build_container_options()
         )

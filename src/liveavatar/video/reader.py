@@ -1,6 +1,5 @@
 """Read a video picture by picture, each with its presentation time."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,7 +13,10 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame as AvVideoFrame
 from av.video.stream import VideoStream
 
+from liveavatar.audio.io.container import open_media_file
+from liveavatar.audio.io.track import choose_sound_track
 from liveavatar.errors import VideoError
+from liveavatar.files import require_regular_file
 from liveavatar.frames import Picture
 
 _CONVERT_REMEDY = "convert it to mp4 with another program"
@@ -33,17 +35,19 @@ class VideoReader:
     """An open video: iterate it once for `TimedPicture`. Times are the file's time stamps.
 
     `sound_start` is the time in seconds of the first audible sample, on the clock of the pictures; None without
-    sound. `duration` in seconds and `fps` are what the file declares, and may be None.
+    sound. `duration` in seconds and `fps` are what the file declares, and may be None. `sound_track_count` is the
+    number of sound tracks.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, track: int | None = None) -> None:
         self.path = path
-        self._container = _open_container(path)
+        self._container = open_media_file(path, VideoError)
         self._stream = _select_video_stream(self._container, path)
         self._time_base = self._stream.time_base or Fraction(1, 1000)
         self.fps = self._stream.average_rate
         self.duration = _find_duration(self._container, self._stream)
-        self.sound_start = find_sound_start(path)
+        self.sound_start = find_sound_start(path, track)
+        self.sound_track_count = len(self._container.streams.audio)
 
     def __enter__(self) -> Self:
         return self
@@ -89,16 +93,19 @@ class VideoReader:
                 yield frame
 
 
-def find_sound_start(path: Path) -> Fraction | None:
+def find_sound_start(path: Path, track: int | None = None) -> Fraction | None:
     """Time in seconds of the first audible sample of `path`, on the file's clock; None without sound.
+
+    `track` is the number of the sound track, from 1; None is the one that players play.
 
     Raises:
         VideoError: the file cannot be read.
+        AudioError: it has no such track.
     """
-    with _open_container(path) as container:
-        stream = container.streams.best("audio")
-        if stream is None:
+    with open_media_file(path, VideoError) as container:
+        if not container.streams.audio:
             return None
+        stream = choose_sound_track(container, path, track)
         try:
             for frame in container.decode(stream):
                 if isinstance(frame, av.AudioFrame) and frame.samples and frame.pts is not None:
@@ -116,25 +123,15 @@ def find_picture_stream(container: InputContainer) -> VideoStream | None:
     return None
 
 
-def open_video(path: str | Path) -> VideoReader:
+def open_video(path: str | Path, track: int | None = None) -> VideoReader:
     """Open the pictures of a file: `with open_video(path) as video: for picture in video: ...`.
+
+    `track` is that of the sound, see `find_sound_start`.
 
     Raises:
         VideoError: no such file, a folder, empty, not a video, or without pictures.
     """
-    return VideoReader(Path(path))
-
-
-def _open_container(path: Path) -> InputContainer:
-    if not path.is_file():
-        problem = f"{path} is a folder" if path.is_dir() else f"there is no file {path}"
-        raise VideoError(problem, "name a video file")
-    if not os.access(path, os.R_OK):
-        raise VideoError(f"{path} may not be read", "change its permissions")
-    try:
-        return av.open(f"file:{path}", "r", options={"protocol_whitelist": "file"}, metadata_errors="ignore")
-    except av.error.FFmpegError as error:
-        raise VideoError(f"{path.name} is damaged, or not a video", _CONVERT_REMEDY) from error
+    return VideoReader(require_regular_file(path, VideoError, "video"), track)
 
 
 def _select_video_stream(container: InputContainer, path: Path) -> VideoStream:

@@ -18,11 +18,14 @@ from liveavatar.video.writer import explain_write_errors
 _CONTAINER_FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 
 
-def shift_sound(source: str | Path, output: str | Path, lag: float, slope: float = 0.0) -> None:
+def shift_sound(
+    source: str | Path, output: str | Path, lag: float, slope: float = 0.0, track: int | None = None
+) -> None:
     """Copy `source` to `output` with its sound shifted: what plays at `t + lag + slope·t` plays at t, in seconds.
 
     The pictures' packets are copied bit for bit. The sound is resampled if `slope` is not 0, and encoded as AAC (see
-    `EncodedSound`). Other streams are dropped. The file appears complete or not at all.
+    `EncodedSound`). Other streams are dropped; `track` is the
+    number of the sound track, from 1, None the one that players play. The file appears complete or not at all.
 
     Raises:
         OptionError: the output's suffix is unknown, or it is the source.
@@ -31,7 +34,7 @@ def shift_sound(source: str | Path, output: str | Path, lag: float, slope: float
     """
     source, output = Path(source), Path(output)
     container_format = check_remux_output(source, output)
-    begin = find_sound_start(source)
+    begin = find_sound_start(source, track)
     if begin is None:
         raise VideoError(f"{source.name} has no sound", "choose a video with a sound track")
     with ExitStack() as files:
@@ -39,7 +42,7 @@ def shift_sound(source: str | Path, output: str | Path, lag: float, slope: float
         files.enter_context(explain_write_errors(output))
         pictures = files.enter_context(open_container(source))
         target = files.enter_context(av.open(f"file:{partial}", "w", format=container_format))
-        sound = EncodedSound(source, (float(begin) - lag) / (1 + slope), slope)
+        sound = EncodedSound(source, (float(begin) - lag) / (1 + slope), slope, track)
         files.callback(sound.close)
         _copy_streams(pictures, target, sound)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from liveavatar.audio.dsp.resample import Resampler
 from liveavatar.audio.io.decode import open_audio, open_container
+from liveavatar.audio.io.track import choose_sound_track
 
 AAC_BIT_RATE = 192_000
 AAC_RATES = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000)
@@ -53,13 +54,13 @@ class SoundSource(Protocol):
         ...
 
 
-def open_sound_source(path: Path) -> SoundSource:
-    """Open the sound of `path`: copied where possible, else encoded.
+def open_sound_source(path: Path, track: int | None = None) -> SoundSource:
+    """Open the sound of `path`: copied where possible, else encoded; `track` as in `open_audio`, here and below.
 
     Raises:
         AudioError: the sound cannot be read.
     """
-    return CopiedSound(path) if is_copyable_sound(path) else EncodedSound(path)
+    return CopiedSound(path, track) if is_copyable_sound(path, track) else EncodedSound(path, track=track)
 
 
 class EncodedSound:
@@ -72,8 +73,8 @@ class EncodedSound:
     `1 + slope` times as fast.
     """
 
-    def __init__(self, path: Path, start: float = 0.0, slope: float = 0.0) -> None:
-        self._input = open_audio(path, silence_invalid=True)
+    def __init__(self, path: Path, start: float = 0.0, slope: float = 0.0, track: int | None = None) -> None:
+        self._input = open_audio(path, silence_invalid=True, track=track)
         info = self._input.info
         self.rate = info.rate if info.rate in AAC_RATES else 48_000
         self._channels = info.channels if info.channels in _CHANNEL_LAYOUTS else 1
@@ -143,18 +144,18 @@ class EncodedSound:
 class CopiedSound:
     """The AAC packets of an mp4 or m4a, copied unchanged."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, track: int | None = None) -> None:
         self._input = open_container(path)
-        source = self._input.streams.audio[0]
+        self._source = source = choose_sound_track(self._input, path, track)
         self.rate = source.rate
         self._time_base = source.time_base or Fraction(1, source.rate)
-        self._start_pts = _find_first_pts(path)
+        self._start_pts = _find_first_pts(path, track)
         self._packets = self._input.demux(source)
         self._next_packet: Packet[AvAudioStream] | None = None
 
     def attach_to_output(self, output: OutputContainer) -> None:
         """Add a stream for this sound to `output`; call once, before any packets."""
-        self._stream = output.add_stream_from_template(self._input.streams.audio[0])
+        self._stream = output.add_stream_from_template(self._source)
 
     def read_packets(self, until: Fraction) -> AudioPackets:
         """Packets of the sound up to `until` seconds, each once."""
@@ -182,20 +183,21 @@ class CopiedSound:
         return self._next_packet
 
 
-def is_copyable_sound(path: Path) -> bool:
-    """Whether the sound is AAC in an mp4 or m4a with one sound track, no gap between packets and no edit."""
-    with open_audio(path, silence_invalid=True) as stream:
-        if stream.info.codec != "aac" or stream.info.rate not in AAC_RATES or stream.info.track_count != 1:
+def is_copyable_sound(path: Path, track: int | None = None) -> bool:
+    """Whether the sound is AAC in an mp4 or m4a, without a gap between packets and without an edit."""
+    with open_audio(path, silence_invalid=True, track=track) as stream:
+        if stream.info.codec != "aac" or stream.info.rate not in AAC_RATES:
             return False
     with open_container(path) as container:
-        return "mp4" in container.format.name and _is_continuous(container)
+        source = choose_sound_track(container, path, track)
+        return "mp4" in container.format.name and _is_continuous(container, source)
 
 
-def _is_continuous(container: InputContainer) -> bool:
+def _is_continuous(container: InputContainer, source: AvAudioStream) -> bool:
     """Whether all packets have the same duration (the last may be shorter) and only priming packets are discarded."""
     next_pts: int | None = None
     length = 0
-    for packet in container.demux(container.streams.audio[0]):
+    for packet in container.demux(source):
         if packet.pts is None:
             break
         length = length or packet.duration or 0
@@ -206,7 +208,7 @@ def _is_continuous(container: InputContainer) -> bool:
     return next_pts is not None
 
 
-def _find_first_pts(path: Path) -> int:
+def _find_first_pts(path: Path, track: int | None) -> int:
     with open_container(path) as container:
-        frame = next(container.decode(audio=0))
+        frame = next(container.decode(choose_sound_track(container, path, track)))
         return frame.pts or 0

@@ -297,9 +297,9 @@ BROKEN: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("absent.wav", "there is no file .*absent.wav; check the path"),
-        ("folder", "folder is a folder, not a sound file; name one file in it"),
-        ("empty.wav", "empty.wav is empty; record or export it again"),
+        ("absent.wav", "there is no file .*absent.wav; check the name"),
+        ("folder", "folder is a folder; name one sound file"),
+        ("empty.wav", "empty.wav is empty; export or download it again"),
         ("text.wav", "text.wav is damaged, or not a sound file; convert it"),
         ("silent.mp4", "silent.mp4 has no sound; choose a file with a sound track"),
         ("header.wav", "header.wav holds no samples; record or export it again"),
@@ -323,7 +323,7 @@ def test_each_bad_file_has_its_own_error(
 
 
 def test_a_device_is_not_read(tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match="not a regular file; save the sound to a file first"):
+    with pytest.raises(AudioError, match="is a device, not a regular file; save a sound file first"):
         open_audio("/dev/zero")
 
 

@@ -185,14 +185,14 @@ class RecordingAnalyser:
         self._rate_detector.push(mono)
 
 
-def measure_speech_share(path: Path, fix: bool, true_rate: int) -> float:
+def measure_speech_share(path: Path, fix: bool, true_rate: int, track: int | None = None) -> float:
     """Share of speech in the first 20 s of a recording, 0…1, if its samples were taken at `true_rate`.
 
     Raises:
         AudioError: as `open_audio`.
     """
     share, left = SpeechShareMeter(), _DENSE_SAMPLES
-    with open_audio(path, fix, true_rate) as stream:
+    with open_audio(path, fix, true_rate, track) as stream:
         mix = SpeechDownmixer(stream.info.rate, stream.info.layout)
         for chunk in stream:
             mono = mix.push(chunk.samples)[:left]
@@ -203,13 +203,15 @@ def measure_speech_share(path: Path, fix: bool, true_rate: int) -> float:
     return share.finish()[0]
 
 
-def analyse_recording(path: str | Path, fix: bool, true_rate: int | None = None) -> AudioReport:
-    """Measure a recording; the report has no findings yet. `fix` and `true_rate` as in `open_audio`.
+def analyse_recording(
+    path: str | Path, fix: bool, true_rate: int | None = None, track: int | None = None
+) -> AudioReport:
+    """Measure a recording; the report has no findings yet. The other arguments are as in `open_audio`.
 
     Raises:
         AudioError: as `open_audio`; without `fix`, also for samples that are not numbers.
     """
-    with open_audio(path, fix, true_rate) as stream:
+    with open_audio(path, fix, true_rate, track) as stream:
         analyser = RecordingAnalyser(stream.info)
         for chunk in stream:
             analyser.push(chunk.samples)

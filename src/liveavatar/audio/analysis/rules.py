@@ -158,6 +158,16 @@ def _describe_wrong_header(report: AudioReport) -> str | None:
     return f"it holds {float(report.duration):.1f} s, though it announces {declared:.1f} s"
 
 
+def _describe_joined(report: AudioReport, containers: tuple[str, ...]) -> str | None:
+    count = report.damage.joined_files
+    return f"it is {count} files joined in one" if count > 1 and report.info.container in containers else None
+
+
+def _repair_joined(report: AudioReport) -> str:
+    count, seconds = report.damage.joined_files, float(report.duration)
+    return f"the headers of {count} files joined in it are skipped, and all {seconds:.1f} s are used"
+
+
 def _describe_length(report: AudioReport) -> str | None:
     if _measure_missing(report):
         return None
@@ -166,8 +176,19 @@ def _describe_length(report: AudioReport) -> str | None:
 
 
 def _describe_tracks(report: AudioReport) -> str | None:
+    info = report.info
+    if info.track_count == 1 or info.is_track_given:
+        return None
+    return f"it has {info.track_count} sound tracks; number {info.track}, which players play, is used"
+
+
+def _format_track_choice(report: AudioReport) -> str:
+    return f"choose one with --track 1…{report.info.track_count}"
+
+
+def _describe_given_track(report: AudioReport) -> str | None:
     count = report.info.track_count
-    return f"it has {count} sound tracks; the main one is used" if count > 1 else None
+    return f"of {count} sound tracks number {report.info.track} is used, as asked" if count > 1 else None
 
 
 # Sample rate and band. Of a wrong rate, neither the rate nor the band can be judged.
@@ -433,8 +454,11 @@ RULES = (
     Rule("header", "warn", "repaired", _describe_wrong_header, _REPAIR,
          lambda report: f"all {float(report.duration):.1f} s are used, more than it announces"),
     Rule("length", "ok", None, _describe_length),
-    Rule("tracks", "warn", "repaired", _describe_tracks, _REPAIR,
-         lambda report: f"of {report.info.track_count} sound tracks the main one is used"),
+    Rule("joined", "warn", "repaired", lambda report: _describe_joined(report, ("wav",)), _REPAIR, _repair_joined),
+    Rule("joined", "ok", None, lambda report: _describe_joined(report, ("mp3",))),
+    Rule("tracks", "warn", "repaired", _describe_tracks, _format_track_choice,
+         lambda report: f"{_describe_tracks(report)}; {_format_track_choice(report)}"),
+    Rule("tracks", "ok", None, _describe_given_track),
     Rule("rate", "warn", "manual", _describe_low_rate, "record at 16000 Hz or more"),
     Rule("rate", "ok", None, _describe_rate),
     Rule("true-rate", "bad", "manual", _describe_wrong_rate, _format_true_rate_command),

@@ -20,17 +20,21 @@ PREPARATION_VERSION = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparationOptions:
-    """How recordings are prepared. `true_rate` in Hz overrides the rate that they declare."""
+    """How recordings are prepared. `true_rate` in Hz overrides the rate that they declare, `track` is the number of
+    the sound track, from 1, None the one that players play.
+    """
 
     denoise: bool = False
     true_rate: int | None = None
+    track: int | None = None
 
     def to_manifest_text(self) -> str:
         """The options and the version of the method, as the manifest stores them.
 
         This text must not change with names in the code: a result whose text differs is prepared again.
         """
-        return f"{PREPARATION_VERSION} Options(denoise={self.denoise}, true_rate={self.true_rate})"
+        track = "" if self.track is None else f", track={self.track}"
+        return f"{PREPARATION_VERSION} Options(denoise={self.denoise}, true_rate={self.true_rate}{track})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +56,7 @@ def prepare_recording(source: Path, output: Path, options: PreparationOptions) -
     if is_same_source(source, str(output)):
         raise OutputError(f"{describe_path(output)} is the recording itself", "choose another folder")
     denoiser = MeasuredDenoiser() if options.denoise else None
-    report = check_and_correct_rate(source, "fix", options.true_rate)
+    report = check_and_correct_rate(source, "fix", options.true_rate, options.track)
     if denoiser is None:
         write_checked_speech(report, output)
         return PreparedRecording(report=report, output=output, repairs=report.fixes)
