@@ -22,7 +22,6 @@ from liveavatar.audio.analysis.report_json import audio_report_to_json
 from liveavatar.audio.batch import pool, ray_data, runner
 from liveavatar.audio.batch.naming import list_candidate_names
 from liveavatar.audio.batch.prepare import PreparationOptions
-from liveavatar.audio.batch.results import is_same_source
 from liveavatar.audio.batch.runner import PreparationOutcome
 from liveavatar.audio.batch.search import find_path_type, has_recording_suffix
 from liveavatar.audio.dsp import denoise
@@ -43,7 +42,7 @@ from liveavatar.cli.output import (
 )
 from liveavatar.cli.progress import show_stage
 from liveavatar.errors import AudioError, OptionError, OutputError
-from liveavatar.files import atomic_write, describe_path, require_regular_file
+from liveavatar.files import atomic_write, check_output_path, describe_path, require_regular_file
 from liveavatar.plotting import check_plot_path
 from liveavatar.report import find_worst_level
 
@@ -255,10 +254,12 @@ def _check_report_path(report: Path, inputs: Iterable[Path]) -> None:
     name = describe_path(report)
     if has_recording_suffix(report):
         raise OutputError(f"the report {name} has the name of a recording", "name it report.json")
-    if any(is_same_source(path, str(report)) for path in inputs):
-        raise OutputError(f"the report {name} is one of the recordings", "choose another name")
-    if find_path_type(report) == "file" and not _is_report(report):
-        raise OutputError(f"{name} is another file, not a report of an earlier run", "choose another name")
+    if find_path_type(report) is not None:
+        check_output_path(report, {f"the input {describe_path(path)}": path for path in inputs})
+        if not _is_report(report):
+            raise OutputError(
+                f"{name} is another file, not a report of an earlier run", "choose another name"
+            )
 
 
 def _is_report(path: Path) -> bool:
