@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from audio import kill
 from audio.kill import RESULT_NAMES
 
 
+@pytest.mark.slow
 def test_runs_that_are_killed_lose_nothing_and_leave_no_litter(tmp_path: Path) -> None:
     folder = tmp_path / "recordings"
     rounds = list(kill.run_rounds(folder, count=4, seed=1))

@@ -180,6 +180,7 @@ def test_an_empty_folder_gives_an_empty_report(tmp_path: Path) -> None:
     assert json.loads(report.read_text()) == {"files": []}
 
 
+@pytest.mark.slow
 def test_a_recording_beside_another_of_its_name_is_kept_and_the_new_name_is_said(
     good: Path, quiet: Path, tmp_path: Path
 ) -> None:
@@ -196,6 +197,7 @@ def test_a_recording_beside_another_of_its_name_is_kept_and_the_new_name_is_said
     assert "nothing to prepare" in again.stderr
 
 
+@pytest.mark.slow
 def test_a_report_replaces_nothing_but_a_report(good: Path, tmp_path: Path) -> None:
     source = Path(shutil.copy(good, tmp_path / "talk.bin"))
     notes, report = tmp_path / "notes.txt", tmp_path / "report.json"
@@ -301,6 +303,7 @@ def test_signals_reach_the_program_once_and_nothing_stays(quiet: Path, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_what_a_killed_guard_left_is_removed_by_the_next(quiet: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", PROGRAM, "guard", str(quiet), "--", sys.executable, "-c"]
     environment = os.environ | {"TMPDIR": str(tmp_path)}

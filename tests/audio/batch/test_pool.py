@@ -62,6 +62,7 @@ def test_leaving_early_stops_the_processes() -> None:
     del results  # would wait ten minutes if the processes were left to end by themselves
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", [0, 1, 2])
 def test_a_machine_without_room_runs_fewer_processes(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[SpawnProcess] = []
@@ -97,6 +98,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_the_processes_end_with_a_parent_that_is_killed_even_in_a_task(tmp_path: Path) -> None:
     script = tmp_path / "orphans.py"
     script.write_text(ORPHANS)

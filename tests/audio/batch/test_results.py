@@ -264,6 +264,7 @@ NAMES = st.builds(
 ).filter(lambda name: len(os.fsencode(Path(name).name)) <= 255)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     recordings=st.lists(NAMES, min_size=1, max_size=8, unique=True),
@@ -328,6 +329,7 @@ def many_results(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", list_damage(bytes(20_000)))
 def test_a_damaged_manifest_is_an_error_and_nothing_is_lost_without_it(kind: str, many_results: Path) -> None:
     path = many_results / MANIFEST_NAME
