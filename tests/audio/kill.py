@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -109,13 +110,20 @@ def kill_some(runs: list["subprocess.Popen[bytes]"], folder: Path, chance: rando
         if killed and chance.random() < 0.5:
             continue
         wanted = chance.choice([0, 1, 1, 2])
-        while process.poll() is None and len(list(folder.glob(".liveavatar-*.part/*"))) < wanted:
+        while process.poll() is None and count_scratch_files(folder) < wanted:
             time.sleep(0.001)
         time.sleep(chance.random() * chance.choice([0.01, 0.1, 0.5]))
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
             killed += 1
     return killed
+
+
+def count_scratch_files(folder: Path) -> int:
+    """The number of results that are being written."""
+    with suppress(FileNotFoundError):  # a run has ended meanwhile
+        return len(list(folder.glob(".liveavatar-*.part/*")))
+    return 0
 
 
 def wait_for_groups(runs: list["subprocess.Popen[bytes]"]) -> None:
