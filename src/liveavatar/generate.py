@@ -14,6 +14,8 @@ import numpy as np
 
 from liveavatar.audio.analysis.analyser import AudioReport
 from liveavatar.audio.analysis.report_json import format_report_tag
+from liveavatar.audio.analysis.rules import derive_playback_repair
+from liveavatar.audio.dsp.playback_repair import NO_REPAIR, PlaybackRepair
 from liveavatar.audio.front_end import RepairPolicy, read_speech, write_checked_speech
 from liveavatar.engine import Actor, Session, check_seed
 from liveavatar.errors import EngineError
@@ -91,7 +93,7 @@ def render_video(
     padded = chain(sound, [np.zeros(max(0, missing_samples), np.float32)])
     started = time.perf_counter()
     tags = VIDEO_TAGS | {"audio_report": format_report_tag(report)}
-    with open_playable_recording(report) as (file, file_track):
+    with open_playable_recording(report, policy) as (file, file_track, repair):
         writer = VideoWriter(
             output,
             fps,
@@ -100,6 +102,7 @@ def render_video(
             metadata=tags,
             salvage_on=(EngineError,),
             sound_track=file_track,
+            sound_repair=repair,
         )
         with name_partial_video(writer), writer:
             frames = stream_frames(actor.session(fps, seed), padded)
@@ -152,18 +155,21 @@ def name_partial_video(writer: VideoWriter) -> Iterator[None]:
 
 
 @contextmanager
-def open_playable_recording(report: AudioReport) -> Iterator[tuple[Path, int]]:
-    """Yield the file with the video's sound, and the number of its track.
+def open_playable_recording(
+    report: AudioReport, policy: RepairPolicy
+) -> Iterator[tuple[Path, int, PlaybackRepair]]:
+    """Yield the file with the video's sound, the number of its track, and what has to be repaired in it.
 
     It is the recording, or a corrected copy if its header has a wrong rate.
     """
     if report.info.rate == report.info.declared_rate:
-        yield report.path, report.info.track
+        repair = derive_playback_repair(report) if policy == "fix" else NO_REPAIR
+        yield report.path, report.info.track, repair
         return
     with scratch_folder() as folder:
         playable = folder / "sound.wav"
         write_checked_speech(report, playable)
-        yield playable, 1
+        yield playable, 1, NO_REPAIR
 
 
 def stream_frames(session: Session, sound: Iterable[Samples]) -> Iterator[VideoFrame]:

@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import wave
+from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -54,6 +56,18 @@ def quiet(voice: Samples, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def text(tmp_path: Path) -> Path:
     path = tmp_path / "notes.wav"
     path.write_text("no sound")
+    return path
+
+
+def write_two_tracks(path: Path, voice: Samples) -> Path:
+    """A quiet track, then a loud one; neither is the default."""
+    with av.open(str(path), "w") as output:
+        tracks = [output.add_stream("pcm_s16le", rate=48_000, layout="mono") for _ in range(2)]
+        for track, level in zip(tracks, (0.05, 1.0), strict=True):
+            track.disposition = av.stream.Disposition.dub
+            packet = av.Packet((level * voice * 32767).astype("<i2").tobytes())
+            packet.stream, packet.time_base, packet.pts, packet.dts = track, Fraction(1, 48_000), 0, 0
+            output.mux(packet)
     return path
 
 
@@ -346,3 +360,30 @@ def test_strict_passes_the_recording_itself(good: Path, tmp_path: Path) -> None:
 def test_commands_that_cannot_run_are_refused(good: Path) -> None:
     assert "does not say where the recording goes; write {audio}" in str(refusal("guard", good, "--", "true"))
     assert "cannot be run" in str(refusal("guard", good, "--", "no-such-program", "{audio}"))
+
+
+def test_the_sound_track_is_said_and_can_be_chosen(voice: Samples, tmp_path: Path) -> None:
+    path = write_two_tracks(tmp_path / "two.mkv", voice)
+    players, second = (
+        json.loads(run("check", path, "--json", *options).stdout)["recordings"][0]
+        for options in ((), ("--track", "2"))
+    )
+    assert (players["tracks"], players["track"], second["track"]) == (2, 1, 2)
+    assert second["loudness_lufs"] - players["loudness_lufs"] == pytest.approx(26, abs=0.5)
+    said = "it has 2 sound tracks; number 1, which players play, is used (--track picks)"
+    assert said in [finding["sentence"] for finding in players["findings"]]
+    done = run(
+        "prepare",
+        path,
+        "-o",
+        tmp_path / "out",
+        "--track",
+        "2",
+        "--jobs",
+        "1",
+        "--report",
+        tmp_path / "r.json",
+    )
+    assert done.exit_code == 0
+    [outcome] = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["files"]
+    assert outcome["measured"]["track"] == 2

@@ -28,7 +28,7 @@ def shift_clock(source: Path, target: Path, seconds: float) -> Path:
         for packet in given.demux(track):
             if packet.dts is None:
                 continue
-            packet.pts += round(seconds / packet.time_base)
+            packet.pts = (packet.pts or 0) + round(seconds / packet.time_base)
             packet.dts = packet.pts
             packet.stream = copy
             output.mux(packet)
@@ -44,7 +44,8 @@ def test_a_placeholder_size_is_no_announcement(tmp_path: Path, size: int) -> Non
     data[4:8], data[40:44] = struct.pack("<I", (size + 36) & 0xFFFFFFFF), struct.pack("<I", size)
     path.write_bytes(bytes(data))
     report = check_recording(path)
-    assert (report.info.container_duration, report.duration) == (None, 2)
+    assert report.info.container_duration is None
+    assert report.duration == 2
     assert not {"length", "header"} & {finding.name for finding in report.remaining_findings}
 
 

@@ -45,6 +45,7 @@ class AudioReport:
         speech_share: share of time with speech, 0…1; an estimate beyond the first 20 s.
         opposite_polarity_share: share of time in which the channels have opposite polarity, 0…1.
         channel_levels: power of each channel in dB of full scale.
+        channel_offsets: constant offset of each channel, full scale 1.
         band_limit: the highest frequency with sound; None for silence.
         background: noise, reverberation and silence.
         texture: the kind of sound if it is not speech; None for silence.
@@ -74,6 +75,7 @@ class AudioReport:
     dropout_count: int
     dropout_seconds: float
     rate_guess: RateGuess
+    channel_offsets: tuple[float, ...] = ()
     corrected_speech_share: float | None = None
     findings: tuple[Finding, ...] = ()
     fixes: tuple[str, ...] = ()
@@ -165,6 +167,7 @@ class RecordingAnalyser:
             sample_count=sample_count,
             duration=Fraction(sample_count, info.rate),
             level=self._level.finish(),
+            channel_offsets=self._level.channel_offsets,
             mono_level=self._mono_level.finish(),
             clipped_share=self._clipped_count / (sample_count * len(channel_levels)),
             speech_share=speech,

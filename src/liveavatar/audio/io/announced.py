@@ -23,6 +23,9 @@ _ANNOUNCING_FORMATS = frozenset(
 )
 """FFmpeg's names of formats whose header has the duration. The others end where they end."""
 
+_MIN_AVI_BIT_RATE = 500
+"""Bits a second of the whole file, less than of any codec: some programs write the bytes of the sound as its length."""
+
 _MAX_START_SECONDS = Fraction(1, 10)
 """A clock that starts later does not start at 0: its last time stamp is not the duration."""
 
@@ -40,6 +43,8 @@ def read_announced_duration(
         known = [length for length in lengths if length]
         return sum(known, Fraction(0)) if known and len(known) == len(lengths) else None
     if len(parts) > 1 or _ANNOUNCING_FORMATS.isdisjoint(names):
+        return None
+    if names == ["avi"] and container.bit_rate and container.bit_rate < _MIN_AVI_BIT_RATE:
         return None
     is_estimate = (names == ["mp3"] and not has_frame_count(path)) or (
         "matroska" in names and stream.duration

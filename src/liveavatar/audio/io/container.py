@@ -14,81 +14,25 @@ from av.container import InputContainer
 from liveavatar.errors import AudioError, LiveAvatarError, VideoError
 from liveavatar.files import describe_path, require_regular_file
 
-SOUND_FORMATS = (
-    *(
-        "wav",
-        "w64",
-        "aiff",
-        "au",
-        "caf",
-        "ircam",
-        "iff",
-        "voc",
-        "avr",
-        "paf",
-        "epaf",
-        "hcom",
-        "sds",
-        "sox",
-        "pvf",
-    ),
-    *(
-        "nistsphere",
-        "wve",
-        "act",
-        "alaw",
-        "mulaw",
-        "sln",
-        "gsm",
-        "g722",
-        "g723_1",
-        "g729",
-        "bit",
-        "ilbc",
-        "qcp",
-    ),
-    *("amr", "amrnb", "amrwb", "codec2", "dss", "lc3", "sbc", "aptx", "aptx_hd", "siff", "mmf"),
-    *("flac", "ape", "tta", "tak", "wv", "shn", "osq", "qoa", "wavarc", "rka", "bonk", "mlp", "truehd"),
-    *("mp3", "aac", "loas", "ac3", "eac3", "dts", "dtshd", "spdif", "mpc", "mpc8", "oma", "vqf", "xwma"),
-    *("dsf", "wsd", "iamf"),
+SOUND_FORMATS = tuple(
+    name
+    for family in (
+        "wav w64 aiff au caf ircam iff voc avr paf epaf hcom sds sox pvf nistsphere wve alaw mulaw",
+        "act sln gsm g722 g723_1 g729 bit ilbc qcp amr amrnb amrwb codec2 dss lc3 sbc aptx aptx_hd siff mmf",
+        "flac ape tta tak wv shn osq qoa wavarc rka bonk mlp truehd dsf wsd iamf",
+        "mp3 aac loas ac3 eac3 dts dtshd spdif mpc mpc8 oma vqf xwma",
+    )
+    for name in family.split()
 )
 """FFmpeg's names of the formats that hold sound."""
 
-VIDEO_FORMATS = (
-    *(
-        "mov",
-        "matroska",
-        "avi",
-        "flv",
-        "kux",
-        "asf",
-        "ogg",
-        "mpeg",
-        "mpegts",
-        "mxf",
-        "gxf",
-        "nut",
-        "nsv",
-        "nuv",
-    ),
-    *(
-        "rm",
-        "wtv",
-        "ty",
-        "pva",
-        "dv",
-        "swf",
-        "dhav",
-        "ivf",
-        "obu",
-        "av1",
-        "h261",
-        "h263",
-        "h264",
-        "hevc",
-        "vvc",
-    ),
-    *("vc1", "m4v", "mpegvideo", "mjpeg", "dirac", "dnxhd", "smjpeg", "yuv4mpegpipe", "gif", "apng"),
+VIDEO_FORMATS = tuple(
+    name
+    for family in (
+        "mov matroska avi flv kux asf ogg mpeg mpegts mxf gxf nut nsv nuv rm wtv ty pva dv swf dhav smjpeg",
+        "ivf obu av1 h261 h263 h264 hevc vvc vc1 m4v mpegvideo mjpeg dirac dnxhd yuv4mpegpipe gif apng",
+    )
+    for name in family.split()
 )
 """FFmpeg's names of the formats that hold pictures, most of them sound too."""
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
@@ -24,6 +24,7 @@ from liveavatar.audio.dsp.invalid_samples import silence_invalid_samples
 from liveavatar.audio.io import pcm, riff
 from liveavatar.audio.io.announced import find_stream_duration, read_announced_duration
 from liveavatar.audio.io.container import build_timeout_error, open_media_file
+from liveavatar.audio.io.full_scale import FullScaleMeter
 from liveavatar.audio.io.joined import find_joined_files
 from liveavatar.audio.io.timestamps import Splicer, TimestampRepairs
 from liveavatar.audio.io.track import choose_sound_track, number_sound_track
@@ -40,8 +41,12 @@ SUPPORTED_RATES = range(1_000, 768_001)
 
 _MAX_READ_FAILURES = 100  # in a row, after which the rest of a damaged file is not read
 _MAX_PADDING_SAMPLES = 4096  # at the end, by a codec: two frames of 2048 samples, the longest (HE-AAC)
+_FORMATS_WITHOUT_STAMPS = (
+    "avi",
+)  # FFmpeg derives the times from bytes or packets, wrongly for a variable bit rate
 _MAX_PACKET_BYTES = 1 << 22  # of WAV
 _PROTECTED_CODEC_TAGS = ("drms", "drmi", "enca", "encv", "aavd")  # FairPlay, ISO common encryption, Audible
+_FREE_SCALE_CODECS = ("pcm_f", "wavpack")  # floats, of which some programs write integers
 _CONVERT_REMEDY = "convert it to WAV or MP3 with another program"
 
 
@@ -81,11 +86,16 @@ class AudioInfo:
 
 @dataclass(slots=True, kw_only=True)
 class StreamDamage:
-    """Damage of a stream, counted while it is read; samples are counted once for all their channels."""
+    """Damage of a stream, counted while it is read; samples are counted once for all their channels.
+
+    `joined_files` is the number of files joined in this one. `full_scale` is that of float samples; they are divided by
+    it, see `FullScaleMeter`.
+    """
 
     invalid_samples: int = 0
     corrupt_packets: int = 0
     joined_files: int = 1
+    full_scale: float = 1.0
     repairs: TimestampRepairs = field(default_factory=TimestampRepairs)
 
 
@@ -115,6 +125,7 @@ class AudioStream:
             self._first_frame = next(self._frames, None)
             if self._first_frame is None:
                 raise self._no_samples_error()
+            self.damage.full_scale = self._measure_full_scale()
             self.info = _override_rate(self._read_info(self._first_frame), true_rate)
             if self.info.rate not in SUPPORTED_RATES:
                 problem = f"{describe_path(path.name)} runs at {self.info.rate} Hz, which is not a sample rate of sound"
@@ -146,6 +157,20 @@ class AudioStream:
             yield self._build_chunk(pieces)
         if not self.sample_count:
             raise self._no_samples_error()
+
+    def _measure_full_scale(self) -> float:
+        """Full scale of float samples, read from the file once more; 1 for codecs whose full scale is defined."""
+        if not self._stream.codec_context.name.startswith(_FREE_SCALE_CODECS):
+            return 1.0
+        meter = FullScaleMeter()
+        with open_container(self._path, self._parts[0] if len(self._parts) > 1 else None) as container:
+            stream = choose_sound_track(container, self._path, self._track)
+            with suppress(av.error.FFmpegError):  # what cannot be read is counted where the stream is read
+                for frame in container.decode(stream):
+                    meter.push(_frame_to_float(frame))
+                    if meter.is_certain:
+                        break
+        return meter.finish()
 
     def _open_part(self, number: int) -> None:
         """Open one of the files that are joined in this one, which mostly is a single one."""
@@ -247,10 +272,14 @@ class AudioStream:
         duration = find_stream_duration(self._container, self._stream)
         splicer = Splicer(info.declared_rate, info.channels, time_base, duration)
         self.damage.repairs = splicer.repairs
-        frame = self._first_frame
+        frame, last_pts = self._first_frame, None
+        has_stamps = self._container.format.name not in _FORMATS_WITHOUT_STAMPS
         while frame is not None:
-            yield from splicer.push(self._to_valid_samples(frame), self._frame_sample_rate(frame), frame.pts)
-            frame = next(self._frames, None)
+            pts = (
+                frame.pts if has_stamps and frame.pts != last_pts else None
+            )  # a stamp that stands still says nothing
+            yield from splicer.push(self._to_valid_samples(frame), self._frame_sample_rate(frame), pts)
+            last_pts, frame = frame.pts, next(self._frames, None)
         yield splicer.flush()
 
     def _frame_sample_rate(self, frame: AudioFrame) -> int:
@@ -263,6 +292,8 @@ class AudioStream:
         samples = _frame_to_float(frame)
         if frame.format.name[:3] not in ("flt", "dbl"):
             return samples
+        if self.damage.full_scale != 1:
+            samples = samples * np.float32(1 / self.damage.full_scale)
         samples, invalid_count = silence_invalid_samples(samples)
         if invalid_count and not self._silence_invalid:
             problem = f"{describe_path(self._path.name)} has samples that are not numbers"
