@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -193,6 +194,47 @@ def test_an_empty_folder_gives_an_empty_report(tmp_path: Path) -> None:
     assert json.loads(report.read_text()) == {"files": []}
 
 
+@pytest.mark.slow
+def test_a_recording_beside_another_of_its_name_is_kept_and_the_new_name_is_said(
+    good: Path, quiet: Path, tmp_path: Path
+) -> None:
+    source = Path(shutil.copy(quiet, tmp_path / "talk.WAVE"))
+    other = Path(shutil.copy(good, tmp_path / "talk.wav"))
+    result = run("prepare", source, "-o", tmp_path, "--jobs", "1")
+    assert result.exit_code == 0
+    assert "talk.WAVE becomes " in result.stderr
+    assert other.read_bytes() == good.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name[0] != ".") == [
+        "talk.WAVE", "talk.WAVE.wav", "talk.wav",
+    ]  # fmt: skip
+    again = run("prepare", tmp_path / "talk.WAVE.wav", "-o", tmp_path, "--jobs", "1")
+    assert "nothing to prepare" in again.stderr
+
+
+@pytest.mark.slow
+def test_a_report_replaces_nothing_but_a_report(good: Path, tmp_path: Path) -> None:
+    source = Path(shutil.copy(good, tmp_path / "talk.bin"))
+    notes, report = tmp_path / "notes.txt", tmp_path / "report.json"
+    notes.write_text("mine")
+    for path in (notes, source, tmp_path / "a.wav"):
+        error = refusal("prepare", source, "-o", tmp_path / "out", "--report", path)
+        assert isinstance(error, OutputError), path
+    assert notes.read_text() == "mine"
+    assert not (tmp_path / "out").exists()
+    for _ in range(2):
+        assert (
+            run("prepare", source, "-o", tmp_path / "out", "--jobs", "1", "--report", report).exit_code == 0
+        )
+    assert json.loads(report.read_text())["files"][0]["state"] == "unchanged"
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "loop"])
+def test_paths_that_nothing_can_have_are_refused_in_one_line(name: str, good: Path, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    assert isinstance(refusal("prepare", tmp_path / name, "-o", tmp_path / "out"), AudioError)
+    assert isinstance(refusal("prepare", good, "-o", tmp_path / name), OutputError)
+
+
 # guard
 
 ECHO = "import sys, wave; w = wave.open(sys.argv[1]); print(sys.argv[1:], w.getframerate(), w.getnchannels())"
@@ -207,8 +249,8 @@ def guard(*arguments: str | Path, **options: Any) -> "subprocess.CompletedProces
 def test_the_program_gets_the_repaired_recording(quiet: Path) -> None:
     done = guard(quiet, "--", sys.executable, "-c", ECHO, "{audio}", "--x={audio}", "{other} $HOME *")
     assert done.returncode == 0, done.stderr
-    assert "so quiet.wav', '--x=/" in done.stdout
-    assert done.stdout.endswith("so quiet.wav', '{other} $HOME *'] 16000 1\n")
+    assert "/recording.wav', '--x=/" in done.stdout
+    assert done.stdout.endswith("/recording.wav', '{other} $HOME *'] 16000 1\n")
     assert "fixed: the level is raised by" in done.stderr
     folder = Path(done.stdout[2:].split("'")[0]).parent
     assert folder != quiet.parent
@@ -272,6 +314,23 @@ def test_signals_reach_the_program_once_and_nothing_stays(quiet: Path, tmp_path:
         process.send_signal(number)
         assert process.stdout.read() == f"got {number}\n"
     assert process.returncode == 40 + number
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_what_a_killed_guard_left_is_removed_by_the_next(quiet: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PROGRAM, "guard", str(quiet), "--", sys.executable, "-c"]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    sleeper = "import os, sys, time; print(os.getpid(), flush=True); sys.stdin.read()"
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [*command, sleeper, "{audio}"], stdin=pipe, stdout=pipe, env=environment
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.kill()
+    assert list(tmp_path.iterdir())
+    assert guard(quiet, "--", sys.executable, "-c", "", "{audio}", env=environment).returncode == 0
     assert list(tmp_path.iterdir()) == []
 
 

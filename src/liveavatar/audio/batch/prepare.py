@@ -6,10 +6,12 @@ from pathlib import Path
 
 from liveavatar.audio.analysis.analyser import AudioReport
 from liveavatar.audio.analysis.noise import BackgroundMeter
+from liveavatar.audio.batch.results import is_same_source
 from liveavatar.audio.dsp.denoise import Denoiser
 from liveavatar.audio.front_end import check_and_correct_rate, read_checked_speech, write_checked_speech
 from liveavatar.audio.io.wav import write_wav
 from liveavatar.errors import OutputError
+from liveavatar.files import describe_path
 from liveavatar.frames import Samples
 
 PREPARATION_VERSION = 2
@@ -51,8 +53,8 @@ def prepare_recording(source: Path, output: Path, options: PreparationOptions) -
         AudioError: the recording cannot be read, or `options.denoise` is set and RNNoise is missing.
         OutputError: the file cannot be written, or is the recording itself.
     """
-    if output.exists() and output.samefile(source):
-        raise OutputError(f"{output} is the recording itself", "choose another folder")
+    if is_same_source(source, str(output)):
+        raise OutputError(f"{describe_path(output)} is the recording itself", "choose another folder")
     denoiser = MeasuredDenoiser() if options.denoise else None
     report = check_and_correct_rate(source, "fix", options.true_rate, options.track)
     if denoiser is None:
