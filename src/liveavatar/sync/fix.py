@@ -22,8 +22,8 @@ def fix_sync(measured: SyncMeasurement, report: SyncReport, output: Path) -> Non
     if not report.confident:
         low, high = report.offset_interval
         raise VideoError(
-            f"{name}: the offset is not certain: {low:+.0f} to {high:+.0f} ms, match {report.match:.2f} where chance "
-            f"reaches {report.needed:.2f}",
+            f"{name}: the offset lies anywhere from {low:+.0f} to {high:+.0f} ms, and the match is {report.match:.2f} "
+            f"where chance reaches {report.needed:.2f}",
             "use a longer video, or one with more pictures a second",
         )
     if report.verdict == "drifting":
