@@ -120,11 +120,9 @@ def derive_playback_repair(report: AudioReport) -> PlaybackRepair:
 
 def format_prepare_command(report: AudioReport, *options: str) -> str:
     """The command that repairs the recording."""
-    path = str(report.path)
-    path = f"./{path}" if path.startswith("-") else path  # or it would be read as an option
     if report.info.is_track_given:
         options = (*options, "--track", str(report.info.track))
-    return format_command("liveavatar", "audio", "prepare", path, "-o", "prepared", *options)
+    return format_command("liveavatar", "audio", "prepare", report.path, "-o", "prepared", *options)
 
 
 def _apply_rules(report: AudioReport) -> Iterator[tuple[Rule, str]]:
