@@ -10,7 +10,7 @@ demo:  ## a photograph speaks: out/demo.mp4
 demo: $(VENV)/.demo
 	$(BIN)/liveavatar demo -o out/demo.mp4
 
-check: lint types quick  ## a minute: style, types, and the tests that are neither slow nor need a network
+check: lint types quick  ## style, types, and the tests that are neither slow nor need a network
 test: lint types unit    ## everything, as CI runs it
 
 lint: $(VENV)/.dev
@@ -21,7 +21,7 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 quick: $(VENV)/.dev
-	$(BIN)/pytest -m "not slow and not network"
+	$(BIN)/pytest -n auto -m "not slow and not network"
 
 unit: $(VENV)/.dev
 	$(BIN)/pytest

@@ -9,8 +9,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from audio.sounds import write_wav
+from audio.sounds import encode, write_wav
 from liveavatar.audio.dsp.resample import Resampler
 from liveavatar.audio.io.decode import open_audio
 from liveavatar.errors import EngineError
@@ -156,3 +157,52 @@ def test_nothing_is_left_without_a_frame_or_after_another_failure(
     with pytest.raises(type(error)):
         render_silence(tmp_path, FailingActor(after, error))
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+
+
+def played(video: Path) -> NDArray[np.float32]:
+    with open_audio(video) as stream:
+        return np.concatenate([chunk.samples for chunk in stream])
+
+
+def test_floats_on_the_scale_of_integers_are_scaled_for_lips_and_video(
+    voice: Samples, tmp_path: Path
+) -> None:
+    right = encode(tmp_path / "a.wav", voice[:, None], 8_000, "pcm_f32le")
+    scaled = encode(tmp_path / "b.wav", 32_768 * voice[:, None], 8_000, "pcm_f32le")
+    results = [render(path) for path in (right, scaled)]
+    sounds = [played(result.output) for result in results]
+    assert np.abs(sounds[0] - sounds[1]).max() < 1e-3
+    assert results[1].audio.fixes[0] == "its float samples are divided by 32768"
+    assert {finding.name for finding in results[1].audio.remaining_findings} == {
+        finding.name for finding in results[0].audio.remaining_findings
+    }
+
+
+def test_peaks_and_offsets_are_mended_in_the_video_too(voice: Samples, tmp_path: Path) -> None:
+    loud = 4 * voice[:, None] / np.abs(voice).max() + np.float32(0.2)
+    sound = played(render(encode(tmp_path / "a.wav", loud, 8_000, "pcm_f32le")).output)
+    assert np.abs(sound).max() < 1
+    assert abs(float(sound.mean())) < 0.003
+
+
+def test_a_voice_of_opposite_polarity_is_turned_over_in_the_video_too(voice: Samples, tmp_path: Path) -> None:
+    both = np.stack([voice, -voice], axis=1)
+    sound = played(render(encode(tmp_path / "a.wav", both, 8_000, "pcm_f32le")).output)
+    assert sound.shape[1] == 1
+    assert float(np.square(sound).mean()) == pytest.approx(float(np.square(voice).mean()), rel=0.1)
+
+
+def test_the_video_has_the_track_that_was_asked_for(voice: Samples, tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as output:
+        tracks = [output.add_stream("pcm_s16le", rate=8_000, layout="mono") for _ in range(2)]
+        for track, level in zip(tracks, (0.01, 1.0), strict=True):
+            packet = av.Packet(np.round(20_000 * level * voice).astype("<i2").tobytes())
+            packet.stream, packet.time_base, packet.pts, packet.dts = track, Fraction(1, 8_000), 0, 0
+            output.mux(packet)
+    peaks = []
+    for number in (None, 1, 2):
+        video = tmp_path / f"{number}.mp4"
+        render_video(GreyActor(), path, video, fps=Fraction(25), seed=0, policy="fix", track=number)
+        peaks.append(float(np.abs(played(video)).max()))
+    assert peaks[0] == peaks[1] < 0.05 < peaks[2]

@@ -46,6 +46,7 @@ class Avatar:
         fps: Fps = 25,
         seed: int = 0,
         audio_policy: RepairPolicy = "fix",
+        track: int | None = None,
         progress: ProgressCallback = lambda _done, _total: None,
     ) -> Result:
         """Render the portrait speaking the recording `audio` into the mp4 `output`.
@@ -56,6 +57,7 @@ class Avatar:
             fps: frames a second, 1…120; a string may be a fraction such as "30000/1001".
             seed: of blinks and head motion (mesh), or of the noise (dit).
             audio_policy: "fix" repairs the recording, "strict" refuses one with faults, "as-is" changes nothing.
+            track: the number of the sound track of `audio`, from 1; None is the one that players play.
             progress: called with the frames done and the frames in all.
 
         Raises:
@@ -71,6 +73,7 @@ class Avatar:
             fps=parse_fps(fps),
             seed=seed,
             policy=audio_policy,
+            track=track,
             portrait=self._portrait,
             on_progress=progress,
         )

@@ -14,6 +14,8 @@ import numpy as np
 
 from liveavatar.audio.analysis.analyser import AudioReport
 from liveavatar.audio.analysis.report_json import format_report_tag
+from liveavatar.audio.analysis.rules import derive_playback_repair
+from liveavatar.audio.dsp.playback_repair import NO_REPAIR, PlaybackRepair
 from liveavatar.audio.front_end import RepairPolicy, read_speech, write_checked_speech
 from liveavatar.engine import Actor, Session, check_seed
 from liveavatar.errors import EngineError
@@ -64,14 +66,16 @@ def render_video(
     fps: Fraction,
     seed: int,
     policy: RepairPolicy,
+    track: int | None = None,
     portrait: Path | None = None,
     on_progress: ProgressCallback = lambda _done, _total: None,
     on_report: Callable[[AudioReport], None] = lambda _report: None,
 ) -> Result:
     """Render `actor` speaking `audio` into the video `output`, which appears complete or not at all.
 
-    `portrait` is the picture's file, if there is one: like the recording, it is never replaced. `on_report` is called
-    with the analysis of the recording before the first frame, `on_progress` after each frame.
+    `track` is the number of the recording's sound track, from 1; None is the one that players play. `portrait` is the
+    picture's file, if there is one: like the recording, it is never replaced. `on_report` is called with the analysis
+    of the recording before the first frame, `on_progress` after each frame.
 
     Raises:
         OptionError: `seed` or `policy` has an unusable value.
@@ -81,7 +85,7 @@ def render_video(
     """
     seed = check_seed(seed)
     check_video_output(output, audio, portrait)
-    report, sound = read_speech(audio, policy)
+    report, sound = read_speech(audio, policy, track=track)
     on_report(report)
     frame_count = Timeline(fps=fps, rate=report.info.rate).frame_count(report.sample_count)
     # At 16 kHz the end may be rounded down to before the start of the last frame; a few samples of silence restore it.
@@ -89,8 +93,17 @@ def render_video(
     padded = chain(sound, [np.zeros(max(0, missing_samples), np.float32)])
     started = time.perf_counter()
     tags = VIDEO_TAGS | {"audio_report": format_report_tag(report)}
-    with open_playable_recording(report) as file:
-        writer = VideoWriter(output, fps, actor.size, sound=file, metadata=tags, salvage_on=(EngineError,))
+    with open_playable_recording(report, policy) as (file, file_track, repair):
+        writer = VideoWriter(
+            output,
+            fps,
+            actor.size,
+            sound=file,
+            metadata=tags,
+            salvage_on=(EngineError,),
+            sound_track=file_track,
+            sound_repair=repair,
+        )
         with name_partial_video(writer), writer:
             frames = stream_frames(actor.session(fps, seed), padded)
             first_frame_at = _write_frames(writer, frames, frame_count, on_progress)
@@ -142,15 +155,21 @@ def name_partial_video(writer: VideoWriter) -> Iterator[None]:
 
 
 @contextmanager
-def open_playable_recording(report: AudioReport) -> Iterator[Path]:
-    """Yield the file with the video's sound: the recording, or a corrected copy if its header has a wrong rate."""
+def open_playable_recording(
+    report: AudioReport, policy: RepairPolicy
+) -> Iterator[tuple[Path, int, PlaybackRepair]]:
+    """Yield the file with the video's sound, the number of its track, and what has to be repaired in it.
+
+    It is the recording, or a corrected copy if its header has a wrong rate.
+    """
     if report.info.rate == report.info.declared_rate:
-        yield report.path
+        repair = derive_playback_repair(report) if policy == "fix" else NO_REPAIR
+        yield report.path, report.info.track, repair
         return
     with scratch_folder() as folder:
         playable = folder / "sound.wav"
         write_checked_speech(report, playable)
-        yield playable
+        yield playable, 1, NO_REPAIR
 
 
 def stream_frames(session: Session, sound: Iterable[Samples]) -> Iterator[VideoFrame]:

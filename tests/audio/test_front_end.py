@@ -46,6 +46,7 @@ def test_a_burst_stays_at_its_time(tmp_path: Path, rate: int) -> None:
     assert speech.dtype == np.float32
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(rate=st.sampled_from(RATES), count=st.integers(1, 40_000))
 def test_the_length_is_exact(tmp_path_factory: pytest.TempPathFactory, rate: int, count: int) -> None:
@@ -56,6 +57,7 @@ def test_the_length_is_exact(tmp_path_factory: pytest.TempPathFactory, rate: int
     assert len(speech) == max(1, rescale_count(count, rate, 16_000))
 
 
+@pytest.mark.slow
 @given(
     cuts=st.lists(st.integers(0, 10_000), max_size=10),
     rate=st.sampled_from([8_000, 16_000, 44_100]),
@@ -198,6 +200,7 @@ def test_silence_and_one_sample_are_read(tmp_path: Path) -> None:
     assert len(speech) == 1
 
 
+@pytest.mark.slow
 def test_a_file_is_read_in_small_chunks(tmp_path: Path) -> None:
     """Ten seconds come in several chunks, so memory does not grow with the length."""
     _, chunks = read_speech(write_wav(tmp_path / "a.wav", babble(44_100, 10), 44_100))

@@ -21,11 +21,13 @@ def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
     assert 0 < worst.memory < fuzz.MEMORY
 
 
+@pytest.mark.slow
 def test_undamaged_files_are_read(tmp_path: Path) -> None:
     for path in fuzz.corpus(tmp_path):
         assert fuzz.read(path, thorough=True) == "read", path.name
 
 
+@pytest.mark.slow
 def test_a_crash_is_a_failure_and_the_next_case_runs(tmp_path: Path) -> None:
     """Case "x" is not a number, so the process ends as it would on a crash."""
     fuzz.corpus(tmp_path)

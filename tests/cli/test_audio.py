@@ -2,14 +2,17 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import wave
+from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -56,6 +59,18 @@ def text(tmp_path: Path) -> Path:
     return path
 
 
+def write_two_tracks(path: Path, voice: Samples) -> Path:
+    """A quiet track, then a loud one; neither is the default."""
+    with av.open(str(path), "w") as output:
+        tracks = [output.add_stream("pcm_s16le", rate=48_000, layout="mono") for _ in range(2)]
+        for track, level in zip(tracks, (0.05, 1.0), strict=True):
+            track.disposition = av.stream.Disposition.dub
+            packet = av.Packet((level * voice * 32767).astype("<i2").tobytes())
+            packet.stream, packet.time_base, packet.pts, packet.dts = track, Fraction(1, 48_000), 0, 0
+            output.mux(packet)
+    return path
+
+
 def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, list(map(str, arguments)))
 
@@ -89,6 +104,7 @@ def test_a_quiet_recording_needs_work_and_the_command_is_printed(quiet: Path) ->
     assert f"→ liveavatar audio prepare '{quiet}' -o prepared" in result.stdout
 
 
+@pytest.mark.slow
 def test_an_unreadable_file_sets_the_exit_code_and_stops_nothing(text: Path, quiet: Path, good: Path) -> None:
     result = run("check", text, quiet, good)
     assert result.exit_code == 2
@@ -96,6 +112,7 @@ def test_an_unreadable_file_sets_the_exit_code_and_stops_nothing(text: Path, qui
         assert word in result.stdout
 
 
+@pytest.mark.slow
 def test_json_is_one_object(text: Path, quiet: Path, good: Path) -> None:
     bad, poor, ready = objects(run("check", text, quiet, good, "--json"))
     assert set(bad) == {"file", "error", "remedy"}
@@ -106,6 +123,7 @@ def test_json_is_one_object(text: Path, quiet: Path, good: Path) -> None:
     assert poor["loudness_lufs"] == pytest.approx(ready["loudness_lufs"] - 20, abs=0.5)
 
 
+@pytest.mark.slow
 def test_a_plot_is_written(good: Path, quiet: Path, tmp_path: Path) -> None:
     assert run("check", good, "--plot", tmp_path / "a.png").exit_code == 0
     assert cv2.imread(str(tmp_path / "a.png")) is not None
@@ -114,6 +132,7 @@ def test_a_plot_is_written(good: Path, quiet: Path, tmp_path: Path) -> None:
     assert isinstance(refusal("check", missing, "--plot", tmp_path / "b.jpg"), OptionError), "before any work"
 
 
+@pytest.mark.slow
 def test_a_true_rate_overrides_the_header(good: Path) -> None:
     [entry] = objects(run("check", good, "--true-rate", "24000", "--json"))
     assert (entry["rate"], entry["declared_rate"], entry["decoded_seconds"]) == (24_000, 48_000, 12)
@@ -175,6 +194,47 @@ def test_an_empty_folder_gives_an_empty_report(tmp_path: Path) -> None:
     assert json.loads(report.read_text()) == {"files": []}
 
 
+@pytest.mark.slow
+def test_a_recording_beside_another_of_its_name_is_kept_and_the_new_name_is_said(
+    good: Path, quiet: Path, tmp_path: Path
+) -> None:
+    source = Path(shutil.copy(quiet, tmp_path / "talk.WAVE"))
+    other = Path(shutil.copy(good, tmp_path / "talk.wav"))
+    result = run("prepare", source, "-o", tmp_path, "--jobs", "1")
+    assert result.exit_code == 0
+    assert "talk.WAVE becomes " in result.stderr
+    assert other.read_bytes() == good.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name[0] != ".") == [
+        "talk.WAVE", "talk.WAVE.wav", "talk.wav",
+    ]  # fmt: skip
+    again = run("prepare", tmp_path / "talk.WAVE.wav", "-o", tmp_path, "--jobs", "1")
+    assert "nothing to prepare" in again.stderr
+
+
+@pytest.mark.slow
+def test_a_report_replaces_nothing_but_a_report(good: Path, tmp_path: Path) -> None:
+    source = Path(shutil.copy(good, tmp_path / "talk.bin"))
+    notes, report = tmp_path / "notes.txt", tmp_path / "report.json"
+    notes.write_text("mine")
+    for path in (notes, source, tmp_path / "a.wav"):
+        error = refusal("prepare", source, "-o", tmp_path / "out", "--report", path)
+        assert isinstance(error, OutputError), path
+    assert notes.read_text() == "mine"
+    assert not (tmp_path / "out").exists()
+    for _ in range(2):
+        assert (
+            run("prepare", source, "-o", tmp_path / "out", "--jobs", "1", "--report", report).exit_code == 0
+        )
+    assert json.loads(report.read_text())["files"][0]["state"] == "unchanged"
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "loop"])
+def test_paths_that_nothing_can_have_are_refused_in_one_line(name: str, good: Path, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    assert isinstance(refusal("prepare", tmp_path / name, "-o", tmp_path / "out"), AudioError)
+    assert isinstance(refusal("prepare", good, "-o", tmp_path / name), OutputError)
+
+
 # guard
 
 ECHO = "import sys, wave; w = wave.open(sys.argv[1]); print(sys.argv[1:], w.getframerate(), w.getnchannels())"
@@ -185,11 +245,12 @@ def guard(*arguments: str | Path, **options: Any) -> "subprocess.CompletedProces
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
+@pytest.mark.slow
 def test_the_program_gets_the_repaired_recording(quiet: Path) -> None:
     done = guard(quiet, "--", sys.executable, "-c", ECHO, "{audio}", "--x={audio}", "{other} $HOME *")
     assert done.returncode == 0, done.stderr
-    assert "so quiet.wav', '--x=/" in done.stdout
-    assert done.stdout.endswith("so quiet.wav', '{other} $HOME *'] 16000 1\n")
+    assert "/recording.wav', '--x=/" in done.stdout
+    assert done.stdout.endswith("/recording.wav', '{other} $HOME *'] 16000 1\n")
     assert "fixed: the level is raised by" in done.stderr
     folder = Path(done.stdout[2:].split("'")[0]).parent
     assert folder != quiet.parent
@@ -203,6 +264,7 @@ def test_the_program_gets_a_ready_recording_unchanged(quiet: Path, tmp_path: Pat
     assert done.stdout == f"['{tmp_path}/so quiet.wav'] 16000 1\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "code"), [("raise SystemExit(7)", 7), ("import os; os.kill(os.getpid(), 9)", 137), ("", 0)]
 )
@@ -210,6 +272,7 @@ def test_the_exit_code_is_the_programs(quiet: Path, program: str, code: int) -> 
     assert guard(quiet, "--", sys.executable, "-c", program, "{audio}").returncode == code
 
 
+@pytest.mark.slow
 def test_input_and_output_are_the_programs(quiet: Path) -> None:
     program = "import sys; print(sys.stdin.read().upper()); print('aside', file=sys.stderr)"
     done = guard(quiet, "--", sys.executable, "-c", program, "{audio}", input="hello")
@@ -229,6 +292,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_reach_the_program_once_and_nothing_stays(quiet: Path, tmp_path: Path, number: int) -> None:
     command = [
@@ -253,6 +317,24 @@ def test_signals_reach_the_program_once_and_nothing_stays(quiet: Path, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
+def test_what_a_killed_guard_left_is_removed_by_the_next(quiet: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PROGRAM, "guard", str(quiet), "--", sys.executable, "-c"]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    sleeper = "import os, sys, time; print(os.getpid(), flush=True); sys.stdin.read()"
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [*command, sleeper, "{audio}"], stdin=pipe, stdout=pipe, env=environment
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.kill()
+    assert list(tmp_path.iterdir())
+    assert guard(quiet, "--", sys.executable, "-c", "", "{audio}", env=environment).returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
 def test_strict_refuses_with_the_remedy(quiet: Path, good: Path, text: Path) -> None:
     refused = refusal("guard", quiet, "--strict", "--", "true", "{audio}")
     assert "it is quiet" in refused.problem
@@ -274,6 +356,34 @@ def test_strict_passes_the_recording_itself(good: Path, tmp_path: Path) -> None:
     assert "fixed: the level" in guard(softer, "--", "true", "{audio}").stderr
 
 
+@pytest.mark.slow
 def test_commands_that_cannot_run_are_refused(good: Path) -> None:
     assert "does not say where the recording goes; write {audio}" in str(refusal("guard", good, "--", "true"))
     assert "cannot be run" in str(refusal("guard", good, "--", "no-such-program", "{audio}"))
+
+
+def test_the_sound_track_is_said_and_can_be_chosen(voice: Samples, tmp_path: Path) -> None:
+    path = write_two_tracks(tmp_path / "two.mkv", voice)
+    players, second = (
+        json.loads(run("check", path, "--json", *options).stdout)["recordings"][0]
+        for options in ((), ("--track", "2"))
+    )
+    assert (players["tracks"], players["track"], second["track"]) == (2, 1, 2)
+    assert second["loudness_lufs"] - players["loudness_lufs"] == pytest.approx(26, abs=0.5)
+    said = "it has 2 sound tracks; number 1, which players play, is used (--track picks)"
+    assert said in [finding["sentence"] for finding in players["findings"]]
+    done = run(
+        "prepare",
+        path,
+        "-o",
+        tmp_path / "out",
+        "--track",
+        "2",
+        "--jobs",
+        "1",
+        "--report",
+        tmp_path / "r.json",
+    )
+    assert done.exit_code == 0
+    [outcome] = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["files"]
+    assert outcome["measured"]["track"] == 2

@@ -82,6 +82,7 @@ def test_a_portrait_speaks(
     assert [path.name for path in tmp_path.iterdir()] == [video.name]
 
 
+@pytest.mark.slow
 def test_the_video_has_the_given_size(small: Path, speech: Path, tmp_path: Path) -> None:
     video = tmp_path / "out.mp4"
     assert run("generate", "-i", small, "-a", speech, "-o", video, "--size", "128*160") == 0
@@ -100,6 +101,7 @@ def test_same_input_same_seed_same_frames(small: Path, speech: Path, tmp_path: P
     assert not np.array_equal(pictures[0], pictures[2])
 
 
+@pytest.mark.slow
 def test_silence_gives_an_idle_video_and_a_warning(
     small: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,6 +110,7 @@ def test_silence_gives_an_idle_video_and_a_warning(
     assert "warn" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_one_sample_is_one_frame(small: Path, tmp_path: Path) -> None:
     tick = write_wav(tmp_path / "tick.wav", np.full(1, 0.5, np.float32))
     assert run("generate", "-i", small, "-a", tick, "-o", tmp_path / "out.mp4") == 0
@@ -158,6 +161,7 @@ def check_refusal(code: int, printed: tuple[str, str], folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BAD_AUDIO)
 def test_bad_sound_is_refused(
     small: Path, tmp_path: Path, kind: str, capfd: pytest.CaptureFixture[str]
@@ -253,6 +257,7 @@ def test_unknown_options_show_the_usage(small: Path, speech: Path, tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["missing/out.mp4", "out.avi", "folder.mp4"])
 def test_unwritable_outputs_are_refused(
     small: Path, speech: Path, tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
@@ -263,6 +268,7 @@ def test_unwritable_outputs_are_refused(
     check_refusal(code, capfd.readouterr(), tmp_path)
 
 
+@pytest.mark.slow
 def test_the_recording_itself_is_never_overwritten(small: Path, tmp_path: Path) -> None:
     video, quiet = tmp_path / "talk.mp4", write_wav(tmp_path / "a.wav", np.zeros(800, np.float32))
     assert run("generate", "-i", small, "-a", quiet, "-o", video) == 0

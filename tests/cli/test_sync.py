@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -88,6 +89,23 @@ def test_fix_and_plot(late: Path, tmp_path: Path) -> None:
     assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 50
     with open_video(late) as before, open_video(fixed) as after:
         assert [shown.time for shown in before] == [shown.time for shown in after]
+
+
+def test_the_track_that_is_measured_can_be_chosen(clip: Path, late: Path, tmp_path: Path) -> None:
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as output, av.open(str(clip)) as good, av.open(str(late)) as moved:
+        given = [good.streams.video[0], good.streams.audio[0], moved.streams.audio[0]]
+        copies = [output.add_stream_from_template(stream) for stream in given]
+        for source, stream, copy in zip((good, good, moved), given, copies, strict=True):
+            source.seek(0)
+            for packet in source.demux(stream):
+                if packet.dts is not None:
+                    packet.stream = copy
+                    output.mux(packet)
+    code, output_text = run(path, "--track", "2")
+    assert (code, "late" in output_text) == (1, True)
+    assert output_text.rstrip().endswith("--track 2")
+    assert run(path, "--track", "3")[0] == 2
 
 
 def test_unusable_options_are_refused(clip: Path, tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ def test_fetching_intact_files_changes_nothing(cache: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in cache.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_a_missing_file_is_fetched(cache: Path) -> None:
     (cache / "face_landmarker.task").unlink()
     result = run("fetch", "face_landmarker")

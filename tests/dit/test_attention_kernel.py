@@ -89,6 +89,7 @@ def test_self_and_cross_attention_use_the_chosen_kernel(
     assert not torch_calls
 
 
+@pytest.mark.slow
 def test_parity_uses_the_chosen_kernel(dit: DiT, torch_calls: list[torch.Size]) -> None:
     vae = VAE(VAEConfig(width=6))
     draw_into(vae, SEEDS["vae"])
@@ -105,6 +106,7 @@ def test_parity_uses_the_chosen_kernel(dit: DiT, torch_calls: list[torch.Size]) 
     assert {heads for _, heads, *_ in torch_calls} == {1}  # the autoencoder's, which has one head
 
 
+@pytest.mark.slow
 def test_the_loader_gives_the_transformer_the_kernel_that_is_asked_for() -> None:
     models = open_models(DitOptions(preset="tiny"))
     assert models.dit.attention_kernel is torch_attention

@@ -85,6 +85,7 @@ def test_missing_files_are_listed_with_the_command_that_fetches_them(tmp_path: P
         open_models(DitOptions(folder=tmp_path, device="cpu"))
 
 
+@pytest.mark.slow
 def test_the_tiny_preset_opens_without_any_file() -> None:
     models = open_models(DitOptions(preset="tiny"))
     assert models.dit.config == TINY_PRESET.dit
@@ -114,6 +115,7 @@ def draw_latents(profile: MemoryProfile) -> list[Tensor]:
     )
 
 
+@pytest.mark.slow
 def test_every_profile_draws_nearly_the_same() -> None:
     exact, *others = (draw_latents(profile) for profile in MEMORY_PROFILES)
     for profile, actual in zip(MEMORY_PROFILES[1:], others, strict=True):
@@ -130,6 +132,7 @@ def test_the_sink_of_a_small_profile_lies_in_host_memory() -> None:
     assert [float(part.k[0, 0]) for part in sink[1:]] == [1, 2]
 
 
+@pytest.mark.slow
 def test_a_small_profile_offloads_half_the_blocks() -> None:
     models = open_models(DitOptions(preset="tiny", memory="16"))
     assert count_offloaded_blocks(models.dit) == TINY_PRESET.dit.layers // 2

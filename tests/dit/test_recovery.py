@@ -119,6 +119,7 @@ def test_without_errors_nothing_changes(portrait: Portrait) -> None:
     assert supervisor.log == ["open", "session"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("errors", [1, 2])
 def test_blocks_are_offloaded_and_the_same_session_continues(portrait: Portrait, errors: int) -> None:
     supervisor = FakeSupervisor(errors=[OUT_OF_MEMORY] * errors, offloads_left=2)
@@ -133,6 +134,7 @@ def test_the_next_profile_continues_after_the_last_frame(portrait: Portrait, pie
     assert supervisor.log == ["open", "session", "lighten", "fall", "open", "session"]
 
 
+@pytest.mark.slow
 def test_the_engine_may_be_downgraded_more_than_once(portrait: Portrait) -> None:
     supervisor = FakeSupervisor(errors=[OUT_OF_MEMORY, OUT_OF_MEMORY], downgrades_left=2)
     assert run(open_session(supervisor, portrait)) == EXPECTED
@@ -214,6 +216,7 @@ class Loader:
 TINY = DitOptions(preset="tiny", sample_steps=1)
 
 
+@pytest.mark.slow
 def test_models_that_do_not_fit_are_loaded_with_a_smaller_profile() -> None:
     loader = Loader(failures=1)
     supervisor = DitSupervisor(TINY, loader)

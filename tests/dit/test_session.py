@@ -51,6 +51,7 @@ def equal(first: list[VideoFrame], second: list[VideoFrame]) -> bool:
     return all(a.pts == b.pts and np.array_equal(a.rgb, b.rgb) for a, b in pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fps", [16, 24, 25, 30, Fraction(30_000, 1001)])
 def test_frames_cover_the_sound_at_any_rate(actor: DitActor, fps: Fraction | int) -> None:
     rate = Fraction(fps)
@@ -77,6 +78,7 @@ def test_sound_of_any_length_works(actor: DitActor, length: int) -> None:
     assert len(speak(actor.session(FPS, 0), speech(length))) == -(-length // FRAME_SAMPLES)
 
 
+@pytest.mark.slow
 @given(cuts=st.lists(st.integers(0, 13_000), max_size=4))
 @settings(max_examples=3, deadline=None)
 def test_sound_in_pieces_gives_the_same_frames(actor: DitActor, cuts: list[int]) -> None:
@@ -91,6 +93,7 @@ def test_sound_in_pieces_gives_the_same_frames(actor: DitActor, cuts: list[int])
     assert equal(whole, frames + take_frames(session))
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_frames_and_sessions_do_not_mix(actor: DitActor) -> None:
     sound = speech(16_000)
     alone = speak(actor.session(FPS, 1), sound)
@@ -128,6 +131,7 @@ def test_the_first_three_pictures_show_the_fourth(actor: DitActor) -> None:
     assert not np.array_equal(frames[4].rgb, frames[3].rgb)
 
 
+@pytest.mark.slow
 def test_an_interruption_within_a_block_continues_with_the_next_frame(actor: DitActor) -> None:
     session = actor.session(FPS, 0)
     session.push(speech(40_000))
@@ -158,6 +162,7 @@ def test_an_interruption_stops_the_block_that_is_being_drawn(actor: DitActor) ->
     assert [frame.pts for frame in speak(session, speech(9_000))] == list(range(15))
 
 
+@pytest.mark.slow
 def test_interruptions_at_any_rate_keep_the_clock(actor: DitActor) -> None:
     for fps in (Fraction(16), Fraction(30_000, 1001)):
         session = actor.session(fps, 0)
@@ -196,10 +201,12 @@ def test_push_after_flush_is_refused(actor: DitActor) -> None:
         session.push(speech(1))
 
 
+@pytest.mark.slow
 def test_a_size_that_follows_the_portrait_has_whole_patches(engine: DitEngine, portrait: Portrait) -> None:
     assert engine.open(portrait, None).size == (128, 128)
 
 
+@pytest.mark.slow
 def test_frames_are_cropped_to_a_size_that_is_not_of_whole_patches(
     engine: DitEngine, portrait: Portrait
 ) -> None:
@@ -211,6 +218,7 @@ def test_frames_are_cropped_to_a_size_that_is_not_of_whole_patches(
     assert next(session.frames()).rgb.shape == (66, 50, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{"sample_steps": 1, "infer_frames": 12}, {"sample_steps": 3, "infer_frames": 24}]
 )

@@ -34,11 +34,13 @@ def test_an_example_fits_on_a_screen(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) < 40
 
 
+@pytest.mark.slow
 def test_rendering_a_file(photograph: Path, speech: Path, tmp_path: Path) -> None:
     assert "13 frames" in run("render.py", photograph, speech, tmp_path / "out.mp4")
     assert (tmp_path / "out.mp4").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_live_sound(photograph: Path, speech: Path) -> None:
     lines = run("live.py", photograph, speech).splitlines()
     assert lines[0].startswith("frame 0 at 0.00 s: 512x600")

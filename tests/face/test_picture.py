@@ -321,6 +321,7 @@ def test_a_palette_with_levels_of_transparency(save: Save) -> None:
     assert picture[0].tolist() == [[255, 255, 255], [224, 204, 204], [0, 200, 0]]
 
 
+@pytest.mark.slow
 @given(st.sampled_from(["jpg", "png", "webp", "gif", "tif", "bmp"]), st.data())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_damage_leads_to_anything_but_a_picture_or_a_clear_refusal(

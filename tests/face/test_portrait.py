@@ -77,6 +77,7 @@ def test_no_face(tmp_path: Path) -> None:
         load_portrait(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wide", [False, True])
 def test_a_face_of_20_pixels(hopper: Picture, tmp_path: Path, wide: bool) -> None:
     small = scale_picture(hopper, 0.1)

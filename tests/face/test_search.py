@@ -13,6 +13,7 @@ def test_one_clear_face(hopper: Picture) -> None:
     assert face.size == pytest.approx(202, abs=6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [0.1, 0.2, 0.3, 0.5, 2.0, 3.0])
 def test_faces_of_every_size(hopper: Picture, scale: float) -> None:
     (face,) = find_faces(scale_picture(hopper, scale))
@@ -62,12 +63,14 @@ def test_noise_has_no_face(seed: int) -> None:
     assert find_faces(noise) == []
 
 
+@pytest.mark.slow
 def test_plain_scenes_have_no_face() -> None:
     assert find_faces(draw_background(640, 480)) == []
     assert find_faces(np.zeros((8, 8, 3), np.uint8)) == []
     assert find_faces(np.full((1, 1, 3), 255, np.uint8)) == []
 
 
+@pytest.mark.slow
 def test_a_headless_portrait_has_no_face(hopper: Picture) -> None:
     assert find_faces(np.ascontiguousarray(hopper[360:])) == []
 

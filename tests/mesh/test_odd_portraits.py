@@ -139,6 +139,7 @@ def test_a_face_of_strokes_is_refused() -> None:
         find_portrait(rgb)
 
 
+@pytest.mark.slow
 def test_a_face_unlike_the_rig_moves_less(plain: Portrait) -> None:
     troll = plain.landmarks.copy()
     below = troll[:468, 1] > troll[1, 1]

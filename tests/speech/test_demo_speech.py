@@ -52,6 +52,7 @@ def test_the_recordings_have_a_fixed_level_and_margins(language: str) -> None:
     assert len(samples) / 16_000 - loud[-1] == pytest.approx(0.3, abs=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(
     ("language", "seconds"), [(key, at) for key, times in BILABIALS.items() for at in times]

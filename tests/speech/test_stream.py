@@ -18,6 +18,7 @@ def run_stream(samples: NDArray[np.float32], cuts: list[int]) -> SpeechTrack:
     return SpeechTrack.join_runs([*runs, stream.flush()])
 
 
+@pytest.mark.slow
 @given(st.integers(0, 20_000), st.lists(st.integers(0, 20_000), max_size=30))
 @settings(max_examples=40, deadline=None)
 def test_chunks_do_not_change_a_bit(length: int, cuts: list[int]) -> None:

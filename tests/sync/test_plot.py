@@ -11,6 +11,7 @@ from liveavatar.sync.plot import draw_sync_plot
 from liveavatar.sync.report import build_sync_report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seconds", "rows"), [(5, 1), (25, 3), (400, 12)])
 def test_a_row_for_ten_seconds_and_twelve_rows_at_most(
     seconds: int, rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

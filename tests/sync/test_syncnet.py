@@ -100,6 +100,7 @@ def test_scores_by_distance_over_shifts(late: int) -> None:
     assert abs(late) <= MAX_SHIFT_FRAMES
 
 
+@pytest.mark.slow
 def test_scores_a_video(network: Any, photograph: Path, tmp_path: Path) -> None:
     checkpoint, video = tmp_path / "syncnet_v2.model", tmp_path / "still.mp4"
     torch.save(network.state_dict(), checkpoint)

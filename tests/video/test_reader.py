@@ -11,6 +11,7 @@ from audio.sounds import pulse, write_wav
 from liveavatar.errors import VideoError
 from liveavatar.video.reader import find_sound_start, open_video
 from liveavatar.video.writer import VideoWriter
+from video.clips import FPS, write_clip
 
 SIZE = (64, 48)
 
@@ -53,6 +54,45 @@ def test_pictures_are_rgb(tmp_path: Path) -> None:
     with open_video(write_video(tmp_path / "a.mp4")) as video:
         levels = [int(picture.rgb.mean().round()) for picture in video]
     np.testing.assert_allclose(levels, [4 * index for index in range(50)], atol=4)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "sound"),
+    [
+        ("avi", "libx264", "mp3"),
+        ("avi", "mpeg4", "mp3"),
+        ("matroska", "libx264", "aac"),
+        ("mpegts", "libx264", "aac"),
+        ("mp4", "libx264", "aac"),
+        ("h264", "libx264", None),
+    ],
+)
+def test_no_picture_is_lost_or_moved(tmp_path: Path, container: str, codec: str, sound: str | None) -> None:
+    path = write_clip(tmp_path / "clip.bin", container, codec=codec, sound=sound)
+    with open_video(path) as video:
+        shown = [(picture.time, round(picture.rgb.mean() / 3)) for picture in video]
+    start = shown[0][0]
+    assert [(time - start) * FPS for time, _ in shown] == list(range(75))
+    np.testing.assert_allclose([grey for _, grey in shown], range(75), atol=2)
+    if container != "mpegts":
+        assert start == 0
+
+
+def test_a_part_of_a_file_without_picture_times_has_the_same_pictures(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.avi", "avi", sound="mp3")
+    with open_video(path) as video:
+        whole = {picture.time: picture.rgb for picture in video}
+    with open_video(path) as video:
+        part = {picture.time: picture.rgb for picture in video.read_between(Fraction(1), Fraction(2))}
+    assert list(part) == [Fraction(k, FPS) for k in range(25, 50)]
+    assert all(np.array_equal(part[time], whole[time]) for time in part)
+
+
+def test_pictures_that_are_too_large_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("liveavatar.video.picture_stream.MAX_PIXELS", 64 * 48 - 1)
+    path = write_clip(tmp_path / "clip.mp4", "mp4")
+    with pytest.raises(VideoError, match="64x48"):
+        open_video(path)
 
 
 def test_a_part_has_the_same_pictures(tmp_path: Path) -> None:

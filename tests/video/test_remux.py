@@ -10,9 +10,12 @@ import pytest
 
 from audio.sounds import encode, noise, write_wav
 from liveavatar.audio.io.decode import open_audio
-from liveavatar.errors import OptionError, OutputError, VideoError
+from liveavatar.errors import OutputError, VideoError
+from liveavatar.video import remux
+from liveavatar.video.reader import open_video
 from liveavatar.video.remux import shift_sound
 from liveavatar.video.writer import VideoWriter
+from video.clips import CLICK_SECONDS, FPS, count_packets, write_clip
 
 RATE = 48_000
 CLICKS = (1.0, 2.0, 3.0)
@@ -103,12 +106,77 @@ def test_a_refusal_leaves_no_file(clip: Path, tmp_path: Path) -> None:
     with VideoWriter(silent, Fraction(25), (64, 48)) as writer:
         writer.write(np.zeros((48, 64, 3), np.uint8))
     before = sorted(tmp_path.iterdir())
-    with pytest.raises(OptionError):
-        shift_sound(clip, tmp_path / "out.avi", 0.1)
-    with pytest.raises(OptionError):
+    for name in ("out.avi", "out.txt", "out", "out.mp4.part"):
+        with pytest.raises(OutputError, match="does not end like a video"):
+            shift_sound(clip, tmp_path / name, 0.1)
+    with pytest.raises(OutputError, match="is the video itself"):
         shift_sound(clip, clip, 0.1)
     with pytest.raises(VideoError):
         shift_sound(silent, tmp_path / "out.mp4", 0.1)
     with pytest.raises(OutputError):
         shift_sound(clip, tmp_path / "nowhere" / "out.mp4", 0.1)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+# Other people's files
+
+FOREIGN = [
+    ("matroska", "libx264", "aac"),
+    ("mpegts", "libx264", "aac"),
+    ("avi", "libx264", "mp3"),
+    ("avi", "mpeg4", "mp3"),
+    ("mp4", "libx264", "aac"),
+]
+
+
+@pytest.mark.parametrize(("container", "codec", "sound"), FOREIGN)
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_no_picture_of_a_foreign_file_is_lost(
+    tmp_path: Path, container: str, codec: str, sound: str, suffix: str
+) -> None:
+    start = 1.4 if container == "mpegts" else 0.0
+    source = write_clip(tmp_path / "clip.bin", container, codec=codec, sound=sound, start=start)
+    shift_sound(source, output := tmp_path / f"out{suffix}", 0.2)
+    assert count_packets(output) == count_packets(source) == 75
+    with open_video(output) as video:
+        shown = [(picture.time, round(picture.rgb.mean() / 3)) for picture in video]
+    assert [time * FPS for time, _ in shown] == list(range(75))
+    np.testing.assert_allclose([grey for _, grey in shown], range(75), atol=2)
+    begin = 0.024 if sound == "mp3" else 0.0  # the delay of the mp3 encoder, which AVI does not state
+    np.testing.assert_allclose(find_clicks(output), [at - 0.2 + begin for at in CLICK_SECONDS], atol=0.002)
+
+
+@pytest.mark.parametrize("layout", ["mono", "stereo", "quad", "5.1"])
+def test_rate_and_channels_are_kept(tmp_path: Path, layout: str) -> None:
+    source = write_clip(tmp_path / "clip.mkv", "matroska", layout=layout)
+    shift_sound(source, tmp_path / "out.mp4", 0.1)
+    with open_audio(source) as before, open_audio(tmp_path / "out.mp4") as after:
+        assert (after.info.rate, after.info.channels) == (before.info.rate, before.info.channels)
+
+
+def test_another_file_is_not_replaced(clip: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.mp4"
+    other.write_bytes(b"somebody's film")
+    with pytest.raises(OutputError, match="exists"):
+        shift_sound(clip, other, 0.1)
+    (tmp_path / "link.mp4").symlink_to(clip)
+    before = clip.read_bytes()
+    with pytest.raises(OutputError, match="is the video itself"):
+        shift_sound(clip, tmp_path / "link.mp4", 0.1)
+    assert other.read_bytes() == b"somebody's film"
+    assert clip.read_bytes() == before
+
+
+def test_a_copy_that_lacks_pictures_gets_no_name(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = remux._stamp_packets
+    monkeypatch.setattr(
+        remux,
+        "_stamp_packets",
+        lambda packets, times: (p for p in original(packets, times) if not p.is_keyframe),
+    )
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(VideoError, match="without a loss"):
+        shift_sound(clip, tmp_path / "out.mp4", 0.1)
     assert sorted(tmp_path.iterdir()) == before

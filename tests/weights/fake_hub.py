@@ -25,6 +25,7 @@ class FakeHub:
         self.refuses: int | None = None  # HTTP status with which files are refused
         self.ranges = True
         self.altered: set[str] = set()  # files whose content differs from the declared digest
+        self.endless: set[str] = set()  # files that are longer than declared
 
     def listing(self, repository: str) -> dict[str, Any]:
         siblings = [self._sibling(name, content) for name, content in self.repositories[repository].items()]
@@ -78,6 +79,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if name in hub.altered:
             content = b"?" * len(content)
+        if name in hub.endless:
+            content += bytes(1_000_000)
         start = wanted if hub.ranges else 0
         until = hub.breaks.pop(0) if hub.breaks else None
         extent = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if hub.ranges else {}

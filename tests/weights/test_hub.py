@@ -157,6 +157,16 @@ def test_a_file_that_arrives_damaged_is_refused(hub: FakeHub, name: str) -> None
     assert read_fetched()[name] == FILES[name]
 
 
+def test_a_file_that_is_longer_than_declared_is_refused(hub: FakeHub) -> None:
+    hub.endless = {"config.json"}
+    with pytest.raises(WeightsError, match="is not the file it was: more than"):
+        fetch_bundle(BUNDLE)
+    assert "config.json" not in read_fetched()
+    hub.endless = set()
+    fetch_bundle(BUNDLE)
+    assert read_fetched() == {name: FILES[name] for name in WANTED}
+
+
 def test_a_refusal_is_not_retried(hub: FakeHub) -> None:
     hub.refuses = 403
     with pytest.raises(WeightsError, match="HF_TOKEN"):

@@ -34,13 +34,14 @@ RepairPolicy = Literal["fix", "strict", "as-is"]
 
 
 def read_speech(
-    path: str | Path, policy: RepairPolicy = "fix", true_rate: int | None = None
+    path: str | Path, policy: RepairPolicy = "fix", true_rate: int | None = None, track: int | None = None
 ) -> tuple[AudioReport, Iterator[Samples]]:
     """Measure a file, then read it as 16 kHz mono chunks of up to one second, float32 [n].
 
     n samples at R Hz give exactly `round(n·16000/R)`, at least one. With "fix", level, DC offset, invalid samples and a
     certainly wrong sample rate are repaired, and `report.fixes` has a line for each. With any policy, gaps keep their
-    time and channels of opposite polarity do not cancel. `true_rate` in Hz overrides the rate in the header.
+    time and channels of opposite polarity do not cancel. `true_rate` in Hz overrides the rate in the header; `track`
+    is the number of the sound track, from 1, None the one that players play.
 
     Raises:
         OptionError: there is no such policy.
@@ -50,7 +51,7 @@ def read_speech(
         raise OptionError(
             f"there is no audio policy {policy!r}", f"use one of: {', '.join(get_args(RepairPolicy))}"
         )
-    report = check_and_correct_rate(path, policy, true_rate)
+    report = check_and_correct_rate(path, policy, true_rate, track)
     if policy == "strict":
         require_usable_recording(report, "use --audio-policy fix")
     return report, read_checked_speech(report, policy)
@@ -68,16 +69,16 @@ def require_usable_recording(report: AudioReport, alternative: str) -> None:
 
 
 def check_recording(
-    path: str | Path, policy: RepairPolicy = "fix", true_rate: int | None = None
+    path: str | Path, policy: RepairPolicy = "fix", true_rate: int | None = None, track: int | None = None
 ) -> AudioReport:
     """Measure a file and assess it by the rules. Findings are sorted, the worst first.
 
     Raises:
         AudioError: the file cannot be read, or samples are not numbers and the policy is not "fix".
     """
-    report = analyse_recording(path, policy == "fix", true_rate)
+    report = analyse_recording(path, policy == "fix", true_rate, track)
     if true_rate is None and report.rate_guess.likely_rate != report.rate_guess.declared_rate:
-        share = measure_speech_share(report.path, policy == "fix", report.rate_guess.likely_rate)
+        share = measure_speech_share(report.path, policy == "fix", report.rate_guess.likely_rate, track)
         report = replace(report, corrected_speech_share=share)
     findings = sorted(assess_recording(report), key=lambda finding: -FINDING_LEVELS.index(finding.level))
     report = replace(report, findings=tuple(findings))
@@ -91,16 +92,16 @@ def check_recording(
 
 
 def check_and_correct_rate(
-    path: str | Path, policy: RepairPolicy = "fix", true_rate: int | None = None
+    path: str | Path, policy: RepairPolicy = "fix", true_rate: int | None = None, track: int | None = None
 ) -> AudioReport:
     """As `check_recording`. With "fix", a file whose rate is certainly wrong is measured again at the likely rate.
 
     Raises:
         AudioError: as `check_recording`.
     """
-    report = check_recording(path, policy, true_rate)
+    report = check_recording(path, policy, true_rate, track)
     certain_rate = find_certain_rate(report)
-    return check_recording(path, policy, certain_rate) if certain_rate and policy == "fix" else report
+    return check_recording(path, policy, certain_rate, track) if certain_rate and policy == "fix" else report
 
 
 def read_checked_speech(report: AudioReport, policy: RepairPolicy) -> Iterator[Samples]:
@@ -113,7 +114,7 @@ def read_checked_speech(report: AudioReport, policy: RepairPolicy) -> Iterator[S
     if policy == "fix":
         gain = np.float32(compute_fixed_gain(report.mono_level))
         offset = np.float32(report.mono_level.dc_offset)
-    with open_audio(report.path, policy == "fix", report.info.rate) as stream:
+    with open_audio(report.path, policy == "fix", report.info.rate, report.info.track) as stream:
         downmixer = SpeechDownmixer(stream.info.rate, stream.info.layout)
         for chunk in stream:
             yield from _split_into_seconds((downmixer.push(chunk.samples) - offset) * gain)

@@ -6,10 +6,10 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
@@ -20,8 +20,10 @@ from rich.text import Text
 from liveavatar.audio.analysis.analyser import AudioReport
 from liveavatar.audio.analysis.report_json import audio_report_to_json
 from liveavatar.audio.batch import pool, ray_data, runner
+from liveavatar.audio.batch.naming import list_candidate_names
 from liveavatar.audio.batch.prepare import PreparationOptions
 from liveavatar.audio.batch.runner import PreparationOutcome
+from liveavatar.audio.batch.search import find_path_type, has_recording_suffix
 from liveavatar.audio.dsp import denoise
 from liveavatar.audio.front_end import check_and_correct_rate, check_recording
 from liveavatar.cli.output import (
@@ -29,6 +31,7 @@ from liveavatar.cli.output import (
     EXIT_NEEDS_WORK,
     LEVEL_STYLES,
     LEVEL_VERDICTS,
+    SoundTrack,
     error_to_object,
     print_json,
     print_message,
@@ -39,7 +42,7 @@ from liveavatar.cli.output import (
 )
 from liveavatar.cli.progress import show_stage
 from liveavatar.errors import AudioError, OptionError, OutputError
-from liveavatar.files import atomic_write
+from liveavatar.files import atomic_write, check_output_path, describe_path, require_regular_file
 from liveavatar.plotting import check_plot_path
 from liveavatar.report import find_worst_level
 
@@ -49,6 +52,9 @@ TrueRate = Annotated[
     int | None,
     typer.Option(min=1_000, max=768_000, help="The sample rate in Hz, where the file's header is wrong."),
 ]
+
+_REPORT_START = '{"files": [\n'
+"""The first bytes of every report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +79,7 @@ def check_recordings(
         Path | None, typer.Option(help="Draw waveform, speech and spectrogram into a PNG.")
     ] = None,
     true_rate: TrueRate = None,
+    track: SoundTrack = None,
 ) -> None:
     """Report the faults of recordings, and the command that repairs them.
 
@@ -82,7 +89,7 @@ def check_recordings(
         raise OptionError("--plot works on one recording", "name one file")
     if plot:
         check_plot_path(plot)
-    results = [_inspect_recording(file, true_rate) for file in files]
+    results = [_inspect_recording(file, true_rate, track) for file in files]
     if as_json:
         print_json({"recordings": [_recording_to_object(result) for result in results]})
     else:
@@ -111,6 +118,7 @@ def prepare_recordings(
     ] = None,
     use_denoiser: Annotated[bool, typer.Option("--denoise", help="Reduce noise with RNNoise.")] = False,
     true_rate: TrueRate = None,
+    track: SoundTrack = None,
     report: Annotated[
         Path | None, typer.Option(help="Write the outcome of each file into this JSON file.")
     ] = None,
@@ -123,12 +131,19 @@ def prepare_recordings(
     if use_denoiser:
         denoise.load_rnnoise()
     _check_prepare_paths(inputs, output)
-    options = PreparationOptions(denoise=use_denoiser, true_rate=true_rate)
+    if report is not None:
+        _check_report_path(report, inputs)
+    options = PreparationOptions(denoise=use_denoiser, true_rate=true_rate, track=track)
     run_tasks = _choose_task_runner(jobs, ray)
-    file_count = sum(1 for _ in runner.find_recordings(inputs, output))
+    if not (file_count := runner.count_recordings(inputs, output)):
+        print_message("there is nothing to prepare: no recording, or results of earlier runs only")
     tally = OutcomeTally()
-    with _file_bar(file_count) as advance_bar, _open_report(report) as write_outcome:
-        for outcome in runner.prepare_batch(inputs, output, options, run_tasks):
+    with (
+        _file_bar(file_count) as advance_bar,
+        _open_report(report) as write_outcome,
+        closing(runner.prepare_batch(inputs, output, options, run_tasks)) as outcomes,
+    ):
+        for outcome in outcomes:
             tally.count_outcome(outcome)
             write_outcome(outcome)
             advance_bar(outcome)
@@ -148,6 +163,7 @@ def guard_command(
     ],
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a recording that needs repair.")] = False,
     true_rate: TrueRate = None,
+    track: SoundTrack = None,
 ) -> None:
     """Repair a recording, then run another program on it: liveavatar audio guard talk.m4a -- python run.py {audio}.
 
@@ -156,7 +172,7 @@ def guard_command(
     from liveavatar.audio.batch import guard
 
     with show_stage(f"analysing {file}"):
-        report = (check_recording if strict else check_and_correct_rate)(file, "fix", true_rate)
+        report = (check_recording if strict else check_and_correct_rate)(file, "fix", true_rate, track)
     if strict:
         guard.require_ready_recording(report, "leave out --strict")
         report = replace(report, fixes=())
@@ -164,11 +180,11 @@ def guard_command(
     raise typer.Exit(guard.run_guarded_command(report, command, fix=not strict))
 
 
-def _inspect_recording(file: Path, true_rate: int | None) -> RecordingInspection:
+def _inspect_recording(file: Path, true_rate: int | None, track: int | None) -> RecordingInspection:
     """Check one recording; an error is kept, so that the others are still checked."""
     with show_stage(f"analysing {file}"):
         try:
-            return RecordingInspection(file=file, report=check_recording(file, "fix", true_rate))
+            return RecordingInspection(file=file, report=check_recording(file, "fix", true_rate, track))
         except AudioError as error:
             return RecordingInspection(file=file, error=error)
 
@@ -223,10 +239,36 @@ def _describe_recording(report: AudioReport) -> str:
 def _check_prepare_paths(inputs: Iterable[Path], output: Path) -> None:
     """Refuse missing inputs and an output that is a file, before any work is done."""
     for path in inputs:
-        if not path.exists():
-            raise AudioError(f"there is no file or folder {path}", "check the path")
-    if output.exists() and not output.is_dir():
-        raise OutputError(f"{output} is not a folder", "choose another folder")
+        if find_path_type(path) is None:
+            require_regular_file(path, AudioError, "recording")
+    if find_path_type(output) in {"file", "other"}:
+        raise OutputError(f"{describe_path(output)} is not a folder", "choose another folder")
+
+
+def _check_report_path(report: Path, inputs: Iterable[Path]) -> None:
+    """Refuse a report that would replace anything but a report, or have the name of a recording.
+
+    Raises:
+        OutputError: it would.
+    """
+    name = describe_path(report)
+    if has_recording_suffix(report):
+        raise OutputError(f"the report {name} has the name of a recording", "name it report.json")
+    if find_path_type(report) is not None:
+        check_output_path(report, {f"the input {describe_path(path)}": path for path in inputs})
+        if not _is_report(report):
+            raise OutputError(
+                f"{name} is another file, not a report of an earlier run", "choose another name"
+            )
+
+
+def _is_report(path: Path) -> bool:
+    """Whether a file is empty or begins as `_open_report` writes it."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_REPORT_START)) in {b"", _REPORT_START.encode()}
+    except OSError:
+        return False
 
 
 def _choose_task_runner(jobs: int | None, ray: bool) -> runner.TaskRunner:
@@ -253,9 +295,19 @@ def _file_bar(total: int) -> Iterator[Callable[[PreparationOutcome], None]]:
         def advance_bar(outcome: PreparationOutcome) -> None:
             bar.advance(task)
             if outcome.state == "failed":
-                print_message(f"{outcome.source}: {outcome.error}; {outcome.remedy}", "failed:", "red")
+                source = describe_path(outcome.source)
+                print_message(f"{source}: {outcome.error}; {outcome.remedy}", "failed:", "red")
+            elif outcome.state == "done":
+                _print_unusual_name(Path(outcome.source), Path(outcome.output))
 
         yield advance_bar
+
+
+def _print_unusual_name(source: Path, output: Path) -> None:
+    """Say that a result could not have the name that one expects."""
+    if output.name != next(list_candidate_names(Path(source.stem), source.suffix)).name:
+        names = f"{describe_path(source)} becomes {describe_path(output)}"
+        print_message(f"{names}: the shorter name is taken", "named:", "yellow")
 
 
 @contextmanager
@@ -264,8 +316,8 @@ def _open_report(path: Path | None) -> Iterator[Callable[[PreparationOutcome], N
     if path is None:
         yield lambda _outcome: None
         return
-    with atomic_write(path) as partial, partial.open("w", encoding="utf-8") as file:
-        separator = '{"files": [\n'
+    with atomic_write(path) as partial, _open_report_file(partial) as file:
+        separator = _REPORT_START
 
         def write_outcome(outcome: PreparationOutcome) -> None:
             nonlocal separator
@@ -274,6 +326,11 @@ def _open_report(path: Path | None) -> Iterator[Callable[[PreparationOutcome], N
 
         yield write_outcome
         file.write("\n]}\n" if separator == ",\n" else f"{separator}]}}\n")
+
+
+def _open_report_file(path: Path) -> TextIO:
+    """Open a file for JSON; in names that are no UTF-8 the bytes become the escapes that JSON has for them."""
+    return path.open("w", encoding="utf-8", errors="backslashreplace")
 
 
 class OutcomeTally:

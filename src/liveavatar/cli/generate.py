@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from liveavatar.cli.engine_options import add_engine_options, drop_unset
-from liveavatar.cli.output import print_finding, print_message, print_repairs
+from liveavatar.cli.output import SoundTrack, print_finding, print_message, print_repairs
 from liveavatar.cli.progress import format_result, show_frame_bar, show_stage
 from liveavatar.engine import Actor, Engine
 from liveavatar.engines import open_engine
@@ -53,6 +53,7 @@ def generate(
         AudioPolicy,
         typer.Option(help="For a defective recording: fix repairs it, strict refuses it, as-is takes it."),
     ] = AudioPolicy.FIX,
+    track: SoundTrack = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
     **engine_options: object,
 ) -> None:
@@ -71,6 +72,7 @@ def generate(
             fps=rate,
             seed=seed,
             policy=audio_policy.value,
+            track=track,
             portrait=image,
             on_progress=progress,
             on_report=print_repairs,

@@ -7,8 +7,9 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.text import Text
 
@@ -31,6 +32,13 @@ LEVEL_VERDICTS: "Mapping[FindingLevel, str]" = {
     "warn": "usable, could be better",
     "bad": "needs work",
 }
+
+SoundTrack = Annotated[
+    int | None,
+    typer.Option(
+        "--track", min=1, help="Which sound track, where a file has several; by default as players do."
+    ),
+]
 
 stderr_console = Console(stderr=True)
 

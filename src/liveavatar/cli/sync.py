@@ -12,6 +12,7 @@ from rich.text import Text
 from liveavatar.cli.output import (
     EXIT_FAILED,
     EXIT_NEEDS_WORK,
+    SoundTrack,
     error_to_object,
     print_json,
     print_message,
@@ -57,13 +58,14 @@ def sync(
     syncnet: Annotated[
         Path | None, typer.Option(help="SyncNet's checkpoint: adds Sync-C and Sync-D (needs torch).")
     ] = None,
+    track: SoundTrack = None,
 ) -> None:
     """Measure whether the lips are on time: offset, drift, closures, and one verdict.
 
     Exit code 0: all are in step; 1: one needs work; 2: one cannot be read, or cannot be fixed.
     """
     check_sync_options(videos, plot, fix)
-    results = [inspect_video(video, syncnet) for video in videos]
+    results = [inspect_video(video, syncnet, track) for video in videos]
     if as_json:
         print_json({"videos": [video_to_object(result) for result in results]})
     else:
@@ -86,20 +88,32 @@ def check_sync_options(videos: list[Path], plot: Path | None, fix: Path | None) 
         check_remux_output(videos[0], fix)
 
 
-def inspect_video(video: Path, checkpoint: Path | None) -> VideoInspection:
+def inspect_video(video: Path, checkpoint: Path | None, track: int | None = None) -> VideoInspection:
     """Measure one video; an error is kept, so that the others are still measured."""
     try:
         with show_stage(f"opening {video}") as show_progress:
-            measured = measure_sync(video, lambda step, share: show_progress(f"{video}: {step}, {share:.0%}"))
+            measured = measure_sync(
+                video, lambda step, share: show_progress(f"{video}: {step}, {share:.0%}"), track
+            )
+        print_track_choice(measured)
         syncnet = None
         if checkpoint is not None:
             with show_stage(f"{video}: running SyncNet"):
-                syncnet = score_syncnet(video, checkpoint)
+                syncnet = score_syncnet(video, checkpoint, track)
     except LiveAvatarError as error:
         return VideoInspection(video=video, error=error)
     return VideoInspection(
         video=video, measured=measured, report=build_sync_report(measured), syncnet=syncnet
     )
+
+
+def print_track_choice(measured: SyncMeasurement) -> None:
+    """Say which of several sound tracks was taken, unless the user has named it."""
+    if measured.sound_track_count > 1 and measured.sound_track is None:
+        print_message(
+            f"{measured.path}: of {measured.sound_track_count} sound tracks the one that players play is measured; "
+            f"choose one with --track 1…{measured.sound_track_count}"
+        )
 
 
 def video_to_object(result: VideoInspection) -> dict[str, Any]:

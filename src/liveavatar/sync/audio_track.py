@@ -52,7 +52,7 @@ class AudioTrack:
 
 
 def extract_audio_track(
-    path: Path, on_progress: Callable[[float], None] = lambda _seconds: None
+    path: Path, on_progress: Callable[[float], None] = lambda _seconds: None, track: int | None = None
 ) -> AudioTrack:
     """The features of a file's sound; `on_progress` gets the seconds that are done.
 
@@ -60,15 +60,15 @@ def extract_audio_track(
         AudioError: the file has no sound, or the sound cannot be read.
     """
     builder = _AudioTrackBuilder()
-    for samples in stream_mono_audio(path):
+    for samples in stream_mono_audio(path, track):
         builder.push(samples)
         on_progress(builder.sample_count / SAMPLE_RATE)
     return builder.finish_track()
 
 
-def stream_mono_audio(path: Path) -> Iterator[Samples]:
-    """The sound of a file as 16 kHz mono; invalid samples are silenced."""
-    with open_audio(path, silence_invalid=True) as stream:
+def stream_mono_audio(path: Path, track: int | None = None) -> Iterator[Samples]:
+    """The sound of a file as 16 kHz mono; invalid samples are silenced. `track` as in `open_audio`."""
+    with open_audio(path, silence_invalid=True, track=track) as stream:
         mix = SpeechDownmixer(stream.info.rate, stream.info.layout)
         for chunk in stream:
             yield mix.push(chunk.samples)

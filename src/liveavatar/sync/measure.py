@@ -1,7 +1,7 @@
 """Measures one video: tracks of lips and sound, their alignment, closures and silence."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,7 @@ class SyncMeasurement:
     `alignment` have no bias: 0 is in step. `loudness_offset` is the lag by loudness alone, without the articulation
     network. `energy_correlation` is the correlation of lip opening and loudness without a shift. `silent_shut` is the
     share of frames without speech that show closed lips. `face_seconds` is how long the video shows a face.
+    `sound_track` is the number that was asked for, `sound_track_count` of how many.
     """
 
     path: Path
@@ -57,19 +58,25 @@ class SyncMeasurement:
     silent_shut: float | None
     energy_correlation: float
     face_seconds: float
+    sound_track: int | None = None
+    sound_track_count: int = 1
 
 
 def measure_sync(
-    path: str | Path, on_progress: ProgressCallback = lambda _what, _share: None
+    path: str | Path,
+    on_progress: ProgressCallback = lambda _what, _share: None,
+    track: int | None = None,
 ) -> SyncMeasurement:
     """Compare lips and sound of a video. Both are streamed: memory grows by about 20 MB an hour.
+
+    `track` is the number of the sound track, from 1; None is the one that players play.
 
     Raises:
         VideoError: the file cannot be read, has no sound, or shows a face for less than two seconds.
         AudioError: the sound cannot be read.
     """
     path = Path(path)
-    with open_video(path) as video:
+    with open_video(path, track) as video:
         if video.sound_start is None:
             raise VideoError(f"{path.name} has no sound", "choose a video with a sound track")
         total = max(float(video.duration or 1), 0.1)
@@ -77,13 +84,14 @@ def measure_sync(
         def report_to(stage: str) -> Callable[[float], None]:
             return lambda done: on_progress(stage, min(done / total, 1.0))
 
-        audio_track = extract_audio_track(path, report_to("analysing the sound"))
+        audio_track = extract_audio_track(path, report_to("analysing the sound"), track)
         lip_track = extract_lip_track(video, report_to("tracking the lips"))
-        return compare_tracks(path, lip_track, audio_track, float(video.sound_start))
+        measured = compare_tracks(path, lip_track, audio_track, float(video.sound_start), track)
+        return replace(measured, sound_track_count=video.sound_track_count)
 
 
 def compare_tracks(
-    path: Path, lip_track: LipTrack, audio_track: AudioTrack, sound_start: float
+    path: Path, lip_track: LipTrack, audio_track: AudioTrack, sound_start: float, track: int | None = None
 ) -> SyncMeasurement:
     """Compare lips and sound; the sound begins at `sound_start` seconds of the pictures' clock.
 
@@ -112,10 +120,11 @@ def compare_tracks(
         expected_opening=expected,
         alignment=alignment,
         loudness_offset=loudness_alignment.offset,
-        closures=_match_closures(path, lip_track, audio_track, sound_start),
+        closures=_match_closures(path, lip_track, audio_track, sound_start, track),
         silent_shut=measure_silent_shut(lip_track, audio_track.voice, sound_start),
         energy_correlation=_correlate_loudness(lips, face_mask, loudness),
         face_seconds=float(face_mask.sum()) / TRACK_RATE,
+        sound_track=track,
     )
 
 
@@ -135,10 +144,10 @@ def _resample_to_clock(values: NDArray[np.floating], sound_start: float, start: 
 
 
 def _match_closures(
-    path: Path, lip_track: LipTrack, audio_track: AudioTrack, sound_start: float
+    path: Path, lip_track: LipTrack, audio_track: AudioTrack, sound_start: float, track: int | None
 ) -> ClosureComparison:
     if has_pocketsphinx():
-        closures = find_phoneme_closures(stream_mono_audio(path), sound_start)
+        closures = find_phoneme_closures(stream_mono_audio(path, track), sound_start)
         return compare_closures(lip_track, closures, "pocketsphinx")
     closures = find_network_closures(audio_track.closure, sound_start)
     return compare_closures(lip_track, closures, "articulation network")

@@ -8,12 +8,13 @@ from typing import Literal
 from liveavatar.files import format_command, shorten_name
 from liveavatar.sync.measure import SyncMeasurement
 from liveavatar.sync.offset import ConfidenceInterval
+from liveavatar.sync.uncertainty import compute_frame_tolerance, widen_interval
 
 Verdict = Literal["in step", "late", "early", "drifting", "not the same speech"]
 
 LATE_LIMIT_MS, EARLY_LIMIT_MS = 40.0, -60.0
 """How late and how early lips may be: the tolerance of EBU R 37 for a whole broadcast chain. Sound before the picture
-disturbs more than sound after it."""
+disturbs more than sound after it. Slower pictures than 25 a second are given more, see `compute_frame_tolerance`."""
 
 MAX_UNCERTAINTY_MS = 45.0
 """Largest distance of an offset from the ends of its interval with which `--fix` moves the sound."""
@@ -25,6 +26,8 @@ _LARGE_DRIFT_SECONDS = 0.1
 """Drift over the whole video from which the match must be higher by the factor that follows. Many such lines are tried,
 so that one may match unrelated speech."""
 _LARGE_DRIFT_FACTOR = 1.3
+_CLEAR_FACTOR = 1.1
+"""Factor above the needed match from which an offset is trusted. A match closer to chance may be a wrong peak."""
 _MINUTE_MS = 60_000.0
 
 
@@ -35,7 +38,9 @@ class SyncReport:
     Offsets are in milliseconds, positive if the lips come after the sound ("late"); `drift` is in milliseconds a
     minute, positive if the lips fall behind. Intervals cover 95 %. `offset` is that of the middle of the video,
     `offset_by_loudness` the same without the articulation network. `match` is the correlation of measured and predicted
-    lips along the best line; below `needed` it may be chance. `windows` lists time, offset and match of parts.
+    lips along the best line; below `needed` it may be chance. The interval of the offset knows the frame rate and the
+    match; `confident` says that it is narrow and the match clear of chance. `windows` lists time, offset and
+    match of parts.
     """
 
     file: Path
@@ -69,17 +74,19 @@ def build_sync_report(measured: SyncMeasurement) -> SyncReport:
     """The verdict on a measurement, and its numbers."""
     found = measured.alignment
     offset, drift = -1000 * found.offset, -_MINUTE_MS * found.line.slope
-    low, high = _lag_to_lateness(found.offset_interval, 1000)
+    frame_seconds = measured.lip_track.frame_seconds
+    interval = widen_interval(found, measured.face_seconds, frame_seconds)
+    low, high = _lag_to_lateness(interval, 1000)
     drift_interval = _lag_to_lateness(found.drift_interval, _MINUTE_MS)
     needed = _compute_needed_match(measured)
     verdict = _choose_verdict(measured, offset, drift_interval, found.match >= needed)
     is_certain = max(offset - low, high - offset) <= MAX_UNCERTAINTY_MS
-    confident = verdict != "not the same speech" and is_certain
+    confident = verdict != "not the same speech" and is_certain and found.match >= _CLEAR_FACTOR * needed
     return SyncReport(
         file=measured.path,
         verdict=verdict,
         sentence=_describe_verdict(verdict, offset, drift),
-        remedy=_suggest_remedy(verdict, measured.path, confident),
+        remedy=_suggest_remedy(verdict, measured.path, confident, measured.sound_track),
         confident=confident,
         offset=offset,
         offset_interval=(low, high),
@@ -120,9 +127,10 @@ def _choose_verdict(
         return "not the same speech"
     if is_drifting(measured, drift_interval):
         return "drifting"
-    if offset > LATE_LIMIT_MS:
+    frame_tolerance = 1000 * compute_frame_tolerance(measured.lip_track.frame_seconds)
+    if offset > LATE_LIMIT_MS + frame_tolerance:
         return "late"
-    return "early" if offset < EARLY_LIMIT_MS else "in step"
+    return "early" if offset < EARLY_LIMIT_MS - frame_tolerance else "in step"
 
 
 def _lag_to_lateness(interval: ConfidenceInterval, unit: float) -> tuple[float, float]:
@@ -145,7 +153,7 @@ def _describe_verdict(verdict: Verdict, offset: float, drift: float) -> str:
             return f"lips and sound are within {abs(offset):.0f} ms"
 
 
-def _suggest_remedy(verdict: Verdict, path: Path, confident: bool) -> str:
+def _suggest_remedy(verdict: Verdict, path: Path, confident: bool, track: int | None) -> str:
     if verdict == "in step":
         return ""
     if verdict == "not the same speech":
@@ -153,4 +161,5 @@ def _suggest_remedy(verdict: Verdict, path: Path, confident: bool) -> str:
     if not confident:
         return "use a longer part of the video: the offset is not certain"
     fixed = path.with_name(shorten_name(path.stem, "-in-step.mp4"))
-    return format_command("liveavatar", "sync", path, "--fix", fixed)
+    choice = ["--track", str(track)] if track else []
+    return format_command("liveavatar", "sync", path, "--fix", fixed, *choice)

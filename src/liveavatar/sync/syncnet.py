@@ -51,8 +51,8 @@ class SyncNetScore:
     offset_ms: float
 
 
-def score_syncnet(video: Path, checkpoint: Path) -> SyncNetScore:
-    """Score the first five seconds of a video.
+def score_syncnet(video: Path, checkpoint: Path, track: int | None = None) -> SyncNetScore:
+    """Score the first five seconds of a video; `track` as in `open_video`.
 
     Raises:
         OptionError: PyTorch is not installed.
@@ -60,7 +60,7 @@ def score_syncnet(video: Path, checkpoint: Path) -> SyncNetScore:
         VideoError, AudioError: the video cannot be read, or shows no face for long enough.
     """
     network = load_syncnet(checkpoint)
-    pictures, sound = extract_face_crops(video), read_first_sound(video)
+    pictures, sound = extract_face_crops(video), read_first_sound(video, track)
     return compute_syncnet_score(
         network, pictures, compute_mfcc(sound), min(len(pictures), len(sound) // (SAMPLE_RATE // SYNCNET_FPS))
     )
@@ -174,13 +174,13 @@ def extract_face_crops(video: Path) -> NDArray[np.uint8]:
     return _crop_smoothed_faces(pictures, boxes)
 
 
-def read_first_sound(video: Path) -> Samples:
-    """The sound of the first seconds at 16 kHz mono; sample 0 is at the first picture.
+def read_first_sound(video: Path, track: int | None = None) -> Samples:
+    """The sound of the first seconds at 16 kHz mono; sample 0 is at the first picture. `track` as in `open_video`.
 
     Raises:
         VideoError: there are no pictures or no sound.
     """
-    with open_video(video) as file:
+    with open_video(video, track) as file:
         first = next(iter(file), None)
         begin = file.sound_start
     if first is None or begin is None:
@@ -188,7 +188,7 @@ def read_first_sound(video: Path) -> Samples:
     delay = round((begin - first.time) * SAMPLE_RATE)
     count, skipped = SCORED_SECONDS * SAMPLE_RATE, max(0, -delay)
     chunks = [np.zeros(max(0, delay), np.float32)]
-    for samples in stream_mono_audio(video):
+    for samples in stream_mono_audio(video, track):
         chunks.append(samples)
         if sum(map(len, chunks)) >= count + skipped:
             break

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 from av.video.stream import VideoStream
 
+from liveavatar.audio.dsp.playback_repair import NO_REPAIR, PlaybackRepair
 from liveavatar.frames import Picture
 from liveavatar.video.color import rgb_to_yuv420
 from liveavatar.video.sound_source import SoundSource, open_sound_source
@@ -44,6 +45,8 @@ class Mp4Encoder:
         size: tuple[int, int],
         sound: Path | None,
         metadata: Mapping[str, str],
+        sound_track: int | None = None,
+        sound_repair: PlaybackRepair = NO_REPAIR,
     ) -> None:
         self._fps = fps
         self._frame_count = 0
@@ -51,7 +54,7 @@ class Mp4Encoder:
         self._sound: SoundSource | None = None
         self._is_usable = True
         if sound is not None:
-            self._sound = open_sound_source(sound)
+            self._sound = open_sound_source(sound, sound_track, sound_repair)
         self._container = av.open(
             f"file:{path}", "w", format="mp4", container_options=self._build_container_options()
         )

@@ -1,6 +1,5 @@
 """Read a video picture by picture, each with its presentation time."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,11 +10,17 @@ from typing import Self
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame as AvVideoFrame
 from av.video.stream import VideoStream
 
+from liveavatar.audio.io.container import build_timeout_error, open_media_file
+from liveavatar.audio.io.track import choose_sound_track
 from liveavatar.errors import VideoError
+from liveavatar.files import describe_path, require_regular_file
 from liveavatar.frames import Picture
+from liveavatar.video.picture_clock import PictureClock, stores_picture_times
+from liveavatar.video.picture_stream import find_picture_stream
 
 _CONVERT_REMEDY = "convert it to mp4 with another program"
 _MAX_BROKEN_PACKETS = 100  # undecodable packets in a row after which reading ends
@@ -30,20 +35,24 @@ class TimedPicture:
 
 
 class VideoReader:
-    """An open video: iterate it once for `TimedPicture`. Times are the file's time stamps.
+    """An open video: iterate it once for `TimedPicture`. Times are the file's time stamps, see `PictureClock`.
 
     `sound_start` is the time in seconds of the first audible sample, on the clock of the pictures; None without
-    sound. `duration` in seconds and `fps` are what the file declares, and may be None.
+    sound. `duration` in seconds and `fps` are what the file declares, and may be None. `sound_track_count` is the
+    number of sound tracks.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, track: int | None = None) -> None:
         self.path = path
-        self._container = _open_container(path)
-        self._stream = _select_video_stream(self._container, path)
+        self._stores_picture_times = stores_picture_times(path)
+        self.sound_start = find_sound_start(path, track)
+        self._container = open_media_file(path, VideoError)
+        self._stream = find_picture_stream(self._container, path)
+        self._stream.thread_type = "AUTO"
         self._time_base = self._stream.time_base or Fraction(1, 1000)
         self.fps = self._stream.average_rate
         self.duration = _find_duration(self._container, self._stream)
-        self.sound_start = find_sound_start(path)
+        self.sound_track_count = len(self._container.streams.audio)
 
     def __enter__(self) -> Self:
         return self
@@ -57,29 +66,32 @@ class VideoReader:
         return self.read_between(None, None)
 
     def read_between(self, start: Fraction | None, end: Fraction | None) -> Iterator[TimedPicture]:
-        """Pictures shown within [start, end) seconds; None is the beginning or the end of the video."""
+        """Pictures shown within [start, end) seconds; None is the beginning or the end of the video.
+
+        Raises:
+            VideoError: the file is not read in time.
+        """
         if start is not None:
             self._container.seek(int(start / self._time_base), stream=self._stream)
-        last: Fraction | None = None
-        for frame in self._decode_frames():
-            if frame.pts is None:
-                continue
-            time = frame.pts * self._time_base
+        clock = PictureClock(self._stream, is_sorted=not self._stores_picture_times)
+        for frame in self._decode_frames(clock):
+            time = clock.find_time(frame.pts)
             if end is not None and time >= end:
                 return
-            if (start is None or time >= start) and (last is None or time > last):
-                last = time
+            if start is None or time >= start:
                 yield TimedPicture(time=time, rgb=_to_upright_rgb(frame))
 
-    def _decode_frames(self) -> Iterator[AvVideoFrame]:
+    def _decode_frames(self, clock: PictureClock) -> Iterator[AvVideoFrame]:
         """All frames that can be decoded; broken packets are skipped, the other frames keep their time stamps."""
         failures = 0
-        for packet in self._container.demux(self._stream):
+        for packet in self._demux_pictures():
+            clock.add_packet(packet)
             try:
                 frames = packet.decode()
             except av.error.EOFError:
                 return
             except av.error.FFmpegError:
+                clock.drop_packet()
                 failures += 1
                 if failures > _MAX_BROKEN_PACKETS:
                     return
@@ -88,62 +100,50 @@ class VideoReader:
                 failures = 0
                 yield frame
 
+    def _demux_pictures(self) -> Iterator["Packet[VideoStream]"]:
+        try:
+            yield from self._container.demux(self._stream)
+        except av.error.ExitError as error:
+            raise build_timeout_error(self.path, VideoError) from error
+        except av.error.FFmpegError:  # the rest of a damaged file cannot be read
+            return
 
-def find_sound_start(path: Path) -> Fraction | None:
+
+def find_sound_start(path: Path, track: int | None = None) -> Fraction | None:
     """Time in seconds of the first audible sample of `path`, on the file's clock; None without sound.
+
+    `track` is the number of the sound track, from 1; None is the one that players play.
 
     Raises:
         VideoError: the file cannot be read.
+        AudioError: it has no such track.
     """
-    with _open_container(path) as container:
-        stream = container.streams.best("audio")
-        if stream is None:
+    with open_media_file(path, VideoError) as container:
+        if not container.streams.audio:
             return None
+        stream = choose_sound_track(container, path, track)
         try:
             for frame in container.decode(stream):
-                if isinstance(frame, av.AudioFrame) and frame.samples and frame.pts is not None:
+                if frame.samples and frame.pts is not None:
                     return frame.pts * (frame.time_base or Fraction(1, frame.sample_rate))
+        except av.error.ExitError as error:
+            raise build_timeout_error(path, VideoError) from error
         except av.error.FFmpegError as error:
-            raise VideoError(f"the sound of {path.name} cannot be decoded", _CONVERT_REMEDY) from error
+            raise VideoError(
+                f"the sound of {describe_path(path.name)} cannot be decoded", _CONVERT_REMEDY
+            ) from error
     return None
 
 
-def find_picture_stream(container: InputContainer) -> VideoStream | None:
-    """The first video stream that is not a cover picture; None if there is none."""
-    for stream in container.streams.video:
-        if not stream.disposition & stream.disposition.attached_pic and stream.codec_context is not None:
-            return stream
-    return None
-
-
-def open_video(path: str | Path) -> VideoReader:
+def open_video(path: str | Path, track: int | None = None) -> VideoReader:
     """Open the pictures of a file: `with open_video(path) as video: for picture in video: ...`.
+
+    `track` is that of the sound, see `find_sound_start`.
 
     Raises:
         VideoError: no such file, a folder, empty, not a video, or without pictures.
     """
-    return VideoReader(Path(path))
-
-
-def _open_container(path: Path) -> InputContainer:
-    if not path.is_file():
-        problem = f"{path} is a folder" if path.is_dir() else f"there is no file {path}"
-        raise VideoError(problem, "name a video file")
-    if not os.access(path, os.R_OK):
-        raise VideoError(f"{path} may not be read", "change its permissions")
-    try:
-        return av.open(f"file:{path}", "r", options={"protocol_whitelist": "file"}, metadata_errors="ignore")
-    except av.error.FFmpegError as error:
-        raise VideoError(f"{path.name} is damaged, or not a video", _CONVERT_REMEDY) from error
-
-
-def _select_video_stream(container: InputContainer, path: Path) -> VideoStream:
-    stream = find_picture_stream(container)
-    if stream is None:
-        container.close()
-        raise VideoError(f"{path.name} has no pictures", "choose a video of a talking face")
-    stream.thread_type = "AUTO"
-    return stream
+    return VideoReader(require_regular_file(path, VideoError, "video"), track)
 
 
 def _find_duration(container: InputContainer, stream: VideoStream) -> Fraction | None:

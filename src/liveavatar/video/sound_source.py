@@ -13,13 +13,16 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from numpy.typing import NDArray
 
+from liveavatar.audio.dsp.playback_repair import NO_REPAIR, PlaybackRepair
 from liveavatar.audio.dsp.resample import Resampler
 from liveavatar.audio.io.decode import open_audio, open_container
+from liveavatar.audio.io.track import choose_sound_track
 
 AAC_BIT_RATE = 192_000
 AAC_RATES = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000)
 """Hz: the sampling frequencies of ISO/IEC 14496-3, table 1.18, less 7350, which FFmpeg's muxers do not all take."""
-_CHANNEL_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
+_CHANNEL_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1"}
+"""FFmpeg's name of the layout by the number of channels. More channels become mono."""
 _MAX_FRAME_SAMPLES = 1 << 16  # samples given to the encoder at a time
 _SLOPE_SCALE = 1000  # the resampler takes integer rates: a speed is exact to 1e-3 Hz of the source's rate
 
@@ -53,13 +56,19 @@ class SoundSource(Protocol):
         ...
 
 
-def open_sound_source(path: Path) -> SoundSource:
-    """Open the sound of `path`: copied where possible, else encoded.
+def open_sound_source(
+    path: Path, track: int | None = None, repair: PlaybackRepair = NO_REPAIR
+) -> SoundSource:
+    """Open the sound of `path`: copied where possible, else repaired and encoded.
+
+    `track` is as in `open_audio`, here and below.
 
     Raises:
         AudioError: the sound cannot be read.
     """
-    return CopiedSound(path) if is_copyable_sound(path) else EncodedSound(path)
+    if repair == NO_REPAIR and is_copyable_sound(path, track):
+        return CopiedSound(path, track)
+    return EncodedSound(path, track=track, repair=repair)
 
 
 class EncodedSound:
@@ -69,14 +78,22 @@ class EncodedSound:
     so the first sample plays at time 0.
 
     `start` is the time in seconds at which the first sample plays; samples before time 0 are cut. The sound plays
-    `1 + slope` times as fast.
+    `1 + slope` times as fast. `repair` is applied to its samples.
     """
 
-    def __init__(self, path: Path, start: float = 0.0, slope: float = 0.0) -> None:
-        self._input = open_audio(path, silence_invalid=True)
+    def __init__(
+        self,
+        path: Path,
+        start: float = 0.0,
+        slope: float = 0.0,
+        track: int | None = None,
+        repair: PlaybackRepair = NO_REPAIR,
+    ) -> None:
+        self._input = open_audio(path, silence_invalid=True, track=track)
         info = self._input.info
         self.rate = info.rate if info.rate in AAC_RATES else 48_000
-        self._channels = info.channels if info.channels in _CHANNEL_LAYOUTS else 1
+        self._repair = repair
+        self._channels = info.channels if info.channels in _CHANNEL_LAYOUTS and not repair.is_mono else 1
         self._pieces = filter(len, self._read_pieces(round(start * self.rate), slope))
         self._pending_samples = np.empty((0, self._channels), np.float32)
         self._encoded_samples = 0
@@ -123,11 +140,12 @@ class EncodedSound:
         scale = _SLOPE_SCALE if slope else 1
         from_rate = round(self._input.info.rate * (1 + slope) * scale)
         resampler = Resampler(from_rate, self.rate * scale, self._channels)
-        for chunk in self._input:
-            samples = chunk.samples
+        chunks = (chunk.samples for chunk in self._input)
+        for samples in self._repair.apply(chunks, self._input.info.rate, self._input.info.layout):
             if samples.shape[1] != self._channels:
-                samples = samples.mean(axis=1, keepdims=True)
-            yield resampler.resample_chunk(samples)
+                yield resampler.resample_chunk(samples.mean(axis=1, keepdims=True))
+            else:
+                yield resampler.resample_chunk(samples)
         yield resampler.resample_chunk(np.empty((0, self._channels), np.float32), last=True)
 
     def _build_frame(self, samples: Samples2D) -> av.AudioFrame:
@@ -143,18 +161,18 @@ class EncodedSound:
 class CopiedSound:
     """The AAC packets of an mp4 or m4a, copied unchanged."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, track: int | None = None) -> None:
         self._input = open_container(path)
-        source = self._input.streams.audio[0]
+        self._source = source = choose_sound_track(self._input, path, track)
         self.rate = source.rate
         self._time_base = source.time_base or Fraction(1, source.rate)
-        self._start_pts = _find_first_pts(path)
+        self._start_pts = _find_first_pts(path, track)
         self._packets = self._input.demux(source)
         self._next_packet: Packet[AvAudioStream] | None = None
 
     def attach_to_output(self, output: OutputContainer) -> None:
         """Add a stream for this sound to `output`; call once, before any packets."""
-        self._stream = output.add_stream_from_template(self._input.streams.audio[0])
+        self._stream = output.add_stream_from_template(self._source)
 
     def read_packets(self, until: Fraction) -> AudioPackets:
         """Packets of the sound up to `until` seconds, each once."""
@@ -182,20 +200,21 @@ class CopiedSound:
         return self._next_packet
 
 
-def is_copyable_sound(path: Path) -> bool:
-    """Whether the sound is AAC in an mp4 or m4a with one sound track, no gap between packets and no edit."""
-    with open_audio(path, silence_invalid=True) as stream:
-        if stream.info.codec != "aac" or stream.info.rate not in AAC_RATES or stream.info.track_count != 1:
+def is_copyable_sound(path: Path, track: int | None = None) -> bool:
+    """Whether the sound is AAC in an mp4 or m4a, without a gap between packets and without an edit."""
+    with open_audio(path, silence_invalid=True, track=track) as stream:
+        if stream.info.codec != "aac" or stream.info.rate not in AAC_RATES:
             return False
     with open_container(path) as container:
-        return "mp4" in container.format.name and _is_continuous(container)
+        source = choose_sound_track(container, path, track)
+        return "mp4" in container.format.name and _is_continuous(container, source)
 
 
-def _is_continuous(container: InputContainer) -> bool:
+def _is_continuous(container: InputContainer, source: AvAudioStream) -> bool:
     """Whether all packets have the same duration (the last may be shorter) and only priming packets are discarded."""
     next_pts: int | None = None
     length = 0
-    for packet in container.demux(container.streams.audio[0]):
+    for packet in container.demux(source):
         if packet.pts is None:
             break
         length = length or packet.duration or 0
@@ -206,7 +225,7 @@ def _is_continuous(container: InputContainer) -> bool:
     return next_pts is not None
 
 
-def _find_first_pts(path: Path) -> int:
+def _find_first_pts(path: Path, track: int | None) -> int:
     with open_container(path) as container:
-        frame = next(container.decode(audio=0))
+        frame = next(container.decode(choose_sound_track(container, path, track)))
         return frame.pts or 0

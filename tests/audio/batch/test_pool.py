@@ -1,15 +1,22 @@
 """A task that kills its process does not stop the others."""
 
+import errno
 import operator
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+import pytest
 
 from liveavatar.audio.batch.pool import WorkerCrash, run_in_processes
+from liveavatar.errors import OptionError
 
 Task = Callable[[], object]
 
@@ -53,3 +60,66 @@ def test_leaving_early_stops_the_processes() -> None:
     results = run_in_processes(operator.call, iter(tasks), jobs=2)
     assert next(results)[1] == 4
     del results  # would wait ten minutes if the processes were left to end by themselves
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("room", [0, 1, 2])
+def test_a_machine_without_room_runs_fewer_processes(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[SpawnProcess] = []
+    real = SpawnProcess.start
+
+    def start(process: SpawnProcess) -> None:
+        if len(started) == room:
+            raise OSError(errno.EMFILE, "Too many open files")
+        started.append(process)
+        real(process)
+
+    monkeypatch.setattr(SpawnProcess, "start", start)
+    results = run_in_processes(abs, iter(range(-5, 0)), jobs=3)
+    if room:
+        assert sorted(result for _, result in results if isinstance(result, int)) == [1, 2, 3, 4, 5]
+    else:
+        with pytest.raises(
+            OptionError, match="no process can be started: too many open files; raise the lim"
+        ):
+            list(results)
+
+
+ORPHANS = """
+import operator, os, signal, sys, time
+from functools import partial
+from liveavatar.audio.batch.pool import run_in_processes
+tasks = [partial(os.getpid), partial(os.getpid), partial(time.sleep, 600), partial(time.sleep, 600)]
+if __name__ == "__main__":
+    results = run_in_processes(operator.call, iter(tasks), jobs=2)
+    pids = [next(results)[1], next(results)[1]]
+    print(*pids, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.slow
+def test_the_processes_end_with_a_parent_that_is_killed_even_in_a_task(tmp_path: Path) -> None:
+    script = tmp_path / "orphans.py"
+    script.write_text(ORPHANS)
+    command = [sys.executable, str(script)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        workers = [int(pid) for pid in parent.stdout.readline().split()]
+        parent.kill()
+        assert parent.stdout.read() == "", "ends when the last process that could write to it has ended"
+    assert workers
+    for pid in workers:
+        wait_until_ended(pid)
+
+
+def wait_until_ended(pid: int) -> None:
+    """Return when a process has ended; whoever adopts it may not have collected it yet."""
+    while True:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        if state == "Z":
+            return
+        time.sleep(0.02)

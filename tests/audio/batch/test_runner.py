@@ -1,8 +1,9 @@
 """Folders of recordings: the tree is kept, failures stop no other file, unchanged files are skipped."""
 
+import os
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
 from audio.sounds import babble, encode, write_wav
@@ -11,7 +12,6 @@ from liveavatar.audio.batch.pool import WorkerCrash
 from liveavatar.audio.batch.prepare import PreparationOptions
 from liveavatar.audio.batch.runner import PreparationOutcome, PreparationTask, TaskRunner
 from liveavatar.errors import OutputError
-from liveavatar.files import atomic_write
 
 
 def one_by_one(work, tasks):  # type: ignore[no-untyped-def]
@@ -48,13 +48,13 @@ def test_the_tree_is_kept_and_a_failure_stops_no_other_file(folder: Path, tmp_pa
     output = tmp_path / "out"
     outcomes = run(folder, output)
     assert states(outcomes, output) == {
-        "a.wav": "done", "a.wav.wav": "done", "bad.wav": "failed", "deep/b.wav": "done", "deep/er/声.wav": "done",
+        "a.wav": "done", "a-2.wav": "done", "bad.wav": "failed", "deep/b.wav": "done", "deep/er/声.wav": "done",
     }  # fmt: skip
     [failed] = [outcome for outcome in outcomes if outcome.state == "failed"]
     assert "not a sound file" in failed.error
     assert failed.remedy
     files = {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
-    assert files == {"a.wav", "a.wav.wav", "deep/b.wav", "deep/er/声.wav", manifest.MANIFEST_NAME}
+    assert files == {"a.wav", "a-2.wav", "deep/b.wav", "deep/er/声.wav", manifest.MANIFEST_NAME}
 
 
 def test_unchanged_files_are_skipped(folder: Path, tmp_path: Path) -> None:
@@ -72,10 +72,15 @@ def test_changes_of_recording_result_or_options_are_detected(folder: Path, tmp_p
     write_wav(folder / "deep" / "b.wav", babble(16_000, 0.5, 0.2), 16_000)
     (output / "deep" / "er" / "声.wav").write_text("somebody wrote over it")
     (output / "a.wav").unlink()
-    assert states(run(folder, output), output) == {
-        "a.wav": "done", "a.wav.wav": "unchanged", "bad.wav": "failed", "deep/b.wav": "done",
-        "deep/er/声.wav": "done",
+    changed = {
+        "a.wav": "done", "a-2.wav": "unchanged", "bad.wav": "failed", "deep/b.wav": "done",
+        "deep/er/声-2.wav": "done",
     }  # fmt: skip
+    assert states(run(folder, output), output) == changed
+    assert (output / "deep" / "er" / "声.wav").read_text() == "somebody wrote over it"
+    assert set(states(run(folder, output), output).items()) == {
+        (name, state.replace("done", "unchanged")) for name, state in changed.items()
+    }
     options = PreparationOptions(true_rate=22_050)
     assert set(states(run(folder, output, options), output).values()) == {"done", "failed"}
 
@@ -98,17 +103,15 @@ def test_files_of_the_same_name_get_different_outputs(tmp_path: Path) -> None:
         (tmp_path / place).mkdir()
         sources.append(write_wav(tmp_path / place / "talk.wav", babble(16_000, 0.3), 16_000))
     outcomes = list(runner.prepare_batch(sources, tmp_path / "out", PreparationOptions(), SERIAL))
-    assert [Path(outcome.output).name for outcome in outcomes] == ["talk.wav", "talk.wav.wav", "talk-2.wav"]
+    assert [Path(outcome.output).name for outcome in outcomes] == ["talk.wav", "talk-2.wav", "talk-3.wav"]
 
 
 def test_a_crash_fails_one_file_and_leaves_no_partial_file(folder: Path, tmp_path: Path) -> None:
     def crashing(work, tasks):  # type: ignore[no-untyped-def]
         for task in tasks:
-            if task.source.name == "b.wav":
-                task.output.parent.mkdir(exist_ok=True)
-                with atomic_write(task.output) as partial:
-                    partial.touch()
-                task.output.rename(partial)
+            if task.recording.source.name == "b.wav":
+                task.result.scratch.parent.mkdir()
+                task.result.scratch.touch()
                 yield task, WorkerCrash(-11)
             else:
                 yield task, work(task)
@@ -118,6 +121,7 @@ def test_a_crash_fails_one_file_and_leaves_no_partial_file(folder: Path, tmp_pat
     assert states(outcomes, output)["deep/b.wav"] == "failed"
     assert any("stopped the program that reads it (SIGSEGV)" in outcome.error for outcome in outcomes)
     assert not list(output.rglob("*.part"))
+    assert not (output / "deep" / "b.wav").exists()
 
 
 def test_an_outcome_is_converted_to_plain_values(folder: Path, tmp_path: Path) -> None:
@@ -146,8 +150,50 @@ def test_many_files_need_no_more_memory_than_few(tmp_path: Path) -> None:
     assert sum(outcome.state == "failed" for outcome in outcomes) == 299
 
 
-def test_a_damaged_manifest_is_an_error(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / manifest.MANIFEST_NAME).write_bytes(np.random.default_rng(0).bytes(4_000))
-    with pytest.raises(OutputError, match=r"cannot be used: .*; delete it"):
-        run(folder, tmp_path / "out")
+def test_entries_that_cannot_be_read_stop_no_other_file(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "folder.mp3").mkdir(parents=True)
+    write_wav(folder / "good.wav", babble(16_000, 0.5), 16_000)
+    (folder / "loop").symlink_to("loop")
+    (folder / "loop.wav").symlink_to("loop.wav")
+    (folder / "dangling.mp3").symlink_to("nowhere")
+    (folder / "link.mp3").symlink_to("folder.mp3")
+    os.mkfifo(folder / "pipe.flac")
+    (folder / "empty.ogg").touch()
+    (folder / os.fsdecode(b"no utf-8 \xff.mp3")).write_text("no sound")
+    outcomes = run(folder, tmp_path / "out")
+    assert states(outcomes, tmp_path / "out") == {
+        "good.wav": "done", "loop.wav": "failed", "dangling.wav": "failed", "link.wav": "failed",
+        "pipe.wav": "failed", "empty.wav": "failed", "no utf-8 \udcff.wav": "failed",
+    }  # fmt: skip
+    assert all(outcome.error and outcome.remedy for outcome in outcomes if outcome.state == "failed")
+
+
+def test_a_folder_that_cannot_be_searched_stops_no_other_file(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.scandir
+
+    def refuse(path: Path | int) -> Any:
+        if isinstance(path, Path) and path.name == "er":
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    outcomes = run(folder, tmp_path / "out")
+    assert [outcome.state for outcome in outcomes].count("done") == 3
+    [failed] = [outcome for outcome in outcomes if outcome.source == str(folder / "deep" / "er")]
+    assert failed.error.endswith("deep/er cannot be searched: permission denied")
+
+
+def test_an_error_of_writing_names_the_result_and_not_its_scratch_file(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(source: Path, output: Path, _options: PreparationOptions) -> None:
+        raise OutputError(f"{output} cannot be written: the disk is full", "free some space")
+
+    monkeypatch.setattr(runner, "prepare_recording", fail)
+    output = tmp_path / "out"
+    outcomes = run(folder, output)
+    assert outcomes[0].error == f"{output / 'a.wav'} cannot be written: the disk is full"
+    assert {path.name for path in output.iterdir()} == {manifest.MANIFEST_NAME}

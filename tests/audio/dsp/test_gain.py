@@ -69,6 +69,7 @@ def test_chunks_give_the_same_bits(cuts: list[int]) -> None:
     assert np.array_equal(np.concatenate([*pieces, leveller.flush()]), live(sound))
 
 
+@pytest.mark.slow
 @given(st.integers(0, 1_000), st.floats(0.01, 30))
 def test_no_sample_passes_the_ceiling(seed: int, level: float) -> None:
     generator = np.random.default_rng(seed)

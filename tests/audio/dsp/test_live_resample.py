@@ -13,6 +13,7 @@ from liveavatar.timeline import rescale_count
 RATES = [3_000, 8_000, 11_025, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000]
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     rate=st.sampled_from(RATES),
@@ -48,6 +49,7 @@ def test_the_latency_is_6_ms(rate: int) -> None:
     assert 16_000 - output_count <= 0.0065 * 16_000 + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [44_100, 48_000])
 def test_the_speech_band_passes_and_aliases_do_not(rate: int) -> None:
     stream = LiveResampler(rate, 16_000)

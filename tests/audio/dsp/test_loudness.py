@@ -30,6 +30,7 @@ def test_a_full_scale_tone_of_997_hz_reads_minus_3_01() -> None:
     assert abs(loudness(sine(48_000, 5, 997)) + 3.01) < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("levels", "expected"),
     [
@@ -58,6 +59,7 @@ def test_every_rate_gives_the_same_loudness(rate: int) -> None:
     assert abs(loudness(sine(rate, 3, 400, 0.1), rate) - loudness(sine(48_000, 3, 400, 0.1))) < 0.1
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 32_000), max_size=8))
 def test_chunks_give_the_same_loudness(cuts: list[int]) -> None:
     sound = noise(16_000, 2, 2)

@@ -1,6 +1,7 @@
 """The detector distinguishes speech from noise, by any chunking and without look-ahead."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ def detect_speech(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate([detector.push(samples), detector.flush()])
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(st.lists(st.integers(0, 8_000), max_size=8))
 def test_chunks_give_the_same_bits(cuts: list[int]) -> None:

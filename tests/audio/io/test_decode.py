@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from audio.sounds import babble, burst_time, encode, noise, pulse, stamped, video_without_sound, write_wav
 from liveavatar.audio.io.decode import AudioStream, open_audio
+from liveavatar.audio.io.timestamps import TimestampRepairs
 from liveavatar.errors import AudioError
 
 EXACT = [
@@ -297,9 +298,9 @@ BROKEN: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("absent.wav", "there is no file .*absent.wav; check the path"),
-        ("folder", "folder is a folder, not a sound file; name one file in it"),
-        ("empty.wav", "empty.wav is empty; record or export it again"),
+        ("absent.wav", "there is no file .*absent.wav; check the name"),
+        ("folder", "folder is a folder; name one sound file"),
+        ("empty.wav", "empty.wav is empty; export or download it again"),
         ("text.wav", "text.wav is damaged, or not a sound file; convert it"),
         ("silent.mp4", "silent.mp4 has no sound; choose a file with a sound track"),
         ("header.wav", "header.wav holds no samples; record or export it again"),
@@ -323,7 +324,7 @@ def test_each_bad_file_has_its_own_error(
 
 
 def test_a_device_is_not_read(tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match="not a regular file; save the sound to a file first"):
+    with pytest.raises(AudioError, match="is a device, not a regular file; save a sound file first"):
         open_audio("/dev/zero")
 
 
@@ -361,3 +362,43 @@ def test_damaged_files_are_read_or_refused(tmp_path: Path, suffix: str) -> None:
             samples, _ = read(path, silence_invalid=True)
             assert np.isfinite(samples).all()
             assert len(samples) < 100 * rate
+
+
+def broken_avi(path: Path, sound: NDArray[np.float32], rate: int) -> Path:
+    """MP3 of variable bit rate in an AVI that counts bytes, as if the rate were constant: its times are wrong."""
+    source = encode(path.with_suffix(".mp3"), sound, rate, "libmp3lame", options={"q": "4"})
+    with av.open(str(source)) as given, av.open(str(path), "w") as output:
+        copy = output.add_stream_from_template(given.streams.audio[0])
+        for packet in given.demux(audio=0):
+            if packet.dts is not None:
+                packet.stream = copy
+                output.mux(packet)
+    data = bytearray(path.read_bytes())
+    header = data.index(b"strh") + 8
+    scale, per_second = 1, 8_000  # bytes a second
+    struct.pack_into("<II", data, header + 20, scale, per_second)
+    struct.pack_into("<I", data, header + 44, 1)  # bytes of a sample: time follows the bytes
+    path.write_bytes(bytes(data))
+    return path
+
+
+def test_an_avi_with_wrong_times_keeps_all_sound(tmp_path: Path) -> None:
+    sound = np.concatenate(
+        [noise(16_000, 2, level=0.3), noise(16_000, 2, level=1e-4), pulse(16_000, 2.0, 1.0)]
+    )
+    samples, stream = read(broken_avi(tmp_path / "a.avi", sound, 16_000))
+    assert abs(len(samples) - len(sound)) < 3_000
+    assert stream.damage.repairs == TimestampRepairs()
+
+
+def test_time_stamps_that_stand_still_lose_no_sound(tmp_path: Path) -> None:
+    pieces = [(0.0, piece) for piece in np.split(noise(16_000, 2)[:, 0], 100)]
+    samples, stream = read(stamped(tmp_path / "a.mkv", pieces, 16_000))
+    assert np.abs(samples[:, 0] - np.concatenate([piece for _, piece in pieces])).max() < 1e-4
+    assert stream.damage.repairs == TimestampRepairs()
+
+
+def test_an_avi_whose_length_is_in_bytes_announces_nothing(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.avi", babble(22_050, 10.0), 22_050, "adpcm_ms")
+    _, stream = read(path)
+    assert stream.info.container_duration is None or stream.info.container_duration < 11

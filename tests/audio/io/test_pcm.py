@@ -21,7 +21,7 @@ def samples(path: Path) -> NDArray[np.float32]:
 
 def by_packets(path: Path, monkeypatch: pytest.MonkeyPatch) -> NDArray[np.float32]:
     with monkeypatch.context() as patch:
-        patch.setattr(riff, "find_wave_data", lambda path: None)
+        patch.setattr(riff, "find_wave_data", lambda path, part: None)
         return samples(path)
 
 

@@ -31,6 +31,7 @@ from liveavatar.errors import OptionError, WeightsError
 GOLDEN = Path(__file__).parents[2] / "golden"
 
 
+@pytest.mark.slow
 def test_tiny_encoders_run() -> None:
     encoders = build_random_encoders(TINY_PRESET, seed=1)
     video = encoders.vae.decode(encoders.vae.encode(torch.zeros(1, 3, 5, 64, 64)))
@@ -54,6 +55,7 @@ def test_the_same_seed_gives_the_same_weights() -> None:
     assert not torch.equal(encoders[0]["conv2.weight"], encoders[2]["conv2.weight"])
 
 
+@pytest.mark.slow
 def test_tiny_is_a_few_megabytes() -> None:
     encoders = build_random_encoders(TINY_PRESET, seed=0)
     with torch.device("meta"):

@@ -68,6 +68,7 @@ def test_every_step_of_the_offline_run_is_that_of_the_reference(dit: DiT) -> Non
                 assert max_error(latent[0], GOLDEN[f"call{4 + 4 * block + step + 1:02d}.x"]) < 1e-5
 
 
+@pytest.mark.slow
 def test_the_stream_is_that_of_the_reference_on_several_gpus(dit: DiT, vae: VAE, portrait: Tensor) -> None:
     expected = golden("e2e_pipeline")
     still = encode_portrait(dit, vae, portrait, GOLDEN["context"])

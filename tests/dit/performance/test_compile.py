@@ -23,6 +23,7 @@ def _forget() -> None:
     torch._dynamo.reset()
 
 
+@pytest.mark.slow
 def test_all_layers_share_one_compiled_graph_a_function() -> None:
     counter = CompileCounterWithBackend("aot_eager")
     plain, dit = small_dit(), small_dit()
@@ -59,6 +60,7 @@ def vae() -> VAE:
     return model.requires_grad_(False)
 
 
+@pytest.mark.slow
 def test_a_compiled_decoder_gives_the_same_frames_piece_by_piece() -> None:
     counter = CompileCounterWithBackend("aot_eager")
     plain, fast = vae(), vae()

@@ -32,6 +32,7 @@ def denoise(stream: LatentStream, block: int) -> Tensor:
     return latent
 
 
+@pytest.mark.slow
 def test_sizes_that_crash_the_reference_work(dit: DiT) -> None:
     stream = LatentStream(
         dit, make_conditioning(dit, 64, 104), StreamConfig(steps=1, clip_blocks=1), 0

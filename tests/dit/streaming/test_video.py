@@ -66,6 +66,7 @@ class CancelAfterTwo:
         return self.steps == 2
 
 
+@pytest.mark.slow
 def test_a_cancelled_block_leaves_no_trace(dit: DiT, portrait: PreparedPortrait) -> None:
     stream, other = open_stream(dit, portrait), open_stream(dit, portrait)
     for block in range(4):
@@ -75,6 +76,7 @@ def test_a_cancelled_block_leaves_no_trace(dit: DiT, portrait: PreparedPortrait)
         assert torch.equal(draw_video(stream, block), draw_video(other, block))
 
 
+@pytest.mark.slow
 def test_the_portrait_is_renewed_after_the_first_clip_if_enabled(
     dit: DiT, portrait: PreparedPortrait
 ) -> None:

@@ -65,6 +65,7 @@ def test_a_recording_may_be_shorter_than_the_wavefront(dit: DiT) -> None:
     assert relative_error(latents, run_sequentially(dit, replace(SMALL, steps=4), blocks=2)) < 1e-6
 
 
+@pytest.mark.slow
 def test_in_bfloat16_the_difference_is_less_than_the_rounding(dit: DiT) -> None:
     exact, half = run_sequentially(dit, SMALL), small_dit().bfloat16()
     rounding = relative_error(run_sequentially(half, SMALL), exact)
@@ -90,6 +91,7 @@ def test_a_restart_forgets_earlier_blocks(dit: DiT) -> None:
     assert relative_error(list(used.flush()), list(new.flush())) < 1e-6
 
 
+@pytest.mark.slow
 def test_a_cache_in_host_memory_is_refused() -> None:
     options = DitOptions(preset="tiny", memory="24", speed="wavefront", live=False)
     with pytest.raises(OptionError, match="wavefront"):

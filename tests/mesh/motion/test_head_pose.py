@@ -227,6 +227,7 @@ def test_eyes_stay_on_the_viewer_while_the_head_turns() -> None:
         assert still.mean() > 0.9, "the head's turns leave the line of sight alone"
 
 
+@pytest.mark.slow
 def test_saccades_are_fast_and_mostly_small() -> None:
     motion = track(silent_voice, 600, Fraction(100))
     line_of_sight = np.hypot(

@@ -45,6 +45,7 @@ class AudioReport:
         speech_share: share of time with speech, 0…1; an estimate beyond the first 20 s.
         opposite_polarity_share: share of time in which the channels have opposite polarity, 0…1.
         channel_levels: power of each channel in dB of full scale.
+        channel_offsets: constant offset of each channel, full scale 1.
         band_limit: the highest frequency with sound; None for silence.
         background: noise, reverberation and silence.
         texture: the kind of sound if it is not speech; None for silence.
@@ -74,6 +75,7 @@ class AudioReport:
     dropout_count: int
     dropout_seconds: float
     rate_guess: RateGuess
+    channel_offsets: tuple[float, ...] = ()
     corrected_speech_share: float | None = None
     findings: tuple[Finding, ...] = ()
     fixes: tuple[str, ...] = ()
@@ -165,6 +167,7 @@ class RecordingAnalyser:
             sample_count=sample_count,
             duration=Fraction(sample_count, info.rate),
             level=self._level.finish(),
+            channel_offsets=self._level.channel_offsets,
             mono_level=self._mono_level.finish(),
             clipped_share=self._clipped_count / (sample_count * len(channel_levels)),
             speech_share=speech,
@@ -185,14 +188,14 @@ class RecordingAnalyser:
         self._rate_detector.push(mono)
 
 
-def measure_speech_share(path: Path, fix: bool, true_rate: int) -> float:
+def measure_speech_share(path: Path, fix: bool, true_rate: int, track: int | None = None) -> float:
     """Share of speech in the first 20 s of a recording, 0…1, if its samples were taken at `true_rate`.
 
     Raises:
         AudioError: as `open_audio`.
     """
     share, left = SpeechShareMeter(), _DENSE_SAMPLES
-    with open_audio(path, fix, true_rate) as stream:
+    with open_audio(path, fix, true_rate, track) as stream:
         mix = SpeechDownmixer(stream.info.rate, stream.info.layout)
         for chunk in stream:
             mono = mix.push(chunk.samples)[:left]
@@ -203,13 +206,15 @@ def measure_speech_share(path: Path, fix: bool, true_rate: int) -> float:
     return share.finish()[0]
 
 
-def analyse_recording(path: str | Path, fix: bool, true_rate: int | None = None) -> AudioReport:
-    """Measure a recording; the report has no findings yet. `fix` and `true_rate` as in `open_audio`.
+def analyse_recording(
+    path: str | Path, fix: bool, true_rate: int | None = None, track: int | None = None
+) -> AudioReport:
+    """Measure a recording; the report has no findings yet. The other arguments are as in `open_audio`.
 
     Raises:
         AudioError: as `open_audio`; without `fix`, also for samples that are not numbers.
     """
-    with open_audio(path, fix, true_rate) as stream:
+    with open_audio(path, fix, true_rate, track) as stream:
         analyser = RecordingAnalyser(stream.info)
         for chunk in stream:
             analyser.push(chunk.samples)

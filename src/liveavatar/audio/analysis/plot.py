@@ -138,7 +138,7 @@ def plot_recording(report: AudioReport, output: Path) -> None:
 
 def _read_plot_data(report: AudioReport) -> _PlotData:
     data = _PlotData(report)
-    with open_audio(report.path, True, report.info.rate) as stream:
+    with open_audio(report.path, True, report.info.rate, report.info.track) as stream:
         for chunk in stream:
             data.push(chunk.samples)
     data.flush()

@@ -26,6 +26,7 @@ def audio_report_to_json(report: AudioReport) -> dict[str, Any]:
         "channels": info.channels,
         "layout": list(info.layout),
         "tracks": info.track_count,
+        "track": info.track,
         "container_seconds": _round_number(info.container_duration),
         "decoded_seconds": _round_number(report.duration),
         "samples": report.sample_count,

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from liveavatar.audio.analysis.analyser import AudioReport
-from liveavatar.audio.dsp.gain import TARGET_LUFS, compute_fixed_gain
+from liveavatar.audio.dsp.gain import PEAK_CEILING, TARGET_LUFS, compute_fixed_gain
+from liveavatar.audio.dsp.playback_repair import PlaybackRepair
 from liveavatar.files import format_command
 from liveavatar.report import Finding, FindingLevel
 from liveavatar.timeline import SAMPLE_RATE
@@ -104,11 +105,23 @@ def describe_repairs(report: AudioReport) -> Iterator[str]:
             yield rule.repair(report)
     gain = _compute_gain_db(report)
     if abs(gain) >= _MIN_NOTED_GAIN_DB:
-        yield f"the level is {'raised' if gain > 0 else 'lowered'} by {abs(gain):.0f} dB"
+        yield f"the level is {'raised' if gain > 0 else 'lowered'} by {abs(gain):.0f} dB in the 16 kHz mono"
+
+
+def derive_playback_repair(report: AudioReport) -> PlaybackRepair:
+    """What policy "fix" changes in a recording that is played at its own rate and level, as in a video."""
+    return PlaybackRepair(
+        channel_offsets=report.channel_offsets if _describe_offset(report) else (),
+        gain=PEAK_CEILING / report.level.true_peak if _describe_peak(report) else 1.0,
+        channel=_find_single_channel(report),
+        is_mixed=_has_opposite_polarity(report),
+    )
 
 
 def format_prepare_command(report: AudioReport, *options: str) -> str:
     """The command that repairs the recording."""
+    if report.info.is_track_given:
+        options = (*options, "--track", str(report.info.track))
     return format_command("liveavatar", "audio", "prepare", report.path, "-o", "prepared", *options)
 
 
@@ -156,6 +169,16 @@ def _describe_wrong_header(report: AudioReport) -> str | None:
     return f"it holds {float(report.duration):.1f} s, though it announces {declared:.1f} s"
 
 
+def _describe_joined(report: AudioReport, containers: tuple[str, ...]) -> str | None:
+    count = report.damage.joined_files
+    return f"it is {count} files joined in one" if count > 1 and report.info.container in containers else None
+
+
+def _repair_joined(report: AudioReport) -> str:
+    count, seconds = report.damage.joined_files, float(report.duration)
+    return f"the headers of {count} files joined in it are skipped, and all {seconds:.1f} s are used"
+
+
 def _describe_length(report: AudioReport) -> str | None:
     if _measure_missing(report):
         return None
@@ -164,8 +187,20 @@ def _describe_length(report: AudioReport) -> str | None:
 
 
 def _describe_tracks(report: AudioReport) -> str | None:
+    info = report.info
+    if info.track_count == 1 or info.is_track_given:
+        return None
+    return f"it has {info.track_count} sound tracks; number {info.track}, which players play, is used (--track picks)"
+
+
+def _describe_given_track(report: AudioReport) -> str | None:
     count = report.info.track_count
-    return f"it has {count} sound tracks; the main one is used" if count > 1 else None
+    return f"of {count} sound tracks number {report.info.track} is used, as asked" if count > 1 else None
+
+
+def _describe_integer_scale(report: AudioReport) -> str | None:
+    scale = report.damage.full_scale
+    return f"its float samples go to ±{scale:.0f} instead of ±1" if scale != 1 else None
 
 
 # Sample rate and band. Of a wrong rate, neither the rate nor the band can be judged.
@@ -284,11 +319,17 @@ def _repair_polarity(report: AudioReport) -> str:
     )
 
 
-def _describe_single_channel(report: AudioReport) -> str | None:
+def _find_single_channel(report: AudioReport) -> int | None:
+    """Index of the only channel of several that carries sound."""
     first, *others = sorted(report.channel_levels, reverse=True)
     if not others or first <= _SILENT_CHANNEL_DB or first - others[0] <= _MAX_CHANNEL_DIFFERENCE_DB:
         return None
-    return f"only channel {report.channel_levels.index(first) + 1} carries sound"
+    return report.channel_levels.index(first)
+
+
+def _describe_single_channel(report: AudioReport) -> str | None:
+    channel = _find_single_channel(report)
+    return None if channel is None else f"only channel {channel + 1} carries sound"
 
 
 def _describe_channels(report: AudioReport) -> str | None:
@@ -426,13 +467,17 @@ _EXPORT = "export it again, or record it in one piece with a larger buffer"
 RULES = (
     Rule("samples", "bad", "repaired", _describe_invalid_samples, _REPAIR,
          lambda report: f"{report.damage.invalid_samples} samples that were not numbers are silenced"),
+    Rule("scale", "warn", "repaired", _describe_integer_scale, _REPAIR,
+         lambda report: f"its float samples are divided by {report.damage.full_scale:.0f}"),
     Rule("packets", "bad", "manual", _describe_corrupt_packets, "copy it again from its source"),
     Rule("length", "bad", "manual", _describe_truncation, "get the whole file"),
     Rule("header", "warn", "repaired", _describe_wrong_header, _REPAIR,
          lambda report: f"all {float(report.duration):.1f} s are used, more than it announces"),
     Rule("length", "ok", None, _describe_length),
-    Rule("tracks", "warn", "repaired", _describe_tracks, _REPAIR,
-         lambda report: f"of {report.info.track_count} sound tracks the main one is used"),
+    Rule("joined", "warn", "repaired", lambda report: _describe_joined(report, ("wav",)), _REPAIR, _repair_joined),
+    Rule("joined", "ok", None, lambda report: _describe_joined(report, ("mp3",))),
+    Rule("tracks", "warn", "repaired", _describe_tracks, _REPAIR, lambda report: str(_describe_tracks(report))),
+    Rule("tracks", "ok", None, _describe_given_track),
     Rule("rate", "warn", "manual", _describe_low_rate, "record at 16000 Hz or more"),
     Rule("rate", "ok", None, _describe_rate),
     Rule("true-rate", "bad", "manual", _describe_wrong_rate, _format_true_rate_command),

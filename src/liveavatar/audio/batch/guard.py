@@ -3,18 +3,21 @@
 import os
 import signal
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 from liveavatar.audio.analysis.analyser import AudioReport
+from liveavatar.audio.analysis.rules import format_prepare_command
 from liveavatar.audio.front_end import require_usable_recording, write_checked_speech
 from liveavatar.errors import AudioError, OptionError
+from liveavatar.files import describe_path, scratch_folder
 from liveavatar.timeline import SAMPLE_RATE
 
 AUDIO_PLACEHOLDER = "{audio}"
 """Replaced by the path of the recording."""
+
+REPAIRED_NAME = "recording.wav"
+"""Name of the repaired file. That of the recording may be a stranger's, and a program may read more into it."""
 
 _FORWARDED_SIGNALS = frozenset(
     {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2}
@@ -40,8 +43,8 @@ def require_ready_recording(report: AudioReport, instead: str) -> None:
     require_usable_recording(report, instead)
     info = report.info
     if (info.declared_rate, info.rate, info.channels) != (SAMPLE_RATE, SAMPLE_RATE, 1):
-        problem = f"{report.path.name} is {info.rate} Hz with {info.channels_text}, not 16000 Hz mono"
-        raise AudioError(problem, f"run: liveavatar audio prepare, or {instead}")
+        problem = f"{describe_path(report.path.name)} is {info.rate} Hz with {info.channels_text}, not 16000 Hz mono"
+        raise AudioError(problem, f"run: {format_prepare_command(report)}, or {instead}")
 
 
 def run_guarded_command(report: AudioReport, command: Sequence[str], fix: bool = True) -> int:
@@ -63,8 +66,7 @@ def run_guarded_command(report: AudioReport, command: Sequence[str], fix: bool =
     with ExitStack() as stack:
         audio = report.path.absolute()
         if fix and not is_ready_recording(report):
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="liveavatar-"))
-            audio = Path(folder) / f"{report.path.stem}.wav"
+            audio = stack.enter_context(scratch_folder()) / REPAIRED_NAME
             write_checked_speech(report, audio)
         return _run_program([part.replace(AUDIO_PLACEHOLDER, str(audio)) for part in command])
 
@@ -80,7 +82,9 @@ def _run_program(command: list[str]) -> int:
         return _wait_forwarding_signals(program)
     except OSError as error:
         reason = (error.strerror or "failed").lower()
-        raise OptionError(f"{command[0]} cannot be run: {reason}", "check the name of the program") from error
+        raise OptionError(
+            f"{describe_path(command[0])} cannot be run: {reason}", "check the name of the program"
+        ) from error
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

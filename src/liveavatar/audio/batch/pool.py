@@ -1,18 +1,27 @@
-"""Tasks run in several processes. A task that kills its process does not stop the others."""
+"""Tasks run in several processes. A task that kills its process does not stop the others.
+
+The processes end with the one that started them, however that ends.
+"""
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, TypeVar
+
+from liveavatar.errors import OptionError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 _SPAWN_CONTEXT = multiprocessing.get_context("spawn")
+_STOP_SECONDS = 5
+"""How long a process that is asked to end may remove its partial files; in a codec it hears nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +37,25 @@ def run_in_processes(
     """Run `work` on every task in `jobs` processes; yields each task with its result, in the order of completion.
 
     Tasks are taken from the iterable as processes become free, so there may be any number of them. `work` must be a
-    function at the top level of a module and must not raise.
+    function at the top level of a module and must not raise. Where the machine has no room for as many processes, there
+    are fewer.
+
+    Raises:
+        OptionError: not even one process can be started.
     """
-    waiting = iter(tasks)
+    waiting: Iterator[Task] = iter(tasks)
     idle: list[_Worker] = []
     busy: dict[Any, tuple[_Worker, Task]] = {}
     try:
         while True:
             for task in islice(waiting, jobs - len(busy)):
-                worker = idle.pop() if idle else _Worker(work)
+                try:
+                    worker = idle.pop() if idle else _Worker(work)
+                except OSError as error:
+                    if not busy:
+                        raise _build_start_error(error) from error
+                    waiting, jobs = chain([task], waiting), len(busy)  # the machine has no room for more
+                    break
                 worker.pipe.send(task)
                 busy[worker.pipe] = worker, task
             if not busy:
@@ -52,6 +71,11 @@ def run_in_processes(
             worker.stop()
 
 
+def _build_start_error(error: OSError) -> OptionError:
+    reason = (error.strerror or "failed").lower()
+    return OptionError(f"no process can be started: {reason}", "raise the limits (ulimit -n -u)")
+
+
 class _Worker:
     """One process and the pipe to it."""
 
@@ -60,8 +84,13 @@ class _Worker:
         self._process: SpawnProcess = _SPAWN_CONTEXT.Process(
             target=_serve_tasks, args=(other, work), daemon=True
         )
-        self._process.start()
-        other.close()
+        try:
+            self._process.start()
+        except OSError:
+            self.pipe.close()
+            raise
+        finally:
+            other.close()
 
     def receive_result(self) -> Any:
         """The result of the task, or how the process ended."""
@@ -72,8 +101,10 @@ class _Worker:
             return WorkerCrash(self._process.exitcode or 0)
 
     def stop(self) -> None:
-        """End the process at once."""
+        """End the process at once, or after some seconds if it does not listen."""
         self._process.terminate()
+        self._process.join(_STOP_SECONDS)
+        self._process.kill()
         self._process.join()
         self.pipe.close()
 
@@ -81,12 +112,21 @@ class _Worker:
 def _serve_tasks(pipe: Connection, work: Callable[..., Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     signal.signal(signal.SIGTERM, lambda *_: _exit_cleanly())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
             task = pipe.recv()
+            pipe.send(work(task))
         except (EOFError, ConnectionError):
             return
-        pipe.send(work(task))
+
+
+def _end_with_parent() -> None:
+    """Wait until the process that started this one has ended, then end, in the middle of a task too."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _exit_cleanly() -> None:

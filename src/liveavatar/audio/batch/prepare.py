@@ -6,10 +6,12 @@ from pathlib import Path
 
 from liveavatar.audio.analysis.analyser import AudioReport
 from liveavatar.audio.analysis.noise import BackgroundMeter
+from liveavatar.audio.batch.results import is_same_source
 from liveavatar.audio.dsp.denoise import Denoiser
 from liveavatar.audio.front_end import check_and_correct_rate, read_checked_speech, write_checked_speech
 from liveavatar.audio.io.wav import write_wav
 from liveavatar.errors import OutputError
+from liveavatar.files import describe_path
 from liveavatar.frames import Samples
 
 PREPARATION_VERSION = 2
@@ -18,17 +20,21 @@ PREPARATION_VERSION = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparationOptions:
-    """How recordings are prepared. `true_rate` in Hz overrides the rate that they declare."""
+    """How recordings are prepared. `true_rate` in Hz overrides the rate that they declare, `track` is the number of
+    the sound track, from 1, None the one that players play.
+    """
 
     denoise: bool = False
     true_rate: int | None = None
+    track: int | None = None
 
     def to_manifest_text(self) -> str:
         """The options and the version of the method, as the manifest stores them.
 
         This text must not change with names in the code: a result whose text differs is prepared again.
         """
-        return f"{PREPARATION_VERSION} Options(denoise={self.denoise}, true_rate={self.true_rate})"
+        track = "" if self.track is None else f", track={self.track}"
+        return f"{PREPARATION_VERSION} Options(denoise={self.denoise}, true_rate={self.true_rate}{track})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +53,10 @@ def prepare_recording(source: Path, output: Path, options: PreparationOptions) -
         AudioError: the recording cannot be read, or `options.denoise` is set and RNNoise is missing.
         OutputError: the file cannot be written, or is the recording itself.
     """
-    if output.exists() and output.samefile(source):
-        raise OutputError(f"{output} is the recording itself", "choose another folder")
+    if is_same_source(source, str(output)):
+        raise OutputError(f"{describe_path(output)} is the recording itself", "choose another folder")
     denoiser = MeasuredDenoiser() if options.denoise else None
-    report = check_and_correct_rate(source, "fix", options.true_rate)
+    report = check_and_correct_rate(source, "fix", options.true_rate, options.track)
     if denoiser is None:
         write_checked_speech(report, output)
         return PreparedRecording(report=report, output=output, repairs=report.fixes)

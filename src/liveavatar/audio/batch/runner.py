@@ -1,44 +1,41 @@
-"""Prepares many recordings. Folders keep their tree, unchanged files are skipped, a failure stops no other file."""
+"""Prepares many recordings. Folders keep their tree, unchanged files are skipped, a failure stops no other file.
 
-import os
+Processes write results into scratch files; this one gives them their names (`results`).
+"""
+
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from liveavatar.audio.analysis.report_json import audio_report_to_json
-from liveavatar.audio.batch.manifest import Manifest, ManifestEntry, hash_file
+from liveavatar.audio.batch.manifest import ManifestEntry, hash_file
 from liveavatar.audio.batch.pool import WorkerCrash
-from liveavatar.audio.batch.prepare import (
-    PreparationOptions,
-    PreparedRecording,
-    prepare_recording,
+from liveavatar.audio.batch.prepare import PreparationOptions, PreparedRecording, prepare_recording
+from liveavatar.audio.batch.results import (
+    PlannedResult,
+    ResultFolder,
+    hash_readable_file,
+    identify_source,
+    open_result_folder,
 )
-from liveavatar.errors import LiveAvatarError
-from liveavatar.partials import remove_dead_partials
+from liveavatar.audio.batch.search import FoundRecording, find_recordings
+from liveavatar.errors import AudioError, LiveAvatarError, OutputError
+from liveavatar.files import describe_path, require_regular_file
 
-RECORDING_SUFFIXES = frozenset(
-    suffix
-    for family in (
-        "wav w64 rf64 aif aifc aiff au snd caf flac alac ape tta wv",
-        "mp3 mp2 aac m4a m4b ogg oga opus spx wma amr 3gp ac3 eac3 dts gsm g722 ra",
-        "mp4 m4v mov mkv mka webm avi flv wmv mpg mpeg ts vob ogv mxf",
-    )
-    for suffix in family.split()
-)
-"""Suffixes of recordings in a folder. A file given by itself may have any suffix."""
+OutcomeState = Literal["done", "unchanged", "failed"]
+"""What became of a recording."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparationTask:
-    """One recording to prepare; `name` is the path of the result below the output folder."""
+    """One recording to prepare into a scratch file. `output` has the result of an earlier run, if there is an entry."""
 
-    source: Path
+    recording: FoundRecording
     output: Path
-    name: str
+    result: PlannedResult
     options: PreparationOptions
-    entry: ManifestEntry | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +44,7 @@ class PreparationOutcome:
 
     source: str
     output: str
-    state: Literal["done", "unchanged", "failed"]
+    state: OutcomeState
     seconds: float = 0.0
     mended: tuple[str, ...] = ()
     left: tuple[dict[str, str], ...] = ()
@@ -71,117 +68,118 @@ TaskRunner = Callable[
 """Runs tasks in any order and yields each with its result: `pool.run_in_processes` or `ray_data.run_on_ray`."""
 
 
-def find_recordings(inputs: Iterable[Path], output_folder: Path) -> Iterator[tuple[Path, Path]]:
-    """Every recording given or found in a folder, with its path below `output_folder` without suffix."""
-    for path in inputs:
-        if path.is_dir():
-            for found in _walk_folder(path, output_folder.resolve()):
-                yield found, found.relative_to(path).with_suffix("")
-        else:
-            yield path, Path(path.stem)
-
-
-def _walk_folder(folder: Path, output_folder: Path) -> Iterator[Path]:
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        path = Path(entry.path)
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            if path.resolve() != output_folder:
-                yield from _walk_folder(path, output_folder)
-        elif entry.is_file() and path.suffix.lower().removeprefix(".") in RECORDING_SUFFIXES:
-            yield path
-
-
 def prepare_batch(
     inputs: Iterable[Path], output_folder: Path, options: PreparationOptions, run_tasks: TaskRunner
-) -> Iterator[PreparationOutcome]:
+) -> Generator[PreparationOutcome, None, None]:
     """Prepare every recording given or found into `output_folder`; yields an outcome for each as it is completed.
 
     Raises:
         OutputError: the folder cannot be used.
     """
-    with Manifest(output_folder) as manifest:
-        for task, result in run_tasks(
-            run_preparation_task, _plan_tasks(inputs, output_folder, options, manifest)
-        ):
+    with open_result_folder(output_folder) as results:
+        tasks = _plan_tasks(inputs, output_folder, options, results)
+        for task, result in run_tasks(run_preparation_task, tasks):
             outcome = _crash_to_outcome(task, result) if isinstance(result, WorkerCrash) else result
-            if outcome.entry and outcome.state == "done":
-                manifest.record_entry(task.name, outcome.entry)
-            yield outcome
+            yield _store_outcome(task, outcome, results)
+
+
+def count_recordings(inputs: Iterable[Path], output_folder: Path) -> int:
+    """The number of recordings that `prepare_batch` would find.
+
+    Raises:
+        OutputError: the folder cannot be used.
+    """
+    with open_result_folder(output_folder) as results:
+        return sum(1 for _ in find_recordings(inputs, output_folder, results.is_result))
 
 
 def _plan_tasks(
-    inputs: Iterable[Path], output_folder: Path, options: PreparationOptions, manifest: Manifest
+    inputs: Iterable[Path], output_folder: Path, options: PreparationOptions, results: ResultFolder
 ) -> Iterator[PreparationTask]:
-    for source, place in find_recordings(inputs, output_folder):
-        name = next(name for name in _candidate_names(place, source.suffix) if manifest.claim_output(name))
-        yield PreparationTask(
-            source=source,
-            output=output_folder / name,
-            name=name,
-            options=options,
-            entry=manifest.find_entry(name),
-        )
+    for recording in find_recordings(inputs, output_folder, results.is_result):
+        result = results.plan_result(recording)
+        if result is not None:
+            output = output_folder / result.name
+            yield PreparationTask(recording=recording, output=output, result=result, options=options)
 
 
-def _candidate_names(place: Path, suffix: str) -> Iterator[str]:
-    """`talk.wav`; `talk.mp3.wav` if that is taken; then `talk-2.wav` and so on."""
-    yield f"{place}.wav"
-    yield f"{place}{suffix}.wav"
-    number = 2
-    while True:
-        yield f"{place}-{number}.wav"
-        number += 1
+def _store_outcome(
+    task: PreparationTask, outcome: PreparationOutcome, results: ResultFolder
+) -> PreparationOutcome:
+    """Give a result its name and record it."""
+    try:
+        if outcome.state == "unchanged":
+            results.adopt_result(task.recording, task.result)
+        if outcome.entry is not None and outcome.state == "done":
+            output = results.publish_result(task.recording, task.result.scratch, outcome.entry)
+            return replace(outcome, output=str(output))
+    except OutputError as error:
+        return _build_failure(task, error)
+    finally:
+        results.discard_scratch(task.result)
+    return outcome
 
 
 def run_preparation_task(task: PreparationTask) -> PreparationOutcome:
-    """Prepare one recording; a failure is an outcome too."""
-    source, output = str(task.source), str(task.output)
+    """Prepare one recording into its scratch file; a failure is an outcome too."""
+    recording, old = task.recording, task.result.entry
     try:
-        entry = _expected_entry(task)
-        if entry == task.entry and task.output.is_file() and hash_file(task.output) == entry.output_hash:
-            return PreparationOutcome(source=source, output=output, state="unchanged", entry=entry)
-        return _build_outcome(prepare_recording(task.source, task.output, task.options), task, entry)
+        if recording.refusal is not None:
+            raise recording.refusal
+        require_regular_file(recording.source, AudioError, "recording")
+        entry = _build_entry(task)
+        if old is not None and _is_unchanged(entry, old, task.output):
+            return _build_outcome(task, "unchanged", entry=replace(entry, output_hash=old.output_hash))
+        prepared = prepare_recording(recording.source, task.result.scratch, task.options)
+        return _describe_prepared(task, prepared, entry)
     except LiveAvatarError as error:
-        return PreparationOutcome(
-            source=source, output=output, state="failed", error=error.problem, remedy=error.remedy
-        )
+        return _build_failure(task, error)
 
 
-def _expected_entry(task: PreparationTask) -> ManifestEntry:
-    """The manifest entry of the result if nothing has changed since the last run."""
-    readable = task.source.is_file() and os.access(task.source, os.R_OK)
+def _build_entry(task: PreparationTask) -> ManifestEntry:
+    """The manifest entry of a result, but for its hash."""
+    source = task.recording.source
     return ManifestEntry(
-        source=str(task.source),
-        source_hash=hash_file(task.source) if readable else "",
-        output_hash=task.entry.output_hash if task.entry else "",
+        source=identify_source(source),
+        source_hash=hash_readable_file(source),
+        output_hash="",
         options=task.options.to_manifest_text(),
     )
 
 
-def _build_outcome(
-    prepared: PreparedRecording, task: PreparationTask, entry: ManifestEntry
+def _is_unchanged(entry: ManifestEntry, old: ManifestEntry, output: Path) -> bool:
+    """Whether the recording, the options and the result are those of an earlier run."""
+    if (entry.source_hash, entry.options) != (old.source_hash, old.options):
+        return False
+    return hash_readable_file(output) == old.output_hash
+
+
+def _describe_prepared(
+    task: PreparationTask, prepared: PreparedRecording, entry: ManifestEntry
 ) -> PreparationOutcome:
-    return PreparationOutcome(
-        source=str(task.source),
-        output=str(task.output),
-        state="done",
+    return _build_outcome(
+        task,
+        "done",
         seconds=float(prepared.report.duration),
         mended=prepared.repairs,
         left=tuple(asdict(finding) for finding in prepared.report.remaining_findings),
         measured=audio_report_to_json(prepared.report),
-        entry=replace(entry, output_hash=hash_file(task.output)),
+        entry=replace(entry, output_hash=hash_file(task.result.scratch)),
     )
+
+
+def _build_failure(task: PreparationTask, error: LiveAvatarError) -> PreparationOutcome:
+    problem = error.problem.replace(str(task.result.scratch), str(task.output))
+    return _build_outcome(task, "failed", error=problem, remedy=error.remedy)
 
 
 def _crash_to_outcome(task: PreparationTask, crash: WorkerCrash) -> PreparationOutcome:
-    remove_dead_partials(task.output.parent)
     how = signal.Signals(-crash.exit_code).name if crash.exit_code < 0 else f"code {crash.exit_code}"
-    return PreparationOutcome(
-        source=str(task.source),
-        output=str(task.output),
-        state="failed",
-        error=f"{task.source.name} stopped the program that reads it ({how})",
-        remedy="convert it to WAV or MP3 with another program",
-    )
+    name = describe_path(task.recording.source.name)
+    error = f"{name} stopped the program that reads it ({how})"
+    return _build_outcome(task, "failed", error=error, remedy="convert it to WAV or MP3 with another program")
+
+
+def _build_outcome(task: PreparationTask, state: OutcomeState, **values: Any) -> PreparationOutcome:
+    source = str(task.recording.source)
+    return PreparationOutcome(source=source, output=str(task.output), state=state, **values)

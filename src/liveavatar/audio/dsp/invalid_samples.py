@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_AMPLITUDE = 1e6
-"""120 dB over full scale, where full scale is 1. A larger value is damage: files scaled to 16 bits reach 32768."""
+"""120 dB over full scale, where full scale is 1. A larger value is damage."""
 
 
 def silence_invalid_samples(samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:

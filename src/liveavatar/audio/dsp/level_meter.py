@@ -17,6 +17,11 @@ class LevelMeter:
         self._sum = np.zeros(len(layout))
         self._sample_count = 0
 
+    @property
+    def channel_offsets(self) -> tuple[float, ...]:
+        """The constant offset of each channel so far, full scale 1."""
+        return tuple((self._sum / max(self._sample_count, 1)).tolist())
+
     def push(self, planes: NDArray[np.float32]) -> None:
         """Take the next float32 [channels, n]."""
         self._loudness.push(planes)
@@ -26,8 +31,7 @@ class LevelMeter:
 
     def finish(self) -> SignalLevel:
         """The level of the whole stream. Of several channels, the offset is the largest."""
-        means = self._sum / max(self._sample_count, 1)
-        offset = float(means[np.abs(means).argmax()])
+        offset = max(self.channel_offsets, key=abs)
         return SignalLevel(
             loudness=self._loudness.finish(), true_peak=self._true_peak.finish(), dc_offset=offset
         )

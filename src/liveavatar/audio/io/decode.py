@@ -1,11 +1,11 @@
 """Decodes any sound file that FFmpeg reads to a stream of float32 chunks with exact times."""
 
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,8 +22,14 @@ from numpy.typing import NDArray
 from liveavatar.audio.dsp.downmix import default_layout, polarity_step_samples
 from liveavatar.audio.dsp.invalid_samples import silence_invalid_samples
 from liveavatar.audio.io import pcm, riff
+from liveavatar.audio.io.announced import find_stream_duration, read_announced_duration
+from liveavatar.audio.io.container import build_timeout_error, open_media_file
+from liveavatar.audio.io.full_scale import FullScaleMeter
+from liveavatar.audio.io.joined import find_joined_files
 from liveavatar.audio.io.timestamps import Splicer, TimestampRepairs
+from liveavatar.audio.io.track import choose_sound_track, number_sound_track
 from liveavatar.errors import AudioError
+from liveavatar.files import describe_path, require_regular_file
 from liveavatar.frames import AudioChunk
 from liveavatar.timeline import round_half_up
 
@@ -35,9 +41,12 @@ SUPPORTED_RATES = range(1_000, 768_001)
 
 _MAX_READ_FAILURES = 100  # in a row, after which the rest of a damaged file is not read
 _MAX_PADDING_SAMPLES = 4096  # at the end, by a codec: two frames of 2048 samples, the longest (HE-AAC)
-_DEMUXER_OPTIONS = {"protocol_whitelist": "file"}  # a playlist cannot open anything but local files
+_FORMATS_WITHOUT_STAMPS = (
+    "avi",
+)  # FFmpeg derives the times from bytes or packets, wrongly for a variable bit rate
 _MAX_PACKET_BYTES = 1 << 22  # of WAV
 _PROTECTED_CODEC_TAGS = ("drms", "drmi", "enca", "encv", "aavd")  # FairPlay, ISO common encryption, Audible
+_FREE_SCALE_CODECS = ("pcm_f", "wavpack")  # floats, of which some programs write integers
 _CONVERT_REMEDY = "convert it to WAV or MP3 with another program"
 
 
@@ -54,6 +63,8 @@ class AudioInfo:
         layout: their names, as FFmpeg's.
         container_duration: duration in seconds in the header, scaled to `rate`; None if it has none.
         track_count: sound tracks in the file.
+        track: number of the one that is read, from 1.
+        is_track_given: whether the user has named it.
     """
 
     container: str
@@ -64,6 +75,8 @@ class AudioInfo:
     layout: tuple[str, ...]
     container_duration: Fraction | None
     track_count: int
+    track: int
+    is_track_given: bool = False
 
     @property
     def channels_text(self) -> str:
@@ -73,10 +86,16 @@ class AudioInfo:
 
 @dataclass(slots=True, kw_only=True)
 class StreamDamage:
-    """Damage of a stream, counted while it is read; samples are counted once for all their channels."""
+    """Damage of a stream, counted while it is read; samples are counted once for all their channels.
+
+    `joined_files` is the number of files joined in this one. `full_scale` is that of float samples; they are divided by
+    it, see `FullScaleMeter`.
+    """
 
     invalid_samples: int = 0
     corrupt_packets: int = 0
+    joined_files: int = 1
+    full_scale: float = 1.0
     repairs: TimestampRepairs = field(default_factory=TimestampRepairs)
 
 
@@ -88,22 +107,28 @@ class AudioStream:
     iteration ends.
     """
 
-    def __init__(self, path: Path, silence_invalid: bool, true_rate: int | None) -> None:
+    def __init__(
+        self, path: Path, silence_invalid: bool, true_rate: int | None, track: int | None = None
+    ) -> None:
         self._path = path
         self._silence_invalid = silence_invalid
         self.damage = StreamDamage()
         self.sample_count = 0
+        self._track = track
         self._container = open_container(path)
         with ExitStack() as on_error:
-            on_error.callback(self._container.close)
-            self._stream = _pick_stream(self._container, path)
+            on_error.callback(self.close)
+            self._parts = find_joined_files(path, self._container.format.name)
+            self.damage.joined_files = len(self._parts)
+            self._open_part(0)
             self._frames = self._decode_frames()
             self._first_frame = next(self._frames, None)
             if self._first_frame is None:
                 raise self._no_samples_error()
+            self.damage.full_scale = self._measure_full_scale()
             self.info = _override_rate(self._read_info(self._first_frame), true_rate)
             if self.info.rate not in SUPPORTED_RATES:
-                problem = f"{path.name} runs at {self.info.rate} Hz, which is not a sample rate of sound"
+                problem = f"{describe_path(path.name)} runs at {self.info.rate} Hz, which is not a sample rate of sound"
                 raise AudioError(problem, "export it again at 16000 Hz or more, or give --true-rate HZ")
             on_error.pop_all()
 
@@ -133,7 +158,42 @@ class AudioStream:
         if not self.sample_count:
             raise self._no_samples_error()
 
+    def _measure_full_scale(self) -> float:
+        """Full scale of float samples, read from the file once more; 1 for codecs whose full scale is defined."""
+        if not self._stream.codec_context.name.startswith(_FREE_SCALE_CODECS):
+            return 1.0
+        meter = FullScaleMeter()
+        with open_container(self._path, self._parts[0] if len(self._parts) > 1 else None) as container:
+            stream = choose_sound_track(container, self._path, self._track)
+            with suppress(av.error.FFmpegError):  # what cannot be read is counted where the stream is read
+                for frame in container.decode(stream):
+                    meter.push(_frame_to_float(frame))
+                    if meter.is_certain:
+                        break
+        return meter.finish()
+
+    def _open_part(self, number: int) -> None:
+        """Open one of the files that are joined in this one, which mostly is a single one."""
+        if len(self._parts) > 1:
+            self.close()
+            self._container = open_container(self._path, self._parts[number])
+        self._stream = choose_sound_track(self._container, self._path, self._track)
+        _refuse_protected_track(self._stream, self._path)
+
     def _decode_frames(self) -> Iterator[AudioFrame]:
+        """Every frame of all files that are joined in this one; those of later ones have no time stamps."""
+        yield from self._decode_part()
+        for number in range(1, len(self._parts)):
+            try:
+                self._open_part(number)
+            except AudioError:
+                self.damage.corrupt_packets += 1
+                continue
+            for frame in self._decode_part():
+                frame.pts = None
+                yield frame
+
+    def _decode_part(self) -> Iterator[AudioFrame]:
         """Every frame that can be decoded; a corrupt packet is counted and leaves a gap between time stamps."""
         for packet in self._demux_packets():
             try:
@@ -156,14 +216,18 @@ class AudioStream:
                 return
             except IndexError:  # raised by PyAV at the end, when a further track started within the file
                 return
+            except av.error.ExitError as error:
+                raise build_timeout_error(self._path, AudioError) from error
             except av.error.FFmpegError:
                 self.damage.corrupt_packets += 1
                 failures += 1
 
     def _no_samples_error(self) -> AudioError:
         if self.damage.corrupt_packets:
-            return AudioError(f"the sound of {self._path.name} cannot be decoded", _CONVERT_REMEDY)
-        return AudioError(f"{self._path.name} holds no samples", "record or export it again")
+            return AudioError(
+                f"the sound of {describe_path(self._path.name)} cannot be decoded", _CONVERT_REMEDY
+            )
+        return AudioError(f"{describe_path(self._path.name)} holds no samples", "record or export it again")
 
     def _read_info(self, frame: AudioFrame) -> AudioInfo:
         """Format of the track, of which `frame` is the first."""
@@ -175,40 +239,47 @@ class AudioStream:
             declared_rate=self._frame_sample_rate(frame),
             channels=len(frame.layout.channels),
             layout=_channel_names(frame),
-            container_duration=self._read_container_duration(),
+            container_duration=read_announced_duration(container, self._stream, self._path, self._parts),
             track_count=len(container.streams.audio),
+            track=number_sound_track(container, self._stream),
+            is_track_given=self._track is not None,
         )
-
-    def _read_container_duration(self) -> Fraction | None:
-        """Duration in seconds of the track, or of the file if there is no film beside it."""
-        stream, container = self._stream, self._container
-        if container.format.name == "wav" and (duration := riff.read_wave_duration(self._path)):
-            return duration
-        if stream.duration and stream.time_base:
-            return stream.duration * stream.time_base
-        has_film = any(not v.disposition & v.disposition.attached_pic for v in container.streams.video)
-        return Fraction(container.duration, av.time_base) if container.duration and not has_film else None
 
     def _read_pieces(self) -> Iterator[NDArray[np.float32]]:
         """The track in pieces of any length; 16-bit WAV, which has no time stamps, without FFmpeg."""
-        if (self._container.format.name, self.info.codec, self.info.track_count) == ("wav", "pcm_s16le", 1):
-            form, byte_range = riff.read_wave_format(self._path), riff.find_wave_data(self._path)
-            if form and byte_range and form.block_bytes == 2 * self.info.channels:
-                block_samples = _round_chunk_to_steps(form.rate)
-                return pcm.read_pcm16(self._path, byte_range, self.info.channels, block_samples)
-        return self._trim_codec_padding(self._decode_track())
+        ranges = self._find_plain_samples()
+        if not ranges:
+            return self._trim_codec_padding(self._decode_track())
+        block_samples = _round_chunk_to_steps(self.info.declared_rate)
+        return chain.from_iterable(
+            pcm.read_pcm16(self._path, byte_range, self.info.channels, block_samples) for byte_range in ranges
+        )
+
+    def _find_plain_samples(self) -> list[range]:
+        """Where the samples of a 16-bit WAV are, or of several that are joined and have one format; else nothing."""
+        if (self._container.format.name, self.info.codec, self.info.track_count) != ("wav", "pcm_s16le", 1):
+            return []
+        forms = {riff.read_wave_format(self._path, part) for part in self._parts}
+        ranges = [riff.find_wave_data(self._path, part) for part in self._parts]
+        block_bytes = [form.block_bytes if form else 0 for form in forms]
+        is_plain = block_bytes == [2 * self.info.channels] and None not in ranges
+        return [byte_range for byte_range in ranges if byte_range is not None] if is_plain else []
 
     def _decode_track(self) -> Iterator[NDArray[np.float32]]:
         """Decode every frame and place it by its time stamp."""
         info = self.info
         time_base = self._stream.time_base or Fraction(1, info.declared_rate)
-        duration = info.container_duration and info.container_duration * info.rate / info.declared_rate
+        duration = find_stream_duration(self._container, self._stream)
         splicer = Splicer(info.declared_rate, info.channels, time_base, duration)
         self.damage.repairs = splicer.repairs
-        frame = self._first_frame
+        frame, last_pts = self._first_frame, None
+        has_stamps = self._container.format.name not in _FORMATS_WITHOUT_STAMPS
         while frame is not None:
-            yield from splicer.push(self._to_valid_samples(frame), self._frame_sample_rate(frame), frame.pts)
-            frame = next(self._frames, None)
+            pts = (
+                frame.pts if has_stamps and frame.pts != last_pts else None
+            )  # a stamp that stands still says nothing
+            yield from splicer.push(self._to_valid_samples(frame), self._frame_sample_rate(frame), pts)
+            last_pts, frame = frame.pts, next(self._frames, None)
         yield splicer.flush()
 
     def _frame_sample_rate(self, frame: AudioFrame) -> int:
@@ -221,9 +292,11 @@ class AudioStream:
         samples = _frame_to_float(frame)
         if frame.format.name[:3] not in ("flt", "dbl"):
             return samples
+        if self.damage.full_scale != 1:
+            samples = samples * np.float32(1 / self.damage.full_scale)
         samples, invalid_count = silence_invalid_samples(samples)
         if invalid_count and not self._silence_invalid:
-            problem = f"{self._path.name} has samples that are not numbers"
+            problem = f"{describe_path(self._path.name)} has samples that are not numbers"
             raise AudioError(problem, "use --audio-policy fix to silence them")
         self.damage.invalid_samples += invalid_count
         return samples
@@ -258,18 +331,23 @@ def _override_rate(info: AudioInfo, true_rate: int | None) -> AudioInfo:
     return replace(info, rate=true_rate, container_duration=duration)
 
 
-def open_audio(path: str | Path, silence_invalid: bool = False, true_rate: int | None = None) -> AudioStream:
+def open_audio(
+    path: str | Path, silence_invalid: bool = False, true_rate: int | None = None, track: int | None = None
+) -> AudioStream:
     """Open the sound of a file: `with open_audio(path) as stream: for chunk in stream: ...`.
 
     `silence_invalid` sets samples that are not numbers to zero and counts them; otherwise they are an error.
-    `true_rate` in Hz overrides the sample rate in the header.
+    `true_rate` in Hz overrides the sample rate in the header. `track` is the number of the sound track, from 1; None is
+    the one that players play (see `choose_sound_track`).
 
     Raises:
         AudioError: no such file, a folder, empty, not a sound file, no sound track, protected, undecodable, or a rate
             outside `SUPPORTED_RATES`; while iterating: no samples, or samples that are not numbers.
     """
     _raise_mmap_threshold()
-    return AudioStream(Path(path), silence_invalid, true_rate)
+    return AudioStream(
+        require_regular_file(path, AudioError, "sound file"), silence_invalid, true_rate, track
+    )
 
 
 def _raise_mmap_threshold() -> None:
@@ -281,30 +359,22 @@ def _raise_mmap_threshold() -> None:
     np.empty(1 << 24, np.uint8)
 
 
-def open_container(path: Path) -> InputContainer:
-    """Open a local file with FFmpeg; no other protocol is allowed.
+def open_container(path: Path, part: range | None = None) -> InputContainer:
+    """Open the sound of a local file with FFmpeg, or a range of its bytes; see `open_media_file`.
 
     Raises:
-        AudioError: no such file, a folder, empty, or not a format FFmpeg knows.
+        AudioError: no such file, a folder, empty, too slow, or not a format that holds sound.
     """
-    _check_file(path)
-    try:
-        return av.open(
-            f"file:{path}",
-            "r",
-            options=_DEMUXER_OPTIONS | _choose_packet_options(path),
-            metadata_errors="ignore",
-        )
-    except av.error.FFmpegError as error:
-        raise AudioError(f"{path.name} is damaged, or not a sound file", _CONVERT_REMEDY) from error
+    require_regular_file(path, AudioError, "sound file")
+    return open_media_file(path, AudioError, _choose_packet_options(path, part), part)
 
 
-def _choose_packet_options(path: Path) -> dict[str, str]:
+def _choose_packet_options(path: Path, part: range | None) -> dict[str, str]:
     """Options for WAV: large packets, which cost less than many small ones, in complete steps of the downmix.
 
     One packet is probed for another codec in the WAV, like DTS.
     """
-    form = riff.read_wave_format(path)
+    form = riff.read_wave_format(path, part)
     if form is None or form.format_code not in riff.PLAIN_FORMAT_CODES:
         return {}
     size = min(max(_round_chunk_to_steps(form.rate) * form.block_bytes, CHUNK_SAMPLES), _MAX_PACKET_BYTES)
@@ -317,32 +387,9 @@ def _round_chunk_to_steps(rate: int) -> int:
     return -(-CHUNK_SAMPLES // step) * step
 
 
-def _check_file(path: Path) -> None:
-    """Raise an `AudioError` unless `path` is a readable file that is not empty."""
-    if path.is_dir():
-        raise AudioError(f"{path} is a folder, not a sound file", "name one file in it")
-    if not path.exists():
-        raise AudioError(f"there is no file {path}", "check the path")
-    if not path.is_file():
-        raise AudioError(f"{path} is not a regular file", "save the sound to a file first")
-    if not os.access(path, os.R_OK):
-        raise AudioError(f"{path} may not be read", "change its permissions")
-    if path.stat().st_size == 0:
-        raise AudioError(f"{path.name} is empty", "record or export it again")
-
-
-def _pick_stream(container: InputContainer, path: Path) -> AvAudioStream:
-    """The default sound track, or the first one."""
-    tracks = container.streams.audio
-    if not tracks:
-        raise AudioError(f"{path.name} has no sound", "choose a file with a sound track")
-    stream = next((track for track in tracks if track.disposition & track.disposition.default), tracks[0])
-    context = stream.codec_context
-    if context is None:
-        raise AudioError(f"the sound of {path.name} is in an unknown format", _CONVERT_REMEDY)
-    if _read_codec_tag(context) in _PROTECTED_CODEC_TAGS:
-        raise AudioError(f"{path.name} is copy-protected", "use a copy without protection")
-    return stream
+def _refuse_protected_track(stream: AvAudioStream, path: Path) -> None:
+    if _read_codec_tag(stream.codec_context) in _PROTECTED_CODEC_TAGS:
+        raise AudioError(f"{describe_path(path.name)} is copy-protected", "use a copy without protection")
 
 
 def _read_codec_tag(context: AudioCodecContext) -> str:

@@ -16,6 +16,8 @@ PLAIN_FORMAT_CODES = frozenset({1, 3, 6, 7, 0xFFFE})
 
 _LENGTH_IN_DS64 = 0xFFFFFFFF  # RF64: the 64-bit length is in the chunk "ds64"
 _UNKNOWN_LENGTHS = (0, 0x7FFFFFFF, 0x7FFFF000, 0xFFFFFFFF)  # written by programs that stream to a pipe
+_MIN_PLACEHOLDER_BYTES = 1 << 26  # of samples: half an hour at 16 kHz; such a length,
+_MIN_PLACEHOLDER_RATIO = 20  # and this many times what the file holds, was written before the sound was known
 _MAX_CHUNKS = 1000  # of a damaged file
 _MAX_RIFF_BYTES = 0xFFFFFFFF - 64  # of samples: chunk sizes have 32 bits, and the header counts too
 
@@ -29,21 +31,24 @@ class WaveFormat:
     block_bytes: int
 
 
-def read_wave_format(path: Path) -> WaveFormat | None:
-    """Read the format from a WAV or RF64 file; None if it has none, and for other files."""
+def read_wave_format(path: Path, part: range | None = None) -> WaveFormat | None:
+    """Read the format from a WAV or RF64 file; None if it has none, and for other files.
+
+    `part` is the range of its bytes in a joined file, here and below; None is the whole file.
+    """
     with path.open("rb") as file:
-        bodies = (body for name, _, _, body in _read_chunk_headers(file) if name == b"fmt ")
+        bodies = (body for name, _, _, body in _read_chunk_headers(file, part) if name == b"fmt ")
         return next(map(_parse_format, bodies), None)
 
 
-def read_wave_duration(path: Path) -> Fraction | None:
+def read_wave_duration(path: Path, part: range | None = None) -> Fraction | None:
     """Read the duration in seconds from the header of a WAV or RF64 file, which may be cut off.
 
-    None if the length is unknown or damaged, or the codec does not store sample by sample.
+    None if the length is a placeholder or damaged, or the codec does not store sample by sample.
     """
     long_length, bytes_per_second = None, 0
     with path.open("rb") as file:
-        for name, size, _, body in _read_chunk_headers(file):
+        for name, size, start, body in _read_chunk_headers(file, part):
             if name == b"ds64":
                 long_length = struct.unpack("<8xQ", body)[0]
             elif name == b"fmt ":
@@ -52,16 +57,23 @@ def read_wave_duration(path: Path) -> Fraction | None:
                 bytes_per_second = form.rate * form.block_bytes if is_plain else 0
             elif name == b"data":
                 length = long_length if long_length is not None and size == _LENGTH_IN_DS64 else size
-                is_known = bytes_per_second and length not in _UNKNOWN_LENGTHS
+                held = (part.stop if part else path.stat().st_size) - start
+                is_known = bytes_per_second and not _is_placeholder(length, held)
                 return Fraction(length, bytes_per_second) if is_known else None
     return None
 
 
-def find_wave_data(path: Path) -> range | None:
+def _is_placeholder(length: int, held: int) -> bool:
+    """Whether a program wrote this length before it knew the sound; the file holds `held` bytes."""
+    is_far_beyond = length >= max(_MIN_PLACEHOLDER_BYTES, _MIN_PLACEHOLDER_RATIO * held)
+    return length in _UNKNOWN_LENGTHS or is_far_beyond
+
+
+def find_wave_data(path: Path, part: range | None = None) -> range | None:
     """Range of the bytes that hold the samples of a WAV; None for RF64, and if they do not follow one format."""
-    names, ranges, file_bytes = [], [], path.stat().st_size
+    names, ranges, file_bytes = [], [], part.stop if part else path.stat().st_size
     with path.open("rb") as file:
-        for name, size, start, _ in _read_chunk_headers(file):
+        for name, size, start, _ in _read_chunk_headers(file, part):
             names.append(name)
             if name == b"data":
                 end = file_bytes if size in (0, 0xFFFFFFFF) else min(start + size, file_bytes)
@@ -70,14 +82,15 @@ def find_wave_data(path: Path) -> range | None:
     return ranges[0] if is_simple and names.index(b"fmt ") < names.index(b"data") else None
 
 
-def _read_chunk_headers(file: BinaryIO) -> Iterator[tuple[bytes, int, int, bytes]]:
-    """Name, size, start and first 16 bytes of the body of every chunk; nothing for other files."""
+def _read_chunk_headers(file: BinaryIO, part: range | None) -> Iterator[tuple[bytes, int, int, bytes]]:
+    """Name, size, start and first 16 bytes of the body of every chunk in `part`; nothing for other files."""
+    file.seek(part.start if part else 0)
     kind, wave = struct.unpack("<4s4x4s", file.read(12).ljust(12, b"\0"))
     if kind not in (b"RIFF", b"RF64", b"BW64") or wave != b"WAVE":
         return
     for _ in range(_MAX_CHUNKS):
         head = file.read(8)
-        if len(head) < 8:
+        if len(head) < 8 or (part and file.tell() > part.stop):
             return
         name, size = struct.unpack("<4sI", head)
         start = file.tell()
