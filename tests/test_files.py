@@ -1,6 +1,7 @@
 import os
 import socket
 import stat
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from liveavatar.files import (
     atomic_write,
     create_folder,
     describe_path,
+    format_command,
     open_regular_file,
     publish_file,
     require_regular_file,
@@ -137,6 +139,24 @@ def test_a_folder_that_cannot_be_created_is_one_error(tmp_path: Path) -> None:
     for folder in (tmp_path / "file", tmp_path / "file" / "a", tmp_path / ("a" * 256)):
         with pytest.raises(OutputError, match="cannot be created"):
             create_folder(folder)
+
+
+def test_a_printed_command_means_the_same_in_a_shell(tmp_path: Path) -> None:
+    for name in (
+        "a b.wav",
+        "it's.wav",
+        "$HOME.wav",
+        "`id`.wav",
+        'q"q.wav',
+        "a;b.wav",
+        "語.wav",
+        "*.wav",
+        "\\.wav",
+    ):
+        command = format_command("printf", "%s", tmp_path / name)
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+        assert done.stdout == str(tmp_path / name)
+    assert format_command("liveavatar", "sync", Path("-x.mp4")) == "liveavatar sync ./-x.mp4"
 
 
 @pytest.mark.parametrize("stem", ["short", "語" * 85, "a" * 255])

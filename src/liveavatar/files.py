@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import stat
 import tempfile
 import unicodedata
@@ -207,6 +208,13 @@ def to_path(path: object, error: type[LiveAvatarError], kind: str = "file") -> P
     if not name:
         raise error(f"the name of the {kind} is empty", "give its path")
     return Path(name)
+
+
+def format_command(*words: str | Path) -> str:
+    """A command for people to paste into a shell: quoted, and no path is taken for an option."""
+    return shlex.join(
+        f"./{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word) for word in words
+    )
 
 
 def describe_path(path: Path | str) -> str:

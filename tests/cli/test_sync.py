@@ -64,7 +64,7 @@ def test_a_late_video_exits_with_1_and_the_command_that_fixes_it_is_printed(late
     code, output = run(late)
     assert code == 1
     assert "late" in output
-    assert f'liveavatar sync "{late}" --fix' in output
+    assert f"liveavatar sync {late} --fix" in output
 
 
 @pytest.mark.slow

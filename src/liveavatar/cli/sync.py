@@ -21,6 +21,7 @@ from liveavatar.cli.output import (
 )
 from liveavatar.cli.progress import show_stage
 from liveavatar.errors import LiveAvatarError, OptionError
+from liveavatar.files import format_command
 from liveavatar.plotting import check_plot_path
 from liveavatar.sync.fix import fix_sync
 from liveavatar.sync.measure import SyncMeasurement, measure_sync
@@ -188,4 +189,4 @@ def _write_outputs(result: VideoInspection, plot: Path | None, fix: Path | None)
     if fix is not None:
         with show_stage("moving the sound"):
             fix_sync(result.measured, result.report, fix)
-        print_message(f"wrote {fix}; check it with: liveavatar sync {fix}")
+        print_message(f"wrote {fix}; check it with: {format_command('liveavatar', 'sync', fix)}")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from liveavatar.files import format_command, shorten_name
 from liveavatar.sync.measure import SyncMeasurement
 from liveavatar.sync.offset import ConfidenceInterval
 from liveavatar.sync.uncertainty import compute_frame_tolerance, widen_interval
@@ -159,5 +160,6 @@ def _suggest_remedy(verdict: Verdict, path: Path, confident: bool, track: int | 
         return "use the sound that belongs to this face, or generate the video again"
     if not confident:
         return "use a longer part of the video: the offset is not certain"
-    choice = f" --track {track}" if track else ""
-    return f'liveavatar sync "{path}" --fix "{path.with_name(path.stem + "-in-step.mp4")}"{choice}'
+    fixed = path.with_name(shorten_name(path.stem, "-in-step.mp4"))
+    choice = ("--track", str(track)) if track else ()
+    return format_command("liveavatar", "sync", path, "--fix", fixed, *choice)

