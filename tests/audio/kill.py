@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 from audio.sounds import babble, encode, write_wav
 from liveavatar.audio.batch.manifest import MANIFEST_NAME
 
+RECORDING_NAMES = ("a.wav", "b.wav", "c.wav", "deep/a.wav", "a.flac", "deep/d.flac")
 RESULT_NAMES = ("a-2.wav", "a.flac.wav", "b-2.wav", "c-2.wav", "deep/a-2.wav", "deep/d.flac.wav")
 """What a run makes of the recordings that `write_recordings` writes."""
 
@@ -39,11 +40,11 @@ class Round:
     faults: tuple[str, ...]
 
 
-def write_recordings(folder: Path) -> None:
-    """Short recordings; `deep/d.wav` is somebody's text."""
-    (folder / "deep").mkdir(parents=True)
-    for number, name in enumerate(("a.wav", "b.wav", "c.wav", "deep/a.wav", "a.flac", "deep/d.flac")):
-        sound = babble(16_000, 0.5 + number / 16)
+def write_recordings(folder: Path, take: int) -> None:
+    """Short recordings, in one of several takes; `deep/d.wav` is somebody's text."""
+    (folder / "deep").mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(RECORDING_NAMES):
+        sound = babble(16_000, 0.5 + number / 16 + take / 40)
         if name.endswith(".flac"):
             encode(folder / name, sound, 16_000, "flac")
         else:
@@ -60,19 +61,22 @@ def read_files(folder: Path) -> dict[str, bytes]:
 def run_rounds(folder: Path, count: int, seed: int) -> Iterator[Round]:
     """Play rounds in an empty folder; yields what happened in each."""
     chance = random.Random(seed)
-    write_recordings(folder)
-    theirs = read_files(folder)
-    start_run(folder).wait()
-    right = read_files(folder)
+    right = []
+    for take in (0, 1):
+        write_recordings(folder, take)
+        start_run(folder).wait()
+        right.append(read_files(folder))
     for number in range(count):
-        remove_results(folder, right.keys() - theirs.keys(), chance)
+        take = chance.randrange(2)  # new takes, whose results replace those of the old ones
+        write_recordings(folder, take)
+        remove_results(folder, set(RESULT_NAMES), chance)
         runs = [start_run(folder) for _ in range(1 + number % MOST_RUNS)]
         killed = kill_some(runs, folder, chance)
         for process in runs:
             process.wait()
         code = (last := start_run(folder)).wait()
         wait_for_groups([*runs, last])
-        yield Round(number, len(runs), killed, tuple(find_faults(read_files(folder), right, code)))
+        yield Round(number, len(runs), killed, tuple(find_faults(read_files(folder), right[take], code)))
 
 
 def start_run(folder: Path) -> "subprocess.Popen[bytes]":

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -105,6 +106,19 @@ def test_a_quiet_recording_needs_work_and_the_command_is_printed(quiet: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["-o.wav", "it's.wav", "$(touch owned) `id`.wav", 'two  spaces".wav'])
+def test_the_printed_command_names_the_file_to_any_shell(
+    name: str, quiet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(quiet, name)
+    [line] = [line for line in run("check", "--", name).stdout.splitlines() if "→" in line]
+    command = shlex.split(line.split("→")[1])
+    assert command[:3] == ["liveavatar", "audio", "prepare"]
+    assert Path(command[3]) == Path(name)
+    assert not command[3].startswith("-")
+
+
 def test_an_unreadable_file_sets_the_exit_code_and_stops_nothing(text: Path, quiet: Path, good: Path) -> None:
     result = run("check", text, quiet, good)
     assert result.exit_code == 2

@@ -1,6 +1,7 @@
 """Folders of recordings: the tree is kept, failures stop no other file, unchanged files are skipped."""
 
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from audio.sounds import babble, encode, write_wav
 from liveavatar.audio.batch import manifest, runner
 from liveavatar.audio.batch.pool import WorkerCrash
 from liveavatar.audio.batch.prepare import PreparationOptions
+from liveavatar.audio.batch.results import PlannedResult
 from liveavatar.audio.batch.runner import PreparationOutcome, PreparationTask, TaskRunner
-from liveavatar.errors import OutputError
+from liveavatar.audio.batch.search import FoundRecording
+from liveavatar.errors import AudioError, OutputError
 
 
 def one_by_one(work, tasks):  # type: ignore[no-untyped-def]
@@ -184,6 +187,26 @@ def test_a_folder_that_cannot_be_searched_stops_no_other_file(
     assert [outcome.state for outcome in outcomes].count("done") == 3
     [failed] = [outcome for outcome in outcomes if outcome.source == str(folder / "deep" / "er")]
     assert failed.error.endswith("deep/er cannot be searched: permission denied")
+
+
+def test_tasks_and_outcomes_are_sent_between_processes(folder: Path, tmp_path: Path) -> None:
+    def pickling(work, tasks):  # type: ignore[no-untyped-def]
+        for task in tasks:
+            yield pickle.loads(pickle.dumps((task, work(pickle.loads(pickle.dumps(task))))))  # noqa: S301
+
+    (folder / "loop.wav").symlink_to("loop.wav")
+    outcomes = run(folder, tmp_path / "out", spread=pickling)
+    assert sorted(outcome.state for outcome in outcomes) == ["done"] * 4 + ["failed"] * 2
+    refused = PreparationTask(
+        recording=FoundRecording(
+            source=folder, place=Path(), refusal=AudioError("it may not be read", "ask")
+        ),
+        output=tmp_path / "out",
+        result=PlannedResult(name="a", scratch=tmp_path / "a", entry=None),
+        options=PreparationOptions(),
+    )
+    outcome = runner.run_preparation_task(pickle.loads(pickle.dumps(refused)))  # noqa: S301
+    assert (outcome.state, outcome.error, outcome.remedy) == ("failed", "it may not be read", "ask")
 
 
 def test_an_error_of_writing_names_the_result_and_not_its_scratch_file(
