@@ -3,6 +3,7 @@
 Each is refused before any work, so the program runs in this process.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -75,6 +76,17 @@ def run_program(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         for number, handler in handlers.items():
             signal.signal(number, handler)
     return 0
+
+
+def test_an_error_of_the_system_that_nobody_expects_is_one_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "face[/b].jpg")
+
+    monkeypatch.setattr("liveavatar.cli.generate.parse_fps", refuse)
+    assert run_program(monkeypatch, *COMMANDS["generate -o"], "out.mp4") == 2
+    assert capfd.readouterr().err == "error: face[/b].jpg: permission denied; change the permissions\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -27,9 +27,9 @@ class DemoLanguage(StrEnum):
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The video to write.")] = Path(
-        "out/demo.mp4"
-    ),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The video to write.", readable=False)
+    ] = Path("out/demo.mp4"),
     lang: Annotated[
         DemoLanguage, typer.Option(help="The speech: en English, zh Mandarin.")
     ] = DemoLanguage.EN,

@@ -37,11 +37,18 @@ class AudioPolicy(StrEnum):
 
 @add_engine_options("mesh", "dit")
 def generate(
-    image: Annotated[Path, typer.Option("--image", "-i", help="The portrait: JPEG, PNG, WebP, …")],
-    audio: Annotated[
-        Path, typer.Option("--audio", "-a", help="The speech: anything FFmpeg reads, also a video.")
+    image: Annotated[
+        Path, typer.Option("--image", "-i", help="The portrait: JPEG, PNG, WebP, …", readable=False)
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The video to write.")] = Path("out.mp4"),
+    audio: Annotated[
+        Path,
+        typer.Option(
+            "--audio", "-a", help="The speech: anything FFmpeg reads, also a video.", readable=False
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The video to write.", readable=False)
+    ] = Path("out.mp4"),
     engine: Annotated[
         EngineName, typer.Option(help="The engine that animates the portrait.")
     ] = EngineName.MESH,

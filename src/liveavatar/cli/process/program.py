@@ -41,6 +41,8 @@ def _exit_with_error(error: LiveAvatarError) -> NoReturn:
 def _explain_system_error(error: OSError) -> LiveAvatarError:
     """An error of the system that no room expects: a limit of the process, or a disk that fails."""
     reason, remedy = describe_write_error(error.errno, error.strerror or str(error))
+    if isinstance(error, PermissionError):  # to read as well as to write
+        reason, remedy = (error.strerror or "permission denied").lower(), "change the permissions"
     place = f"{describe_path(str(error.filename))}: " if error.filename else ""
     return LiveAvatarError(f"{place}{reason}", remedy)
 
