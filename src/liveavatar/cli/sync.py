@@ -1,5 +1,6 @@
 """`liveavatar sync`: measure whether the lips of a video are on time with its sound."""
 
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +22,7 @@ from liveavatar.cli.output import (
 )
 from liveavatar.cli.progress import show_stage
 from liveavatar.errors import LiveAvatarError, OptionError
+from liveavatar.files import check_output_path
 from liveavatar.plotting import check_plot_path
 from liveavatar.sync.fix import fix_sync
 from liveavatar.sync.measure import SyncMeasurement, measure_sync
@@ -83,6 +85,7 @@ def check_sync_options(videos: list[Path], plot: Path | None, fix: Path | None) 
         raise OptionError("--plot and --fix work on one video", "name one video")
     if plot is not None:
         check_plot_path(plot)
+        check_output_path(plot, {"the video": videos[0]})
     if fix is not None:
         check_remux_output(videos[0], fix)
 
@@ -188,4 +191,4 @@ def _write_outputs(result: VideoInspection, plot: Path | None, fix: Path | None)
     if fix is not None:
         with show_stage("moving the sound"):
             fix_sync(result.measured, result.report, fix)
-        print_message(f"wrote {fix}; check it with: liveavatar sync {fix}")
+        print_message(f"wrote {fix}; check it with: {shlex.join(['liveavatar', 'sync', str(fix)])}")

@@ -1,10 +1,12 @@
 """The report on one video: a verdict, the numbers behind it, and what fixes it."""
 
 import math
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from liveavatar.files import shorten_name
 from liveavatar.sync.measure import SyncMeasurement
 from liveavatar.sync.offset import ConfidenceInterval
 from liveavatar.sync.uncertainty import compute_frame_tolerance, widen_interval
@@ -159,4 +161,5 @@ def _suggest_remedy(verdict: Verdict, path: Path, confident: bool) -> str:
         return "use the sound that belongs to this face, or generate the video again"
     if not confident:
         return "use a longer part of the video: the offset is not certain"
-    return f'liveavatar sync "{path}" --fix "{path.with_name(path.stem + "-in-step.mp4")}"'
+    fixed = path.with_name(shorten_name(path.stem, "-in-step.mp4"))
+    return shlex.join(["liveavatar", "sync", str(path), "--fix", str(fixed)])
