@@ -1,6 +1,7 @@
 """`liveavatar sync` end to end: verdicts, exit codes, outputs."""
 
 import json
+import shlex
 from pathlib import Path
 
 import av
@@ -64,7 +65,7 @@ def test_a_late_video_exits_with_1_and_the_command_that_fixes_it_is_printed(late
     code, output = run(late)
     assert code == 1
     assert "late" in output
-    assert f"liveavatar sync {late} --fix" in output
+    assert f"liveavatar sync {shlex.quote(str(late))} --fix" in output
 
 
 @pytest.mark.slow

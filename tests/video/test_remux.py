@@ -146,6 +146,31 @@ def test_no_picture_of_a_foreign_file_is_lost(
     np.testing.assert_allclose(find_clicks(output), [at - 0.2 + begin for at in CLICK_SECONDS], atol=0.002)
 
 
+def test_what_an_edit_list_cuts_off_stays_cut_off(tmp_path: Path) -> None:
+    source = tmp_path / "cut.mp4"
+    with (
+        av.open(str(write_clip(tmp_path / "whole.mp4", "mp4"))) as whole,
+        av.open(str(source), "w", container_options={"avoid_negative_ts": "disabled"}) as cut,
+    ):
+        copies = {stream.index: cut.add_stream_from_template(stream) for stream in whole.streams}
+        for packet in whole.demux():
+            if packet.size and packet.pts is not None and packet.dts is not None:
+                if packet.stream.type == "video":
+                    packet.pts -= round(Fraction(10, FPS) / packet.time_base)
+                    packet.dts -= round(Fraction(10, FPS) / packet.time_base)
+                packet.stream = copies[packet.stream.index]
+                cut.mux(packet)
+    shift_sound(source, tmp_path / "out.mp4", 0.2)
+    assert count_packets(tmp_path / "out.mp4") == 75
+    with open_video(tmp_path / "out.mp4") as video:
+        shown = [(picture.time * FPS, round(picture.rgb.mean() / 3)) for picture in video]
+    assert [time for time, _ in shown] == list(range(65))
+    np.testing.assert_allclose([grey for _, grey in shown], range(10, 75), atol=2)
+    np.testing.assert_allclose(find_clicks(tmp_path / "out.mp4"), [0.8, 1.8], atol=0.002)
+    with pytest.raises(OutputError, match="edit list"):
+        shift_sound(source, tmp_path / "out.mkv", 0.2)
+
+
 @pytest.mark.parametrize("layout", ["mono", "stereo", "quad", "5.1"])
 def test_rate_and_channels_are_kept(tmp_path: Path, layout: str) -> None:
     source = write_clip(tmp_path / "clip.mkv", "matroska", layout=layout)

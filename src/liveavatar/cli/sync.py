@@ -21,7 +21,7 @@ from liveavatar.cli.output import (
 )
 from liveavatar.cli.progress import show_stage
 from liveavatar.errors import LiveAvatarError, OptionError
-from liveavatar.files import format_command
+from liveavatar.files import check_output_path, format_command
 from liveavatar.plotting import check_plot_path
 from liveavatar.sync.fix import fix_sync
 from liveavatar.sync.measure import SyncMeasurement, measure_sync
@@ -84,6 +84,7 @@ def check_sync_options(videos: list[Path], plot: Path | None, fix: Path | None) 
         raise OptionError("--plot and --fix work on one video", "name one video")
     if plot is not None:
         check_plot_path(plot)
+        check_output_path(plot, {"the video": videos[0]})
     if fix is not None:
         check_remux_output(videos[0], fix)
 

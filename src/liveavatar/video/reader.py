@@ -69,10 +69,10 @@ class VideoReader:
         """Pictures shown within [start, end) seconds; None is the beginning or the end of the video.
 
         Raises:
-            VideoError: the file is not read in time.
+            VideoError: the file is not read in time, or has no index to find `start`.
         """
         if start is not None:
-            self._container.seek(int(start / self._time_base), stream=self._stream)
+            self._seek_to(start)
         clock = PictureClock(self._stream, is_sorted=not self._stores_picture_times)
         for frame in self._decode_frames(clock):
             time = clock.find_time(frame.pts)
@@ -80,6 +80,14 @@ class VideoReader:
                 return
             if start is None or time >= start:
                 yield TimedPicture(time=time, rgb=_to_upright_rgb(frame))
+
+    def _seek_to(self, start: Fraction) -> None:
+        try:
+            self._container.seek(int(start / self._time_base), stream=self._stream)
+        except av.error.FFmpegError as error:
+            raise VideoError(
+                f"{describe_path(self.path.name)} is damaged: its parts cannot be found", _CONVERT_REMEDY
+            ) from error
 
     def _decode_frames(self, clock: PictureClock) -> Iterator[AvVideoFrame]:
         """All frames that can be decoded; broken packets are skipped, the other frames keep their time stamps."""

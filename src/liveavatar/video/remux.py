@@ -30,7 +30,8 @@ def shift_sound(
     """Copy `source` to `output` with its sound shifted: what plays at `t + lag + slope·t` plays at t, in seconds.
 
     `t` is a time on the source's clock; the output's clock starts at 0 with the first picture. The pictures' packets
-    are copied bit for bit, with time stamps of our own where the source has none. The sound is resampled if `slope` is
+    are copied bit for bit, with time stamps of our own where the source has none; what an edit list cuts off stays cut
+    off. The sound is resampled if `slope` is
     not 0, and encoded as AAC (see `EncodedSound`). Other streams are dropped; `track` is the number of the sound
     track, from 1, None the one that players play.
 
@@ -47,6 +48,8 @@ def shift_sound(
     if begin is None:
         raise VideoError(f"{describe_path(source.name)} has no sound", "choose a video with a sound track")
     times = read_picture_times(source)
+    if container_format == "matroska" and min(times.shown) < 0:
+        raise OutputError("matroska cannot hold pictures that an edit list cuts off", "name the output .mp4")
     sound_start = (float(begin) - lag) / (1 + slope) - float(times.start)
     with atomic_write(output) as partial:
         with ExitStack() as files:
