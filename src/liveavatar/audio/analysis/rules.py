@@ -11,6 +11,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from liveavatar.audio.analysis.analyser import AudioReport
+from liveavatar.audio.analysis.rate_evidence import (
+    contradicts_rate_guess,
+    find_rate_evidence,
+    is_beyond_speech_speeds,
+)
 from liveavatar.audio.dsp.gain import TARGET_LUFS, compute_fixed_gain
 from liveavatar.report import Finding, FindingLevel
 from liveavatar.timeline import SAMPLE_RATE
@@ -91,8 +96,18 @@ def find_blocking_finding(report: AudioReport) -> Finding | None:
 
 
 def find_certain_rate(report: AudioReport) -> int | None:
-    """The rate in Hz that policy "fix" uses instead of a declared one that is certainly wrong."""
-    return report.rate_guess.likely_rate if _describe_wrong_rate(report) else None
+    """The rate in Hz that policy "fix" uses instead of a declared one that is certainly wrong.
+
+    It is certain where other evidence than the voices shows it, or where no speech sounds so slow or fast. It never is
+    where a picture is as long as the sound at the declared rate.
+    """
+    guess = report.rate_guess
+    if _describe_rate_guess(report) is None or contradicts_rate_guess(report):
+        return None
+    if evidence := find_rate_evidence(report):
+        return evidence.rate
+    is_certain = guess.is_sure and guess.confidence >= _MIN_RATE_CONFIDENCE and is_beyond_speech_speeds(guess)
+    return guess.likely_rate if is_certain else None
 
 
 def describe_repairs(report: AudioReport) -> Iterator[str]:
@@ -171,7 +186,8 @@ def _describe_tracks(report: AudioReport) -> str | None:
 # Sample rate and band. Of a wrong rate, neither the rate nor the band can be judged.
 
 
-def _describe_doubted_rate(report: AudioReport) -> str | None:
+def _describe_rate_guess(report: AudioReport) -> str | None:
+    """What the voices say against the declared rate; None where it is not doubted."""
     guess, corrected = report.rate_guess, report.corrected_speech_share
     if corrected is None or max(corrected, report.speech_share) < _MIN_JUDGED_SPEECH_SHARE:
         return None
@@ -183,8 +199,15 @@ def _describe_doubted_rate(report: AudioReport) -> str | None:
 
 
 def _describe_wrong_rate(report: AudioReport) -> str | None:
-    certain = report.rate_guess.is_sure and report.rate_guess.confidence >= _MIN_RATE_CONFIDENCE
-    return _describe_doubted_rate(report) if certain else None
+    if find_certain_rate(report) is None:
+        return None
+    evidence = find_rate_evidence(report)
+    return f"{_describe_rate_guess(report)}" + (f": {evidence.reason}" if evidence else "")
+
+
+def _describe_doubted_rate(report: AudioReport) -> str | None:
+    sentence = _describe_rate_guess(report)
+    return sentence and f"{sentence} unless somebody speaks so, and its time is left as it is"
 
 
 def _describe_plausible_rate(report: AudioReport) -> str:
@@ -192,18 +215,20 @@ def _describe_plausible_rate(report: AudioReport) -> str:
 
 
 def _format_true_rate_command(report: AudioReport) -> str:
-    return format_prepare_command(report, "--true-rate", str(report.rate_guess.likely_rate))
+    return format_prepare_command(
+        report, "--true-rate", str(find_certain_rate(report) or report.rate_guess.likely_rate)
+    )
 
 
 def _describe_low_rate(report: AudioReport) -> str | None:
-    if report.info.rate >= SAMPLE_RATE or _describe_doubted_rate(report):
+    if report.info.rate >= SAMPLE_RATE or _describe_rate_guess(report):
         return None
     return f"{report.info.rate} Hz leaves out consonants that the lips need"
 
 
 def _describe_rate(report: AudioReport) -> str | None:
     rate, declared = report.info.rate, report.info.declared_rate
-    if _describe_doubted_rate(report):
+    if _describe_rate_guess(report):
         return None
     if rate != declared:
         return f"it is taken for {rate} Hz, though it declares {declared} Hz"
@@ -211,7 +236,7 @@ def _describe_rate(report: AudioReport) -> str | None:
 
 
 def _describe_band(report: AudioReport) -> str | None:
-    if _describe_doubted_rate(report):
+    if _describe_rate_guess(report):
         return None
     if report.band_limit is None:
         return "there is no sound whose bandwidth could be told"

@@ -53,6 +53,7 @@ class AudioInfo:
         channels: their number.
         layout: their names, as FFmpeg's.
         container_duration: duration in seconds in the header, scaled to `rate`; None if it has none.
+        picture_duration: duration in seconds of the film beside the sound; None if there is none.
         track_count: sound tracks in the file.
     """
 
@@ -64,6 +65,7 @@ class AudioInfo:
     layout: tuple[str, ...]
     container_duration: Fraction | None
     track_count: int
+    picture_duration: Fraction | None = None
 
     @property
     def channels_text(self) -> str:
@@ -177,6 +179,7 @@ class AudioStream:
             layout=_channel_names(frame),
             container_duration=self._read_container_duration(),
             track_count=len(container.streams.audio),
+            picture_duration=_read_picture_duration(container),
         )
 
     def _read_container_duration(self) -> Fraction | None:
@@ -249,6 +252,15 @@ class AudioStream:
         chunk = AudioChunk(samples=samples, rate=self.info.rate, pts=self.sample_count)
         self.sample_count += len(samples)
         return chunk
+
+
+def _read_picture_duration(container: InputContainer) -> Fraction | None:
+    """Duration in seconds of the first film that declares one; covers of albums are none."""
+    for stream in container.streams.video:
+        is_cover = stream.disposition & stream.disposition.attached_pic
+        if not is_cover and stream.duration and stream.time_base:
+            return stream.duration * stream.time_base
+    return None
 
 
 def _override_rate(info: AudioInfo, true_rate: int | None) -> AudioInfo:
