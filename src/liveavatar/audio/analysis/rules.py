@@ -22,7 +22,6 @@ from liveavatar.timeline import SAMPLE_RATE
 
 _LENGTH_TOLERANCE_SHARE = 0.01  # of the duration that the container declares,
 _LENGTH_TOLERANCE_SECONDS = 0.1  # or this if it is more: some containers count the padding of the codec
-_MIN_RATE_CONFIDENCE = 0.6  # from which the rate guessed in place of a wrong one is used
 _FULL_BAND_HZ = 7_000.0  # engines read 16 kHz: sound should reach nearly 8 kHz
 _RATE_BY_BAND_EDGE = (
     (4_050, 8_000),
@@ -50,6 +49,9 @@ _LONG_ECHO_SNR_DB, _LONG_ECHO_SIMILARITY = (
     25.0,
     0.69,
 )  # an echo that fills every pause measures as noise instead
+
+MIN_RATE_CONFIDENCE = 0.6
+"""From which the rate guessed in place of a wrong one is used."""
 
 Handling = Literal["repaired", "hint", "manual"]
 """Who deals with a finding. "repaired": reading with policy "fix". "hint": the user may, but neither the sound nor the
@@ -106,7 +108,7 @@ def find_certain_rate(report: AudioReport) -> int | None:
         return None
     if evidence := find_rate_evidence(report):
         return evidence.rate
-    is_certain = guess.is_sure and guess.confidence >= _MIN_RATE_CONFIDENCE and is_beyond_speech_speeds(guess)
+    is_certain = guess.is_sure and guess.confidence >= MIN_RATE_CONFIDENCE and is_beyond_speech_speeds(guess)
     return guess.likely_rate if is_certain else None
 
 
@@ -405,9 +407,23 @@ def _format_denoise_command(report: AudioReport) -> str:
 
 
 def _describe_echo(report: AudioReport) -> str | None:
-    if _describe_snr(report) is None or not _is_distant(report):
+    if _describe_snr(report) is None or not _is_distant(report) or _describe_music(report):
         return None
     return "the room echoes, or the microphone was far away"
+
+
+def _describe_no_echo(report: AudioReport) -> str | None:
+    if _describe_snr(report) is None or _describe_music(report):
+        return None
+    return "no echo of a room is heard"
+
+
+def _describe_music(report: AudioReport) -> str | None:
+    """Music beside speech; it lasts as the sound of a room does, so that echo cannot be told from it."""
+    texture = report.voiceless_texture
+    if texture is None or texture.kind != "music" or _describe_speech(report) is None:
+        return None
+    return "music is heard where nobody speaks: the mouth stays shut there"
 
 
 def _is_distant(report: AudioReport) -> bool:
@@ -445,6 +461,7 @@ def _describe_other_sound(report: AudioReport) -> str:
 
 _REPAIR, _SPEECH_ONLY = format_prepare_command, "choose a recording of speech"
 _CLOSER, _QUIETER = "record it again, closer to the microphone", "record it again at a lower level"
+_VOICE_ALONE = "nothing needs mending; if the voice lies under music, use a recording of the voice alone"
 _ORIGINAL = "use the original recording, or record at 16000 Hz or more"
 _EXPORT = "export it again, or record it in one piece with a larger buffer"
 
@@ -496,7 +513,8 @@ RULES = (
     Rule("noise", "warn", "hint", lambda report: _describe_noise(report, _SNR_WARN_DB), _format_denoise_command),
     Rule("noise", "ok", None, _describe_snr),
     Rule("echo", "warn", "hint", _describe_echo, _CLOSER),
-    Rule("echo", "ok", None, lambda report: _describe_snr(report) and "no echo of a room is heard"),
+    Rule("echo", "ok", None, _describe_no_echo),
+    Rule("music", "warn", "hint", _describe_music, _VOICE_ALONE),
     Rule("speech", "warn", "manual", _describe_silence, _SPEECH_ONLY),
     Rule("speech", "ok", None, _describe_speech),
     Rule("speech", "warn", "manual", _describe_other_sound, _SPEECH_ONLY),
