@@ -33,6 +33,7 @@ import liveavatar
 from liveavatar.audio.analysis.rate_evidence import MAX_SPEECH_SPEED, is_beyond_speech_speeds
 from liveavatar.audio.analysis.rules import MIN_RATE_CONFIDENCE
 from liveavatar.audio.analysis.sample_rate import (
+    MIN_SEGMENT_SAMPLES,
     RateGuess,
     choose_rate,
     embed_rate_features,
@@ -243,7 +244,8 @@ def predict_speeds(sound: Sound) -> list[tuple[NDArray[np.float32], int]]:
     """Probabilities of speed from the first 4 s and the first 8 s of sound at 16 kHz, and the number of segments."""
     embeddings = []
     for start in (0, SEGMENT_SAMPLES):
-        features = extract_rate_features(sound[start : start + SEGMENT_SAMPLES])
+        segment = sound[start : start + SEGMENT_SAMPLES]
+        features = extract_rate_features(segment) if len(segment) > MIN_SEGMENT_SAMPLES else None
         if features is not None:
             embeddings.append(embed_rate_features(features))
     return [

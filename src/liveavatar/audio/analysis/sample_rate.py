@@ -45,7 +45,7 @@ SUSPECT_LOG_ODDS, SUSPECT_LOG_ODDS_BRIEF = 0.5, 2.3
 rate in a hundred reaches them: see training/rate/calibrate.py and docs/rate.md."""
 
 SURE_LOG_ODDS_MARGIN, SURE_MIN_CONFIDENCE = 1.5, 0.4
-"""Log odds above that, and confidence, from which a wrong rate is replaced without asking."""
+"""Log odds above that, and confidence, from which a voice of ordinary pace excludes the declared rate."""
 
 PROBABILITY_FLOOR = 1e-9
 """Keeps the logarithm of a probability finite."""
@@ -66,7 +66,7 @@ class RateGuess:
     confidence: float
     """Probability, 0…1, that the true rate is `likely_rate` or one of `alternatives`; 0 without sound to judge by."""
     is_sure: bool
-    """Whether `declared_rate` is certainly wrong."""
+    """Whether no voice of ordinary pace fits `declared_rate`; fast and high ones may."""
     alternatives: tuple[int, ...] = ()
     """Rates too close to `likely_rate` to be distinguished from it."""
 

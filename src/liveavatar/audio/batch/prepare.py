@@ -12,7 +12,7 @@ from liveavatar.audio.io.wav import write_wav
 from liveavatar.errors import OutputError
 from liveavatar.frames import Samples
 
-PREPARATION_VERSION = 2
+PREPARATION_VERSION = 3
 """Increases whenever the same recording gives other samples than before."""
 
 
