@@ -10,7 +10,6 @@ from audio.analysis.test_rules import find_finding, resampled
 from audio.sounds import encode, write_wav
 from liveavatar.audio.analysis.analyser import AudioReport
 from liveavatar.audio.analysis.rate_evidence import (
-    MAX_SPEECH_SPEED,
     find_rate_evidence,
     is_beyond_speech_speeds,
 )
@@ -68,19 +67,21 @@ def test_beyond_the_speeds_of_speech_it_is_mended_and_strict_refuses(
         read_speech(path, "strict")
 
 
-def test_a_speed_of_speech_is_below_the_limit() -> None:
-    def guess(likely: int) -> RateGuess:
-        return RateGuess(
-            declared_rate=16_000, likely_rate=likely, ratio=likely / 16_000, confidence=1.0, is_sure=True
-        )
+def make_guess(likely: int, near: float) -> RateGuess:
+    return RateGuess(
+        declared_rate=16_000, likely_rate=likely, ratio=likely / 16_000, confidence=1.0, is_sure=True,
+        near_probability=near,
+    )  # fmt: skip
 
-    assert MAX_SPEECH_SPEED == 1.9
-    assert [
-        rate for rate in (8_000, 11_025, 22_050, 24_000, 44_100) if is_beyond_speech_speeds(guess(rate))
-    ] == [
-        8_000,
-        44_100,
-    ]
+
+def test_a_speed_of_speech_is_below_the_limit() -> None:
+    rates = (8_000, 11_025, 22_050, 24_000, 44_100)
+    assert [rate for rate in rates if is_beyond_speech_speeds(make_guess(rate, 0.0))] == [8_000, 44_100]
+
+
+def test_twice_too_fast_must_not_be_fast_speech() -> None:
+    assert not is_beyond_speech_speeds(make_guess(8_000, 0.05))
+    assert is_beyond_speech_speeds(make_guess(44_100, 0.05))
 
 
 def test_a_picture_of_another_length_is_evidence(report: AudioReport) -> None:

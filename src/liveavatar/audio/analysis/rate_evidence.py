@@ -15,6 +15,10 @@ MAX_SPEECH_SPEED = 1.9
 """No healthy speech sounds so many times too fast or too slow. benchmarks/audio/healthy_rates.py tests speech at 0.7 to
 1.8 times its speed, five semitones up and down."""
 
+MAX_NEAR_PROBABILITY = 0.02
+"""Speech 1.8 times as fast and five semitones higher is taken for twice too fast, but with a probability of 0.08 and
+more of less. Where it truly is twice too fast, that is under 0.01. Slow, low speech is never taken for twice too slow."""
+
 SINGLE_RATE_CODECS = {
     "adpcm_g722": 16_000, "amr_wb": 16_000, "amr_nb": 8_000, "evrc": 8_000, "g723_1": 8_000, "g729": 8_000,
     "gsm": 8_000, "gsm_ms": 8_000, "ilbc": 8_000, "qcelp": 8_000, "truespeech": 8_000,
@@ -38,7 +42,9 @@ class RateEvidence:
 
 def is_beyond_speech_speeds(guess: RateGuess) -> bool:
     """Whether no speech at the declared rate sounds as slow or fast as this."""
-    return max(guess.ratio, 1 / guess.ratio) > MAX_SPEECH_SPEED
+    if guess.ratio > 1:
+        return guess.ratio > MAX_SPEECH_SPEED
+    return 1 / guess.ratio > MAX_SPEECH_SPEED and guess.near_probability <= MAX_NEAR_PROBABILITY
 
 
 def find_rate_evidence(report: AudioReport) -> RateEvidence | None:
