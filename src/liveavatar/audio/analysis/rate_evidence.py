@@ -17,7 +17,7 @@ MAX_SPEECH_SPEED = 1.9
 
 MAX_NEAR_PROBABILITY = 0.02
 """Speech 1.8 times as fast and five semitones higher is taken for twice too fast, but with a probability of 0.08 and
-more of less. Where it truly is twice too fast, that is under 0.01. Slow, low speech is never taken for twice too slow."""
+more of less. Where it truly is twice too fast, that is under 0.01. Slow, low speech is no such case."""
 
 SINGLE_RATE_CODECS = {
     "adpcm_g722": 16_000, "amr_wb": 16_000, "amr_nb": 8_000, "evrc": 8_000, "g723_1": 8_000, "g729": 8_000,
