@@ -69,7 +69,8 @@ SUB_ROOMS = {
         "features": {"track"},
         "prosody": {"track", "features"},
         "models": {"track", "features"},
-        "stream": {"track", "features", "prosody", "models"},
+        "voice_gate": {"track"},
+        "stream": {"track", "features", "prosody", "models", "voice_gate"},
     },
     "mesh": {
         "geometry": set[str](),

@@ -12,6 +12,7 @@ from liveavatar.frames import Samples
 from liveavatar.speech import features, prosody
 from liveavatar.speech.models.articulation import SmallArticulationModel
 from liveavatar.speech.track import CONTROLS, STEP_SAMPLES, VISEMES, SpeechTrack
+from liveavatar.speech.voice_gate import VoiceGate
 
 MAX_BATCH_STEPS = 128
 """Steps computed together; longer input is split."""
@@ -67,8 +68,8 @@ def check_articulation_model(name: str) -> None:
 class SpeechStream:
     """Features of one stream of 16 kHz mono sound, by the model of that name. Streams share weights and nothing else.
 
-    A step is emitted at the latest `lookahead` samples after its last one. The result does not depend on the lengths of
-    the chunks, to the bit.
+    The mouth is shut while there is sound and no voice (`voice_gate`). A step is emitted at the latest `lookahead`
+    samples after its last one. The result does not depend on the lengths of the chunks, to the bit.
 
     Raises:
         OptionError: there is no such model.
@@ -100,6 +101,7 @@ class SpeechStream:
         self._reference = features.LevelReference()
         self._model = self._create_model()
         self._prosody = prosody.ProsodyTracker()
+        self._gate = VoiceGate(features.WINDOW_MARGIN_SAMPLES + self._model.delay_steps * STEP_SAMPLES)
 
     def push(self, samples: Samples) -> SpeechTrack:
         """Add sound, float32 [samples] of any length; returns the steps that are certain now, possibly none.
@@ -123,8 +125,10 @@ class SpeechStream:
         return speech.slice_steps(0, steps - speech.start)
 
     def _process_samples(self, samples: Samples) -> SpeechTrack:
+        samples = np.asarray(samples, np.float32)
         self._sample_count += len(samples)
-        self._sound = np.concatenate([self._sound, np.asarray(samples, np.float32)])
+        self._sound = np.concatenate([self._sound, samples])
+        self._gate.push(samples)
         ready = (self._sample_count - features.WINDOW_MARGIN_SAMPLES) // STEP_SAMPLES
         runs: list[SpeechTrack] = []
         while ready - self._next_step >= self._model.hop_steps:
@@ -174,13 +178,15 @@ class SpeechStream:
         hertz = prosody.find_pitch(self._extract_windows(start, count, prosody.PITCH_WINDOW_SAMPLES))
         levels, self._levels = self._levels[:count], self._levels[count:]
         melody = self._prosody.track_prosody(hertz, levels[:, 0], levels[:, 1])
+        opening = self._gate.track_opening(start, levels[:, 0], levels[:, 1])
+        visemes = _blend_with_silence(visemes, opening)
         return SpeechTrack(
             start=start,
             visemes=visemes,
-            controls=controls,
+            controls=controls * opening[:, None],
             energy=melody.energy,
             pitch=melody.pitch,
-            emphasis=melody.emphasis,
+            emphasis=melody.emphasis * opening,
             speaking=self._apply_hangover(1.0 - visemes[:, 0]),
         )
 
@@ -197,3 +203,10 @@ class SpeechStream:
         missing = first + max(0, count - 1) * STEP_SAMPLES + size - len(self._sound)
         sound = np.pad(self._sound, (0, missing)) if missing > 0 else self._sound
         return slice_windows(sound[first:], size, STEP_SAMPLES, count)
+
+
+def _blend_with_silence(visemes: NDArray[np.float32], opening: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Visemes [n, 15] where the gate is open, silence where it is shut; `opening` is [n], 0…1."""
+    blended = visemes * opening[:, None]
+    blended[:, 0] += 1.0 - opening
+    return blended

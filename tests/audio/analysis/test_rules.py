@@ -247,6 +247,24 @@ def test_music_and_applause_do_not_question_the_rate(tmp_path: Path, sound: Samp
     assert find_finding(report, "true-rate").level == "ok"
 
 
+def test_music_beside_speech_is_named_and_not_taken_for_an_echo(tmp_path: Path, speech: Samples) -> None:
+    chords = make_chords(4).astype(np.float32)
+    chords *= np.float32(0.1 / np.sqrt(np.square(chords).mean()))
+    sound = np.concatenate([chords, speech[: 6 * 16_000], chords])[:, None]
+    path = write_wav(tmp_path / "a.wav", sound.astype(np.float32), 16_000)
+    report, _ = read_speech(path, "strict")
+    assert "music is heard where nobody speaks" in find_finding(report, "music").sentence
+    assert all(finding.name != "echo" for finding in report.findings)
+
+
+def test_an_echo_between_sentences_is_not_music(tmp_path: Path, speech: Samples) -> None:
+    pause = np.zeros(2 * 16_000, np.float32)
+    sound = with_reverberation(np.concatenate([speech, pause, speech]), 0.5)
+    report = check_recording(write_wav(tmp_path / "a.wav", sound[:, None], 16_000))
+    assert find_finding(report, "echo").level == "warn"
+    assert all(finding.name != "music" for finding in report.findings)
+
+
 def test_the_table_says_who_repairs_and_how() -> None:
     for rule in RULES:
         assert (rule.handling is None) == (rule.level == "ok") == (rule.remedy == "")

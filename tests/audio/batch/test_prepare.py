@@ -15,8 +15,8 @@ from liveavatar.frames import Samples
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (PreparationOptions(), "2 Options(denoise=False, true_rate=None)"),
-        (PreparationOptions(denoise=True, true_rate=8_000), "2 Options(denoise=True, true_rate=8000)"),
+        (PreparationOptions(), "3 Options(denoise=False, true_rate=None)"),
+        (PreparationOptions(denoise=True, true_rate=8_000), "3 Options(denoise=True, true_rate=8000)"),
     ],
 )
 def test_manifests_of_earlier_releases_stay_valid(options: PreparationOptions, text: str) -> None:

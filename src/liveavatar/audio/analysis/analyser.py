@@ -16,8 +16,9 @@ from liveavatar.audio.analysis.texture import SoundTexture, SoundTextureMeter
 from liveavatar.audio.dsp.gain import SignalLevel
 from liveavatar.audio.dsp.level_meter import LevelMeter
 from liveavatar.audio.dsp.speech_downmix import SpeechDownmixer
-from liveavatar.audio.dsp.vad import SPEECH_THRESHOLD, VoiceActivityDetector
+from liveavatar.audio.dsp.vad import SPEECH_THRESHOLD, VAD_WINDOW_SAMPLES, VoiceActivityDetector
 from liveavatar.audio.io.decode import AudioInfo, StreamDamage, open_audio
+from liveavatar.audio.spectral.framing import StreamFramer
 from liveavatar.audio.spectral.spectrum import power_to_decibels
 from liveavatar.frames import Samples
 from liveavatar.report import Finding
@@ -26,6 +27,8 @@ from liveavatar.timeline import SAMPLE_RATE, rescale_count
 _DENSE_SAMPLES = 20 * SAMPLE_RATE  # speech is detected in all of the first 20 s,
 _SPARSE_PERIOD_SAMPLES, _SPARSE_SPAN_SAMPLES = 30 * SAMPLE_RATE, SAMPLE_RATE  # then 1 s of every 30: the
 # detector of speech is the slowest part of the analysis
+_VOICELESS_AFTER_WINDOWS = SAMPLE_RATE // VAD_WINDOW_SAMPLES  # without a voice, a second: its echo has gone
+_VOICE_TAIL_PROBABILITY = 0.3  # over it, a voice may still be heard
 _POWER_FLOOR = 1e-20  # -200 dB, the level of a silent channel
 
 
@@ -49,6 +52,7 @@ class AudioReport:
         band_limit: the highest frequency with sound; None for silence.
         background: noise, reverberation and silence.
         texture: the kind of sound if it is not speech; None for silence.
+        voiceless_texture: the kind of sound where nobody speaks; None for less than half a second of it.
         dropout_count: digital dropouts in all channels.
         dropout_seconds: their duration in the channel with the most.
         rate_guess: the sample rate as detected from the voices.
@@ -76,6 +80,7 @@ class AudioReport:
     dropout_seconds: float
     rate_guess: RateGuess
     channel_offsets: tuple[float, ...] = ()
+    voiceless_texture: SoundTexture | None = None
     corrected_speech_share: float | None = None
     findings: tuple[Finding, ...] = ()
     fixes: tuple[str, ...] = ()
@@ -88,11 +93,14 @@ class AudioReport:
 
 
 class SpeechShareMeter:
-    """Estimates the share of speech in one stream at 16 kHz, and its texture."""
+    """Estimates the share of speech in one stream at 16 kHz, its texture, and that where nobody speaks."""
 
     def __init__(self) -> None:
         self._detector = VoiceActivityDetector()
         self._texture = SoundTextureMeter()
+        self._voiceless_texture = SoundTextureMeter()
+        self._framer = StreamFramer(VAD_WINDOW_SAMPLES, VAD_WINDOW_SAMPLES)
+        self._voiceless_count = _VOICELESS_AFTER_WINDOWS
         self._position = 0
         self._speech_weight = 0.0
         self._total_weight = 0.0
@@ -105,12 +113,15 @@ class SpeechShareMeter:
             self._position += len(piece)
             if is_analysed:
                 self._texture.push(piece)
-                self._add_probabilities(self._detector.push(piece), weight)
+                probabilities = self._detector.push(piece)
+                self._add_probabilities(probabilities, weight)
+                self._add_voiceless(self._framer.push(piece), probabilities)
 
-    def finish(self) -> tuple[float, SoundTexture | None]:
-        """Share of time with speech, 0…1, and the texture."""
+    def finish(self) -> tuple[float, SoundTexture | None, SoundTexture | None]:
+        """Share of time with speech, 0…1, the texture, and that where nobody speaks."""
         self._add_probabilities(self._detector.flush(), 1.0)
-        return self._speech_weight / self._total_weight if self._total_weight else 0.0, self._texture.finish()
+        share = self._speech_weight / self._total_weight if self._total_weight else 0.0
+        return share, self._texture.finish(), self._voiceless_texture.finish()
 
     def _find_span(self) -> tuple[bool, float, int]:
         """Whether the next samples are analysed, the weight of a decision there, and for how many samples."""
@@ -120,6 +131,13 @@ class SpeechShareMeter:
         if phase < _SPARSE_SPAN_SAMPLES:
             return True, _SPARSE_PERIOD_SAMPLES / _SPARSE_SPAN_SAMPLES, _SPARSE_SPAN_SAMPLES - phase
         return False, 0.0, _SPARSE_PERIOD_SAMPLES - phase
+
+    def _add_voiceless(self, windows: NDArray[np.float32], probabilities: NDArray[np.float32]) -> None:
+        """Measure the windows of the detector that no voice precedes for `_VOICELESS_AFTER_WINDOWS`."""
+        for window, probability in zip(windows, probabilities.tolist(), strict=True):
+            self._voiceless_count = 0 if probability > _VOICE_TAIL_PROBABILITY else self._voiceless_count + 1
+            if self._voiceless_count > _VOICELESS_AFTER_WINDOWS:
+                self._voiceless_texture.push(window)
 
     def _add_probabilities(self, probabilities: NDArray[np.float32], weight: float) -> None:
         self._speech_weight += weight * float((probabilities > SPEECH_THRESHOLD).sum())
@@ -159,7 +177,7 @@ class RecordingAnalyser:
         """The report on all samples, without findings."""
         self._push_mono(self._mix.flush())
         channel_levels = power_to_decibels(self._energy / sample_count, _POWER_FLOOR)
-        speech, texture = self._speech_share.finish()
+        speech, texture, voiceless = self._speech_share.finish()
         return AudioReport(
             path=path,
             info=info,
@@ -176,6 +194,7 @@ class RecordingAnalyser:
             band_limit=self._bandwidth.finish(),
             background=self._background.finish(),
             texture=texture,
+            voiceless_texture=voiceless,
             dropout_count=sum(dropouts.count for dropouts in self._dropouts),
             rate_guess=self._rate_detector.finish(),
             dropout_seconds=max(dropouts.sample_count for dropouts in self._dropouts) / info.rate,

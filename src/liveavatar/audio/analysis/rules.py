@@ -10,6 +10,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from liveavatar.audio.analysis.analyser import AudioReport
+from liveavatar.audio.analysis.rate_evidence import (
+    contradicts_rate_guess,
+    find_rate_evidence,
+    is_beyond_speech_speeds,
+)
 from liveavatar.audio.dsp.gain import PEAK_CEILING, TARGET_LUFS, compute_fixed_gain
 from liveavatar.audio.dsp.playback_repair import PlaybackRepair
 from liveavatar.files import format_command
@@ -18,7 +23,6 @@ from liveavatar.timeline import SAMPLE_RATE
 
 _LENGTH_TOLERANCE_SHARE = 0.01  # of the duration that the container declares,
 _LENGTH_TOLERANCE_SECONDS = 0.1  # or this if it is more: some containers count the padding of the codec
-_MIN_RATE_CONFIDENCE = 0.6  # from which the rate guessed in place of a wrong one is used
 _FULL_BAND_HZ = 7_000.0  # engines read 16 kHz: sound should reach nearly 8 kHz
 _RATE_BY_BAND_EDGE = (
     (4_050, 8_000),
@@ -46,6 +50,9 @@ _LONG_ECHO_SNR_DB, _LONG_ECHO_SIMILARITY = (
     25.0,
     0.69,
 )  # an echo that fills every pause measures as noise instead
+
+MIN_RATE_CONFIDENCE = 0.6
+"""From which the rate guessed in place of a wrong one is used."""
 
 Handling = Literal["repaired", "hint", "manual"]
 """Who deals with a finding. "repaired": reading with policy "fix". "hint": the user may, but neither the sound nor the
@@ -92,8 +99,18 @@ def find_blocking_finding(report: AudioReport) -> Finding | None:
 
 
 def find_certain_rate(report: AudioReport) -> int | None:
-    """The rate in Hz that policy "fix" uses instead of a declared one that is certainly wrong."""
-    return report.rate_guess.likely_rate if _describe_wrong_rate(report) else None
+    """The rate in Hz that policy "fix" uses instead of a declared one that is certainly wrong.
+
+    It is certain where other evidence than the voices shows it, or where no speech sounds so slow or fast. It never is
+    where a picture is as long as the sound at the declared rate.
+    """
+    guess = report.rate_guess
+    if _describe_rate_guess(report) is None or contradicts_rate_guess(report):
+        return None
+    if evidence := find_rate_evidence(report):
+        return evidence.rate
+    is_certain = guess.is_sure and guess.confidence >= MIN_RATE_CONFIDENCE and is_beyond_speech_speeds(guess)
+    return guess.likely_rate if is_certain else None
 
 
 def describe_repairs(report: AudioReport) -> Iterator[str]:
@@ -206,7 +223,8 @@ def _describe_integer_scale(report: AudioReport) -> str | None:
 # Sample rate and band. Of a wrong rate, neither the rate nor the band can be judged.
 
 
-def _describe_doubted_rate(report: AudioReport) -> str | None:
+def _describe_rate_guess(report: AudioReport) -> str | None:
+    """What the voices say against the declared rate; None where it is not doubted."""
     guess, corrected = report.rate_guess, report.corrected_speech_share
     if corrected is None or max(corrected, report.speech_share) < _MIN_JUDGED_SPEECH_SHARE:
         return None
@@ -218,8 +236,15 @@ def _describe_doubted_rate(report: AudioReport) -> str | None:
 
 
 def _describe_wrong_rate(report: AudioReport) -> str | None:
-    certain = report.rate_guess.is_sure and report.rate_guess.confidence >= _MIN_RATE_CONFIDENCE
-    return _describe_doubted_rate(report) if certain else None
+    if find_certain_rate(report) is None:
+        return None
+    evidence = find_rate_evidence(report)
+    return f"{_describe_rate_guess(report)}" + (f": {evidence.reason}" if evidence else "")
+
+
+def _describe_doubted_rate(report: AudioReport) -> str | None:
+    sentence = _describe_rate_guess(report)
+    return sentence and f"{sentence} unless somebody speaks so, and its time is left as it is"
 
 
 def _describe_plausible_rate(report: AudioReport) -> str:
@@ -227,18 +252,20 @@ def _describe_plausible_rate(report: AudioReport) -> str:
 
 
 def _format_true_rate_command(report: AudioReport) -> str:
-    return format_prepare_command(report, "--true-rate", str(report.rate_guess.likely_rate))
+    return format_prepare_command(
+        report, "--true-rate", str(find_certain_rate(report) or report.rate_guess.likely_rate)
+    )
 
 
 def _describe_low_rate(report: AudioReport) -> str | None:
-    if report.info.rate >= SAMPLE_RATE or _describe_doubted_rate(report):
+    if report.info.rate >= SAMPLE_RATE or _describe_rate_guess(report):
         return None
     return f"{report.info.rate} Hz leaves out consonants that the lips need"
 
 
 def _describe_rate(report: AudioReport) -> str | None:
     rate, declared = report.info.rate, report.info.declared_rate
-    if _describe_doubted_rate(report):
+    if _describe_rate_guess(report):
         return None
     if rate != declared:
         return f"it is taken for {rate} Hz, though it declares {declared} Hz"
@@ -246,7 +273,7 @@ def _describe_rate(report: AudioReport) -> str | None:
 
 
 def _describe_band(report: AudioReport) -> str | None:
-    if _describe_doubted_rate(report):
+    if _describe_rate_guess(report):
         return None
     if report.band_limit is None:
         return "there is no sound whose bandwidth could be told"
@@ -421,9 +448,23 @@ def _format_denoise_command(report: AudioReport) -> str:
 
 
 def _describe_echo(report: AudioReport) -> str | None:
-    if _describe_snr(report) is None or not _is_distant(report):
+    if _describe_snr(report) is None or not _is_distant(report) or _describe_music(report):
         return None
     return "the room echoes, or the microphone was far away"
+
+
+def _describe_no_echo(report: AudioReport) -> str | None:
+    if _describe_snr(report) is None or _describe_music(report):
+        return None
+    return "no echo of a room is heard"
+
+
+def _describe_music(report: AudioReport) -> str | None:
+    """Music beside speech; it lasts as the sound of a room does, so that echo cannot be told from it."""
+    texture = report.voiceless_texture
+    if texture is None or texture.kind != "music" or _describe_speech(report) is None:
+        return None
+    return "music is heard where nobody speaks: the mouth stays shut there"
 
 
 def _is_distant(report: AudioReport) -> bool:
@@ -461,6 +502,7 @@ def _describe_other_sound(report: AudioReport) -> str:
 
 _REPAIR, _SPEECH_ONLY = format_prepare_command, "choose a recording of speech"
 _CLOSER, _QUIETER = "record it again, closer to the microphone", "record it again at a lower level"
+_VOICE_ALONE = "nothing needs mending; if the voice lies under music, use a recording of the voice alone"
 _ORIGINAL = "use the original recording, or record at 16000 Hz or more"
 _EXPORT = "export it again, or record it in one piece with a larger buffer"
 
@@ -516,7 +558,8 @@ RULES = (
     Rule("noise", "warn", "hint", lambda report: _describe_noise(report, _SNR_WARN_DB), _format_denoise_command),
     Rule("noise", "ok", None, _describe_snr),
     Rule("echo", "warn", "hint", _describe_echo, _CLOSER),
-    Rule("echo", "ok", None, lambda report: _describe_snr(report) and "no echo of a room is heard"),
+    Rule("echo", "ok", None, _describe_no_echo),
+    Rule("music", "warn", "hint", _describe_music, _VOICE_ALONE),
     Rule("speech", "warn", "manual", _describe_silence, _SPEECH_ONLY),
     Rule("speech", "ok", None, _describe_speech),
     Rule("speech", "warn", "manual", _describe_other_sound, _SPEECH_ONLY),

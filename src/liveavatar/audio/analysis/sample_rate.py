@@ -45,7 +45,10 @@ SUSPECT_LOG_ODDS, SUSPECT_LOG_ODDS_BRIEF = 0.5, 2.3
 rate in a hundred reaches them: see training/rate/calibrate.py and docs/rate.md."""
 
 SURE_LOG_ODDS_MARGIN, SURE_MIN_CONFIDENCE = 1.5, 0.4
-"""Log odds above that, and confidence, from which a wrong rate is replaced without asking."""
+"""Log odds above that, and confidence, from which a voice of ordinary pace excludes the declared rate."""
+
+FAST_SPEECH_SPEED = 1.7
+"""Somebody who speaks 1.8 times as fast and five semitones higher sounds so many times too fast, or little less."""
 
 PROBABILITY_FLOOR = 1e-9
 """Keeps the logarithm of a probability finite."""
@@ -66,9 +69,11 @@ class RateGuess:
     confidence: float
     """Probability, 0…1, that the true rate is `likely_rate` or one of `alternatives`; 0 without sound to judge by."""
     is_sure: bool
-    """Whether `declared_rate` is certainly wrong."""
+    """Whether no voice of ordinary pace fits `declared_rate`; fast and high ones may."""
     alternatives: tuple[int, ...] = ()
     """Rates too close to `likely_rate` to be distinguished from it."""
+    near_probability: float = 1.0
+    """Probability, 0…1, that the recording is at most `FAST_SPEECH_SPEED` times too fast or too slow."""
 
 
 def detect_rate(samples: Samples, declared_rate: int) -> RateGuess:
@@ -149,6 +154,7 @@ def choose_rate(speed_probabilities: FloatArray | None, declared_rate: int, segm
         confidence=confidence,
         is_sure=odds >= suspect + SURE_LOG_ODDS_MARGIN and confidence >= SURE_MIN_CONFIDENCE,
         alternatives=tuple(rate for rate in close if rate != likely),
+        near_probability=float(speed_probabilities[np.abs(LOG_SPEEDS) <= np.log(FAST_SPEECH_SPEED)].sum()),
     )
 
 

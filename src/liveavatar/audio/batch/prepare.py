@@ -14,7 +14,7 @@ from liveavatar.errors import OutputError
 from liveavatar.files import describe_path
 from liveavatar.frames import Samples
 
-PREPARATION_VERSION = 2
+PREPARATION_VERSION = 3
 """Increases whenever the same recording gives other samples than before."""
 
 

@@ -62,6 +62,7 @@ class AudioInfo:
         channels: their number.
         layout: their names, as FFmpeg's.
         container_duration: duration in seconds in the header, scaled to `rate`; None if it has none.
+        picture_duration: duration in seconds of the film beside the sound; None if there is none.
         track_count: sound tracks in the file.
         track: number of the one that is read, from 1.
         is_track_given: whether the user has named it.
@@ -77,6 +78,7 @@ class AudioInfo:
     track_count: int
     track: int
     is_track_given: bool = False
+    picture_duration: Fraction | None = None
 
     @property
     def channels_text(self) -> str:
@@ -243,6 +245,7 @@ class AudioStream:
             track_count=len(container.streams.audio),
             track=number_sound_track(container, self._stream),
             is_track_given=self._track is not None,
+            picture_duration=_read_picture_duration(container),
         )
 
     def _read_pieces(self) -> Iterator[NDArray[np.float32]]:
@@ -322,6 +325,15 @@ class AudioStream:
         chunk = AudioChunk(samples=samples, rate=self.info.rate, pts=self.sample_count)
         self.sample_count += len(samples)
         return chunk
+
+
+def _read_picture_duration(container: InputContainer) -> Fraction | None:
+    """Duration in seconds of the first film that declares one; covers of albums are none."""
+    for stream in container.streams.video:
+        is_cover = stream.disposition & stream.disposition.attached_pic
+        if not is_cover and stream.duration and stream.time_base:
+            return stream.duration * stream.time_base
+    return None
 
 
 def _override_rate(info: AudioInfo, true_rate: int | None) -> AudioInfo:
