@@ -124,7 +124,9 @@ def speak_espeak(language: str, variant: str, text: str) -> Sound:
     """A text by espeak-ng, float32 at `RATE`."""
     command = ["espeak-ng", "-v", f"{language}+{variant}", "--stdout", text]
     data = subprocess.run(command, capture_output=True, check=True).stdout
-    return resample_sound(np.frombuffer(data[44:], np.int16).astype(np.float32) / 32768, 22_050, RATE)
+    return resample_sound(
+        np.frombuffer(data[44:], np.int16).astype(np.float32) / np.float32(32768), 22_050, RATE
+    )
 
 
 def speak_festival_text(name: str, folder: Path) -> Sound:
@@ -230,10 +232,10 @@ def vary_passage(
         if random.random() < 0.4:
             changed = shift_pitch_alone(sound, tempo, semitones, folder)
             yield SpeechVariant(voice=voice, kind="pitch, formants kept", sound=changed)
-    for semitones in FORMANT_SEMITONES:
+    for formant_shift in FORMANT_SEMITONES:
         tempo = float(random.choice(TEMPOS))
         changed = shift_pitch_alone(
-            shift_whole_voice(sound, 1.0, semitones, folder), tempo, -semitones, folder
+            shift_whole_voice(sound, 1.0, formant_shift, folder), tempo, -formant_shift, folder
         )
         yield SpeechVariant(voice=voice, kind="formants alone", sound=changed)
     for tempo, semitones in ((0.7, -5), (0.8, 0), (1.0, 5), (1.3, 3)):

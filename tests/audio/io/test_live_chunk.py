@@ -15,6 +15,9 @@ class Tensor:
     def __init__(self, is_on_gpu: bool) -> None:
         self._is_on_gpu = is_on_gpu
 
+    def __repr__(self) -> str:
+        return f"Tensor(is_on_gpu={self._is_on_gpu})"
+
     def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
         if self._is_on_gpu:
             raise TypeError("can't convert cuda:0 device type tensor to numpy")
