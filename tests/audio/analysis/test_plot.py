@@ -82,5 +82,5 @@ def test_unusable_output_paths_are_refused(tmp_path: Path) -> None:
     report = check_recording(write_wav(tmp_path / "a.wav", noise(16_000, 0.1), 16_000))
     with pytest.raises(OptionError, match=r"does not end in \.png"):
         plot.plot_recording(report, tmp_path / "a.jpg")
-    with pytest.raises(OutputError, match="there is no folder .*none; create it first"):
+    with pytest.raises(OutputError, match=r"there is no folder .*none; create it first"):
         plot.plot_recording(report, tmp_path / "none" / "a.png")
