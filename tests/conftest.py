@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from liveavatar.audio.front_end import read_speech
 from liveavatar.face.crop import crop_portrait
 from liveavatar.face.portrait import Portrait, load_portrait
 from liveavatar.frames import Samples
@@ -52,10 +54,8 @@ def portrait(photograph: Path) -> Portrait:
 
 @pytest.fixture(scope="session")
 def babble() -> Samples:
-    """Two seconds at 16 kHz that alternate between a voiced buzz with formants and silence."""
-    time = np.arange(32_000) / 16_000
-    voice = sum(
-        np.sin(2 * np.pi * 120 * k * time) * np.exp(-(((120 * k - 700) / 400) ** 2)) for k in range(1, 30)
-    )
-    gate = (np.sin(2 * np.pi * 2.5 * time) > 0) * (time < 1.6)
-    return np.asarray(0.2 * voice * gate, np.float32)
+    """Two seconds at 16 kHz of the synthetic voice of the demo, the last 0.4 s of them silent."""
+    with resources.as_file(resources.files("liveavatar") / "assets" / "demo_en.ogg") as path:
+        speech = np.concatenate(list(read_speech(path)[1]))[8_000:40_000]
+    speech[25_600:] = 0
+    return speech

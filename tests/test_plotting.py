@@ -49,5 +49,5 @@ def test_a_title_is_inked_where_it_is_placed(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_missing_is_an_error_of_output(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="cannot be written: no such file or directory"):
+    with pytest.raises(OutputError, match=r"there is no folder .*; create it first"):
         plotting.save_figure(plotting.create_figure(10, 10), tmp_path / "none" / "a.png")

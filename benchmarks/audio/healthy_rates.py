@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyworld  # type: ignore[import-not-found, unused-ignore]
+import pyworld  # type: ignore[import-not-found, import-untyped, unused-ignore]
 import soxr  # type: ignore[import-untyped, unused-ignore]
 from benchmarks.machine import describe_machine, results_path, write_results
 from numpy.typing import NDArray

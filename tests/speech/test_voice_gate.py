@@ -11,8 +11,8 @@ from audio.analysis.test_texture import make_applause
 from liveavatar.audio.front_end import read_speech
 from liveavatar.speech import CONTROLS, VISEMES, SpeechStream, SpeechTrack
 from liveavatar.speech.track import STEP_SAMPLES
-from liveavatar.speech.voice_gate import HOLD_SAMPLES, MAX_LEAD_SAMPLES, VoiceGate
-from made_speech import RATE, assert_same
+from liveavatar.speech.voice_gate import HOLD_SAMPLES, MAX_LEAD_SAMPLES
+from made_speech import RATE, assert_same, open_voice_gate
 
 Sound = NDArray[np.float32]
 
@@ -36,7 +36,7 @@ def run_stream(sound: Sound, chunk: int | None = None) -> SpeechTrack:
 def run_open(sound: Sound, monkeypatch: pytest.MonkeyPatch) -> SpeechTrack:
     """The speech without the gate."""
     with monkeypatch.context() as patch:
-        patch.setattr(VoiceGate, "track_opening", lambda _, __, levels, ___: np.ones(len(levels), np.float32))
+        open_voice_gate(patch)
         return run_stream(sound)
 
 

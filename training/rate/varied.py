@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import pyworld  # type: ignore[import-not-found, unused-ignore]
+import pyworld  # type: ignore[import-not-found, import-untyped, unused-ignore]
 import soxr  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
 from training.rate.sources import Voice, load_voices, save_voice
