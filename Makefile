@@ -39,11 +39,11 @@ $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/pip
-	$(PIP) -e '.[demo]'
+	$(PIP) -e '.[credentials,demo]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/pip
-	$(PIP) -e '.[demo,dit,whisper,dev]'
+	$(PIP) -e '.[credentials,demo,dit,whisper,dev]'
 	@touch $@ $(VENV)/.demo
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/pip

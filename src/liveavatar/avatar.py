@@ -9,13 +9,17 @@ from typing import Self
 from liveavatar.audio.front_end import RepairPolicy, StreamFrontEnd
 from liveavatar.audio.io.live_chunk import LiveChunk
 from liveavatar.engine import Actor, Session, check_seed
-from liveavatar.engines import open_engine
-from liveavatar.errors import AudioError, OutputError, PortraitError, SessionClosed
+from liveavatar.engines import ENGINE_SOURCE_TYPES, open_engine
+from liveavatar.errors import AudioError, OptionError, OutputError, PortraitError, SessionClosed
 from liveavatar.face.crop import check_frame_size
 from liveavatar.face.portrait import load_portrait
 from liveavatar.files import to_path
 from liveavatar.frames import VideoFrame
 from liveavatar.generate import ProgressCallback, Result, render_video
+from liveavatar.provenance.aigc import DEFAULT_PRODUCER
+from liveavatar.provenance.frame_marker import FrameMarker, MarkedSession
+from liveavatar.provenance.label.visible_label import AUTO_LABEL
+from liveavatar.provenance.policy import DigitalSourceType, MarkPolicy
 from liveavatar.timeline import parse_fps
 
 FilePath = str | bytes | PathLike[str] | PathLike[bytes]
@@ -28,10 +32,16 @@ Fps = str | int | float | Fraction
 class Avatar:
     """A portrait prepared by an engine. Several renderings and sessions may share it; they are independent."""
 
-    def __init__(self, actor: Actor, portrait: Path | None = None) -> None:
-        """`portrait` is the picture's file, which no rendering replaces."""
+    def __init__(
+        self,
+        actor: Actor,
+        portrait: Path | None = None,
+        source_type: DigitalSourceType = DigitalSourceType.COMPOSITE,
+    ) -> None:
+        """`portrait` is the picture's file, which no rendering replaces; `source_type` is what the engine makes."""
         self._actor = actor
         self._portrait = portrait
+        self._source_type = source_type
 
     @property
     def size(self) -> tuple[int, int]:
@@ -47,6 +57,11 @@ class Avatar:
         seed: int = 0,
         audio_policy: RepairPolicy = "fix",
         track: int | None = None,
+        label: str = AUTO_LABEL,
+        watermark: bool = True,
+        certificate: FilePath | None = None,
+        certificate_key: FilePath | None = None,
+        producer: str = DEFAULT_PRODUCER,
         progress: ProgressCallback = lambda _done, _total: None,
     ) -> Result:
         """Render the portrait speaking the recording `audio` into the mp4 `output`.
@@ -58,10 +73,17 @@ class Avatar:
             seed: of blinks and head motion (mesh), or of the noise (dit).
             audio_policy: "fix" repairs the recording, "strict" refuses one with faults, "as-is" changes nothing.
             track: the number of the sound track of `audio`, from 1; None is the one that players play.
+            label: the visible label: "auto" (by the locale), "none", or a text.
+            watermark: whether the frames carry an imperceptible watermark.
+            certificate: PEM file of the certificate chain that signs the content credentials; None makes one.
+            certificate_key: PEM file of its private key.
+            producer: who makes the video, for the `AIGC` tag.
             progress: called with the frames done and the frames in all.
 
+        The law of many countries asks for such marks: see docs/provenance.md before you leave any out.
+
         Raises:
-            OptionError: `fps`, `seed` or `audio_policy` has an unusable value.
+            OptionError: `fps`, `seed`, `audio_policy`, or a mark has an unusable value.
             AudioError: the recording cannot be read, or is refused.
             EngineError: the engine failed; the frames so far are in a file named `….partial.mp4`.
             OutputError: the video cannot be written, does not end in `.mp4`, or is the recording or the portrait.
@@ -75,16 +97,28 @@ class Avatar:
             policy=audio_policy,
             track=track,
             portrait=self._portrait,
+            marks=MarkPolicy(
+                label=label,
+                watermark=watermark,
+                certificate=_to_optional_path(certificate),
+                certificate_key=_to_optional_path(certificate_key),
+                producer=producer,
+                source_type=self._source_type,
+            ),
             on_progress=progress,
         )
 
-    def session(self, *, fps: Fps = 25, seed: int = 0) -> "AvatarSession":
-        """Start a live session.
+    def session(
+        self, *, fps: Fps = 25, seed: int = 0, label: str = AUTO_LABEL, watermark: bool = True
+    ) -> "AvatarSession":
+        """Start a live session. Its frames carry `label` and `watermark` as in `render`.
 
         Raises:
-            OptionError: `fps` or `seed` has an unusable value.
+            OptionError: `fps`, `seed` or `label` has an unusable value.
         """
-        return AvatarSession(self._actor.session(parse_fps(fps), check_seed(seed)))
+        rate = parse_fps(fps)
+        marker = FrameMarker(self._actor.size, rate, MarkPolicy(label=label, watermark=watermark))
+        return AvatarSession(MarkedSession(self._actor.session(rate, check_seed(seed)), marker))
 
 
 class AvatarSession:
@@ -163,4 +197,9 @@ def open(  # noqa: A001  (liveavatar.open is meant)
     frame_size = check_frame_size(size)
     opened = open_engine(engine, options)
     portrait = to_path(image, PortraitError, "picture")
-    return Avatar(opened.open(load_portrait(portrait, face), frame_size), portrait)
+    actor = opened.open(load_portrait(portrait, face), frame_size)
+    return Avatar(actor, portrait, ENGINE_SOURCE_TYPES[engine])
+
+
+def _to_optional_path(path: FilePath | None) -> Path | None:
+    return None if path is None else to_path(path, OptionError, "PEM file")

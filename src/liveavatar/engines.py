@@ -15,11 +15,17 @@ from liveavatar.engine import Engine, Readiness
 from liveavatar.errors import EngineError, OptionError
 from liveavatar.files import to_path
 from liveavatar.mesh.options import MeshOptions
+from liveavatar.provenance.policy import DigitalSourceType
 
 ENGINE_OPTIONS: Mapping[str, type[MeshOptions | DitOptions]] = MappingProxyType(
     {"mesh": MeshOptions, "dit": DitOptions}
 )
 """The options of every engine by its name; the fields are described in `engine.py`."""
+
+ENGINE_SOURCE_TYPES: Mapping[str, DigitalSourceType] = MappingProxyType(
+    {"mesh": DigitalSourceType.COMPOSITE, "dit": DigitalSourceType.TRAINED}
+)
+"""How the pictures of every engine come about, for content credentials."""
 
 EngineOptions = Mapping[str, object]
 """Values by the names of the fields; a field that is not there has its default."""

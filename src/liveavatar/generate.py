@@ -21,14 +21,14 @@ from liveavatar.engine import Actor, Session, check_seed
 from liveavatar.errors import EngineError
 from liveavatar.files import scratch_folder
 from liveavatar.frames import Samples, VideoFrame
+from liveavatar.provenance.file_marks import AppliedMarks, prepare_file_marks
+from liveavatar.provenance.frame_marker import FrameMarker, MarkedSession
+from liveavatar.provenance.policy import ALL_MARKS, MarkPolicy
 from liveavatar.timeline import Timeline
 from liveavatar.video.writer import VideoWriter, check_mp4_output
 
 ProgressCallback = Callable[[int, int], None]
 """Called with the frames done and the frames in all."""
-
-VIDEO_TAGS = {"comment": "Made with liveavatar: this person was animated by a program."}
-"""Metadata of every video: it says that the person is synthetic."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,8 @@ class Result:
     """The outcome of one rendering.
 
     `seconds` and `first_frame` (its latency) are wall clock seconds. `peak_memory` is the largest resident set of the
-    process, in bytes. `audio` says what was found in the recording and fixed.
+    process, in bytes. `audio` says what was found in the recording and fixed, `marks` how the video says that a program
+    made it.
     """
 
     output: Path
@@ -46,6 +47,7 @@ class Result:
     first_frame: float
     peak_memory: int
     audio: AudioReport
+    marks: AppliedMarks
 
     @property
     def speed(self) -> float:
@@ -68,23 +70,26 @@ def render_video(
     policy: RepairPolicy,
     track: int | None = None,
     portrait: Path | None = None,
+    marks: MarkPolicy = ALL_MARKS,
     on_progress: ProgressCallback = lambda _done, _total: None,
     on_report: Callable[[AudioReport], None] = lambda _report: None,
 ) -> Result:
     """Render `actor` speaking `audio` into the video `output`, which appears complete or not at all.
 
     `track` is the number of the recording's sound track, from 1; None is the one that players play. `portrait` is the
-    picture's file, if there is one: like the recording, it is never replaced. `on_report` is called with the analysis
+    picture's file, if there is one: like the recording, it is never replaced. `marks` are those that say that a program
+    made the video. `on_report` is called with the analysis
     of the recording before the first frame, `on_progress` after each frame.
 
     Raises:
-        OptionError: `seed` or `policy` has an unusable value.
+        OptionError: `seed`, `policy` or `marks` has an unusable value.
         AudioError: the recording cannot be read, or `policy` is strict and it needs repair.
         EngineError: the engine failed; the frames so far are in a playable video whose name ends in `.partial.mp4`.
         OutputError: the video cannot be written, or its name is none of an mp4 or that of an input.
     """
     seed = check_seed(seed)
     check_video_output(output, audio, portrait)
+    file_marks, marker = prepare_file_marks(marks), FrameMarker(actor.size, fps, marks)
     report, sound = read_speech(audio, policy, track=track)
     on_report(report)
     frame_count = Timeline(fps=fps, rate=report.info.rate).frame_count(report.sample_count)
@@ -92,7 +97,7 @@ def render_video(
     missing_samples = Timeline(fps=fps).frame_start(frame_count - 1) + 1 - report.speech_sample_count
     padded = chain(sound, [np.zeros(max(0, missing_samples), np.float32)])
     started = time.perf_counter()
-    tags = VIDEO_TAGS | {"audio_report": format_report_tag(report)}
+    tags = {**file_marks.tags, "audio_report": format_report_tag(report)}
     with open_playable_recording(report, policy) as (file, file_track, repair):
         writer = VideoWriter(
             output,
@@ -103,9 +108,10 @@ def render_video(
             salvage_on=(EngineError,),
             sound_track=file_track,
             sound_repair=repair,
+            seal=file_marks.seal,
         )
         with name_partial_video(writer), writer:
-            frames = stream_frames(actor.session(fps, seed), padded)
+            frames = stream_frames(MarkedSession(actor.session(fps, seed), marker), padded)
             first_frame_at = _write_frames(writer, frames, frame_count, on_progress)
     return Result(
         output=output,
@@ -115,6 +121,7 @@ def render_video(
         first_frame=first_frame_at - started,
         peak_memory=measure_peak_memory(),
         audio=report,
+        marks=file_marks.applied,
     )
 
 

@@ -8,13 +8,15 @@ from typing import Annotated
 
 import typer
 
-from liveavatar.cli.generate import prepare_actor
-from liveavatar.cli.output import print_repairs
+from liveavatar.cli.generate import Label, Watermark, prepare_actor
+from liveavatar.cli.output import print_message, print_repairs
 from liveavatar.cli.progress import format_result, show_frame_bar
-from liveavatar.engines import open_engine
+from liveavatar.engines import ENGINE_SOURCE_TYPES, open_engine
 from liveavatar.errors import PortraitError
 from liveavatar.files import create_folder
 from liveavatar.generate import render_video
+from liveavatar.provenance.label.visible_label import AUTO_LABEL
+from liveavatar.provenance.policy import MarkPolicy, check_mark_policy
 from liveavatar.timeline import parse_fps
 from liveavatar.video.writer import check_mp4_name
 
@@ -33,17 +35,30 @@ def demo(
     lang: Annotated[
         DemoLanguage, typer.Option(help="The speech: en English, zh Mandarin.")
     ] = DemoLanguage.EN,
+    label: Label = AUTO_LABEL,
+    watermark: Watermark = True,
 ) -> None:
     """Render ten seconds of a portrait of Grace Hopper (public domain, from matplotlib) speaking."""
     check_mp4_name(output)
+    marks = MarkPolicy(label=label, watermark=watermark, source_type=ENGINE_SOURCE_TYPES["mesh"])
+    check_mark_policy(marks)
     create_folder(output.parent)
     actor = prepare_actor(find_demo_portrait(), open_engine("mesh"), None, None)
     fps = parse_fps(25)
     speech = resources.files("liveavatar") / "assets" / f"demo_{lang}.ogg"
     with resources.as_file(speech) as audio, show_frame_bar(fps) as progress:
         result = render_video(
-            actor, audio, output, fps=fps, seed=0, policy="fix", on_progress=progress, on_report=print_repairs
+            actor,
+            audio,
+            output,
+            fps=fps,
+            seed=0,
+            policy="fix",
+            marks=marks,
+            on_progress=progress,
+            on_report=print_repairs,
         )
+    print_message(result.marks.sentence)
     print(format_result(result))
 
 

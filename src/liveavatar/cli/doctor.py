@@ -17,6 +17,7 @@ from liveavatar.cli.generate import EngineName
 from liveavatar.cli.output import EXIT_NEEDS_WORK, print_json
 from liveavatar.dit.plan.options import DitOptions
 from liveavatar.engines import ENGINE_OPTIONS, check_engine_readiness
+from liveavatar.provenance.certificate import INSTALL_CREDENTIALS, has_credentials_package
 from liveavatar.video.encoder import has_encoder
 from liveavatar.weights import WEIGHT_FILES, cache_folder
 from liveavatar.weights.fetch import cached_path
@@ -31,6 +32,7 @@ REPORTED_PACKAGES = (
     "matplotlib",
     "torch",
     "ctranslate2",
+    "c2pa-python",
 )
 REQUIRED_ENCODERS = ("libx264", "aac")
 
@@ -93,6 +95,7 @@ def inspect_installation() -> dict[str, SectionRows]:
             name: {"ready": (state := check_engine_readiness(name)).ready, "reason": state.reason}
             for name in ENGINE_OPTIONS
         },
+        "marks": {"content credentials": {"ready": has_credentials_package()}},
     }
 
 
@@ -123,6 +126,7 @@ def format_state(section: str, row: dict[str, object]) -> Text:
     yes, no = {
         "weights": ("cached", "not yet; fetched when first needed"),
         "engines": ("can run", "cannot run"),
+        "marks": ("signed", f"videos are not signed; {INSTALL_CREDENTIALS}"),
     }.get(section, ("there", "missing; reinstall the package av"))
     reason = f": {row['reason']}" if row.get("reason") else ""
     return Text.assemble((yes, "green") if row["ready"] else (no, "yellow"), reason)

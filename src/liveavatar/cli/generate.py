@@ -12,11 +12,14 @@ from liveavatar.cli.engine_options import add_engine_options, drop_unset
 from liveavatar.cli.output import SoundTrack, print_finding, print_message, print_repairs
 from liveavatar.cli.progress import format_result, show_frame_bar, show_stage
 from liveavatar.engine import Actor, Engine
-from liveavatar.engines import open_engine
+from liveavatar.engines import ENGINE_SOURCE_TYPES, open_engine
 from liveavatar.face.crop import parse_size
 from liveavatar.face.portrait import Portrait, load_portrait
 from liveavatar.face.quality import check_portrait
 from liveavatar.generate import Result, check_video_output, render_video
+from liveavatar.provenance.aigc import DEFAULT_PRODUCER
+from liveavatar.provenance.label.visible_label import AUTO_LABEL
+from liveavatar.provenance.policy import MarkPolicy, check_mark_policy
 from liveavatar.timeline import parse_fps
 
 
@@ -33,6 +36,38 @@ class AudioPolicy(StrEnum):
     FIX = "fix"
     STRICT = "strict"
     AS_IS = "as-is"
+
+
+_MARKS_PANEL = "Marks: required by law in China (GB 45438-2025) and the EU (AI Act, Article 50)"
+
+Label = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|none|TEXT",
+        help="What the frames show for the first two seconds and after breaks of the speech; auto is 'AI generated' or "
+        "'AI生成', by the locale.",
+        rich_help_panel=_MARKS_PANEL,
+    ),
+]
+Watermark = Annotated[bool, typer.Option(help="Mark all frames imperceptibly.", rich_help_panel=_MARKS_PANEL)]
+CertificateFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--certificate",
+        help="PEM chain that signs the content credentials (C2PA); by default one is made for each video.",
+        rich_help_panel=_MARKS_PANEL,
+        readable=False,
+    ),
+]
+CertificateKeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--certificate-key", help="PEM file of its private key.", rich_help_panel=_MARKS_PANEL, readable=False
+    ),
+]
+Producer = Annotated[
+    str, typer.Option(help="Who makes the video, for the AIGC tag.", rich_help_panel=_MARKS_PANEL)
+]
 
 
 @add_engine_options("mesh", "dit")
@@ -61,12 +96,26 @@ def generate(
         typer.Option(help="For a defective recording: fix repairs it, strict refuses it, as-is takes it."),
     ] = AudioPolicy.FIX,
     track: SoundTrack = None,
+    label: Label = AUTO_LABEL,
+    watermark: Watermark = True,
+    certificate: CertificateFile = None,
+    certificate_key: CertificateKeyFile = None,
+    producer: Producer = DEFAULT_PRODUCER,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
     **engine_options: object,
 ) -> None:
     """Make a portrait speak a recording."""
     rate, frame_size = parse_fps(fps), parse_size(size)
     check_video_output(output, audio, image)
+    marks = MarkPolicy(
+        label=label,
+        watermark=watermark,
+        certificate=certificate,
+        certificate_key=certificate_key,
+        producer=producer,
+        source_type=ENGINE_SOURCE_TYPES[engine.value],
+    )
+    check_mark_policy(marks)
     options = drop_unset(engine_options)
     if engine is EngineName.DIT:
         options["live"] = False  # the whole recording is there
@@ -81,9 +130,11 @@ def generate(
             policy=audio_policy.value,
             track=track,
             portrait=image,
+            marks=marks,
             on_progress=progress,
             on_report=print_repairs,
         )
+    print_message(result.marks.sentence)
     print(json.dumps(result_to_object(result)) if as_json else format_result(result))
 
 
@@ -119,4 +170,5 @@ def result_to_object(result: Result) -> dict[str, object]:
         "peak_memory_bytes": result.peak_memory,
         "findings": [asdict(finding) for finding in result.audio.findings],
         "mended": list(result.audio.fixes),
+        "marks": asdict(result.marks),
     }

@@ -23,6 +23,7 @@ from liveavatar.cli.progress import show_stage
 from liveavatar.errors import LiveAvatarError, OptionError
 from liveavatar.files import check_output_path, format_command
 from liveavatar.plotting import check_plot_path
+from liveavatar.provenance.credentials import find_manifest
 from liveavatar.sync.fix import fix_sync
 from liveavatar.sync.measure import SyncMeasurement, measure_sync
 from liveavatar.sync.plot import draw_sync_plot
@@ -190,4 +191,9 @@ def _write_outputs(result: VideoInspection, plot: Path | None, fix: Path | None)
     if fix is not None:
         with show_stage("moving the sound"):
             fix_sync(result.measured, result.report, fix)
+        if find_manifest(result.video):
+            print_message(
+                f"{fix} keeps the tags and the watermark of {result.video}, not its content credentials: they sign "
+                "the original's bytes"
+            )
         print_message(f"wrote {fix}; check it with: {format_command('liveavatar', 'sync', fix)}")

@@ -20,7 +20,12 @@ from liveavatar.video.sound_source import EncodedSound
 from liveavatar.video.writer import explain_write_errors
 
 _CONTAINER_FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-_CONTAINER_OPTIONS = {"avoid_negative_ts": "disabled"}  # pictures that come in another order would start late
+_CONTAINER_OPTIONS = {
+    "avoid_negative_ts": "disabled",  # pictures that come in another order would start late
+    "movflags": "use_metadata_tags",  # mp4 and mov: all tags, not only those of iTunes
+}
+_CONTAINER_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration"}
+"""Tags that describe the source's container, which the copy's muxer writes for its own."""
 _CHECKED_SECONDS = 1  # of the copy, at its beginning and at its end
 
 
@@ -32,7 +37,8 @@ def shift_sound(
     `t` is a time on the source's clock; the output's clock starts at 0 with the first picture. The pictures' packets
     are copied bit for bit, with time stamps of our own where the source has none; what an edit list cuts off stays cut
     off. The sound is resampled if `slope` is
-    not 0, and encoded as AAC (see `EncodedSound`). Other streams are dropped; `track` is the number of the sound
+    not 0, and encoded as AAC (see `EncodedSound`). Tags of the file are copied. Other streams are dropped, and so are
+    content credentials, which sign the source's bytes; `track` is the number of the sound
     track, from 1, None the one that players play.
 
     The file appears complete or not at all: before it gets its name, its packets are counted, and the pictures of its
@@ -114,6 +120,9 @@ def _copy_streams(source: Path, times: PictureTimes, target: OutputContainer, so
     with open_media_file(source, VideoError) as container:
         pictures = find_picture_stream(container, source)
         copy = _add_copied_stream(target, pictures)
+        target.metadata.update(
+            {name: text for name, text in container.metadata.items() if name.lower() not in _CONTAINER_TAGS}
+        )
         sound.attach_to_output(target)
         for packet in _stamp_packets(demux_pictures(container, pictures, source), times):
             now = (packet.pts or 0) * times.time_base

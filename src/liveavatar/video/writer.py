@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
@@ -26,6 +26,7 @@ from liveavatar.files import (
     shorten_name,
 )
 from liveavatar.frames import Picture
+from liveavatar.partials import partial_file
 from liveavatar.video.encoder import Mp4Encoder
 
 _MAX_PENDING = 8  # pictures queued for the encoder: evens out the two threads at little memory
@@ -49,7 +50,8 @@ class VideoWriter:
     Until the block ends without an exception, the file has a temporary name in the same folder; on any exception it
     is removed. On an exception of a type in `salvage_on`, the frames so far become a complete video at
     `partial_path`, whose name is new and ends in `.partial.mp4`, and `is_salvaged` is True. `metadata` becomes tags of
-    the file.
+    the file. `seal(encoded, sealed)`, if given, writes the complete mp4 `encoded` into the empty file `sealed`, signed
+    or so; that is what gets the name. It may raise OSError.
 
     Raises:
         OptionError: the size is odd or empty.
@@ -67,6 +69,7 @@ class VideoWriter:
         salvage_on: tuple[type[Exception], ...] = (),
         sound_track: int | None = None,
         sound_repair: PlaybackRepair = NO_REPAIR,
+        seal: Callable[[Path, Path], None] | None = None,
     ) -> None:
         width, height = size
         if width % 2 or height % 2 or min(size) < 2:
@@ -77,6 +80,7 @@ class VideoWriter:
         self._sound_track, self._sound_repair = sound_track, sound_repair
         self._metadata = dict(metadata or {})
         self._salvage_on = salvage_on
+        self._seal = seal
         self.partial_path = self._path
         self.is_salvaged = False
         self._pending: deque[Future[None]] = deque()
@@ -84,10 +88,12 @@ class VideoWriter:
     def __enter__(self) -> Self:
         check_mp4_output(self._path, {} if self._sound is None else {"the recording": self._sound})
         with ExitStack() as cleanup:
-            self._temporary_path = cleanup.enter_context(atomic_write(self._path))
+            self._temporary_path = self._encoded_path = cleanup.enter_context(atomic_write(self._path))
             with explain_write_errors(self._path):
+                if self._seal is not None:
+                    self._encoded_path = cleanup.enter_context(partial_file(self._path.parent))
                 self._encoder = Mp4Encoder(
-                    self._temporary_path,
+                    self._encoded_path,
                     self._fps,
                     self._size,
                     self._sound,
@@ -132,6 +138,9 @@ class VideoWriter:
             raise OutputError(f"{describe_path(self._path)} would have no frames", "write at least one")
         self._pending.append(self._executor.submit(self._encoder.finish))
         self._wait_for_encoder(0)
+        if self._seal is not None:
+            with explain_write_errors(self._path):
+                self._seal(self._encoded_path, self._temporary_path)
 
     def _salvage_file(self) -> None:
         self._finish_file()

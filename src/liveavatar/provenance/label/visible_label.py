@@ -1,0 +1,126 @@
+"""The visible label: a text on a dark plate in the top right corner of a frame."""
+
+import math
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from liveavatar.errors import OptionError
+from liveavatar.files import describe_path
+from liveavatar.frames import Picture
+from liveavatar.provenance.label.lettering import choose_lettering, draw_text
+
+AUTO_LABEL, NO_LABEL = "auto", "none"
+"""Values of an option that are no text."""
+
+CHINESE_LABEL, ENGLISH_LABEL = "AI生成", "AI generated"
+
+TEXT_SHARE = 0.05
+"""Of the frame's shorter side: the least height of the text (GB 45438-2025)."""
+
+_USUAL_SHARE = 0.056
+_LEGIBLE_HEIGHT = 11
+"""Pixels of the text's ink in small frames, as far as it fits. Fewer are hard to read."""
+_MIN_SIDE = 32
+"""Pixels of the shorter side below which nothing can be read. Engines draw no such frames."""
+_MAX_CHARACTERS = 60
+_MARGIN, _PADDING = 0.4, 0.45
+"""Around the plate, and around the text, relative to the height of the text."""
+_PLATE_OPACITY = 0.66
+_PLATE_GREY, _TEXT_GREY = 16, 255
+_OVERSAMPLING = 4
+
+
+def choose_label_text(label: object, environment: Mapping[str, str] = os.environ) -> str | None:
+    """The text of the option `label`: "auto" follows the locale, "none" is None, anything else is the text itself.
+
+    Raises:
+        OptionError: it is no text of one line, too long, or no font has its characters.
+    """
+    if label == NO_LABEL:
+        return None
+    if label == AUTO_LABEL:
+        names = (environment.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+        return CHINESE_LABEL if next(filter(None, names), "").startswith("zh") else ENGLISH_LABEL
+    if not isinstance(label, str) or not label.strip() or not label.isprintable():
+        raise OptionError(f"the label {label!r} is not a line of text", "use auto, none, or the text to show")
+    if len(label) > _MAX_CHARACTERS:
+        raise OptionError(
+            f"the label has {len(label)} characters, more than {_MAX_CHARACTERS}", "use a shorter text"
+        )
+    choose_lettering(label)
+    return label
+
+
+class VisibleLabel:
+    """A text for frames of one size (width, height), drawn once and blended into its box of a frame.
+
+    It is at least `TEXT_SHARE` of the shorter side high. Frames of less than 32 pixels carry none.
+
+    Raises:
+        OptionError: the text is too long for frames of that size, or no font has its characters.
+    """
+
+    def __init__(self, text: str, size: tuple[int, int]) -> None:
+        self._patch: NDArray[np.float32] | None = None
+        if min(size) >= _MIN_SIDE:
+            self._patch = _fit_patch(text, size)
+
+    @property
+    def box(self) -> tuple[slice, slice]:
+        """Rows and columns of a frame that the label covers; the columns count from the right."""
+        if self._patch is None:
+            return slice(0), slice(0)
+        height, width = self._patch.shape[:2]
+        margin = _find_margin(height)
+        return slice(margin, margin + height), slice(-margin - width, -margin)
+
+    def draw(self, rgb: Picture, opacity: float = 1.0) -> Picture:
+        """A copy of a frame, uint8 [height, width, 3], with the label; 0 is invisible, 1 is all there."""
+        labelled = rgb.copy()
+        if self._patch is not None:
+            grey, alpha = self._patch[..., :1], opacity * self._patch[..., 1:]
+            ground = labelled[self.box]
+            labelled[self.box] = np.rint(ground + alpha * (grey - ground)).astype(np.uint8)
+        return labelled
+
+
+@lru_cache(maxsize=8)
+def _fit_patch(text: str, size: tuple[int, int]) -> NDArray[np.float32]:
+    """The label as large as usual, or smaller down to the least that is allowed, if the frame is narrow."""
+    lettering, side = choose_lettering(text), min(size)
+    least = math.ceil(TEXT_SHARE * side)
+    usual = max(math.ceil(_USUAL_SHARE * side), _LEGIBLE_HEIGHT)
+    for height in range(usual, least - 1, -1):
+        patch = _draw_patch(draw_text(lettering, height))
+        margin = _find_margin(patch.shape[0])
+        if patch.shape[1] + 2 * margin <= size[0] and patch.shape[0] + 2 * margin <= size[1]:
+            return patch
+    raise OptionError(
+        f"the label {describe_path(text)!r} is too long for frames of {size[0]}x{size[1]}",
+        "use a shorter text",
+    )
+
+
+def _find_margin(patch_height: int) -> int:
+    return max(1, round(patch_height * _MARGIN / (1 + 2 * _PADDING)))
+
+
+def _draw_patch(ink: Picture) -> NDArray[np.float32]:
+    """Grey level and opacity, 0…1, of a plate with a text: float32 [height, width, 2]."""
+    padding = max(2, round(_PADDING * ink.shape[0]))
+    text = np.pad(ink, padding).astype(np.float32) / 255
+    height, width = text.shape
+    canvas = Image.new("L", (_OVERSAMPLING * width, _OVERSAMPLING * height))
+    box = (0, 0, canvas.width - 1, canvas.height - 1)
+    ImageDraw.Draw(canvas).rounded_rectangle(box, _OVERSAMPLING * padding * 0.8, 255)
+    plate = cv2.resize(np.asarray(canvas), (width, height), interpolation=cv2.INTER_AREA) / np.float32(255)
+    alpha = text + (1 - text) * plate * _PLATE_OPACITY
+    ground = (1 - text) * plate * _PLATE_OPACITY * _PLATE_GREY
+    grey = (text * _TEXT_GREY + ground) / np.maximum(alpha, 1e-6)
+    return np.stack([grey, alpha], axis=-1).astype(np.float32)

@@ -1,0 +1,57 @@
+"""Which marks a video gets."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from liveavatar.errors import OptionError
+from liveavatar.provenance.aigc import DEFAULT_PRODUCER
+from liveavatar.provenance.certificate import read_certificate
+from liveavatar.provenance.credentials import try_signing
+from liveavatar.provenance.label.visible_label import AUTO_LABEL, choose_label_text
+
+_MAX_PRODUCER_LENGTH = 200
+
+
+class DigitalSourceType(StrEnum):
+    """How pictures came about, in the words of IPTC's NewsCodes that content credentials use."""
+
+    COMPOSITE = "compositeWithTrainedAlgorithmicMedia"
+    """A photograph, moved by a trained model."""
+    TRAINED = "trainedAlgorithmicMedia"
+    """Drawn by a trained model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkPolicy:
+    """Which marks a video gets. The metadata tags are always there.
+
+    `label` is "auto" (by the locale), "none", or a text; `certificate` and `certificate_key` are PEM files of a
+    certificate chain and its private key, or None for a certificate that is made for each video. `producer` is who
+    makes the video, for the `AIGC` tag.
+    """
+
+    label: str = AUTO_LABEL
+    watermark: bool = True
+    certificate: Path | None = None
+    certificate_key: Path | None = None
+    producer: str = DEFAULT_PRODUCER
+    source_type: DigitalSourceType = DigitalSourceType.COMPOSITE
+
+
+ALL_MARKS = MarkPolicy()
+"""What every video gets, unless the user says otherwise."""
+
+
+def check_mark_policy(policy: MarkPolicy) -> None:
+    """Refuse marks that cannot be made, before any work is done.
+
+    Raises:
+        OptionError: a label that cannot be drawn, a certificate that cannot sign, or no name of a producer.
+    """
+    choose_label_text(policy.label)
+    if not policy.producer.isprintable() or not 0 < len(policy.producer.strip()) <= _MAX_PRODUCER_LENGTH:
+        raise OptionError(f"{policy.producer!r} is not the name of a producer", "use a line of text")
+    certificate = read_certificate(policy.certificate, policy.certificate_key)
+    if certificate is not None:
+        try_signing(certificate)
