@@ -12,12 +12,12 @@ BREAK_SECONDS = 3.0
 
 _BLOCK_SAMPLES = SAMPLE_RATE // 10
 _BREAK_BLOCKS = round(BREAK_SECONDS * SAMPLE_RATE / _BLOCK_SAMPLES)
-_BELOW_SPEECH_DB = 20.0
-"""Sound so far below the loudest of late is no speech."""
-_SPEECH_FALL_DB = 0.025
-"""By how much the loudest of late falls in a block: 0.25 dB a second, so that a softer voice is noticed in time."""
-_FLOOR_DB = -55.0
-"""Of full scale: nothing below is speech."""
+_ABOVE_FLOOR_DB = 10.0
+"""Sound so far above the noise floor is speech."""
+_FLOOR_RISE_DB = 0.3
+"""In a block, 3 dB a second: speech dips to the floor between syllables, before it has risen."""
+_LOWEST_FLOOR_DB = -65.0
+"""Of full scale: nothing below -55 dB is speech."""
 
 
 class SpeechBreakTracker:
@@ -26,7 +26,7 @@ class SpeechBreakTracker:
     def __init__(self) -> None:
         self._pending: Samples = np.zeros(0, np.float32)
         self._start = 0
-        self._loudest = _FLOOR_DB
+        self._floor = _LOWEST_FLOOR_DB
         self._quiet_blocks = 0
 
     def push(self, samples: Samples) -> None:
@@ -49,8 +49,8 @@ class SpeechBreakTracker:
     def _hear_block(self, block: Samples) -> bool:
         """Whether a block is the first one with speech after a break."""
         level = 10 * math.log10(float(np.square(block, dtype=np.float64).mean()) + 1e-12)
-        self._loudest = max(level, self._loudest - _SPEECH_FALL_DB)
-        if level < max(self._loudest - _BELOW_SPEECH_DB, _FLOOR_DB):
+        self._floor = max(min(level, self._floor + _FLOOR_RISE_DB), _LOWEST_FLOOR_DB)
+        if level < self._floor + _ABOVE_FLOOR_DB:
             self._quiet_blocks += 1
             return False
         has_resumed = self._quiet_blocks >= _BREAK_BLOCKS
