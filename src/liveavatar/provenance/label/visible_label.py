@@ -114,7 +114,9 @@ def _find_margin(patch_height: int) -> int:
 def _draw_patch(ink: Picture) -> NDArray[np.float32]:
     """Grey level and opacity, 0…1, of a plate with a text: float32 [height, width, 2]."""
     padding = max(2, round(_PADDING * ink.shape[0]))
-    text = np.pad(ink, padding).astype(np.float32) / 255
+    text = np.pad(ink, padding).astype(np.float32) / max(
+        1, int(ink.max())
+    )  # lines below a pixel would be pale
     height, width = text.shape
     canvas = Image.new("L", (_OVERSAMPLING * width, _OVERSAMPLING * height))
     box = (0, 0, canvas.width - 1, canvas.height - 1)
