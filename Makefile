@@ -53,7 +53,7 @@ $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/pip
 lock:  ## pin what is installed now: versions for development, and hashes for installations (requirements.lock)
 	$(BIN)/pip freeze --exclude-editable --exclude uv | sed 's/+cpu$$//' > constraints.txt
 	$(PIP) 'uv>=0.9,<1'
-	$(BIN)/uv pip compile pyproject.toml --extra demo --extra whisper -c constraints.txt --universal --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml --extra credentials --extra demo --extra whisper -c constraints.txt --universal --generate-hashes \
 		--quiet --custom-compile-command 'make lock' -o requirements.lock
 
 clean:

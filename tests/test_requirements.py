@@ -21,7 +21,8 @@ def test_every_dependency_is_locked_with_hashes_at_the_version_of_development() 
     )
     locked = {read_name(name): version for name, version, _ in entries}
     assert len(entries) == len(re.findall(r"^[\w.-]+", lock, re.MULTILINE))
-    wanted = {read_name(line) for line in [*project["dependencies"], *extras["demo"], *extras["whisper"]]}
+    locked_extras = [line for name in ("credentials", "demo", "whisper") for line in extras[name]]
+    wanted = {read_name(line) for line in [*project["dependencies"], *locked_extras]}
     assert wanted <= locked.keys()
     pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").split())
     versions = {read_name(name): version for name, version in pins.items()}

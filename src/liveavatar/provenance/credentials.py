@@ -31,6 +31,7 @@ _MP4 = "video/mp4"
 _SETTINGS = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_after_sign": False},
     "builder": {"thumbnail": {"enabled": False}},
+    "core": {"backing_store_memory_threshold_in_mb": 64},  # larger videos are copied by way of a temporary file
 }
 _C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 """The identifier of the box that holds a manifest (C2PA 2.2, A.5.1)."""
@@ -86,7 +87,9 @@ def try_signing(certificate: SigningCertificate) -> None:
 
 
 def sign_video(source: Path, target: Path, certificate: SigningCertificate, source_type: str) -> None:
-    """Write the mp4 `source` with a signed manifest into the existing file `target`.
+    """Write the mp4 `source` with a signed manifest into the empty file `target`.
+
+    It takes twice the memory of a video of up to 64 MB, and once that of a larger one, up to 0.6 GB.
 
     Raises:
         OutputError: it cannot be signed.
