@@ -10,8 +10,10 @@ import pytest
 from audio.sounds import write_wav
 from cli.test_generate import check_refusal, run
 from liveavatar.avatar import Avatar
+from liveavatar.provenance import inspection
 from liveavatar.video.writer import VideoWriter
 from provenance.certificates import write_certificate
+from provenance.findings import NOT_FOUND
 from provenance.grey_actor import GreyActor
 
 
@@ -20,6 +22,11 @@ def marked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("marked")
     audio = write_wav(folder / "a.wav", np.zeros((8_000, 1), np.float32), 16_000)
     return Avatar(GreyActor()).render(audio, folder / "有标识.mp4", audio_policy="as-is").output
+
+
+@pytest.fixture(autouse=True)
+def no_watermark(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspection, "detect_watermark", lambda _path: NOT_FOUND)
 
 
 @pytest.fixture

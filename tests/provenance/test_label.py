@@ -1,5 +1,6 @@
 """The visible label: large enough, at the top right, readable on any ground, in Chinese without any font."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from liveavatar.provenance.label.strokes import SIGN_STROKES
 from liveavatar.provenance.label.visible_label import VisibleLabel, choose_label_text
 
 SIZES = [(64, 64), (128, 96), (256, 256), (704, 384), (1080, 1920), (1920, 1080)]
-GROUNDS = {
+GROUNDS: dict[str, Callable[[int, int], Picture]] = {
     "light": lambda width, height: np.full((height, width, 3), 255, np.uint8),
     "dark": lambda width, height: np.zeros((height, width, 3), np.uint8),
     "busy": lambda width, height: np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8),

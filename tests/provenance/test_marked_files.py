@@ -15,15 +15,24 @@ from liveavatar.avatar import Avatar
 from liveavatar.errors import EngineError, OptionError, VideoError
 from liveavatar.provenance import certificate as certificate_module
 from liveavatar.provenance import credentials as credentials_module
+from liveavatar.provenance import inspection as inspection_module
 from liveavatar.provenance.credentials import find_manifest, read_credentials
 from liveavatar.provenance.inspection import MarkReport, inspect_marks, list_mark_findings
 from liveavatar.provenance.policy import DigitalSourceType
 from liveavatar.video.remux import shift_sound
 from liveavatar.video.writer import VideoWriter
 from provenance.certificates import write_certificate
+from provenance.findings import FOUND, NOT_FOUND
 from provenance.grey_actor import GreyActor
 
 OFFLINE = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}
+
+
+@pytest.fixture(autouse=True)
+def no_watermark(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search takes seconds: it finds nothing, except in the tests of it."""
+    if "slow" not in request.keywords:
+        monkeypatch.setattr(inspection_module, "detect_watermark", lambda _path: NOT_FOUND)
 
 
 @pytest.fixture(scope="module")
@@ -227,6 +236,28 @@ def test_no_marks_marks_of_others_and_contradictions(tmp_path: Path) -> None:
     )
     assert denied.verdict == "marked, and the marks contradict each other"
     assert denied.contradictions[0].startswith("the AIGC tag says that no program made it (label 0)")
+
+
+def test_a_watermark_contradicts_a_tag_that_denies_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspection_module, "detect_watermark", lambda _path: FOUND)
+    assert inspect_tags(tmp_path).verdict == "made by liveavatar"
+    denied = inspect_tags(tmp_path, AIGC='{"Label": "0"}')
+    assert denied.verdict == "marked, and the marks contradict each other"
+    assert denied.contradictions[0].endswith("the watermark that one did")
+    assert "by chance in fewer than 1 of 1,000,000,000 videos" in list_mark_findings(denied)[-1].sentence
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("watermark", [True, False])
+def test_the_watermark_is_found_where_it_was_put(recording: Path, tmp_path: Path, watermark: bool) -> None:
+    avatar = Avatar(GreyActor((256, 256)))
+    avatar.render(recording, tmp_path / "a.mp4", audio_policy="as-is", watermark=watermark)
+    shift_sound(tmp_path / "a.mp4", tmp_path / "b.mp4", 0.1)
+    report = inspect_marks(tmp_path / "b.mp4")
+    assert report.watermark.is_found == watermark
+    assert list_mark_findings(report)[-1].level == ("ok" if watermark else "warn")
 
 
 def test_names_in_a_file_are_shown_in_one_short_line(tmp_path: Path) -> None:

@@ -68,9 +68,14 @@ def prepare_file_marks(policy: MarkPolicy) -> FileMarks:
     is_self_made = certificate is None
     if certificate is None and has_credentials_package():
         certificate = make_certificate()
+    seal = None
+    if certificate is not None:
+        seal = partial(sign_video, certificate=certificate, source_type=policy.source_type)
     return FileMarks(
         tags={COMMENT_KEY: COMMENT, AIGC_KEY: build_aigc_tag(policy.producer)},
-        seal=certificate and partial(sign_video, certificate=certificate, source_type=policy.source_type),
+        seal=None
+        if certificate is None
+        else partial(sign_video, certificate=certificate, source_type=policy.source_type),
         applied=AppliedMarks(
             label=choose_label_text(policy.label),
             watermark=policy.watermark,

@@ -12,6 +12,7 @@ from liveavatar.frames import Samples, VideoFrame
 from liveavatar.provenance.label.visible_label import VisibleLabel, choose_label_text
 from liveavatar.provenance.policy import MarkPolicy
 from liveavatar.provenance.speech_breaks import SpeechBreakTracker
+from liveavatar.provenance.watermark import WatermarkEmbedder
 from liveavatar.timeline import Timeline
 
 LABEL_SECONDS = 2
@@ -65,6 +66,7 @@ class FrameMarker:
         text = choose_label_text(policy.label)
         self._label = None if text is None else VisibleLabel(text, size)
         self._schedule = LabelSchedule(fps)
+        self._watermark = WatermarkEmbedder(size) if policy.watermark else None
 
     def push(self, samples: Samples) -> None:
         """Take sound, float32 mono at 16 kHz."""
@@ -78,7 +80,7 @@ class FrameMarker:
 
     def mark_frame(self, frame: VideoFrame) -> VideoFrame:
         """The next frame with its marks; without any, the frame itself. Its picture is never changed in place."""
-        rgb = frame.rgb
+        rgb = frame.rgb if self._watermark is None else self._watermark.embed(frame.rgb)
         if self._label is not None and (opacity := self._schedule.find_opacity(frame.pts)):
             rgb = self._label.draw(rgb, opacity)
         return frame if rgb is frame.rgb else replace(frame, rgb=rgb)

@@ -1,5 +1,6 @@
 """Which marks a video has, how sure that is, and whether they contradict each other."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,12 @@ from liveavatar.provenance.aigc import AIGC_KEY, DEFAULT_PRODUCER, AigcTag, pars
 from liveavatar.provenance.certificate import INSTALL_CREDENTIALS
 from liveavatar.provenance.credentials import GENERATOR_NAME, CredentialsFinding, read_credentials
 from liveavatar.provenance.file_marks import COMMENT, COMMENT_KEY
+from liveavatar.provenance.watermark_detection import WatermarkFinding, detect_watermark
 from liveavatar.report import Finding
 from liveavatar.video.picture_stream import find_picture_stream
 
+_LEAST_CHANCE = 1e-9
+"""Of a false alarm; smaller ones are not told apart."""
 _MAX_SHOWN = 80
 """Characters shown of a name that a file states."""
 
@@ -30,6 +34,7 @@ class MarkReport:
     aigc: AigcTag | None
     comment: str | None
     credentials: CredentialsFinding
+    watermark: WatermarkFinding
 
     @property
     def is_marked(self) -> bool:
@@ -38,6 +43,7 @@ class MarkReport:
             (self.aigc is not None and self.aigc.is_generated)
             or self.has_own_comment
             or self.credentials.says_generated
+            or self.watermark.is_found
         )
 
     @property
@@ -50,6 +56,7 @@ class MarkReport:
         """Whether a mark names this program."""
         return bool(
             self.has_own_comment
+            or self.watermark.is_found
             or (self.aigc is not None and self.aigc.producer == DEFAULT_PRODUCER)
             or GENERATOR_NAME in self.credentials.generator.split(", ")
         )
@@ -77,6 +84,7 @@ class MarkReport:
                 for name, says_generated in (
                     ("the comment", self.has_own_comment),
                     ("the content credentials", self.credentials.says_generated),
+                    ("the watermark", self.watermark.is_found),
                 )
                 if says_generated
             ]
@@ -99,6 +107,7 @@ def inspect_marks(video: Path) -> MarkReport:
         aigc=None if aigc_text is None else parse_aigc_tag(aigc_text),
         comment=tags.get(COMMENT_KEY),
         credentials=read_credentials(video),
+        watermark=detect_watermark(video),
     )
 
 
@@ -116,7 +125,12 @@ def read_tags(video: Path) -> Mapping[str, str]:
 
 def list_mark_findings(report: MarkReport) -> list[Finding]:
     """What was found of each mark; a mark that is not there is "warn", one that is broken is "bad"."""
-    return [_assess_aigc(report), _assess_comment(report), _assess_credentials(report.credentials)]
+    return [
+        _assess_aigc(report),
+        _assess_comment(report),
+        _assess_credentials(report.credentials),
+        _assess_watermark(report.watermark),
+    ]
 
 
 def _assess_aigc(report: MarkReport) -> Finding:
@@ -163,6 +177,19 @@ def _assess_credentials(found: CredentialsFinding) -> Finding:
         sentence = f"valid, signed by {_quote_name(found.signer)}; no list of trusted certificates was asked"
     made = f"made with {_quote_name(found.generator)}: {sources}"
     return Finding(name=name, level="ok", sentence=f"{sentence}; {made}")
+
+
+def _assess_watermark(found: WatermarkFinding) -> Finding:
+    if not found.is_found:
+        return Finding(name="watermark", level="warn", sentence="none found")
+    chance = max(found.false_alarm_probability, _LEAST_CHANCE)
+    sentence = f"that of liveavatar; by chance in fewer than 1 of {_format_number(1 / chance)} videos without it"
+    return Finding(name="watermark", level="ok", sentence=sentence)
+
+
+def _format_number(value: float) -> str:
+    """Rounded down to a power of ten, with thousands."""
+    return f"{10 ** math.floor(math.log10(value)):,}"
 
 
 def _quote_name(text: str) -> str:
