@@ -246,7 +246,7 @@ def test_a_watermark_contradicts_a_tag_that_denies_it(
     denied = inspect_tags(tmp_path, AIGC='{"Label": "0"}')
     assert denied.verdict == "marked, and the marks contradict each other"
     assert denied.contradictions[0].endswith("the watermark that one did")
-    assert "by chance in fewer than 1 of 1,000,000,000 videos" in list_mark_findings(denied)[-1].sentence
+    assert "by chance in fewer than 1 of 100,000 videos" in list_mark_findings(denied)[-1].sentence
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """Which marks a video has, how sure that is, and whether they contradict each other."""
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,14 @@ from liveavatar.provenance.aigc import AIGC_KEY, DEFAULT_PRODUCER, AigcTag, pars
 from liveavatar.provenance.certificate import INSTALL_CREDENTIALS
 from liveavatar.provenance.credentials import GENERATOR_NAME, CredentialsFinding, read_credentials
 from liveavatar.provenance.file_marks import COMMENT, COMMENT_KEY
-from liveavatar.provenance.watermark_detection import WatermarkFinding, detect_watermark
+from liveavatar.provenance.watermark_detection import (
+    MAX_FALSE_ALARM_PROBABILITY,
+    WatermarkFinding,
+    detect_watermark,
+)
 from liveavatar.report import Finding
 from liveavatar.video.picture_stream import find_picture_stream
 
-_LEAST_CHANCE = 1e-9
-"""Of a false alarm; smaller ones are not told apart."""
 _MAX_SHOWN = 80
 """Characters shown of a name that a file states."""
 
@@ -182,14 +183,8 @@ def _assess_credentials(found: CredentialsFinding) -> Finding:
 def _assess_watermark(found: WatermarkFinding) -> Finding:
     if not found.is_found:
         return Finding(name="watermark", level="warn", sentence="none found")
-    chance = max(found.false_alarm_probability, _LEAST_CHANCE)
-    sentence = f"that of liveavatar; by chance in fewer than 1 of {_format_number(1 / chance)} videos without it"
-    return Finding(name="watermark", level="ok", sentence=sentence)
-
-
-def _format_number(value: float) -> str:
-    """Rounded down to a power of ten, with thousands."""
-    return f"{10 ** math.floor(math.log10(value)):,}"
+    chance = f"by chance in fewer than 1 of {round(1 / MAX_FALSE_ALARM_PROBABILITY):,} videos without it"
+    return Finding(name="watermark", level="ok", sentence=f"that of liveavatar; {chance}")
 
 
 def _quote_name(text: str) -> str:
