@@ -5,9 +5,19 @@ import pytest
 
 from liveavatar.dit.parity.session import ReferenceActor
 from liveavatar.dit.recovery import RecoveringActor
-from liveavatar.engines import ENGINE_OPTIONS, check_engine_readiness, list_engine_options, open_engine
+from liveavatar.engines import (
+    ENGINE_OPTIONS,
+    ENGINE_SOURCE_TYPES,
+    check_engine_readiness,
+    list_engine_options,
+    open_engine,
+)
 from liveavatar.errors import EngineError, OptionError
 from liveavatar.face.portrait import Portrait
+
+
+def test_every_engine_says_how_its_pictures_come_about() -> None:
+    assert ENGINE_SOURCE_TYPES.keys() == ENGINE_OPTIONS.keys()
 
 
 def test_an_engine_that_is_not_there_is_refused() -> None:

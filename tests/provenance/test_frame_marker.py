@@ -97,6 +97,8 @@ def read_live(session: AvatarSession) -> list[VideoFrame]:
 def test_live_sessions_carry_the_label_unless_it_is_declined() -> None:
     avatar = Avatar(GreyActor())
     assert is_labelled(read_live(avatar.session())[0])
+    watermarked = read_live(avatar.session(label="none"))
+    assert 0 < np.abs(watermarked[0].rgb.astype(int) - 128).max() < 8
     plain = read_live(avatar.session(label="none", watermark=False))
     assert all(np.array_equal(frame.rgb, np.full((64, 64, 3), 128)) for frame in plain)
     with pytest.raises(OptionError, match="is too long for frames of 64x64"):

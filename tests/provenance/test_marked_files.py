@@ -9,6 +9,8 @@ import av
 import c2pa
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from audio.sounds import write_wav
 from liveavatar.avatar import Avatar
@@ -211,6 +213,38 @@ def test_a_change_after_signing_is_noticed(
     assert {finding.name: finding.level for finding in list_mark_findings(report)}[
         "content credentials"
     ] == "bad"
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        None,
+        [],
+        {"manifests": 3, "active_manifest": [], "validation_status": "x"},
+        {
+            "active_manifest": "a",
+            "manifests": {"a": {"assertions": [4, {"label": "c2pa.actions", "data": "x"}]}},
+        },
+        {"active_manifest": "a", "manifests": {"a": {"claim_generator_info": [None], "signature_info": "x"}}},
+    ],
+)
+def test_a_report_of_unusual_parts_is_read(store: object) -> None:
+    found = credentials_module._build_finding(store)
+    assert (found.state, found.source_types) == ("invalid", ())
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_damaged_manifests_never_crash(
+    video: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    content = bytearray(video.read_bytes())
+    start = content.find(b"jumb")
+    for _ in range(data.draw(st.integers(1, 8))):
+        content[start + data.draw(st.integers(-40, 2900))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("damaged") / "a.mp4"
+    path.write_bytes(content)
+    assert read_credentials(path).state in {"none", "valid", "edited", "invalid"}
 
 
 def write_tagged_video(path: Path, tags: dict[str, str]) -> Path:

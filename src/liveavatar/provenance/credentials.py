@@ -31,7 +31,9 @@ _MP4 = "video/mp4"
 _SETTINGS = {
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_after_sign": False},
     "builder": {"thumbnail": {"enabled": False}},
-    "core": {"backing_store_memory_threshold_in_mb": 64},  # larger videos are copied by way of a temporary file
+    "core": {
+        "backing_store_memory_threshold_in_mb": 64
+    },  # larger videos are copied by way of a temporary file
 }
 _C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 """The identifier of the box that holds a manifest (C2PA 2.2, A.5.1)."""
@@ -169,29 +171,39 @@ def _open_context(signer: Any = None) -> "Context":
     return Context(Settings.from_dict(_SETTINGS), signer)
 
 
-def _build_finding(store: Mapping[str, Any]) -> CredentialsFinding:
-    """From the report of C2PA's reader."""
-    manifest = store.get("manifests", {}).get(store.get("active_manifest"), {})
-    codes = [str(status.get("code")) for status in store.get("validation_status", ())]
+def _build_finding(store: object) -> CredentialsFinding:
+    """From the report of C2PA's reader. Whoever signed chose what is in it, so no part need be of the usual type."""
+    manifest = _get_part(_get_part(store, "manifests"), str(_get_part(store, "active_manifest")))
+    codes = [str(_get_part(status, "code")) for status in _list_parts(store, "validation_status")]
     failures = [code for code in codes if code != _UNTRUSTED]
-    is_valid = store.get("validation_state") in {"Valid", "Trusted"}
+    is_valid = _get_part(store, "validation_state") in {"Valid", "Trusted"}
     is_edited = any(code.endswith(_MISMATCH) for code in failures)
-    signature = manifest.get("signature_info", {})
+    signature = _get_part(manifest, "signature_info")
+    generators = _list_parts(manifest, "claim_generator_info")
     return CredentialsFinding(
         state="valid" if is_valid else "edited" if is_edited else "invalid",
-        signer=str(signature.get("common_name") or signature.get("issuer") or ""),
-        generator=", ".join(str(info.get("name")) for info in manifest.get("claim_generator_info") or ()),
+        signer=str(_get_part(signature, "common_name") or _get_part(signature, "issuer") or ""),
+        generator=", ".join(str(_get_part(generator, "name")) for generator in generators),
         source_types=tuple(_list_source_types(manifest)),
         problem="" if is_valid else ", ".join(failures),
     )
 
 
-def _list_source_types(manifest: Mapping[str, Any]) -> Iterator[str]:
-    for assertion in manifest.get("assertions", ()):
-        if str(assertion.get("label")).startswith("c2pa.actions"):
-            for action in assertion.get("data", {}).get("actions", ()):
-                if source_type := action.get("digitalSourceType"):
+def _list_source_types(manifest: object) -> Iterator[str]:
+    for assertion in _list_parts(manifest, "assertions"):
+        if str(_get_part(assertion, "label")).startswith("c2pa.actions"):
+            for action in _list_parts(_get_part(assertion, "data"), "actions"):
+                if source_type := _get_part(action, "digitalSourceType"):
                     yield str(source_type).rpartition("/")[2]
+
+
+def _get_part(value: object, name: str) -> Any:
+    return value.get(name) if isinstance(value, Mapping) else None
+
+
+def _list_parts(value: object, name: str) -> list[Any]:
+    part = _get_part(value, name)
+    return part if isinstance(part, list) else []
 
 
 def _explain_failure(error: Exception) -> str:
