@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from liveavatar.audio.dsp.downmix import default_layout, polarity_step_samples
 from liveavatar.audio.dsp.invalid_samples import silence_invalid_samples
 from liveavatar.audio.io import pcm, riff
-from liveavatar.audio.io.announced import find_stream_duration, read_announced_duration
+from liveavatar.audio.io.announced import find_stream_duration, has_film, read_announced_duration
 from liveavatar.audio.io.container import build_timeout_error, open_media_file
 from liveavatar.audio.io.full_scale import FullScaleMeter
 from liveavatar.audio.io.joined import find_joined_files
@@ -120,7 +120,9 @@ class AudioStream:
         self._container = open_container(path)
         with ExitStack() as on_error:
             on_error.callback(self.close)
-            self._parts = find_joined_files(path, self._container.format.name)
+            self._parts = find_joined_files(
+                path, "" if has_film(self._container) else self._container.format.name
+            )
             self.damage.joined_files = len(self._parts)
             self._open_part(0)
             self._frames = self._decode_frames()
