@@ -108,7 +108,9 @@ class AvatarSession:
             self._is_aborted = True
 
     def push(self, chunk: LiveChunk, rate: float) -> None:
-        """Add sound: float32 (-1 to 1) or int16, [samples] or [samples, channels], at `rate` Hz, which may change between calls.
+        """Add sound: float32 from -1 to 1, or int16, [samples] or [samples, channels].
+
+        `rate` in Hz may change between calls.
 
         Raises:
             SessionClosed: after `flush()`.

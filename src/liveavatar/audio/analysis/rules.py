@@ -313,6 +313,11 @@ def _describe_overlaps(report: AudioReport) -> str | None:
     return f"{float(seconds):.2f} s overlap" if seconds else None
 
 
+def _describe_slow_clock(report: AudioReport) -> str | None:
+    is_slow = report.damage.repairs.has_slow_clock
+    return "its time stamps advance more slowly than its sound" if is_slow else None
+
+
 def _describe_clock_jumps(report: AudioReport) -> str | None:
     count = report.damage.repairs.clock_jumps
     return f"its clock jumps {count} times" if count else None
@@ -535,6 +540,8 @@ RULES = (
          lambda report: f"{float(report.damage.repairs.dropped_overlap):.2f} s that overlap are dropped"),
     Rule("clock", "warn", "repaired", _describe_clock_jumps, _REPAIR,
          lambda report: f"{report.damage.repairs.clock_jumps} jumps of its clock are closed up"),
+    Rule("clock", "warn", "repaired", _describe_slow_clock, _REPAIR,
+         lambda report: f"its time stamps are ignored, and all {float(report.duration):.1f} s are used"),
     Rule("changes", "warn", "repaired", _describe_rate_changes, _REPAIR,
          lambda report: f"{report.damage.repairs.rate_changes} changes of sample rate are evened out"),
     Rule("dropouts", "warn", "manual", _describe_dropouts, _EXPORT),
