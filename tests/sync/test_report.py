@@ -129,6 +129,14 @@ def test_a_low_match_of_slow_pictures_is_not_another_speech(film: SyncMeasuremen
     assert build_sync_report(slow).verdict == "uncertain"
 
 
+def test_a_short_video_whose_match_may_be_chance_is_uncertain(film: SyncMeasurement) -> None:
+    short = replace(film, face_seconds=2.5)
+    fair, low = (replace(short, alignment=replace(film.alignment, match=match)) for match in (0.69, 0.4))
+    assert build_sync_report(fair).needed > 0.7
+    assert build_sync_report(fair).verdict == "uncertain"
+    assert build_sync_report(low).verdict == "not the same speech"
+
+
 def test_a_delay_is_known_better_from_longer_faster_and_closer_tracks() -> None:
     usual = compute_delay_deviation(0.5, 10, 0.04)
     assert compute_delay_deviation(0.5, 40, 0.04) == pytest.approx(usual / 2)
