@@ -4,7 +4,8 @@
 
 The videos are a real talking face, once and ten times in a row, and our own renders of the demo's and any further
 speech. Their sound is shifted, stretched, swapped, and put under a photograph. Lips are tracked once a video, as the
-pixels do not change; every sound is analysed anew. The real face is downloaded by pip for the time of the run.
+pixels do not change; every sound is analysed anew. The real face is also shown with fewer pictures a second, in four
+phases. The real face is downloaded by pip for the time of the run.
 """
 
 import argparse
@@ -41,7 +42,11 @@ STRETCH_PERCENTS = (-5.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 5.0)
 MIN_DRIFT_SECONDS = 20.0
 """Drifts are measured only in longer videos."""
 REAL_FACE = ("psychopy==2026.2.5", "psychopy/demos/coder/stimuli/jwpIntro.mp4")
-VERDICTS = ("in step", "late", "early", "drifting", "not the same speech")
+VERDICTS = ("in step", "late", "early", "drifting", "uncertain", "not the same speech")
+OTHER_SPEECH = "not the same speech"
+SLOW_RATES = (15, 12, 10, 8)
+PHASES = (0.0, 0.25, 0.5, 0.75)
+"""At which part of the time between two slow pictures the first one is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +147,35 @@ def measure_case(name: str, lip_track: LipTrack, sound: Samples, folder: Path) -
     return build_sync_report(compare_tracks(Path(name), lip_track, extract_audio_track(path), 0.0))
 
 
+def slow_pictures(lip_track: LipTrack, fps: int, phase: float) -> tuple[LipTrack, float]:
+    """The video with `fps` pictures a second, each held until the next one; and by how many ms that is later."""
+    starts = lip_track.times - lip_track.frame_seconds / 2
+    shown = np.arange(starts[0] + phase / fps, starts[-1], 1 / fps)
+    picked = np.searchsorted(starts, shown + 1e-6, side="right") - 1
+    times = shown + 0.5 / fps
+    slow = LipTrack(times=times, openings=lip_track.openings[picked], frame_seconds=1 / fps)
+    return slow, 1000 * float((times - lip_track.times[picked]).mean())
+
+
+def measure_slow_pictures(one: Subject, folder: Path) -> list[str]:
+    """The table of frame rates."""
+    lines = ["## Pictures a second", "",
+             f"The {one.name} ({one.seconds:.1f} s) with fewer pictures, in four phases. Each picture is held, which "
+             "makes lips later by the third column.", "",
+             "| pictures a second | phase | later by | measured | confident | match | verdict |",
+             "|---|---|---|---|---|---|---|"]  # fmt: skip
+    for fps in SLOW_RATES:
+        for phase in PHASES:
+            slow, later = slow_pictures(one.lip_track, fps, phase)
+            found = measure_case(one.name, slow, one.sound, folder)
+            low, high = found.offset_interval
+            lines.append(
+                f"| {fps} | {phase:g} | {later:.0f} ms | {found.offset:+.0f} ms ({low:+.0f} to {high:+.0f}) | "
+                f"{'yes' if found.confident else 'no'} | {found.match:.2f} | {found.verdict} |"
+            )
+    return lines
+
+
 def measure_cases(subjects: list[Subject], folder: Path) -> Iterator[Case]:
     """All changes of all subjects."""
     for one in subjects:
@@ -165,12 +199,12 @@ def measure_cases(subjects: list[Subject], folder: Path) -> Iterator[Case]:
             if other.name.split(",")[0] != one.name.split(",")[0]:
                 found = measure_case(one.name, one.lip_track, other.sound, folder)
                 what = f"sound of {other.name}"
-                yield Case(subject=one.name, what=what, truth=VERDICTS[4], offset=0, drift=0, found=found)
+                yield Case(subject=one.name, what=what, truth=OTHER_SPEECH, offset=0, drift=0, found=found)
     photo = track_photograph(folder, 12)
     for one in subjects:
         found = measure_case("photograph", photo, one.sound, folder)
         what = f"sound of {one.name}"
-        yield Case(subject="photograph", what=what, truth=VERDICTS[4], offset=0, drift=0, found=found)
+        yield Case(subject="photograph", what=what, truth=OTHER_SPEECH, offset=0, drift=0, found=found)
 
 
 def expected_verdict(shift: float) -> str:
@@ -178,8 +212,8 @@ def expected_verdict(shift: float) -> str:
     return "late" if shift > 40 else "early" if shift < -60 else "in step"
 
 
-def format_results(cases: list[Case], subjects: list[Subject]) -> str:
-    """The results as markdown."""
+def format_results(cases: list[Case], subjects: list[Subject], frame_rates: list[str]) -> str:
+    """The results as markdown; `frame_rates` is the table of `measure_slow_pictures`."""
     lines = [
         "# Accuracy of `liveavatar sync` on videos with known changes",
         "",
@@ -204,6 +238,8 @@ def format_results(cases: list[Case], subjects: list[Subject]) -> str:
         *format_drifts(cases, subjects),
         "",
         *format_other_speech(cases),
+        "",
+        *frame_rates,
     ]
     return "\n".join(lines) + "\n"
 
@@ -251,8 +287,8 @@ def format_drifts(cases: list[Case], subjects: list[Subject]) -> list[str]:
 
 def format_other_speech(cases: list[Case]) -> list[str]:
     """How much the matches of the same and of other speech differ."""
-    same = [c.found.match - c.found.needed for c in cases if c.truth != VERDICTS[4]]
-    other = [c.found.match - c.found.needed for c in cases if c.truth == VERDICTS[4]]
+    same = [c.found.match - c.found.needed for c in cases if c.truth != OTHER_SPEECH]
+    other = [c.found.match - c.found.needed for c in cases if c.truth == OTHER_SPEECH]
     return ["## Other speech", "",
             "Match above the needed one: "
             f"the same speech {min(same):+.2f} to {max(same):+.2f} ({len(same)} videos), "
@@ -279,7 +315,8 @@ def main() -> None:
             found = case.found
             print(f"{case.subject}, {case.what}: {found.verdict}, {found.offset:+.0f} ms, {found.drift:+.0f}")
             cases.append(case)
-    write_results(options.output, format_results(cases, subjects))
+        frame_rates = measure_slow_pictures(real, folder)
+    write_results(options.output, format_results(cases, subjects, frame_rates))
 
 
 if __name__ == "__main__":

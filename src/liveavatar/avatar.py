@@ -142,11 +142,13 @@ class AvatarSession:
             self._is_aborted = True
 
     def push(self, chunk: LiveChunk, rate: float) -> None:
-        """Add sound: float32 or int16, [samples] or [samples, channels], at `rate` Hz, which may change between calls.
+        """Add sound: float32 from -1 to 1, or int16, [samples] or [samples, channels].
+
+        `rate` in Hz may change between calls.
 
         Raises:
             SessionClosed: after `flush()`.
-            AudioError: the rate, type or shape is not supported.
+            AudioError: the rate, type or shape is not supported, or floats are on the scale of integers.
         """
         if self._is_flushed or self._is_aborted:
             raise SessionClosed("the session has ended", "start a new one with avatar.session()")

@@ -49,7 +49,7 @@ FORMATS: tuple[tuple[str, str, str, Mapping[str, Any]], ...] = (
     ("tif", "TIFF", "YCbCr", {"compression": "packbits"}),
     ("tif", "TIFF", "CMYK", {"compression": "lzma"}),
     ("tif", "TIFF", "I;16", {"compression": "tiff_lzw"}),
-    ("tif", "TIFF", "1", {"compression": "group4", "big_tiff": True}),
+    ("tif", "TIFF", "1", {"compression": "tiff_lzw", "big_tiff": True}),
     ("tif", "TIFF", "LAB", {}),
 )
 """Suffix, Pillow's format and mode, options of the writer."""

@@ -95,6 +95,42 @@ def test_pictures_that_are_too_large_are_refused(tmp_path: Path, monkeypatch: py
         open_video(path)
 
 
+def test_large_pictures_come_in_half_their_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_clip(tmp_path / "clip.mp4", "mp4")
+    with open_video(path) as video:
+        whole = [picture.rgb for picture in video]
+    monkeypatch.setattr("liveavatar.video.reader._MAX_RGB_PIXELS", 64 * 48 - 1)
+    with open_video(path) as video:
+        halved = [picture.rgb for picture in video]
+    assert len(halved) == len(whole)
+    for large, small in zip(whole, halved, strict=True):
+        assert small.shape == (24, 32, 3)
+        means = large.reshape(24, 2, 32, 2, 3).mean(axis=(1, 3))
+        assert np.abs(means - small).mean() < 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("pixels", "is_read"), [("yuv420p", True), ("yuv444p", True), ("yuv444p10le", False)]
+)
+def test_8k_is_read_if_its_pictures_fit_into_memory(tmp_path: Path, pixels: str, is_read: bool) -> None:
+    path = tmp_path / "8k.nut"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("rawvideo", rate=FPS)
+        stream.width, stream.height, stream.pix_fmt = 7680, 4320, pixels
+        frame = av.VideoFrame(7680, 4320, pixels)
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    if is_read:
+        with open_video(path) as video:
+            assert [picture.rgb.shape for picture in video] == [(2160, 3840, 3)]
+    else:
+        with pytest.raises(VideoError, match="7680x4320"):
+            open_video(path)
+
+
 def test_a_part_has_the_same_pictures(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4")
     with open_video(path) as video:

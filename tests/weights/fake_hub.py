@@ -25,6 +25,7 @@ class FakeHub:
         self.refuses: int | None = None  # HTTP status with which files are refused
         self.ranges = True
         self.altered: set[str] = set()  # files whose content differs from the declared digest
+        self.description: bytes | None = None  # sent in place of a repository's description
         self.endless: set[str] = set()  # files that are longer than declared
 
     def listing(self, repository: str) -> dict[str, Any]:
@@ -63,7 +64,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(404, b"", {})
 
     def _list(self, hub: FakeHub, repository: str) -> None:
-        if repository in hub.repositories:
+        if hub.description is not None:
+            self._send(hub.refuses or 200, hub.description, {"Content-Type": "application/json"})
+        elif repository in hub.repositories:
             self._send(
                 200, json.dumps(hub.listing(repository)).encode(), {"Content-Type": "application/json"}
             )

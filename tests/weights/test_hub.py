@@ -167,6 +167,31 @@ def test_a_file_that_is_longer_than_declared_is_refused(hub: FakeHub) -> None:
     assert read_fetched() == {name: FILES[name] for name in WANTED}
 
 
+@pytest.mark.parametrize(
+    "description",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"<html>",
+        b"[" * 100_000,
+        b'{"id": "maker/model", "siblings": [7]}',
+        b'{"id": "maker/model", "siblings": "' + b"x" * (1 << 24) + b'"}',
+    ],
+    ids=["empty", "list", "object", "page", "nested", "numbers", "large"],
+)
+def test_what_is_no_description_of_a_repository_is_refused(hub: FakeHub, description: bytes) -> None:
+    hub.description = description
+    with pytest.raises(WeightsError, match="HF_ENDPOINT"):
+        plan_fetch(BUNDLE)
+
+
+def test_the_body_of_a_refusal_is_not_read(hub: FakeHub) -> None:
+    hub.description, hub.refuses = b"{" * 200_000_000, 401
+    with pytest.raises(WeightsError, match="401"):
+        plan_fetch(BUNDLE)
+
+
 def test_a_refusal_is_not_retried(hub: FakeHub) -> None:
     hub.refuses = 403
     with pytest.raises(WeightsError, match="HF_TOKEN"):

@@ -63,7 +63,7 @@ def sync(
 ) -> None:
     """Measure whether the lips are on time: offset, drift, closures, and one verdict.
 
-    Exit code 0: all are in step; 1: one needs work; 2: one cannot be read, or cannot be fixed.
+    Exit code 0: nothing to repair was found; 1: one needs work; 2: one cannot be read, or cannot be fixed.
     """
     check_sync_options(videos, plot, fix)
     results = [inspect_video(video, syncnet, track) for video in videos]
@@ -75,7 +75,7 @@ def sync(
     _write_outputs(results[0], plot, fix)
     if any(result.error for result in results):
         raise typer.Exit(EXIT_FAILED)
-    if fix is None and any(result.report and result.report.verdict != "in step" for result in results):
+    if fix is None and any(result.report and result.report.needs_work for result in results):
         raise typer.Exit(EXIT_NEEDS_WORK)
 
 

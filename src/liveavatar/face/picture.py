@@ -16,7 +16,7 @@ from PIL.ImageFile import ImageFile
 
 from liveavatar.errors import PortraitError
 from liveavatar.face.io.colour import convert_to_srgb
-from liveavatar.face.io.png_profile import take_png_profile
+from liveavatar.face.io.stored_profile import hide_short_jpeg_profile, take_png_profile
 from liveavatar.face.io.structure import STRUCTURE_ERRORS, check_structure
 from liveavatar.files import describe_path, open_regular_file, to_path
 from liveavatar.frames import Picture
@@ -72,6 +72,10 @@ def _decode_picture(data: bytes, name: str) -> Picture:
         if announced:
             _check_size(announced, kind, name)
         data, profile = take_png_profile(data) if kind == "PNG" else (data, b"")
+        if kind == "JPEG":
+            data, is_short = hide_short_jpeg_profile(data)
+            if is_short:
+                _LOG.warning("the colour profile of %s is ignored, since it is cut short", name)
         image: ImageFile = Image.OPEN[kind][0](BytesIO(data), "")  # without a name: nothing is opened again
         if profile:
             image.info["icc_profile"] = profile

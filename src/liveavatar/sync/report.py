@@ -8,13 +8,14 @@ from typing import Literal
 from liveavatar.files import format_command, shorten_name
 from liveavatar.sync.measure import SyncMeasurement
 from liveavatar.sync.offset import ConfidenceInterval
-from liveavatar.sync.uncertainty import compute_frame_tolerance, widen_interval
+from liveavatar.sync.uncertainty import compute_frame_tolerance, compute_match_loss, widen_interval
 
-Verdict = Literal["in step", "late", "early", "drifting", "not the same speech"]
+Verdict = Literal["in step", "late", "early", "drifting", "uncertain", "not the same speech"]
 
 LATE_LIMIT_MS, EARLY_LIMIT_MS = 40.0, -60.0
 """How late and how early lips may be: the tolerance of EBU R 37 for a whole broadcast chain. Sound before the picture
-disturbs more than sound after it. Slower pictures than 25 a second are given more, see `compute_frame_tolerance`."""
+disturbs more than sound after it. Lips in step may exceed them by `compute_frame_tolerance` if pictures are slower than
+25 a second."""
 
 MAX_UNCERTAINTY_MS = 45.0
 """Largest distance of an offset from the ends of its interval with which `--fix` moves the sound."""
@@ -22,6 +23,9 @@ MAX_UNCERTAINTY_MS = 45.0
 _MIN_MATCH = 0.25
 _CHANCE_MATCH = 1.2
 """Unrelated speech matches by up to about this, divided by the square root of the seconds."""
+_OWN_MATCH = 0.5
+"""Lips match their own speech by at least this: a real face by 0.6, our renders by 0.7. In short videos chance reaches
+more, so that a match between both tells nothing."""
 _LARGE_DRIFT_SECONDS = 0.1
 """Drift over the whole video from which the match must be higher by the factor that follows. Many such lines are tried,
 so that one may match unrelated speech."""
@@ -39,8 +43,9 @@ class SyncReport:
     minute, positive if the lips fall behind. Intervals cover 95 %. `offset` is that of the middle of the video,
     `offset_by_loudness` the same without the articulation network. `match` is the correlation of measured and predicted
     lips along the best line; below `needed` it may be chance. The interval of the offset knows the frame rate and the
-    match; `confident` says that it is narrow and the match clear of chance. `windows` lists time, offset and
-    match of parts.
+    match; `confident` says that it is narrow and the match clear of chance. The verdict is "late" or "early" only if
+    the whole interval is, and "in step" only with confidence; otherwise it is "uncertain". `windows` lists time,
+    offset and match of parts.
     """
 
     file: Path
@@ -65,6 +70,11 @@ class SyncReport:
     windows: tuple[tuple[float, float, float], ...]
 
     @property
+    def needs_work(self) -> bool:
+        """Whether something to repair was found; what is uncertain is none."""
+        return self.verdict not in ("in step", "uncertain")
+
+    @property
     def closures_share(self) -> float | None:
         """Share of the closures in the sound that the video shows within one frame; None without closures."""
         return self.closures_met / self.closures_heard if self.closures_heard else None
@@ -79,13 +89,18 @@ def build_sync_report(measured: SyncMeasurement) -> SyncReport:
     low, high = _lag_to_lateness(interval, 1000)
     drift_interval = _lag_to_lateness(found.drift_interval, _MINUTE_MS)
     needed = _compute_needed_match(measured)
-    verdict = _choose_verdict(measured, offset, drift_interval, found.match >= needed)
-    is_certain = max(offset - low, high - offset) <= MAX_UNCERTAINTY_MS
-    confident = verdict != "not the same speech" and is_certain and found.match >= _CLEAR_FACTOR * needed
+    is_clear = found.match >= _CLEAR_FACTOR * needed
+    confident = is_clear and max(offset - low, high - offset) <= MAX_UNCERTAINTY_MS
+    if found.match < min(needed, _OWN_MATCH) * compute_match_loss(frame_seconds):
+        verdict: Verdict = "not the same speech"
+    elif is_clear and is_drifting(measured, drift_interval):
+        verdict = "drifting"
+    else:
+        verdict = _judge_offset(offset, (low, high), frame_seconds, is_clear, confident)
     return SyncReport(
         file=measured.path,
         verdict=verdict,
-        sentence=_describe_verdict(verdict, offset, drift),
+        sentence=_describe_verdict(verdict, offset, (low, high), drift),
         remedy=_suggest_remedy(verdict, measured.path, confident, measured.sound_track),
         confident=confident,
         offset=offset,
@@ -120,17 +135,17 @@ def is_drifting(measured: SyncMeasurement, drift_interval: tuple[float, float]) 
     return is_certain and abs(line.slope) * length * 1000 > LATE_LIMIT_MS
 
 
-def _choose_verdict(
-    measured: SyncMeasurement, offset: float, drift_interval: tuple[float, float], is_same_speech: bool
+def _judge_offset(
+    offset: float, interval: tuple[float, float], frame_seconds: float, is_clear: bool, confident: bool
 ) -> Verdict:
-    if not is_same_speech:
-        return "not the same speech"
-    if is_drifting(measured, drift_interval):
-        return "drifting"
-    frame_tolerance = 1000 * compute_frame_tolerance(measured.lip_track.frame_seconds)
-    if offset > LATE_LIMIT_MS + frame_tolerance:
+    """The verdict on a steady offset in ms, which is known to be in `interval` if the match `is_clear` of chance."""
+    if is_clear and interval[0] > LATE_LIMIT_MS:
         return "late"
-    return "early" if offset < EARLY_LIMIT_MS - frame_tolerance else "in step"
+    if is_clear and interval[1] < EARLY_LIMIT_MS:
+        return "early"
+    tolerance = 1000 * compute_frame_tolerance(frame_seconds)
+    is_within = EARLY_LIMIT_MS - tolerance <= offset <= LATE_LIMIT_MS + tolerance
+    return "in step" if confident and is_within else "uncertain"
 
 
 def _lag_to_lateness(interval: ConfidenceInterval, unit: float) -> tuple[float, float]:
@@ -138,7 +153,7 @@ def _lag_to_lateness(interval: ConfidenceInterval, unit: float) -> tuple[float, 
     return -unit * interval.high, -unit * interval.low
 
 
-def _describe_verdict(verdict: Verdict, offset: float, drift: float) -> str:
+def _describe_verdict(verdict: Verdict, offset: float, interval: tuple[float, float], drift: float) -> str:
     match verdict:
         case "not the same speech":
             return "the lips do not match the speech"
@@ -149,6 +164,9 @@ def _describe_verdict(verdict: Verdict, offset: float, drift: float) -> str:
             return f"the lips come {offset:.0f} ms after the sound"
         case "early":
             return f"the lips come {-offset:.0f} ms before the sound"
+        case "uncertain":
+            low, high = interval
+            return f"the lips may be in step or not: they come between {low:+.0f} and {high:+.0f} ms after the sound"
         case "in step":
             return f"lips and sound are within {abs(offset):.0f} ms"
 
@@ -158,8 +176,8 @@ def _suggest_remedy(verdict: Verdict, path: Path, confident: bool, track: int | 
         return ""
     if verdict == "not the same speech":
         return "use the sound that belongs to this face, or generate the video again"
-    if not confident:
-        return "use a longer part of the video: the offset is not certain"
+    if verdict == "uncertain" or not confident:
+        return "use a longer part of the video, or one with more pictures a second: the offset is not certain"
     fixed = path.with_name(shorten_name(path.stem, "-in-step.mp4"))
     choice = ["--track", str(track)] if track else []
     return format_command("liveavatar", "sync", path, "--fix", fixed, *choice)

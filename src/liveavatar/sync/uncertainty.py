@@ -23,6 +23,15 @@ def compute_frame_tolerance(frame_seconds: float) -> float:
     return max(0.0, (frame_seconds - REFERENCE_FRAME_SECONDS) / 2)
 
 
+def compute_match_loss(frame_seconds: float) -> float:
+    """Factor, at most 1, by which slow pictures lower the match of lips with their own speech.
+
+    Pictures show movements up to half of their rate. Of power that is spread evenly they show a share proportional to
+    the rate, and the correlation goes with its root.
+    """
+    return math.sqrt(min(1.0, REFERENCE_FRAME_SECONDS / frame_seconds))
+
+
 def compute_delay_deviation(match: float, seconds: float, frame_seconds: float) -> float:
     """Least standard deviation in seconds of a delay that is estimated from tracks with this correlation.
 

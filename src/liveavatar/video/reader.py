@@ -23,12 +23,17 @@ from liveavatar.video.picture_clock import PictureClock, stores_picture_times
 from liveavatar.video.picture_stream import find_picture_stream
 
 _CONVERT_REMEDY = "convert it to mp4 with another program"
+_MAX_RGB_PIXELS = 4096 * 4096
+"""Larger pictures are halved on the way to RGB: no face needs more, and 8K takes 100 MB."""
 _MAX_BROKEN_PACKETS = 100  # undecodable packets in a row after which reading ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TimedPicture:
-    """One picture, upright, uint8 [height, width, 3], and the second at which it is shown."""
+    """One picture, upright, uint8 [height, width, 3], and the second at which it is shown.
+
+    Pictures of more than 16.8 megapixels come in half their size.
+    """
 
     time: Fraction
     rgb: Picture
@@ -161,7 +166,10 @@ def _find_duration(container: InputContainer, stream: VideoStream) -> Fraction |
 
 
 def _to_upright_rgb(frame: AvVideoFrame) -> Picture:
-    """RGB, rotated as the file's display matrix says."""
-    rgb = frame.to_ndarray(format="rgb24")
+    """RGB, rotated as the file's display matrix says; of very large pictures half the size."""
+    scale = 2 if frame.width * frame.height > _MAX_RGB_PIXELS else 1
+    rgb = frame.to_ndarray(
+        format="rgb24", width=frame.width // scale, height=frame.height // scale, interpolation="AREA"
+    )
     rotated = np.rot90(rgb, round(frame.rotation / 90)) if frame.rotation else rgb
     return np.ascontiguousarray(rotated, np.uint8)

@@ -203,7 +203,7 @@ class CopiedSound:
 def is_copyable_sound(path: Path, track: int | None = None) -> bool:
     """Whether the sound is AAC in an mp4 or m4a, without a gap between packets and without an edit."""
     with open_audio(path, silence_invalid=True, track=track) as stream:
-        if stream.info.codec != "aac" or stream.info.rate not in AAC_RATES:
+        if stream.info.codec != "aac" or stream.info.rate not in AAC_RATES or stream.damage.joined_files > 1:
             return False
     with open_container(path) as container:
         source = choose_sound_track(container, path, track)

@@ -1,11 +1,17 @@
-"""Download one file from the hub; a partial file of an earlier attempt or run is resumed by an HTTP range request."""
+"""Download from the hub: files, of which a partial one is resumed by an HTTP range request, and descriptions in JSON.
 
+Every answer has a size cap. So the bodies of refusals are not read: `hf_raise_for_status` would read all of them.
+"""
+
+import json
 import logging
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType
-from typing import cast
+from typing import Any, cast
 
 from liveavatar.errors import WeightsError
 from liveavatar.weights.bounded import BoundedSink, SizeExceeded
@@ -15,6 +21,9 @@ FetchedBytesCallback = Callable[[int], None]
 
 HUB_TIMEOUT_SECONDS = 30
 """Longest wait for the server to connect or to send data."""
+
+MAX_JSON_BYTES = 1 << 24
+"""Of a description; a repository with 10,000 files has about 4 MB."""
 
 _LOG = logging.getLogger(__name__)
 _MAX_FAILURES = 5  # attempts in a row that receive nothing
@@ -42,6 +51,27 @@ def download_file(url: str, part: Path, size: int, on_bytes: FetchedBytesCallbac
         if error:
             _LOG.info("%s stopped after %d bytes (%s); resuming", part.name, _file_size(part), error)
             time.sleep(_RETRY_PAUSE_SECONDS * 2**failures)
+
+
+def download_json(url: str) -> Any:
+    """The JSON value at `url`.
+
+    Raises:
+        WeightsError: the hub refuses or cannot be reached, or what it sends is no JSON, or over 16 MiB.
+    """
+    body = BytesIO()
+    sink = BoundedSink(body, MAX_JSON_BYTES)
+    try:
+        with _request_stream(url, {}) as response:
+            response.raise_for_status()
+            for chunk in response.iter_bytes():
+                sink.write(chunk)
+        return json.loads(body.getvalue())
+    except import_huggingface_hub().errors.HTTPError as error:
+        raise build_unreachable_error(url, error) from error
+    except (SizeExceeded, ValueError, RecursionError) as error:
+        problem = f"{url} is no description of a model: {error}"
+        raise WeightsError(problem, "check HF_ENDPOINT, or try again later") from error
 
 
 def import_huggingface_hub() -> ModuleType:
@@ -90,17 +120,20 @@ def _attempt_download(url: str, part: Path, size: int, on_bytes: FetchedBytesCal
     return None
 
 
+def _request_stream(url: str, headers: dict[str, str]) -> AbstractContextManager[Any]:
+    """A GET request whose response, of httpx, is read piece by piece."""
+    hub = import_huggingface_hub()
+    sent = {**hub.utils.build_hf_headers(), "Accept-Encoding": "identity", **headers}
+    stream: AbstractContextManager[Any] = hub.get_session().stream(
+        "GET", url, headers=sent, follow_redirects=True, timeout=HUB_TIMEOUT_SECONDS
+    )
+    return stream
+
+
 def _stream_to_part(url: str, part: Path, size: int, on_bytes: FetchedBytesCallback) -> None:
     received_bytes = _file_size(part)
-    utils = import_huggingface_hub().utils
-    headers = {**utils.build_hf_headers(), "Accept-Encoding": "identity", "Range": f"bytes={received_bytes}-"}
-    request = (
-        import_huggingface_hub()
-        .get_session()
-        .stream("GET", url, headers=headers, follow_redirects=True, timeout=HUB_TIMEOUT_SECONDS)
-    )
-    with request as response:
-        utils.hf_raise_for_status(response)
+    with _request_stream(url, {"Range": f"bytes={received_bytes}-"}) as response:
+        response.raise_for_status()
         resumed = response.status_code == 206
         with part.open("ab" if resumed else "wb") as file:
             sink = BoundedSink(file, size - received_bytes if resumed else size)

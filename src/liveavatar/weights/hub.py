@@ -1,6 +1,6 @@
 """Fetch the files of a bundle from the Hugging Face hub: plan, resume, verify, and find them again offline.
 
-huggingface_hub lists the repositories and builds the requests, so `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE` and
+huggingface_hub builds the requests and reads the lists of files, so `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE` and
 proxies are honoured. Files that its own cache has are linked. `weights.download` does the transfer, since
 huggingface_hub deletes a partial file when a download fails (`file_download._download_to_tmp_and_move`, 2.4.0).
 `manifest.json` keeps size and digest of each file as the hub declares them: files are verified against it offline.
@@ -21,10 +21,9 @@ from liveavatar.files import atomic_write
 from liveavatar.weights.bundles import HubRepository, WantedFiles, WeightBundle
 from liveavatar.weights.cache import cache_folder, explain_cache_errors, find_damage
 from liveavatar.weights.download import (
-    HUB_TIMEOUT_SECONDS,
     FetchedBytesCallback,
-    build_unreachable_error,
     download_file,
+    download_json,
     import_huggingface_hub,
 )
 from liveavatar.weights.fetch import FetchProgressCallback
@@ -195,11 +194,16 @@ def _is_offline() -> bool:
 
 
 def _fetch_model_info(repository: HubRepository) -> "ModelInfo":
-    api = import_huggingface_hub().HfApi()
+    """As `HfApi.model_info`, which reads any number of bytes."""
+    hub = import_huggingface_hub()
+    url = f"{hub.constants.ENDPOINT}/api/models/{repository.name}"
+    described = download_json(f"{url}?blobs=true")
     try:
-        info: ModelInfo = api.model_info(repository.name, files_metadata=True, timeout=HUB_TIMEOUT_SECONDS)
-    except import_huggingface_hub().errors.HTTPError as error:
-        raise build_unreachable_error(repository.name, error) from error
+        info: ModelInfo = hub.ModelInfo(**described)
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise WeightsError(
+            f"{url} is no description of a model", "check HF_ENDPOINT, or try again later"
+        ) from error
     return info
 
 

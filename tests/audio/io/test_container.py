@@ -132,3 +132,15 @@ def test_a_range_of_a_file_is_opened_alone(tmp_path: Path) -> None:
     with open_media_file(path, AudioError, byte_range=range(size, size + size // 2)) as part:
         assert part.format.name == "wav"
         assert sum(packet.size for packet in part.demux()) == size // 2 - 44
+
+
+@pytest.mark.parametrize("error_type", [AudioError, VideoError])
+def test_a_large_file_of_zeros_is_refused_at_once(
+    tmp_path: Path, error_type: type[AudioError] | type[VideoError]
+) -> None:
+    """As a download that never began; the file is sparse."""
+    path = tmp_path / "a.mp3"
+    with path.open("wb") as file:
+        file.truncate(1 << 32)
+    with pytest.raises(error_type, match="begins with zeros only"):
+        open_media_file(path, error_type)

@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from audio.sounds import babble, burst_time, encode, noise, pulse, stamped, video_without_sound, write_wav
+from liveavatar.audio.front_end import check_recording
 from liveavatar.audio.io.decode import AudioStream, open_audio
 from liveavatar.audio.io.timestamps import TimestampRepairs
 from liveavatar.errors import AudioError
@@ -180,13 +181,27 @@ def test_a_clock_jump_leaves_no_gap(tmp_path: Path) -> None:
     assert stream.damage.repairs.clock_jumps == 1
 
 
+@pytest.mark.parametrize("speed", [0.1, 0.5, 0.8])
+def test_time_stamps_slower_than_the_sound_drop_nothing(tmp_path: Path, speed: float) -> None:
+    sound = noise(16_000, 3.0)
+    pieces = [(speed * start / 16_000, sound[start : start + 640, 0]) for start in range(0, 48_000, 640)]
+    with open_audio(stamped(tmp_path / "a.mkv", pieces, 16_000)) as stream:
+        samples = np.concatenate([chunk.samples for chunk in stream])
+    assert np.abs(samples - sound).max() < 1e-3
+    assert stream.damage.repairs == TimestampRepairs(has_slow_clock=True)
+    finding = next(
+        finding for finding in check_recording(tmp_path / "a.mkv").findings if finding.name == "clock"
+    )
+    assert finding.sentence == "its time stamps advance more slowly than its sound"
+
+
 def test_a_chained_stream_is_read_to_its_end(tmp_path: Path) -> None:
     part = encode(tmp_path / "part.ogg", pulse(48_000), 48_000, "libopus").read_bytes()
     (tmp_path / "chain.ogg").write_bytes(part + part)
     samples, stream = read(tmp_path / "chain.ogg")
     assert len(samples) == 96_000
     assert abs(burst_time(samples[48_000:], 48_000) - 0.5) < 1 / 48_000
-    assert stream.damage.repairs.clock_jumps == 1
+    assert (stream.damage.joined_files, stream.damage.repairs.clock_jumps) == (2, 0)
 
 
 def test_a_change_of_rate_and_channels_keeps_time(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from liveavatar.audio.analysis.rules import find_blocking_finding
 from liveavatar.audio.front_end import check_recording
 from liveavatar.audio.io.decode import AudioStream, open_audio
 from liveavatar.audio.io.joined import find_joined_files
+from liveavatar.video.sound_source import is_copyable_sound
 
 
 def read(path: Path) -> tuple[NDArray[np.float32], AudioStream]:
@@ -84,6 +85,71 @@ def test_joined_waves_are_said_in_one_line_and_refused_by_strict(tmp_path: Path)
     blocking = find_blocking_finding(report)
     assert blocking is not None
     assert (blocking.name, blocking.sentence) == ("joined", "it is 2 files joined in one")
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("flac", "flac"),
+        ("oga", "flac"),
+        ("au", "pcm_s16be"),
+        ("aiff", "pcm_s16be"),
+        ("caf", "pcm_s16le"),
+        ("w64", "pcm_s16le"),
+        ("tta", "tta"),
+        ("mka", "pcm_s16le"),
+    ],
+)
+def test_joined_files_of_lossless_formats_are_used_exactly(tmp_path: Path, name: str, codec: str) -> None:
+    """Also if rate and channels change."""
+    sounds = [noise(16_000, 0.4, 1, 1), noise(16_000, 0.7, 2, 2), noise(8_000, 0.5, 1, 3)]
+    rates = [16_000, 16_000, 8_000]
+    parts = [
+        encode(tmp_path / f"{number}.{name}", sound, rate, codec).read_bytes()
+        for number, (sound, rate) in enumerate(zip(sounds, rates, strict=True))
+    ]
+    path = tmp_path / f"joined.{name}"
+    path.write_bytes(b"".join(parts))
+    samples, stream = read(path)
+    assert len(samples) == round(1.6 * 16_000)
+    mono = np.concatenate([sounds[0][:, 0], sounds[1].mean(axis=1)])
+    assert np.abs(samples[: len(mono), 0] - mono).max() < 5e-3  # half a step of 8 bits, of TTA
+    assert (stream.damage.joined_files, stream.damage.corrupt_packets) == (3, 0)
+    assert stream.damage.repairs.clock_jumps == 0
+
+
+@pytest.mark.parametrize(("name", "codec"), [("opus", "libopus"), ("m4a", "aac"), ("webm", "libopus")])
+def test_joined_files_of_codecs_with_a_delay_keep_time(tmp_path: Path, name: str, codec: str) -> None:
+    part = encode(tmp_path / f"part.{name}", pulse(48_000, 1.0), 48_000, codec).read_bytes()
+    path = tmp_path / f"joined.{name}"
+    path.write_bytes(part * 3)
+    samples, stream = read(path)
+    assert len(samples) / 48_000 == pytest.approx(3, abs=0.05)
+    length = len(samples) // 3
+    for number in range(3):
+        middle = int(np.abs(samples[number * length :][:length]).max(axis=1).argmax())
+        assert middle / 48_000 == pytest.approx(0.5, abs=0.01)
+    assert stream.damage.joined_files == 3
+    assert stream.info.container_duration is None
+
+
+@pytest.mark.parametrize(("name", "codec", "is_usual"), [("flac", "flac", False), ("ogg", "flac", True)])
+def test_only_chains_of_ogg_are_usual(tmp_path: Path, name: str, codec: str, is_usual: bool) -> None:
+    part = encode(tmp_path / f"part.{name}", babble(16_000, 1.5), 16_000, codec).read_bytes()
+    path = tmp_path / f"joined.{name}"
+    path.write_bytes(part * 2)
+    report = check_recording(path)
+    level = next(finding.level for finding in report.findings if finding.name == "joined")
+    assert level == ("ok" if is_usual else "warn")
+    assert not {"header", "clock"} & {finding.name for finding in report.findings}
+
+
+def test_the_sound_of_joined_mp4_files_is_not_copied(tmp_path: Path) -> None:
+    part = encode(tmp_path / "part.m4a", pulse(48_000), 48_000, "aac")
+    path = tmp_path / "joined.m4a"
+    path.write_bytes(part.read_bytes() * 2)
+    assert is_copyable_sound(part)
+    assert not is_copyable_sound(path)
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100])

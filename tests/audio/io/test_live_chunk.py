@@ -4,7 +4,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from liveavatar.audio.front_end import StreamFrontEnd
 from liveavatar.audio.io.live_chunk import check_live_rate, convert_live_chunk
 from liveavatar.errors import AudioError
 
@@ -100,3 +103,35 @@ def test_an_empty_chunk_is_sound() -> None:
 def test_what_is_no_sound_is_one_error(chunk: object, message: str) -> None:
     with pytest.raises(AudioError, match=message):
         convert_live_chunk(chunk)
+
+
+@given(
+    level=st.floats(0.001, 1.0),
+    scale=st.sampled_from([2.0**15, 2.0**23, 2.0**31]),
+    count=st.integers(1, 2_000),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
+def test_floats_on_the_scale_of_integers_are_one_error(
+    level: float, scale: float, count: int, dtype: type[np.floating]
+) -> None:
+    noise = level * np.random.default_rng(count).uniform(0.2, 1, count)
+    assert np.array_equal(convert_live_chunk(noise.astype(dtype))[:, 0], noise.astype(np.float32))
+    with pytest.raises(AudioError, match=r"floats are -1 to 1; divide it by 32768"):
+        convert_live_chunk((noise * scale).astype(dtype))
+
+
+@pytest.mark.parametrize("damage", [np.nan, np.inf, 1e30, 5_000.0])
+def test_a_few_damaged_samples_are_no_other_scale(damage: float) -> None:
+    chunk = np.full(320, 0.5, np.float32)
+    chunk[7:20] = damage
+    assert convert_live_chunk(chunk)[0] == 0.5
+
+
+def test_a_refused_chunk_adds_nothing() -> None:
+    front_end, other = StreamFrontEnd(), StreamFrontEnd()
+    chunk = np.random.default_rng(0).normal(0, 0.1, 4_800).astype(np.float32)
+    for stream in (front_end, other):
+        stream.push(chunk, 24_000)
+    with pytest.raises(AudioError):
+        front_end.push(chunk * 32_768, 24_000)
+    assert np.array_equal(front_end.flush(), other.flush())

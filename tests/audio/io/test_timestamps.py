@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from liveavatar.audio.io.timestamps import Splicer
+from liveavatar.audio.io.timestamps import Splicer, is_slow_clock
 
 RATE = 1_000
 Piece = tuple[int | None, int]  # stamp in milliseconds, samples
@@ -103,3 +103,20 @@ def test_other_channels_are_remixed() -> None:
     list(splicer.push(np.ones((5, 2), np.float32), RATE, None))
     [piece] = splicer.push(np.full((5, 1), 0.5, np.float32), RATE, None)
     assert np.array_equal(piece, np.full((5, 2), 0.5))
+
+
+def list_pieces(stamps: list[int], duration: int) -> list[tuple[Fraction, Fraction]]:
+    return [(Fraction(stamp, 1_000), Fraction(duration, 1_000)) for stamp in stamps]
+
+
+@given(st.integers(20, 100), st.floats(0.05, 0.8), st.integers(4, 30))
+def test_a_clock_that_is_slow_from_the_start_is_none(duration: int, speed: float, count: int) -> None:
+    stamps = [round(number * duration * speed) for number in range(count)]
+    if len(set(stamps)) == count:
+        assert is_slow_clock(list_pieces(stamps, duration))
+
+
+@given(st.lists(st.integers(-14, 14), min_size=1, max_size=30), st.integers(0, 29), st.integers(0, 250))
+def test_jitter_and_a_true_overlap_are_no_slow_clock(jitter: list[int], at: int, overlap: int) -> None:
+    stamps = [200 * number + late - (overlap if number > at else 0) for number, late in enumerate(jitter)]
+    assert not is_slow_clock(list_pieces(stamps, 200))

@@ -202,3 +202,16 @@ def test_a_damaged_profile_never_stops_a_picture() -> None:
                 transform = build_profile_transform(image, "it")
                 if transform:
                     transform.transform.apply(image.convert(transform.mode))
+
+
+@pytest.mark.parametrize("payload", [b"ICC_PROFILE\0", b"ICC_PROFILE\0\1"])
+def test_a_profile_of_a_jpeg_that_is_cut_short_is_ignored(
+    payload: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.jpg"
+    Image.new("RGB", (32, 16), (90, 120, 150)).save(path, quality=95)
+    before, data = read_picture(path), path.read_bytes()
+    path.write_bytes(data[:2] + b"\xff\xe2" + struct.pack(">H", 2 + len(payload)) + payload + data[2:])
+    assert np.array_equal(read_picture(path), before)
+    assert "the colour profile of" in caplog.text
+    assert "cut short" in caplog.text

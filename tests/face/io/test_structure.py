@@ -1,6 +1,7 @@
 """Structures that would take a decoder too long or too far are refused before it sees them."""
 
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -174,15 +175,39 @@ def test_broken_directories_are_refused(tmp_path: Path, head: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "jpeg", "group4", "packbits"]
+    "compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits", "zstd", "lzma"]
 )
 @pytest.mark.parametrize("is_big", [False, True])
 def test_tiffs_of_every_kind_are_read(
     image: Image.Image, tmp_path: Path, compression: str, is_big: bool
 ) -> None:
-    stored = image.convert("1") if compression == "group4" else image
-    stored.save(tmp_path / "a.tif", compression=compression, big_tiff=is_big)
+    image.save(tmp_path / "a.tif", compression=compression, big_tiff=is_big)
     assert read_picture(tmp_path / "a.tif").shape == (32, 48, 3)
+
+
+@pytest.mark.parametrize("compression", ["tiff_ccitt", "group3", "group4"])
+def test_compressions_that_print_a_line_a_row_are_refused(
+    image: Image.Image, tmp_path: Path, compression: str
+) -> None:
+    image.convert("1").save(tmp_path / "a.tif", compression=compression)
+    data = (tmp_path / "a.tif").read_bytes()
+    assert "damaged TIFF file, or one of a rare kind" in refuse(tmp_path / "b.tif", data)
+
+
+def test_what_libtiff_says_of_damaged_pictures_is_bounded(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    noise = np.random.default_rng(0)
+    picture = Image.fromarray(noise.integers(0, 256, (2_000, 100, 3)).astype(np.uint8))
+    for compression in ("tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits", "zstd", "lzma"):
+        picture.save(tmp_path / "a.tif", compression=compression)
+        data = np.frombuffer((tmp_path / "a.tif").read_bytes(), np.uint8).copy()
+        places = noise.integers(len(data) // 4, 3 * len(data) // 4, 2_000)
+        data[places] ^= noise.integers(1, 256, 2_000).astype(np.uint8)
+        (tmp_path / "b.tif").write_bytes(data.tobytes())
+        with suppress(PortraitError):
+            read_picture(tmp_path / "b.tif")
+    assert len(capfd.readouterr().err.splitlines()) < 30
 
 
 # The others

@@ -17,6 +17,7 @@ from liveavatar.audio.analysis.rate_evidence import (
 )
 from liveavatar.audio.dsp.gain import PEAK_CEILING, TARGET_LUFS, compute_fixed_gain
 from liveavatar.audio.dsp.playback_repair import PlaybackRepair
+from liveavatar.audio.io.joined import JOINABLE_FORMATS
 from liveavatar.files import format_command
 from liveavatar.report import Finding, FindingLevel
 from liveavatar.timeline import SAMPLE_RATE
@@ -186,9 +187,11 @@ def _describe_wrong_header(report: AudioReport) -> str | None:
     return f"it holds {float(report.duration):.1f} s, though it announces {declared:.1f} s"
 
 
-def _describe_joined(report: AudioReport, containers: tuple[str, ...]) -> str | None:
+def _describe_joined(report: AudioReport, is_usual: bool) -> str | None:
+    """A remark on joined files of a format that is made for it, or is not."""
     count = report.damage.joined_files
-    return f"it is {count} files joined in one" if count > 1 and report.info.container in containers else None
+    is_joinable = report.info.container in JOINABLE_FORMATS
+    return f"it is {count} files joined in one" if count > 1 and is_joinable == is_usual else None
 
 
 def _repair_joined(report: AudioReport) -> str:
@@ -308,6 +311,11 @@ def _repair_gaps(report: AudioReport) -> str:
 def _describe_overlaps(report: AudioReport) -> str | None:
     seconds = report.damage.repairs.dropped_overlap
     return f"{float(seconds):.2f} s overlap" if seconds else None
+
+
+def _describe_slow_clock(report: AudioReport) -> str | None:
+    is_slow = report.damage.repairs.has_slow_clock
+    return "its time stamps advance more slowly than its sound" if is_slow else None
 
 
 def _describe_clock_jumps(report: AudioReport) -> str | None:
@@ -516,8 +524,8 @@ RULES = (
     Rule("header", "warn", "repaired", _describe_wrong_header, _REPAIR,
          lambda report: f"all {float(report.duration):.1f} s are used, more than it announces"),
     Rule("length", "ok", None, _describe_length),
-    Rule("joined", "warn", "repaired", lambda report: _describe_joined(report, ("wav",)), _REPAIR, _repair_joined),
-    Rule("joined", "ok", None, lambda report: _describe_joined(report, ("mp3",))),
+    Rule("joined", "warn", "repaired", lambda report: _describe_joined(report, False), _REPAIR, _repair_joined),
+    Rule("joined", "ok", None, lambda report: _describe_joined(report, True)),
     Rule("tracks", "warn", "repaired", _describe_tracks, _REPAIR, lambda report: str(_describe_tracks(report))),
     Rule("tracks", "ok", None, _describe_given_track),
     Rule("rate", "warn", "manual", _describe_low_rate, "record at 16000 Hz or more"),
@@ -532,6 +540,8 @@ RULES = (
          lambda report: f"{float(report.damage.repairs.dropped_overlap):.2f} s that overlap are dropped"),
     Rule("clock", "warn", "repaired", _describe_clock_jumps, _REPAIR,
          lambda report: f"{report.damage.repairs.clock_jumps} jumps of its clock are closed up"),
+    Rule("clock", "warn", "repaired", _describe_slow_clock, _REPAIR,
+         lambda report: f"its time stamps are ignored, and all {float(report.duration):.1f} s are used"),
     Rule("changes", "warn", "repaired", _describe_rate_changes, _REPAIR,
          lambda report: f"{report.damage.repairs.rate_changes} changes of sample rate are evened out"),
     Rule("dropouts", "warn", "manual", _describe_dropouts, _EXPORT),

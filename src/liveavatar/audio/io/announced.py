@@ -61,5 +61,10 @@ def find_stream_duration(container: InputContainer, stream: AvAudioStream) -> Fr
     """Duration in seconds by FFmpeg of the track, or of the file if there is no film beside it."""
     if stream.duration and stream.time_base:
         return stream.duration * stream.time_base
-    has_film = any(not v.disposition & v.disposition.attached_pic for v in container.streams.video)
-    return Fraction(container.duration, av.time_base) if container.duration and not has_film else None
+    is_known = container.duration and not has_film(container)
+    return Fraction(container.duration or 0, av.time_base) if is_known else None
+
+
+def has_film(container: InputContainer) -> bool:
+    """Whether there are pictures that move; covers of albums do not."""
+    return any(not video.disposition & video.disposition.attached_pic for video in container.streams.video)

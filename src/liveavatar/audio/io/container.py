@@ -42,6 +42,11 @@ OPEN_TIMEOUT_SECONDS = 20.0
 READ_TIMEOUT_SECONDS = 20.0
 """Wall clock seconds for one packet."""
 
+_PROBED_ZEROS = 1 << 20
+"""Bytes at the beginning of a file without a header, such as a download that never began. FFmpeg would take it for what
+its suffix says, and a parser that waits for a frame collects the whole file in memory: 1.7 GB of 3 GB."""
+_MIN_ZEROED_BYTES = 1 << 26  # of a file that is looked at; collecting less does no harm
+
 MEDIA_OPTIONS = {
     "format_whitelist": ",".join((*SOUND_FORMATS, *VIDEO_FORMATS)),
     "protocol_whitelist": "file,subfile",  # "subfile" is a range of bytes of a local file
@@ -68,6 +73,8 @@ def open_media_file(
         AudioError, VideoError: no such file, a folder or device, empty, another format, or too slow.
     """
     require_regular_file(path, error_type, _KINDS[error_type][0])
+    if is_zeroed(path):
+        raise error_type(f"{describe_path(path.name)} begins with zeros only", "download or copy it again")
     part = "" if byte_range is None else f"subfile,,start,{byte_range.start},end,{byte_range.stop},,:"
     try:
         return av.open(
@@ -82,6 +89,12 @@ def open_media_file(
     except (av.error.FFmpegError, ValueError) as error:
         kind, remedy = _KINDS[error_type]
         raise error_type(f"{describe_path(path.name)} is damaged, or not a {kind}", remedy) from error
+
+
+def is_zeroed(path: Path) -> bool:
+    """Whether a large file begins with nothing but zeros."""
+    with path.open("rb") as file:
+        return path.stat().st_size >= _MIN_ZEROED_BYTES and not any(file.read(_PROBED_ZEROS))
 
 
 def build_timeout_error(path: Path, error_type: type[LiveAvatarError]) -> LiveAvatarError:

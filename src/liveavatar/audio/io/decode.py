@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from liveavatar.audio.dsp.downmix import default_layout, polarity_step_samples
 from liveavatar.audio.dsp.invalid_samples import silence_invalid_samples
 from liveavatar.audio.io import pcm, riff
-from liveavatar.audio.io.announced import find_stream_duration, read_announced_duration
+from liveavatar.audio.io.announced import find_stream_duration, has_film, read_announced_duration
 from liveavatar.audio.io.container import build_timeout_error, open_media_file
 from liveavatar.audio.io.full_scale import FullScaleMeter
 from liveavatar.audio.io.joined import find_joined_files
-from liveavatar.audio.io.timestamps import Splicer, TimestampRepairs
+from liveavatar.audio.io.timestamps import Splicer, TimestampRepairs, is_slow_clock
 from liveavatar.audio.io.track import choose_sound_track, number_sound_track
 from liveavatar.errors import AudioError
 from liveavatar.files import describe_path, require_regular_file
@@ -44,6 +44,8 @@ _MAX_PADDING_SAMPLES = 4096  # at the end, by a codec: two frames of 2048 sample
 _FORMATS_WITHOUT_STAMPS = (
     "avi",
 )  # FFmpeg derives the times from bytes or packets, wrongly for a variable bit rate
+_PROBED_FRAMES = 25  # half a second of Opus
+_MAX_PROBED_SAMPLES = 8192  # of a frame: twice the longest of a codec
 _MAX_PACKET_BYTES = 1 << 22  # of WAV
 _PROTECTED_CODEC_TAGS = ("drms", "drmi", "enca", "encv", "aavd")  # FairPlay, ISO common encryption, Audible
 _FREE_SCALE_CODECS = ("pcm_f", "wavpack")  # floats, of which some programs write integers
@@ -120,7 +122,9 @@ class AudioStream:
         self._container = open_container(path)
         with ExitStack() as on_error:
             on_error.callback(self.close)
-            self._parts = find_joined_files(path, self._container.format.name)
+            self._parts = find_joined_files(
+                path, "" if has_film(self._container) else self._container.format.name
+            )
             self.damage.joined_files = len(self._parts)
             self._open_part(0)
             self._frames = self._decode_frames()
@@ -275,15 +279,25 @@ class AudioStream:
         duration = find_stream_duration(self._container, self._stream)
         splicer = Splicer(info.declared_rate, info.channels, time_base, duration)
         self.damage.repairs = splicer.repairs
-        frame, last_pts = self._first_frame, None
+        rated = ((frame, self._frame_sample_rate(frame)) for frame in self._take_frames())
+        head = _take_head(rated)
         has_stamps = self._container.format.name not in _FORMATS_WITHOUT_STAMPS
-        while frame is not None:
-            pts = (
-                frame.pts if has_stamps and frame.pts != last_pts else None
-            )  # a stamp that stands still says nothing
-            yield from splicer.push(self._to_valid_samples(frame), self._frame_sample_rate(frame), pts)
-            last_pts, frame = frame.pts, next(self._frames, None)
+        if has_stamps and is_slow_clock([_place_frame(frame, rate, time_base) for frame, rate in head]):
+            splicer.repairs.has_slow_clock, has_stamps = True, False
+        last_pts = None
+        for frame, rate in chain(head, rated):
+            is_new = frame.pts != last_pts  # a stamp that stands still says nothing
+            yield from splicer.push(
+                self._to_valid_samples(frame), rate, frame.pts if has_stamps and is_new else None
+            )
+            last_pts = frame.pts
         yield splicer.flush()
+
+    def _take_frames(self) -> Iterator[AudioFrame]:
+        """All frames, once; the first was decoded when the file was opened."""
+        if self._first_frame is not None:
+            yield self._first_frame
+        yield from self._frames
 
     def _frame_sample_rate(self, frame: AudioFrame) -> int:
         """Rate of a frame in Hz, for mp3 that of the context: the first frame after a change still has the old rate."""
@@ -325,6 +339,22 @@ class AudioStream:
         chunk = AudioChunk(samples=samples, rate=self.info.rate, pts=self.sample_count)
         self.sample_count += len(samples)
         return chunk
+
+
+def _take_head(frames: Iterator[tuple[AudioFrame, int]]) -> list[tuple[AudioFrame, int]]:
+    """The frames with which a clock is judged; a long one, as of WAV, is only counted, and ends them."""
+    head = []
+    for frame, rate in frames:
+        head.append((frame, rate))
+        if len(head) == _PROBED_FRAMES or frame.samples > _MAX_PROBED_SAMPLES:
+            break
+    return head
+
+
+def _place_frame(frame: AudioFrame, rate: int, time_base: Fraction) -> tuple[Fraction | None, Fraction]:
+    """Time stamp and duration of a frame, in seconds."""
+    time = None if frame.pts is None else frame.pts * time_base
+    return time, Fraction(frame.samples, rate)
 
 
 def _read_picture_duration(container: InputContainer) -> Fraction | None:

@@ -12,10 +12,15 @@ from liveavatar.audio.io.pcm import int16_to_float
 from liveavatar.errors import AudioError
 
 LiveChunk = ArrayLike
-"""[n] or [n, channels]: int16, or floating point with full scale 1. An array, a tensor of the CPU, a list of floats."""
+"""[n] or [n, channels]: int16, or floating point from -1 to 1. An array, a tensor of the CPU, a list of floats."""
 
 MAX_LIVE_CHANNELS = 32
 """A chunk with more is one of [channels, n]: sound cards have up to 32, and 2 ms at 16 kHz are 32 samples."""
+
+_LOUDEST_FLOAT = 4.0
+"""12 dB over full scale. Floats with full scale 1 hardly get there; floats with that of integers do in any noise."""
+_MAX_LOUDER_SHARE = 0.1
+"""Share of the samples of a chunk that may be louder: a few are damage."""
 
 
 def check_live_rate(rate: object) -> int:
@@ -32,8 +37,11 @@ def check_live_rate(rate: object) -> int:
 def convert_live_chunk(chunk: object) -> NDArray[np.float32]:
     """Convert live samples to float32 [n, channels], full scale 1, with invalid ones silenced.
 
+    A chunk of floats on the scale of integers is refused and not scaled: one chunk may be too quiet to tell its scale,
+    and a guess that changes from chunk to chunk would be heard.
+
     Raises:
-        AudioError: another type than int16 or floating point, or another shape.
+        AudioError: another type than int16 or floating point, another shape, or floats far beyond ±1.
     """
     samples = _to_array(chunk)
     if samples.ndim == 1:
@@ -48,7 +56,15 @@ def convert_live_chunk(chunk: object) -> NDArray[np.float32]:
         return int16_to_float(samples.astype(np.int16))
     if not np.issubdtype(samples.dtype, np.floating):
         raise AudioError(f"live sound of type {samples.dtype} is not possible", "send float32 or int16")
+    _refuse_integer_scale(samples)
     return silence_invalid_samples(samples.astype(np.float32))[0]
+
+
+def _refuse_integer_scale(samples: NDArray[Any]) -> None:
+    amplitudes = np.abs(samples[np.isfinite(samples)])
+    if np.count_nonzero(amplitudes > _LOUDEST_FLOAT) > _MAX_LOUDER_SHARE * samples.size:
+        problem = f"live sound reaches {amplitudes.max():.6g}, but floats are -1 to 1"
+        raise AudioError(problem, "divide it by 32768 if it is on the scale of 16 bits, or send int16")
 
 
 def _to_array(chunk: object) -> NDArray[Any]:

@@ -3,12 +3,14 @@
 Time stamps are rounded (to milliseconds in Matroska), jitter, leave gaps where packets are lost, overlap or jump. A
 count of samples alone drifts from them; following every time stamp cuts intact sound into pieces. So samples are
 counted, and the count is corrected when it differs by more than a tolerance: a gap becomes silence, an overlap is
-dropped, and after a jump of the clock the sound continues without a gap.
+dropped, and after a jump of the clock the sound continues without a gap. A clock that advances more slowly than the
+sound from the first pieces on is none: nothing is dropped for it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,16 +31,37 @@ MAX_TOTAL_GAP_SECONDS = Fraction(600)
 """…and all gaps together are no longer than this: one damaged time stamp must not give hours of silence."""
 
 _SILENCE_SAMPLES = 1 << 16  # inserted at a time
+_SLOW_STEP = Fraction(9, 10)  # of the sound of a piece, that a slow clock advances by at most
+_MIN_SLOW_STEPS = 3
 
 
 @dataclass(slots=True, kw_only=True)
 class TimestampRepairs:
-    """Corrections of the count: seconds of silence and of dropped sound; numbers of clock jumps and rate changes."""
+    """Corrections of the count: seconds of silence and of dropped sound; numbers of clock jumps and rate changes.
+
+    `has_slow_clock` says that time stamps were ignored.
+    """
 
     inserted_silence: Fraction = Fraction(0)
     dropped_overlap: Fraction = Fraction(0)
     clock_jumps: int = 0
     rate_changes: int = 0
+    has_slow_clock: bool = False
+
+
+def is_slow_clock(pieces: Sequence[tuple[Fraction | None, Fraction]]) -> bool:
+    """Whether time stamps advance by less than the sound, in most steps and in all; a true overlap is one step.
+
+    `pieces` are the time stamp (None without one) and the duration of each, in seconds.
+    """
+    steps = [
+        (after - before, duration)
+        for (before, duration), (after, _) in pairwise(pieces)
+        if before is not None and after is not None and after > before
+    ]
+    slow_count = sum(step < _SLOW_STEP * duration for step, duration in steps)
+    advance, sound = (sum(values, Fraction(0)) for values in zip(*steps, strict=True)) if steps else (0, 0)
+    return slow_count >= _MIN_SLOW_STEPS and 2 * slow_count > len(steps) and advance < _SLOW_STEP * sound
 
 
 class Splicer:

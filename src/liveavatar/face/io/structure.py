@@ -101,6 +101,10 @@ def _iterate_jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
             pattern = _MARKER_AFTER_SCAN
 
 
+_VERBOSE_COMPRESSIONS = frozenset({2, 3, 4, 32_771, 32_809, 34_676, 34_677})
+"""Fax (ITU-T T.4 and T.6), ThunderScan and SGI: for these libtiff prints a line on stderr for every damaged row, which
+Pillow does not silence; no portrait is stored so. With the others it prints a few lines at most, and stops."""
+_COMPRESSION = 259
 _WIDTH, _LENGTH, _BITS, _SAMPLES, _STRIP_ROWS, _TILE_WIDTH, _TILE_LENGTH = 256, 257, 258, 277, 278, 322, 323
 _STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
 _LAYOUT_TAGS = range(254, 348)  # those of TIFF 6.0 that say how pixels are stored
@@ -126,6 +130,8 @@ def _walk_tiff(data: bytes) -> Size:
         tags.setdefault(number, tag)
     if any(tags[number].count > _MAX_PARTS for number in (_STRIP_OFFSETS, _TILE_OFFSETS) if number in tags):
         raise ValueError("too many strips or tiles")
+    if tags.get(_COMPRESSION, _TiffTag(1, 1)).value in _VERBOSE_COMPRESSIONS:
+        raise ValueError("a compression of fax machines or of old workstations")
     size = width, height = tags[_WIDTH].value, tags[_LENGTH].value
     samples, bits = tags.get(_SAMPLES, _TiffTag(1, 3)).value, tags.get(_BITS, _TiffTag(1, 1)).value
     if samples > _MAX_SAMPLES or width * height * samples * bits > 8 * _MAX_SAMPLE_BYTES:

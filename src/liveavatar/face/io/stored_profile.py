@@ -1,5 +1,9 @@
-"""Read the colour profile of a PNG. Pillow refuses the whole picture if it has over 1 MiB, or is badly packed."""
+"""Colour profiles for which Pillow refuses the whole picture.
 
+Those of a PNG that have over 1 MiB or are badly packed, and those of a JPEG that are cut short.
+"""
+
+import re
 import struct
 import zlib
 
@@ -7,6 +11,15 @@ from liveavatar.face.io.colour import MAX_PROFILE_BYTES
 
 _SIGNATURE_BYTES, _CHUNK_OVERHEAD_BYTES = 8, 12
 """Before the first chunk; length, kind and checksum of each."""
+
+_SHORT_JPEG_PROFILE = re.compile(rb"\xff\xe2(?=\0[\x0e\x0f]ICC_PROFILE\0)")
+"""Marker of an APP2 segment that ends before the number and the count of its part; ICC.1, annex B.4."""
+
+
+def hide_short_jpeg_profile(jpeg: bytes) -> tuple[bytes, bool]:
+    """A JPEG whose profile segments that are cut short have a marker that decoders skip; and whether it had any."""
+    hidden, count = _SHORT_JPEG_PROFILE.subn(b"\xff\xef", jpeg)
+    return hidden, count > 0
 
 
 def take_png_profile(png: bytes) -> tuple[bytes, bytes]:
