@@ -39,7 +39,7 @@ def unmarked(tmp_path: Path) -> Path:
 def test_a_marked_video_exits_with_0(marked: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("verify", marked) == 0
     out = capsys.readouterr().out
-    assert f"{marked}  made by liveavatar" in out
+    assert f"{marked}  marked by liveavatar" in out
     assert "untrusted self-made" in out
 
 
@@ -59,7 +59,7 @@ def test_what_cannot_be_read_exits_with_2_and_the_others_are_still_checked(
     )
     videos = json.loads(capsys.readouterr().out)["videos"]
     assert ["error" in video for video in videos] == [True, True, True, False, False]
-    assert [video["verdict"] for video in videos[3:]] == ["no mark found", "made by liveavatar"]
+    assert [video["verdict"] for video in videos[3:]] == ["no mark found", "marked by liveavatar"]
     assert videos[4]["credentials"]["state"] == "valid"
     assert videos[4]["aigc"]["label"] == "1"
 

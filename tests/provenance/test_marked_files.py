@@ -89,7 +89,7 @@ def test_the_reader_of_c2pa_finds_the_signed_manifest(video: Path) -> None:
 
 def test_all_marks_are_found_and_the_certificate_is_said_to_be_self_made(video: Path) -> None:
     report = inspect_marks(video)
-    assert (report.is_marked, report.is_own, report.verdict) == (True, True, "made by liveavatar")
+    assert (report.is_marked, report.is_own, report.verdict) == (True, True, "marked by liveavatar")
     assert report.contradictions == ()
     sentences = {finding.name: finding.sentence for finding in list_mark_findings(report)}
     assert sentences["content credentials"].startswith("valid, made by an untrusted self-made certificate")
@@ -141,7 +141,7 @@ def test_a_partial_video_has_all_marks(recording: Path, tmp_path: Path) -> None:
         Avatar(GreyActor(fail_at=20)).render(recording, tmp_path / "a.mp4", audio_policy="as-is")
     assert [path.name for path in tmp_path.iterdir()] == ["a.partial.mp4"]
     report = inspect_marks(tmp_path / "a.partial.mp4")
-    assert (report.verdict, report.credentials.state) == ("made by liveavatar", "valid")
+    assert (report.verdict, report.credentials.state) == ("marked by liveavatar", "valid")
 
 
 def test_without_the_extra_a_video_is_not_signed_and_that_is_said(
@@ -154,7 +154,7 @@ def test_without_the_extra_a_video_is_not_signed_and_that_is_said(
         in result.marks.sentence
     )
     assert not find_manifest(tmp_path / "a.mp4")
-    assert inspect_marks(tmp_path / "a.mp4").verdict == "made by liveavatar"
+    assert inspect_marks(tmp_path / "a.mp4").verdict == "marked by liveavatar"
     assert read_credentials(video).state == "unchecked"
     files = write_certificate(tmp_path)
     with pytest.raises(OptionError, match="needs the package c2pa-python; pip install"):
@@ -182,7 +182,7 @@ def test_a_shifted_copy_keeps_its_tags_and_drops_the_broken_signature(video: Pat
         assert (report.aigc, report.comment, report.verdict) == (
             source.aigc,
             source.comment,
-            "made by liveavatar",
+            "marked by liveavatar",
         )
         assert report.credentials.state == "none"
 
@@ -200,7 +200,7 @@ def break_manifest(content: bytes) -> bytes:
     ("change", "state", "verdict"),
     [
         (edit_picture, "edited", "marked, and the marks contradict each other"),
-        (break_manifest, "invalid", "made by liveavatar"),
+        (break_manifest, "invalid", "marked by liveavatar"),
     ],
 )
 def test_a_change_after_signing_is_noticed(
@@ -261,7 +261,7 @@ def test_no_marks_marks_of_others_and_contradictions(tmp_path: Path) -> None:
     assert inspect_tags(tmp_path).verdict == "no mark found"
     assert inspect_tags(tmp_path, AIGC="nonsense").verdict == "no mark found"
     other = inspect_tags(tmp_path, AIGC='{"Label": "1", "ContentProducer": "Other"}', comment="by hand")
-    assert other.verdict == "marked as made by another program"
+    assert other.verdict == "marked by another program"
     assert "producer Other" in list_mark_findings(other)[0].sentence
     denied = inspect_tags(
         tmp_path,
@@ -276,7 +276,7 @@ def test_a_watermark_contradicts_a_tag_that_denies_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inspection_module, "detect_watermark", lambda _path: FOUND)
-    assert inspect_tags(tmp_path).verdict == "made by liveavatar"
+    assert inspect_tags(tmp_path).verdict == "marked by liveavatar"
     denied = inspect_tags(tmp_path, AIGC='{"Label": "0"}')
     assert denied.verdict == "marked, and the marks contradict each other"
     assert denied.contradictions[0].endswith("the watermark that one did")

@@ -69,7 +69,7 @@ class MarkReport:
             return "no mark found"
         if self.contradictions:
             return "marked, and the marks contradict each other"
-        return "made by liveavatar" if self.is_own else "marked as made by another program"
+        return "marked by liveavatar" if self.is_own else "marked by another program"
 
     @property
     def contradictions(self) -> tuple[str, ...]:
