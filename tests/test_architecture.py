@@ -26,6 +26,7 @@ ROOMS: dict[str, set[str] | None] = {
     "face": BASE | {"weights"},
     "speech": BASE | {"audio", "weights"},
     "video": BASE | {"audio"},
+    "provenance": BASE | {"video"},
     "engine": BASE | {"face"},
     "mesh": BASE | {"audio", "engine", "face", "speech"},
     "dit": BASE | {"audio", "engine", "face", "speech", "weights"},

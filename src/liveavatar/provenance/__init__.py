@@ -1,0 +1,1 @@
+"""Marks that say that a program made a video, and how to find them."""
