@@ -8,7 +8,7 @@ key, these are independent of the mark's, so the distribution of the correlation
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
-from math import erfc, expm1, log1p, sqrt
+from math import erfc, sqrt
 from pathlib import Path
 
 import cv2
@@ -22,6 +22,7 @@ from liveavatar.provenance.watermark_pattern import (
     DEFAULT_KEY,
     FREQUENCIES_ACROSS,
     FREQUENCIES_DOWN,
+    SEARCH_SLOPE,
     Spectrum,
     WatermarkKey,
     build_amplitudes,
@@ -33,23 +34,23 @@ from liveavatar.video.reader import open_video
 Plane = NDArray[np.float32]
 """Grey levels, float32 [height, width]."""
 
-MAX_FALSE_ALARM_PROBABILITY = 1e-5
+MAX_FALSE_ALARM_PROBABILITY = 5e-5
 """A mark is found where chance would do as well with less than this probability."""
 
 _MAX_FRAMES = 1500
-_ANALYSIS_SIDE = 192
+_ANALYSIS_SIDE = 256
 """Pixels of the shorter side at which frames are analysed."""
-_SMOOTHING_SCALE = 1 / 12
-_CONTRAST_SCALE = 1 / 24
+_SMOOTHING_SCALE = 1 / 20
+_CONTRAST_SCALE = 1 / 96
 """Standard deviations, relative to the shorter side, of the windows of the mean and of the contrast."""
 _CONTRAST_FLOOR = 0.3
 """Grey levels below which contrast is not amplified further."""
 _SCALES = np.geomspace(0.72, 1.4, 170)
 """Length of the marked frame's shorter side, relative to that of the video: more than 1 after a crop."""
-_GRID = 128
+_GRID = 256
 """Offsets tried in each direction, in a unit."""
-_TRIAL_COUNT = 5e5
-"""Independent correlations that come to the same maximum as those of all scales, offsets and mirrors."""
+_TRIAL_COUNT = 2 * len(_SCALES) * _GRID**2
+"""Correlations of which the largest is taken: all scales and offsets, mirrored or not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +112,11 @@ def normalise_contrast(average: Plane) -> Plane:
 def analyse_scales(details: Plane) -> NDArray[np.complex64]:
     """Phasors [scales, V, U] of the waves in a picture, for each of `_SCALES`."""
     height, width = details.shape
-    weights = build_amplitudes()
-    spectra = np.empty((len(_SCALES), *weights.shape), np.complex64)
+    picture = details.astype(np.complex64)
+    spectra = np.empty((len(_SCALES), len(FREQUENCIES_DOWN), len(FREQUENCIES_ACROSS)), np.complex64)
     for index, scale in enumerate(_SCALES):
         unit = scale * min(height, width)
-        down = build_waves(FREQUENCIES_DOWN, height, unit).conj() @ details
+        down = build_waves(FREQUENCIES_DOWN, height, unit).conj() @ picture
         spectrum = down @ build_waves(FREQUENCIES_ACROSS, width, unit).conj().T
         spectra[index] = spectrum / np.maximum(np.abs(spectrum), 1e-9)
     return spectra
@@ -145,16 +146,20 @@ def correlate_offsets(
     spectrum: Spectrum, mark: Spectrum, is_mirrored: bool
 ) -> tuple[float, tuple[float, float]]:
     """The largest correlation over all offsets in standard deviations of its chance value, and where it is."""
-    weights = build_amplitudes()
+    weights = build_amplitudes(SEARCH_SLOPE)
     product = weights * spectrum * (mark[:, ::-1] if is_mirrored else mark).conj()
-    grid = np.zeros((_GRID, _GRID), np.complex64)
-    grid[np.ix_(FREQUENCIES_DOWN, FREQUENCIES_ACROSS)] = product
-    surface = np.fft.ifft2(grid).real * (_GRID**2 / sqrt(0.5 * float(np.sum(weights**2))))
-    row, column = np.unravel_index(int(np.argmax(surface)), surface.shape)
-    return float(surface[row, column]), (float(column) / _GRID, float(row) / _GRID)
+    grid = np.zeros((_GRID, _GRID // 2 + 1), np.complex64)
+    grid[np.ix_(FREQUENCIES_ACROSS, FREQUENCIES_DOWN)] = product.T
+    deviation = sqrt(float(np.sum(weights**2)) / 2)
+    surface = np.fft.irfft2(grid) * (_GRID**2 / 2 / deviation)
+    column, row = np.unravel_index(int(np.argmax(surface)), surface.shape)
+    return float(surface[column, row]), (float(column) / _GRID, float(row) / _GRID)
 
 
 def estimate_false_alarm_probability(strength: float) -> float:
-    """Probability that a video without the mark, or a wrong key, gives such a correlation or a larger one."""
-    single = 0.5 * erfc(strength / sqrt(2))
-    return -expm1(_TRIAL_COUNT * log1p(-min(single, 0.5)))
+    """At most so probable is such a correlation or a larger one under a wrong key, or without a mark.
+
+    Each correlation is a sum of thousands of waves of independent phases, so it is normally distributed; the largest
+    of many is bounded by their number (Bonferroni).
+    """
+    return min(1.0, _TRIAL_COUNT * 0.5 * erfc(strength / sqrt(2)))
