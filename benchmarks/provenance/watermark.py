@@ -74,7 +74,7 @@ def recode(frames: Frames, crf: int, codec: str = "libx264", **options: str) -> 
             output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         output.mux(stream.encode())
     file.seek(0)
-    with av.open(file) as container:
+    with av.open(file, "r") as container:
         decoded = (frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
         return [np.asarray(rgb, np.uint8) for rgb in decoded]
 
