@@ -114,7 +114,7 @@ ATTACKS: dict[str, Callable[[Frames], Frames]] = {
     "crop of 10 %, crf 28": lambda frames: recode(crop_frames(frames), 28),
     "crop, enlarged again, crf 28": lambda frames: recode(resize_frames(crop_frames(frames), 1 / 0.9), 28),
     "three generations, crf 26": lambda frames: recode(recode(recode(frames, 26), 26), 26),
-    "HEVC crf 30": lambda frames: recode(frames, 30, "libx265", preset="ultrafast"),
+    "HEVC crf 30": lambda frames: recode(frames, 30, "libx265", **{"x265-params": "log-level=error"}),
     "VP9 crf 40": lambda frames: recode(frames, 40, "libvpx-vp9", deadline="realtime", **{"cpu-used": "8", "b": "0"}),
     "screen recording": record_screen,
     "mirrored, crf 28": lambda frames: recode([rgb[:, ::-1] for rgb in frames], 28),

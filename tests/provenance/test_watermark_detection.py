@@ -44,6 +44,7 @@ def test_a_marked_frame_is_found_at_its_own_scale(marked: Picture) -> None:
     finding = find_in_frames(marked)
     assert finding.is_found
     assert finding.scale == pytest.approx(1, abs=0.005)
+    assert finding.offset == pytest.approx((0.5, 0.5), abs=0.01)
     assert not finding.is_mirrored
 
 

@@ -17,7 +17,7 @@ _FLAT_STRENGTH = 1.1
 _TEXTURE_STRENGTH = 2.4
 """Root mean square of the mark in grey levels, on flat ground of middle brightness and in texture. The larger one keeps
 the peak signal-to-noise ratio over 40 dB in any picture."""
-_FULL_TEXTURE = 6.0
+_FULL_TEXTURE = 4.0
 """Mean deviation in grey levels of details from which on the ground counts as texture."""
 _DARK = 60.0
 """Grey level below which the mark becomes weaker, as the eye sees steps between dark greys better."""

@@ -26,7 +26,6 @@ from liveavatar.provenance.watermark_pattern import (
     Spectrum,
     WatermarkKey,
     build_amplitudes,
-    build_waves,
     draw_phasors,
 )
 from liveavatar.video.reader import open_video
@@ -47,6 +46,8 @@ _CONTRAST_FLOOR = 0.3
 """Grey levels below which contrast is not amplified further."""
 _SCALES = np.geomspace(0.72, 1.4, 170)
 """Length of the marked frame's shorter side, relative to that of the video: more than 1 after a crop."""
+_PADDING = 4
+"""Side of the transformed picture relative to its own: between frequencies, the spectrum is interpolated."""
 _GRID = 256
 """Offsets tried in each direction, in a unit."""
 _TRIAL_COUNT = 2 * len(_SCALES) * _GRID**2
@@ -57,8 +58,9 @@ _TRIAL_COUNT = 2 * len(_SCALES) * _GRID**2
 class WatermarkFinding:
     """Whether a video carries the mark.
 
-    `strength` is the correlation in standard deviations of its chance value. `scale`, `offset` (across and down, in
-    units of the marked frame's shorter side) and `is_mirrored` say how the frame was changed, if the mark is found.
+    `strength` is the correlation in standard deviations of its chance value. If the mark is found, `scale` is the
+    shorter side of the marked frame relative to that of the video: more than 1 after a crop; `offset` (across and down,
+    0 to 1, in that side) is where the middle of the video lies in the pattern, which repeats.
     """
 
     strength: float
@@ -110,29 +112,43 @@ def normalise_contrast(average: Plane) -> Plane:
 
 
 def analyse_scales(details: Plane) -> NDArray[np.complex64]:
-    """Phasors [scales, V, U] of the waves in a picture, for each of `_SCALES`."""
+    """Phasors [scales, V, U] of the waves in a picture, for each of `_SCALES`; zero above half a cycle a pixel."""
+    spectrum = _transform_padded(details)
+    rows, columns = spectrum.shape[:2]
+    phasors = np.empty((len(_SCALES), len(FREQUENCIES_DOWN), len(FREQUENCIES_ACROSS)), np.complex64)
+    for index, unit in enumerate(_SCALES * min(details.shape)):
+        x, y = np.meshgrid(
+            (columns // 2 + FREQUENCIES_ACROSS * (columns / unit)).astype(np.float32),
+            (rows // 2 + FREQUENCIES_DOWN * (rows / unit)).astype(np.float32),
+        )
+        waves = cv2.remap(spectrum, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
+        sums = waves[..., 0] + 1j * waves[..., 1]
+        phasors[index] = sums / np.maximum(np.abs(sums), 1e-9)
+    return phasors
+
+
+def _transform_padded(details: Plane) -> NDArray[np.float32]:
+    """The spectrum of a picture among zeros, real and imaginary [rows, columns, 2]: its middle is frequency 0.
+
+    The middle of the picture is the origin, so the phases change slowly and can be interpolated.
+    """
     height, width = details.shape
-    picture = details.astype(np.complex64)
-    spectra = np.empty((len(_SCALES), len(FREQUENCIES_DOWN), len(FREQUENCIES_ACROSS)), np.complex64)
-    for index, scale in enumerate(_SCALES):
-        unit = scale * min(height, width)
-        down = build_waves(FREQUENCIES_DOWN, height, unit).conj() @ picture
-        spectrum = down @ build_waves(FREQUENCIES_ACROSS, width, unit).conj().T
-        spectra[index] = spectrum / np.maximum(np.abs(spectrum), 1e-9)
-    return spectra
+    rows, columns = (cv2.getOptimalDFTSize(_PADDING * side) for side in details.shape)
+    padded = np.zeros((rows, columns), np.float32)
+    padded[:height, :width] = details
+    padded = np.roll(padded, (-(height // 2), -(width // 2)), (0, 1))
+    spectrum = np.fft.fftshift(np.fft.fft2(padded))
+    return np.dstack([spectrum.real, spectrum.imag]).astype(np.float32)
 
 
 def find_mark(phasors: NDArray[np.complex64], key: WatermarkKey) -> WatermarkFinding:
     """The best match of the mark over all scales, offsets and mirrors."""
     mark = draw_phasors(key)
-    best = max(
-        (
-            (*correlate_offsets(spectrum, mark, is_mirrored), float(scale), is_mirrored)
-            for scale, spectrum in zip(_SCALES, phasors, strict=True)
-            for is_mirrored in (False, True)
-        ),
+    strength, offset, scale, is_mirrored = max(
+        (*correlate_offsets(spectrum, mark[:, ::-1] if is_mirrored else mark), float(scale), is_mirrored)
+        for scale, spectrum in zip(_SCALES, phasors, strict=True)
+        for is_mirrored in (False, True)
     )
-    strength, offset, scale, is_mirrored = best
     return WatermarkFinding(
         strength=strength,
         false_alarm_probability=estimate_false_alarm_probability(strength),
@@ -142,18 +158,16 @@ def find_mark(phasors: NDArray[np.complex64], key: WatermarkKey) -> WatermarkFin
     )
 
 
-def correlate_offsets(
-    spectrum: Spectrum, mark: Spectrum, is_mirrored: bool
-) -> tuple[float, tuple[float, float]]:
-    """The largest correlation over all offsets in standard deviations of its chance value, and where it is."""
+def correlate_offsets(phasors: Spectrum, mark: Spectrum) -> tuple[float, tuple[float, float]]:
+    """The largest correlation over all offsets, in standard deviations of its chance value, and the offset."""
     weights = build_amplitudes(SEARCH_SLOPE)
-    product = weights * spectrum * (mark[:, ::-1] if is_mirrored else mark).conj()
     grid = np.zeros((_GRID, _GRID // 2 + 1), np.complex64)
-    grid[np.ix_(FREQUENCIES_ACROSS, FREQUENCIES_DOWN)] = product.T
+    grid[np.ix_(FREQUENCIES_ACROSS, FREQUENCIES_DOWN)] = (weights * phasors * mark.conj()).T
     deviation = sqrt(float(np.sum(weights**2)) / 2)
-    surface = np.fft.irfft2(grid) * (_GRID**2 / 2 / deviation)
-    column, row = np.unravel_index(int(np.argmax(surface)), surface.shape)
-    return float(surface[column, row]), (float(column) / _GRID, float(row) / _GRID)
+    surface = np.fft.irfft2(grid)
+    across, down = np.unravel_index(int(np.argmax(surface)), surface.shape)
+    strength = float(surface[across, down]) * (_GRID**2 / 2 / deviation)
+    return strength, (float(-across % _GRID) / _GRID, float(-down % _GRID) / _GRID)
 
 
 def estimate_false_alarm_probability(strength: float) -> float:
