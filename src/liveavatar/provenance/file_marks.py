@@ -73,9 +73,7 @@ def prepare_file_marks(policy: MarkPolicy) -> FileMarks:
         seal = partial(sign_video, certificate=certificate, source_type=policy.source_type)
     return FileMarks(
         tags={COMMENT_KEY: COMMENT, AIGC_KEY: build_aigc_tag(policy.producer)},
-        seal=None
-        if certificate is None
-        else partial(sign_video, certificate=certificate, source_type=policy.source_type),
+        seal=seal,
         applied=AppliedMarks(
             label=choose_label_text(policy.label),
             watermark=policy.watermark,
