@@ -318,8 +318,11 @@ def predict_voice(name: str, sound: Sound) -> list[SpeedPrediction]:
     predictions = list(predict_grid(passage))
     for variant in vary_passage(passage, np.random.default_rng([0, *name.encode()])):
         speeds = predict_speeds(resample_sound(variant.sound, RATE, SAMPLE_RATE))
-        about = {"tempo": variant.tempo, "semitones": variant.semitones}
-        predictions.append(SpeedPrediction(kind=variant.kind, **about, speeds=speeds))
+        predictions.append(
+            SpeedPrediction(
+                kind=variant.kind, tempo=variant.tempo, semitones=variant.semitones, speeds=speeds
+            )
+        )
     for declared, true in PAIRS:
         played = resample_sound(resample_sound(passage, RATE, true), declared, SAMPLE_RATE)
         predictions.append(SpeedPrediction(declared=declared, true=true, speeds=predict_speeds(played)))
