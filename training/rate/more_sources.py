@@ -1,6 +1,6 @@
 """Collects more voices: of games, a drawing program, an input method and the tests of Python packages.
 
-    python -m training.rate.more_sources VOICES --unpacked SDISTS
+    python -m training.rate.more_sources VOICES --unpacked SDISTS [--splits test]
 
 `SDISTS` holds the unpacked source distributions that README.md lists.
 """
@@ -9,12 +9,21 @@ import argparse
 import io
 import struct
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import av
 import numpy as np
-from training.rate.sources import MAX_SECONDS, SHARE, Clips, Voice, decode_container, read_voice, save_voices
+from training.rate.sources import (
+    MAX_SECONDS,
+    SHARE,
+    SPLITS,
+    Clips,
+    Voice,
+    decode_container,
+    read_voice,
+    save_voices,
+)
 
 STAMPS = SHARE / "tuxpaint" / "stamps"
 FILLETS = SHARE / "games" / "fillets-ng" / "sound"
@@ -47,19 +56,19 @@ def _shuffle_files(files: list[Path]) -> list[Path]:
     return [sorted(files)[i] for i in order]
 
 
-def read_stamps() -> Iterator[Voice]:
+def read_stamps(splits: Collection[str] = SPLITS) -> Iterator[Voice]:
     """People who say what is in a picture, in a phrase or a sentence."""
-    for language, split in STAMP_LANGUAGES.items():
+    for language in (language for language, split in STAMP_LANGUAGES.items() if split in splits):
         files = _shuffle_files(list(STAMPS.rglob(f"*_desc_{language}.ogg")))
-        yield read_voice(f"tuxpaint:{language}", "real", split, files)
+        yield read_voice(f"tuxpaint:{language}", "real", STAMP_LANGUAGES[language], files)
 
 
-def read_fillets() -> Iterator[Voice]:
+def read_fillets(splits: Collection[str] = SPLITS) -> Iterator[Voice]:
     """Dialogues of two actors: v is the big fish, m the small one."""
-    for language, split in FILLETS_LANGUAGES.items():
+    for language in (language for language, split in FILLETS_LANGUAGES.items() if split in splits):
         for name in "vm":
             files = _shuffle_files(list(FILLETS.glob(f"*/{language}/*-{name}-*.ogg")))
-            yield read_voice(f"fillets:{language}_{name}", "real", split, files)
+            yield read_voice(f"fillets:{language}_{name}", "real", FILLETS_LANGUAGES[language], files)
 
 
 def read_test_readers(folder: Path) -> Iterator[Voice]:
@@ -107,14 +116,16 @@ def main() -> None:
     )
     parser.add_argument("voices", type=Path)
     parser.add_argument("--unpacked", type=Path, required=True)
+    parser.add_argument("--splits", nargs="*", choices=SPLITS, default=SPLITS)
     options = parser.parse_args()
+    splits = options.splits
     save_voices(
         options.voices,
-        read_stamps(),
-        read_fillets(),
-        read_test_readers(options.unpacked),
-        read_syllables(),
-        read_queen(),
+        splits,
+        read_stamps(splits),
+        read_fillets(splits),
+        read_test_readers(options.unpacked) if "test" in splits else (),
+        *([read_syllables(), read_queen()] if "train" in splits else []),
     )
 
 

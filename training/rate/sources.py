@@ -1,6 +1,7 @@
 """Collects the voices: recordings in Debian packages and synthetic speech, one file per speaker.
 
     python -m training.rate.sources VOICES --corpus CORPUS
+    python -m training.rate.sources VOICES --corpus CORPUS --splits test     (needs the packages of test voices alone)
 
 `CORPUS` is the corpus of `training.articulation`. A speaker belongs to one split: train, dev (for the thresholds) or
 test. All recordings of one language in one package belong to the same split, so no speaker is in two.
@@ -10,7 +11,7 @@ import argparse
 import subprocess
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -31,6 +32,8 @@ MAX_SECONDS = 150.0
 
 DOUBTFUL = {SHARE / "klettres" / "da"}
 """Left out: these files declare 128 kHz."""
+
+SPLITS = ("train", "dev", "test")
 
 TEST_LANGUAGES = {"it", "ru", "uk", "nl", "hu", "da", "en", "en_GB", "ga", "gl"}
 DEV_LANGUAGES = {"cs", "de", "lt", "pt", "pt_BR", "sl", "tn"}
@@ -112,23 +115,24 @@ def _list_sounds(folder: Path) -> list[Path]:
     return [sorted(files)[i] for i in order]
 
 
-def read_word_lists() -> Iterator[Voice]:
+def read_word_lists(splits: Collection[str] = SPLITS) -> Iterator[Voice]:
     """People of some thirty countries who say letters, syllables and words for children's programs."""
     for package in (SHARE / "klettres", SHARE / "ktuberling" / "sounds"):
         for folder in sorted(path for path in package.iterdir() if path.is_dir()):
             language = folder.name.partition("@")[0]
             files = _list_sounds(folder)
-            if len(files) >= 8 and "@" not in folder.name and folder not in DOUBTFUL:
-                yield read_voice(f"{package.parts[3]}:{folder.name}", "words", _choose_split(language), files)
+            split = _choose_split(language)
+            if split in splits and len(files) >= 8 and "@" not in folder.name and folder not in DOUBTFUL:
+                yield read_voice(f"{package.parts[3]}:{folder.name}", "words", split, files)
 
 
-def read_prompts() -> Iterator[Voice]:
+def read_prompts(splits: Collection[str] = SPLITS) -> Iterator[Voice]:
     """Telephone prompts without the short ones, which are digits and letters."""
-    for folder, split in PROMPTS.items():
+    for folder in (folder for folder, split in PROMPTS.items() if split in splits):
         files = [
             p for p in _list_sounds(ASTERISK / folder) if p.stat().st_size > 12_000 or p.suffix == ".gsm"
         ]
-        yield read_voice(f"asterisk:{folder}", "real", split, files)
+        yield read_voice(f"asterisk:{folder}", "real", PROMPTS[folder], files)
 
 
 def read_sphinx() -> Iterator[Voice]:
@@ -165,9 +169,11 @@ def _choose_synthetic_split(parts: set[str]) -> str:
     return "train"
 
 
-def speak_festival() -> Iterator[Voice]:
+def speak_festival(splits: Collection[str] = SPLITS) -> Iterator[Voice]:
     """Festival: diphones cut from recordings of people, among them a child (czech_krb)."""
     for name, language in FESTIVAL.items():
+        if _choose_split(language) not in splits:
+            continue
         short = language[:2]
         texts = make_sentences(short, 7)
         with tempfile.TemporaryDirectory() as folder:
@@ -216,9 +222,9 @@ def load_voices(folder: Path, split: str) -> list[Voice]:
     return voices
 
 
-def save_voices(folder: Path, *sources: Iterable[Voice]) -> None:
-    """Write every voice and print a line for each."""
-    for voice in chain.from_iterable(sources):
+def save_voices(folder: Path, splits: Collection[str], *sources: Iterable[Voice]) -> None:
+    """Write every voice of these splits and print a line for each."""
+    for voice in (voice for voice in chain.from_iterable(sources) if voice.split in splits):
         save_voice(folder / f"{voice.name.replace(':', '_').replace('*', '')}.npz", voice)
         seconds = sum(map(len, voice.clips)) / voice.rate
         print(f"{voice.split:6}{voice.kind:8}{voice.name:44}{voice.rate:6} Hz{seconds:6.0f} s")
@@ -231,14 +237,17 @@ def main() -> None:
     )
     parser.add_argument("voices", type=Path)
     parser.add_argument("--corpus", type=Path, required=True)
+    parser.add_argument("--splits", nargs="*", choices=SPLITS, default=SPLITS)
     options = parser.parse_args()
+    splits = options.splits
     save_voices(
         options.voices,
-        read_word_lists(),
-        read_prompts(),
-        read_sphinx(),
+        splits,
+        read_word_lists(splits),
+        read_prompts(splits),
+        read_sphinx() if "test" in splits else (),
         read_synthetic(options.corpus),
-        speak_festival(),
+        speak_festival(splits),
     )
 
 

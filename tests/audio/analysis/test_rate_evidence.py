@@ -79,9 +79,12 @@ def test_a_speed_of_speech_is_below_the_limit() -> None:
     assert [rate for rate in rates if is_beyond_speech_speeds(make_guess(rate, 0.0))] == [8_000, 44_100]
 
 
-def test_twice_too_fast_must_not_be_fast_speech() -> None:
-    assert not is_beyond_speech_speeds(make_guess(8_000, 0.05))
-    assert is_beyond_speech_speeds(make_guess(44_100, 0.05))
+def test_twice_too_fast_or_slow_must_not_be_fast_or_slow_speech() -> None:
+    """The probabilities are those of speech 1.75 times as fast, and of letters said at 0.7 times their pace."""
+    assert not is_beyond_speech_speeds(make_guess(8_000, 0.0077))
+    assert is_beyond_speech_speeds(make_guess(8_000, 0.0045))
+    assert not is_beyond_speech_speeds(make_guess(44_100, 0.104))
+    assert is_beyond_speech_speeds(make_guess(44_100, 0.056))
 
 
 def test_a_picture_of_another_length_is_evidence(report: AudioReport) -> None:

@@ -1,5 +1,9 @@
 """The detector distinguishes speech from noise, by any chunking and without look-ahead."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -49,3 +53,24 @@ def test_a_second_stream_is_independent() -> None:
     sound = babble(16_000, 0.5)[:, 0]
     first = np.concatenate([detector.push(sound), detector.flush()])
     assert np.array_equal(np.concatenate([detector.push(sound), detector.flush()]), first)
+
+
+COUNT_THREADS = """
+import os, numpy
+from liveavatar.audio.dsp.vad import VoiceActivityDetector
+before = len(os.listdir("/proc/self/task"))
+VoiceActivityDetector().push(numpy.zeros(5120, numpy.float32))
+print(len(os.listdir("/proc/self/task")) - before, os.environ.get("OMP_THREAD_LIMIT"))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
+@pytest.mark.parametrize("limit", [None, "7"])
+def test_the_detector_starts_no_threads_and_leaves_the_limit_of_others(limit: str | None) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_THREAD_LIMIT"}
+    if limit:
+        environment["OMP_THREAD_LIMIT"] = limit
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT_THREADS], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["0", str(limit)], done.stderr

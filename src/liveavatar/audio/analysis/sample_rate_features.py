@@ -42,16 +42,28 @@ def extract_rate_features(samples: Samples) -> StepFeatures | None:
     A shorter segment, of at least `PERIODICITY_WINDOW` samples, is repeated.
     """
     windows = slice_windows(samples, PERIODICITY_WINDOW, STEP_SAMPLES)[:STEP_COUNT]
-    starts = (
-        (PERIODICITY_WINDOW - SPECTRUM_WINDOW) // 2 - STEP_SAMPLES // 4,
-        (PERIODICITY_WINDOW - SPECTRUM_WINDOW) // 2 + STEP_SAMPLES // 4,
-    )
-    spectra = [_compute_band_levels(windows[:, start : start + SPECTRUM_WINDOW]) for start in starts]
-    loud = np.percentile(np.max(spectra[0], axis=1), 95)
+    return scale_steps(measure_windows(windows))
+
+
+def measure_windows(windows: NDArray[np.float32]) -> StepFeatures:
+    """Two spectra in dB and the periodicity of every window [n, PERIODICITY_WINDOW], [n, FEATURE_COUNT]."""
+    middle = (PERIODICITY_WINDOW - SPECTRUM_WINDOW) // 2
+    spectra = [
+        _compute_band_levels(windows[:, start : start + SPECTRUM_WINDOW])
+        for start in (middle - STEP_SAMPLES // 4, middle + STEP_SAMPLES // 4)
+    ]
+    return np.concatenate([*spectra, _compute_periodicity(windows)], axis=1)
+
+
+def scale_steps(measured: StepFeatures) -> StepFeatures | None:
+    """What `measure_windows` gives for one segment, relative to its loud steps, [STEP_COUNT, FEATURE_COUNT]; None if it
+    is silent. Fewer steps are repeated."""
+    levels, periodicity = measured[:, : 2 * BAND_COUNT], measured[:, 2 * BAND_COUNT :]
+    loud = np.percentile(np.max(levels[:, :BAND_COUNT], axis=1), 95)
     if loud < SILENCE_DBFS:
         return None
-    levels = [np.clip((bands - loud) / 20.0 + 1.0, -2.0, 1.5) for bands in spectra]
-    steps = np.concatenate([*levels, 2.0 * _compute_periodicity(windows)], axis=1).astype(np.float32)
+    relative = np.clip((levels - loud) / 20.0 + 1.0, -2.0, 1.5)
+    steps = np.concatenate([relative, 2.0 * periodicity], axis=1).astype(np.float32)
     return np.resize(steps, (STEP_COUNT, FEATURE_COUNT))
 
 
