@@ -90,9 +90,7 @@ def check_output_path(path: Path, inputs: Mapping[str, Path] = NO_INPUTS) -> Non
     """
     name, status = describe_path(path), _find_status(path)
     if status is None:
-        parent = _find_status(path.parent)
-        if parent is None or not stat.S_ISDIR(parent.st_mode):
-            raise OutputError(f"there is no folder {describe_path(path.parent)}", "create it first")
+        _require_writable_folder(path.parent)
         return
     for label, other in inputs.items():
         if _is_same_file(status, other):
@@ -101,6 +99,7 @@ def check_output_path(path: Path, inputs: Mapping[str, Path] = NO_INPUTS) -> Non
         raise OutputError(f"{name} is a folder", "name a file in it")
     if not stat.S_ISREG(status.st_mode):
         raise OutputError(f"{name} is a device or a pipe", "name a file")
+    _require_writable_folder(path.parent)
 
 
 def publish_file(partial: Path, path: Path) -> None:
@@ -127,6 +126,8 @@ def create_folder(folder: Path) -> None:
         raise OutputError(
             f"the folder {describe_path(folder)} cannot be created: {reason}", remedy
         ) from error
+    except ValueError as error:  # a NUL, or a character that cannot be encoded
+        raise OutputError(f"{describe_path(folder)!r} is not a file name", "choose another name") from error
 
 
 def shorten_name(stem: str, ending: str) -> str:
@@ -135,6 +136,15 @@ def shorten_name(stem: str, ending: str) -> str:
     while len(os.fsencode(stem)) > room:
         stem = stem[:-1]
     return stem + ending
+
+
+def _require_writable_folder(folder: Path) -> None:
+    """Refuse a folder in which no file can be created."""
+    name, status = describe_path(folder), _find_status(folder)
+    if status is None or not stat.S_ISDIR(status.st_mode):
+        raise OutputError(f"there is no folder {name}", "create it first")
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise OutputError(f"the folder {name} may not be written", "choose another folder")
 
 
 def _find_status(path: Path) -> os.stat_result | None:
