@@ -175,7 +175,9 @@ def main() -> None:
                 failed += 1
                 faults = "; ".join(outcome.faults)
                 sys.stderr.write(f"round {outcome.number}, {outcome.runs} runs: {faults}\n")
-    sys.stderr.write(f"{options.count} rounds, {killed} runs killed, {failed} rounds with faults\n")
+    sys.stdout.write(f"{options.count - failed:6}  done, with {killed} runs killed in all\n")
+    if failed:
+        sys.stdout.write(f"{failed:6}  FAILED\n")
     sys.exit(1 if failed else os.EX_OK)
 
 

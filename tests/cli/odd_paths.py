@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -443,7 +444,14 @@ def _run_program(arguments: list[str], place: Path, messages: Path, scratch: Pat
     child = os.fork()
     if child == 0:
         _become_program(arguments, place, messages, scratch, user)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    deadline = time.monotonic() + SECONDS
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+        time.sleep(0.003)
 
 
 def import_commands() -> None:
@@ -466,7 +474,6 @@ def _become_program(arguments: list[str], place: Path, messages: Path, scratch: 
         tempfile.tempdir = None  # it was chosen in the parent
         if user == "not root":
             drop_capabilities()
-        signal.alarm(SECONDS)
         sys.argv = ["liveavatar", *arguments]
         cli.main()
     except SystemExit as left:
@@ -491,15 +498,19 @@ def main() -> None:
     import_commands()
     results = Counter[str]()
     with tempfile.TemporaryDirectory() as sources:
-        write_sources(Path(sources), options.long)
+        child = os.fork()  # what renders starts threads, and no process with threads may be parted
+        if child == 0:
+            write_sources(Path(sources), options.long)
+            os._exit(0)
+        os.waitpid(child, 0)
         for names in list_cells(options.only, options.long):
             cell = run_cell(Path(sources), *names)
-            results["with faults" if cell.faults else "refused" if cell.is_refused else "used"] += 1
+            results["FAILED" if cell.faults else "refused" if cell.is_refused else "used"] += 1
             if cell.faults or (options.show and cell.is_refused):
                 sys.stdout.write(f"{' | '.join(names)}: {', '.join(cell.faults)}\n{cell.printed}\n")
-    summary = ", ".join(f"{count} {what}" for what, count in sorted(results.items()))
-    sys.stdout.write(f"{results.total()} cells: {summary}\n")
-    sys.exit(1 if results["with faults"] else 0)
+    for what, count in results.most_common():
+        sys.stdout.write(f"{count:6}  {what}\n")
+    sys.exit(1 if results["FAILED"] else 0)
 
 
 if __name__ == "__main__":

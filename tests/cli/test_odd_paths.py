@@ -53,7 +53,7 @@ def test_values_that_cannot_be_used_are_refused_in_one_line() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert " refused, " in done.stdout
+    assert "  refused\n" in done.stdout
 
 
 @pytest.mark.parametrize(
