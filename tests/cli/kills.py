@@ -240,7 +240,7 @@ def read_content(path: Path) -> object:
             pictures = sum(1 for _ in video.decode(video=0))
         with av.open(str(path)) as video:
             return pictures, sum(1 for _ in video.demux(audio=0))
-    except av.error.FFmpegError:
+    except (av.error.FFmpegError, IndexError):  # IndexError: it has no such stream
         return "damaged"
 
 
