@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,7 +130,7 @@ def count_scratch_files(folder: Path) -> int:
     return 0
 
 
-def wait_for_groups(runs: list["subprocess.Popen[bytes]"]) -> None:
+def wait_for_groups(runs: Sequence["subprocess.Popen[bytes] | subprocess.Popen[str]"]) -> None:
     """Return when no process of these runs is left, which must not need any signal."""
     sessions = {process.pid for process in runs}
     while any(read_session(path) in sessions for path in Path("/proc").glob("[0-9]*/stat")):

@@ -1,6 +1,6 @@
 """Ends runs by signals at random moments: the right exit code, one line, nothing lost and nothing half written.
 
-    PYTHONPATH=src:tests nice python tests/cli/kills.py --count 60 [--only generate] [--seed 0] [--slow-down 1]
+    PYTHONPATH=src:tests nice python tests/cli/kills.py --count 60 [--only generate] [--seed 0]
 
 A case starts a command and sends it, or its whole process group as a terminal does, SIGINT, SIGTERM, SIGHUP or
 SIGKILL, sometimes twice; sometimes a second run in the same folder is left alone. Whatever was there stays; a result
@@ -38,6 +38,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
 STARTUP = 0.15
 """Seconds of the earliest signal: before, Python itself has not begun to read the program."""
 
+_LATEST = 1.1
+"""Time of the latest signal, in durations of an undisturbed run."""
+
 OLD = b"somebody's file of yesterday"
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGKILL: -9}
 _TEMPORARY = "tmp"
@@ -47,13 +50,12 @@ _TEMPORARY = "tmp"
 class KilledCommand:
     """A command, the file of yesterday that it meets, and its results, which are removed before a case.
 
-    `longest` is about how many seconds a whole run takes. `refusal` is what a run says that finds a result of another.
+    `refusal` is what a run says that finds a result of another.
     """
 
     arguments: tuple[str, ...]
     results: frozenset[str]
     old: str
-    longest: float
     refusal: str = ""
 
 
@@ -62,19 +64,16 @@ COMMANDS: Mapping[str, KilledCommand] = {
         ("generate", "-i", "face.jpg", "-a", "voice.wav", "-o", "out.mp4", "--size", "128x128"),
         frozenset({"out.mp4"}),
         "out.mp4",  # is replaced
-        longest=4.0,
     ),
     "audio prepare": KilledCommand(
         ("audio", "prepare", "voices", "-o", "out", "--jobs", "2"),
         frozenset({"out/a-2.wav", "out/b.wav", "out/c.wav"}),
         "out/a.wav",
-        longest=4.0,
     ),
     "sync --fix": KilledCommand(
         ("sync", "late.mp4", "--fix", "fixed.mp4"),
         frozenset({"fixed.mp4"}),
         "old.mp4",
-        longest=5.0,
         refusal="exists",
     ),
 }
@@ -91,24 +90,26 @@ class Case:
     is_accompanied: bool = False
 
 
-def draw_case(dice: random.Random, longest: float) -> Case:
-    """A case at random."""
+def draw_case(dice: random.Random, latest: float) -> Case:
+    """A case at random, with its signal after at most `latest` seconds."""
     number = dice.choice(SIGNALS)
-    times, delay = dice.choice((1, 1, 2)), dice.uniform(STARTUP, longest)
+    times, delay = dice.choice((1, 1, 2)), dice.uniform(STARTUP, latest)
     return Case(number, times, delay, dice.random() < 0.5, dice.random() < 0.25)
 
 
 class KillBench:
-    """Runs cases of one command in a folder that it fills; `whole` is what an undisturbed run makes."""
+    """Runs cases of one command in a folder that it fills. An undisturbed run, which takes `seconds`, comes first."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder, self._command = folder, COMMANDS[name]
         (folder / _TEMPORARY).mkdir()
         write_inputs(folder)
         self._clear_results()
+        started = time.monotonic()
         process = self._start_run()
         _, errors = process.communicate()
         assert process.returncode == 0, errors
+        self.seconds = time.monotonic() - started
         self._whole = {result: read_content(folder / result) for result in self._command.results}
 
     def run_case(self, case: Case) -> str:
@@ -244,13 +245,13 @@ def read_content(path: Path) -> object:
         return "damaged"
 
 
-def run_cases(name: str, count: int, seed: int, slow_down: float = 1.0) -> Counter[str]:
+def run_cases(name: str, count: int, seed: int) -> Counter[str]:
     """How many cases of a command ended in which way."""
     results, dice = Counter[str](), random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
         bench = KillBench(Path(folder), name)
         for _ in range(count):
-            results[bench.run_case(draw_case(dice, slow_down * COMMANDS[name].longest))] += 1
+            results[bench.run_case(draw_case(dice, _LATEST * bench.seconds))] += 1
         if fault := bench.run_undisturbed():
             results[fault] += 1
     return results
@@ -264,12 +265,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=60, help="cases of each command")
     parser.add_argument("--only", choices=COMMANDS, help="one command")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--slow-down", type=float, default=1.0, help="of a busy machine")
     options = parser.parse_args()
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, which the runs would inherit
     has_failed = False
     for name in [options.only] if options.only else COMMANDS:
-        results = run_cases(name, options.count, options.seed, options.slow_down)
+        results = run_cases(name, options.count, options.seed)
         has_failed |= any(what.startswith("FAILED") for what in results)
         sys.stdout.write(f"{name}\n")
         for what, count in results.most_common():

@@ -28,7 +28,7 @@ def test_a_video_that_was_cut_is_another(tmp_path: Path) -> None:
     whole = write_clip(tmp_path / "whole.mp4", "mp4", count=25)
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(whole.read_bytes()[:-1000])
-    pictures, packets = kills.read_content(whole)  # type: ignore[misc]
-    assert pictures == 25
-    assert packets > 40
+    found = kills.read_content(whole)
+    assert isinstance(found, tuple)
+    assert found[0] == 25
     assert kills.read_content(cut) == "damaged"
