@@ -19,6 +19,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -108,7 +109,10 @@ _MP4, _PNG = b"\0\0\0", b"\x89PNG"
 OPTIONS: Mapping[str, PathOption] = {
     "audio check": PathOption(("audio", "check", "--", "{path}"), "input", ".wav", _CHECKED, is_long=False),
     "audio check --json": PathOption(
-        ("audio", "check", "--json", "--", "{path}"), "input", ".wav", _CHECKED, is_long=False
+        ("audio", "check", "--json", "--", "{path}"),
+        "input",
+        ".wav",
+        _CHECKED,
     ),
     "audio check --plot": PathOption(
         ("audio", "check", "voice.wav", "--plot", "{path}"), "output", ".png", _CHECKED, _PNG
@@ -123,7 +127,9 @@ OPTIONS: Mapping[str, PathOption] = {
         others=("out",),
     ),
     "audio guard": PathOption(
-        ("audio", "guard", "{path}", "--", "true", "{audio}"), "input", ".wav", is_long=False
+        ("audio", "guard", "{path}", "--", "true", "{audio}"),
+        "input",
+        ".wav",
     ),
     "portrait check": PathOption(("portrait", "check", "--", "{path}"), "input", ".jpg", _CHECKED),
     "portrait check --json": PathOption(
@@ -460,6 +466,8 @@ def import_commands() -> None:
     program = get_command(app)
     assert isinstance(program, TyperGroup)
     list(program.commands.values())
+    with suppress(ImportError):
+        import_module("typer._adapters")  # imports pydantic, in versions of typer that use it
 
 
 def _become_program(arguments: list[str], place: Path, messages: Path, scratch: Path, user: str) -> None:
