@@ -41,7 +41,8 @@ PARTS = {
     "fix": RobustnessPart("kills of `sync --fix`", ("cli/kills.py", "--only", "sync --fix")),
     "sounds": RobustnessPart("damaged sounds", ("audio/fuzz.py", "--seed", "7")),
     "pictures": RobustnessPart("damaged pictures", ("face/fuzz.py", "--seed", "7")),
-    "paths": RobustnessPart("odd paths", ("cli/odd_paths.py", "--long")),
+    "refusals": RobustnessPart("odd paths that cannot be used", ("cli/odd_paths.py",)),
+    "paths": RobustnessPart("odd paths, also those that can be used", ("cli/odd_paths.py", "--long")),
 }
 
 
@@ -55,6 +56,9 @@ def run_part(part: RobustnessPart) -> str:
         text=True,
         check=False,
     )
+    for line in done.stdout.splitlines():
+        if "FAILED" in line or line.startswith("case "):
+            print(line, file=sys.stderr)
     return f"| {part.title} | {summarise_counts(done.stdout)} |\n"
 
 

@@ -63,7 +63,8 @@ class PathOption:
     """A command in which `{path}` becomes the value; `suffix` is that of a usual value.
 
     `codes` are those of a usable value, `head` are the first bytes of what is written, `source` is the command's
-    recording or video, `others` are further outputs. `is_long`: a usable value leads to a rendering or a measurement.
+    recording or video, `others` are further outputs. `keeps_files`: it replaces no file. `is_long`: a usable value
+    leads to a rendering or a measurement.
     """
 
     command: tuple[str, ...]
@@ -74,6 +75,7 @@ class PathOption:
     source: str = "voice.wav"
     others: tuple[str, ...] = ()
     is_long: bool = True
+    keeps_files: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,14 @@ class OddValue:
     """`make` builds it in the current folder, from an option and a usual file, and gives the text of the option.
 
     Roles that are in neither set do not get it. `needs_rights`: what is usable for root is refused to others.
+    `is_file`: something is there that would be replaced.
     """
 
     make: Callable[[PathOption, Path], str]
     refused: frozenset[Role] = frozenset()
     usable: frozenset[Role] = frozenset()
     needs_rights: bool = False
+    is_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,7 @@ OPTIONS: Mapping[str, PathOption] = {
         "output",
         ".json",
         head=b'{"files"',
+        keeps_files=True,
         others=("out",),
     ),
     "audio guard": PathOption(
@@ -157,7 +162,12 @@ OPTIONS: Mapping[str, PathOption] = {
         ("sync", "clip.mp4", "--plot", "{path}"), "output", ".png", _CHECKED, _PNG, source="clip.mp4"
     ),
     "sync --fix": PathOption(
-        ("sync", "clip.mp4", "--fix", "{path}"), "output", ".mp4", head=_MP4, source="clip.mp4"
+        ("sync", "clip.mp4", "--fix", "{path}"),
+        "output",
+        ".mp4",
+        head=_MP4,
+        source="clip.mp4",
+        keeps_files=True,
     ),
     "sync --syncnet": PathOption(
         ("sync", "clip.mp4", "--syncnet", "{path}"), "input", ".model", frozenset({2}), source="clip.mp4"
@@ -280,7 +290,7 @@ VALUES: Mapping[str, OddValue] = {
     "a placeholder": _make_name("{audio}{0}"),
     "a capital suffix": OddValue(_make_capital_suffix, usable=INPUTS | OUTPUTS),
     "a link": OddValue(_link_to_usual, usable=INPUTS),
-    "a link to another file": OddValue(_link_to("note.txt"), usable=OUTPUTS),
+    "a link to another file": OddValue(_link_to("note.txt"), usable=OUTPUTS, is_file=True),
     "a link to nothing": OddValue(_link_to("none{suffix}"), refused=INPUTS | FOLDERS, usable=OUTPUTS),
     "empty": OddValue(_make_text(""), refused=EVERYWHERE),
     "root": OddValue(_make_text("/"), refused=_choose_roles("input") | OUTPUTS),
@@ -369,6 +379,8 @@ def _is_wanted(option: PathOption, value: OddValue, user: str, is_long: bool) ->
 
 def is_refused_to(option: PathOption, value: OddValue, user: str) -> bool:
     """Whether the program has to refuse a value."""
+    if option.keeps_files and value.is_file:
+        return True
     return option.role in value.refused or (
         value.needs_rights and option.role in value.usable and user == "not root"
     )
