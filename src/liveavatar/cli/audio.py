@@ -40,7 +40,7 @@ from liveavatar.cli.output import (
     print_verdict,
     stderr_console,
 )
-from liveavatar.cli.paths import PATH_METAVAR, parse_path
+from liveavatar.cli.process.paths import PATH_METAVAR, parse_path
 from liveavatar.cli.progress import show_stage
 from liveavatar.errors import AudioError, OptionError, OutputError
 from liveavatar.files import atomic_write, check_output_path, describe_path, require_regular_file

@@ -10,7 +10,7 @@ import typer
 
 from liveavatar.cli.generate import Label, Watermark, prepare_actor
 from liveavatar.cli.output import print_message, print_repairs
-from liveavatar.cli.paths import PATH_METAVAR, parse_path
+from liveavatar.cli.process.paths import PATH_METAVAR, parse_path
 from liveavatar.cli.progress import format_result, show_frame_bar
 from liveavatar.engines import ENGINE_SOURCE_TYPES, open_engine
 from liveavatar.errors import PortraitError

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 import typer
 from rich.markup import escape
 
-from liveavatar.cli.paths import PATH_METAVAR, parse_path
+from liveavatar.cli.process.paths import PATH_METAVAR, parse_path
 from liveavatar.engines import ENGINE_OPTIONS, EngineOptions, list_engine_options, primary_flag
 
 ENGINE_PANELS = {"mesh": "Engine: mesh", "dit": "Engine: dit (pip install 'liveavatar[dit]')"}

@@ -10,7 +10,7 @@ import typer
 
 from liveavatar.cli.engine_options import add_engine_options, drop_unset
 from liveavatar.cli.output import SoundTrack, print_finding, print_message, print_repairs
-from liveavatar.cli.paths import PATH_METAVAR, parse_path
+from liveavatar.cli.process.paths import PATH_METAVAR, parse_path
 from liveavatar.cli.progress import format_result, show_frame_bar, show_stage
 from liveavatar.engine import Actor, Engine
 from liveavatar.engines import ENGINE_SOURCE_TYPES, open_engine

@@ -19,7 +19,7 @@ from liveavatar.cli.output import (
     print_unreadable,
     print_verdict,
 )
-from liveavatar.cli.paths import parse_path
+from liveavatar.cli.process.paths import parse_path
 from liveavatar.cli.progress import show_stage
 from liveavatar.errors import PortraitError
 from liveavatar.face.measurements import PortraitReport, measure_portrait

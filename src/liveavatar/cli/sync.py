@@ -19,7 +19,7 @@ from liveavatar.cli.output import (
     print_unreadable,
     print_verdict,
 )
-from liveavatar.cli.paths import PATH_METAVAR, parse_path
+from liveavatar.cli.process.paths import PATH_METAVAR, parse_path
 from liveavatar.cli.progress import show_stage
 from liveavatar.errors import LiveAvatarError, OptionError
 from liveavatar.files import format_command

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from liveavatar.cli.paths import parse_path
+from liveavatar.cli.process.paths import parse_path
 from liveavatar.errors import OptionError
 
 
