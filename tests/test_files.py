@@ -1,3 +1,4 @@
+import errno
 import os
 import socket
 import stat
@@ -12,6 +13,7 @@ from liveavatar.files import (
     atomic_write,
     create_folder,
     describe_path,
+    explain_system_error,
     format_command,
     open_regular_file,
     publish_file,
@@ -134,10 +136,45 @@ def test_without_a_temporary_folder_the_error_says_what_to_set(
         pytest.fail("there is none")
 
 
+def test_a_full_temporary_folder_is_not_told_by_names_that_nobody_gave(tmp_path: Path) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with (
+        pytest.raises(OutputError, match=r"^temporary files cannot be written: the disk is full; set TMPDIR"),
+        scratch_folder() as folder,
+        atomic_write(folder / "sound.wav"),
+    ):
+        raise full
+    with (
+        pytest.raises(OutputError, match=r"out\.wav cannot be written: the disk is full; free some space"),
+        scratch_folder(),
+        atomic_write(tmp_path / "out.wav"),
+    ):
+        raise full
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError(), "there is not enough memory; close other programs"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "a\nb"),
+            r"a\nb: permission denied; change the permissions",
+        ),
+        (
+            OSError(errno.EMFILE, "Too many open files"),
+            "too many files are open; raise the limit (ulimit -n)",
+        ),
+        (OSError(errno.EIO, "Input/output error", "a"), "a: input/output error; choose another folder"),
+    ],
+)
+def test_errors_of_the_system_are_one_line(error: OSError | MemoryError, message: str) -> None:
+    assert str(explain_system_error(error)) == message
+
+
 def test_a_folder_that_cannot_be_created_is_one_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     create_folder(tmp_path / "a" / "b")
-    for folder in (tmp_path / "file", tmp_path / "file" / "a", tmp_path / ("a" * 256)):
+    for folder in (tmp_path / "file", tmp_path / "file" / "a", tmp_path / ("a" * 256), tmp_path / "a\0b"):
         with pytest.raises(OutputError, match="cannot be created"):
             create_folder(folder)
 

@@ -25,6 +25,7 @@ _NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(
 """Flags of `os.open`: a pipe that took the place of a file after the first look is not waited for."""
 _MAX_SHOWN_NAME = 60
 """Characters shown of a name that is too long for the file system."""
+_SCRATCH_REMEDY = "set TMPDIR to another folder"
 _FULL_REMEDY = "free some space or choose another folder"
 _WRITE_FAILURES = {
     errno.ENOSPC: ("the disk is full", _FULL_REMEDY),
@@ -42,6 +43,17 @@ _WRITE_FAILURES = {
 def describe_write_error(number: int | None, text: str | None) -> tuple[str, str]:
     """Why something cannot be written, and what to do, from an error's `errno` and `strerror`."""
     return _WRITE_FAILURES.get(number or 0, ((text or "failed").lower(), "choose another folder"))
+
+
+def explain_system_error(error: OSError | MemoryError) -> LiveAvatarError:
+    """An error of the system that no room expects: a limit of the process, or a disk that fails."""
+    if isinstance(error, MemoryError):
+        return LiveAvatarError("there is not enough memory", "close other programs")
+    reason, remedy = describe_write_error(error.errno, error.strerror or str(error))
+    if isinstance(error, PermissionError):  # to read as well as to write
+        reason, remedy = (error.strerror or "permission denied").lower(), "change the permissions"
+    place = f"{describe_path(str(error.filename))}: " if error.filename else ""
+    return LiveAvatarError(f"{place}{reason}", remedy)
 
 
 @contextmanager
@@ -76,8 +88,14 @@ def scratch_folder() -> Iterator[Path]:
         except OSError as error:
             reason, _ = describe_write_error(error.errno, error.strerror)
             problem = f"temporary files cannot be written: {reason}"
-            raise OutputError(problem, "set TMPDIR to another folder") from error
-        yield folder
+            raise OutputError(problem, _SCRATCH_REMEDY) from error
+        try:
+            yield folder
+        except OutputError as error:  # of a file that the user has not named
+            if str(folder) not in error.problem:
+                raise
+            reason = error.problem.rpartition(": ")[2]
+            raise OutputError(f"temporary files cannot be written: {reason}", _SCRATCH_REMEDY) from error
 
 
 def check_output_path(path: Path, inputs: Mapping[str, Path] = NO_INPUTS) -> None:
@@ -90,9 +108,7 @@ def check_output_path(path: Path, inputs: Mapping[str, Path] = NO_INPUTS) -> Non
     """
     name, status = describe_path(path), _find_status(path)
     if status is None:
-        parent = _find_status(path.parent)
-        if parent is None or not stat.S_ISDIR(parent.st_mode):
-            raise OutputError(f"there is no folder {describe_path(path.parent)}", "create it first")
+        _require_writable_folder(path.parent)
         return
     for label, other in inputs.items():
         if _is_same_file(status, other):
@@ -101,6 +117,7 @@ def check_output_path(path: Path, inputs: Mapping[str, Path] = NO_INPUTS) -> Non
         raise OutputError(f"{name} is a folder", "name a file in it")
     if not stat.S_ISREG(status.st_mode):
         raise OutputError(f"{name} is a device or a pipe", "name a file")
+    _require_writable_folder(path.parent)
 
 
 def publish_file(partial: Path, path: Path) -> None:
@@ -127,6 +144,10 @@ def create_folder(folder: Path) -> None:
         raise OutputError(
             f"the folder {describe_path(folder)} cannot be created: {reason}", remedy
         ) from error
+    except ValueError as error:  # a NUL, or a character that cannot be encoded
+        raise OutputError(
+            f"the folder {describe_path(folder)} cannot be created: that is no name", "choose another name"
+        ) from error
 
 
 def shorten_name(stem: str, ending: str) -> str:
@@ -135,6 +156,15 @@ def shorten_name(stem: str, ending: str) -> str:
     while len(os.fsencode(stem)) > room:
         stem = stem[:-1]
     return stem + ending
+
+
+def _require_writable_folder(folder: Path) -> None:
+    """Refuse a folder in which no file can be created."""
+    name, status = describe_path(folder), _find_status(folder)
+    if status is None or not stat.S_ISDIR(status.st_mode):
+        raise OutputError(f"there is no folder {name}", "create it first")
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise OutputError(f"the folder {name} may not be written", "choose another folder")
 
 
 def _find_status(path: Path) -> os.stat_result | None:

@@ -1,5 +1,6 @@
 """Figures in one style, drawn by matplotlib (extra "plot") and written as PNG. No display and no pyplot state."""
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ import cv2
 import numpy as np
 
 from liveavatar.errors import OptionError
-from liveavatar.files import atomic_write
+from liveavatar.files import NO_INPUTS, atomic_write, check_output_path, describe_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,14 +34,19 @@ _TITLE_PIXELS = 20
 _TITLE_WEIGHT = 500  # of OpenCV's variable font: 400 is regular, 800 is bold
 
 
-def check_plot_path(output: Path) -> None:
+def check_plot_path(output: Path, inputs: Mapping[str, Path] = NO_INPUTS) -> None:
     """Check before any work that a plot can be drawn and written under this name.
 
     Raises:
         OptionError: the name does not end in .png, or matplotlib is not installed.
+        OutputError: see `check_output_path`.
     """
+    check_output_path(output, inputs)
     if output.suffix.lower() != ".png":
-        raise OptionError(f"{output} does not end in .png", f"name it {output.with_suffix('.png')}")
+        name = describe_path(output)
+        raise OptionError(
+            f"{name} does not end in .png", f"name it {describe_path(output.with_suffix('.png'))}"
+        )
     if find_spec("matplotlib") is None:
         raise OptionError("matplotlib is not installed", "run: pip install 'liveavatar[plot]'")
 

@@ -238,6 +238,9 @@ def main(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--count", type=int, default=20_000)
+    parser.add_argument(
+        "--start", type=int, default=0, help="the first case, to go on where a run was stopped"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, help="a single case, which is written to --keep")
     parser.add_argument("--keep", type=Path, default=Path("case"))
@@ -252,7 +255,11 @@ def main(
             suffix, data = damaged(files, options.only, options.seed)
             options.keep.with_suffix(suffix).write_bytes(data)
             return
-        results, worst, cases = Counter[str](), Worst(), iter(range(options.count))
+        results, worst, cases = (
+            Counter[str](),
+            Worst(),
+            iter(range(options.start, options.start + options.count)),
+        )
         for done, outcome in enumerate(outcomes(Path(name), cases, options.seed, worst, script), 1):
             if isinstance(outcome, Failure):
                 sys.stdout.write(

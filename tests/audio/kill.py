@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,7 +130,7 @@ def count_scratch_files(folder: Path) -> int:
     return 0
 
 
-def wait_for_groups(runs: list["subprocess.Popen[bytes]"]) -> None:
+def wait_for_groups(runs: Sequence["subprocess.Popen[bytes] | subprocess.Popen[str]"]) -> None:
     """Return when no process of these runs is left, which must not need any signal."""
     sessions = {process.pid for process in runs}
     while any(read_session(path) in sessions for path in Path("/proc").glob("[0-9]*/stat")):
@@ -175,7 +175,9 @@ def main() -> None:
                 failed += 1
                 faults = "; ".join(outcome.faults)
                 sys.stderr.write(f"round {outcome.number}, {outcome.runs} runs: {faults}\n")
-    sys.stderr.write(f"{options.count} rounds, {killed} runs killed, {failed} rounds with faults\n")
+    sys.stdout.write(f"{options.count - failed:6}  done, with {killed} runs killed in all\n")
+    if failed:
+        sys.stdout.write(f"{failed:6}  FAILED\n")
     sys.exit(1 if failed else os.EX_OK)
 
 

@@ -112,7 +112,7 @@ def test_scores_a_video(network: Any, photograph: Path, tmp_path: Path) -> None:
     assert pictures.shape == (20, 224, 224, 3)
     assert pictures[..., 2].mean() > pictures[..., 0].mean() + 10  # BGR: faces are red, and red is last
     assert len(read_first_sound(video)) == pytest.approx(0.8 * 16_000, abs=1100)
-    found = score_syncnet(video, checkpoint)
+    found = score_syncnet(video, load_syncnet(checkpoint))
     assert found.distance > 0
     assert found.confidence >= 0
     assert abs(found.offset_ms) <= 600

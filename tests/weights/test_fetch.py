@@ -298,3 +298,9 @@ def test_every_platform_has_its_cache_folder(
     monkeypatch.setattr("platformdirs.windows.get_win_folder", lambda _: local)  # asks Windows itself
     monkeypatch.setattr(platformdirs, "PlatformDirs", platform)
     assert cache_folder() == tmp_path.joinpath(*folder)
+
+
+def test_the_cache_of_an_unknown_user_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVEAVATAR_CACHE", "~nobody-of-this-name/cache")
+    with pytest.raises(WeightsError, match="no such user; set it"):
+        cache_folder()

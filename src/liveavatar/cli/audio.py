@@ -40,6 +40,7 @@ from liveavatar.cli.output import (
     print_verdict,
     stderr_console,
 )
+from liveavatar.cli.process.paths import PATH_METAVAR, parse_path
 from liveavatar.cli.progress import show_stage
 from liveavatar.errors import AudioError, OptionError, OutputError
 from liveavatar.files import atomic_write, check_output_path, describe_path, require_regular_file
@@ -73,10 +74,16 @@ def _audio_callback() -> None:
 
 @app.command("check")
 def check_recordings(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Recordings: anything FFmpeg reads.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE", parser=parse_path, help="Recordings: anything FFmpeg reads."),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw waveform, speech and spectrogram into a PNG.")
+        Path | None,
+        typer.Option(
+            help="Draw waveform, speech and spectrogram into a PNG.", parser=parse_path, metavar=PATH_METAVAR
+        ),
     ] = None,
     true_rate: TrueRate = None,
     track: SoundTrack = None,
@@ -88,7 +95,7 @@ def check_recordings(
     if plot and len(files) > 1:
         raise OptionError("--plot works on one recording", "name one file")
     if plot:
-        check_plot_path(plot)
+        check_plot_path(plot, {"the recording": files[0]})
     results = [_inspect_recording(file, true_rate, track) for file in files]
     if as_json:
         print_json({"recordings": [_recording_to_object(result) for result in results]})
@@ -110,9 +117,15 @@ def check_recordings(
 @app.command("prepare")
 def prepare_recordings(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="FILE|DIR", help="Recordings, and folders of them.")
+        list[Path],
+        typer.Argument(metavar="FILE|DIR", parser=parse_path, help="Recordings, and folders of them."),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the results.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="The folder for the results.", parser=parse_path, metavar=PATH_METAVAR
+        ),
+    ],
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Processes to run at a time; by default one for each core.")
     ] = None,
@@ -120,7 +133,12 @@ def prepare_recordings(
     true_rate: TrueRate = None,
     track: SoundTrack = None,
     report: Annotated[
-        Path | None, typer.Option(help="Write the outcome of each file into this JSON file.")
+        Path | None,
+        typer.Option(
+            help="Write the outcome of each file into this JSON file.",
+            parser=parse_path,
+            metavar=PATH_METAVAR,
+        ),
     ] = None,
     ray: Annotated[bool, typer.Option("--ray", help="Run on a Ray cluster.")] = False,
 ) -> None:
@@ -154,7 +172,7 @@ def prepare_recordings(
 
 @app.command("guard")
 def guard_command(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The recording.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", parser=parse_path, help="The recording.")],
     command: Annotated[
         list[str],
         typer.Argument(

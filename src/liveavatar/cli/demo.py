@@ -10,10 +10,11 @@ import typer
 
 from liveavatar.cli.generate import Label, Watermark, prepare_actor
 from liveavatar.cli.output import print_message, print_repairs
+from liveavatar.cli.process.paths import PATH_METAVAR, parse_path
 from liveavatar.cli.progress import format_result, show_frame_bar
 from liveavatar.engines import ENGINE_SOURCE_TYPES, open_engine
 from liveavatar.errors import PortraitError
-from liveavatar.files import create_folder
+from liveavatar.files import check_output_path, create_folder
 from liveavatar.generate import render_video
 from liveavatar.provenance.label.visible_label import AUTO_LABEL
 from liveavatar.provenance.policy import MarkPolicy, check_mark_policy
@@ -30,7 +31,8 @@ class DemoLanguage(StrEnum):
 
 def demo(
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The video to write.", readable=False)
+        Path,
+        typer.Option("--output", "-o", help="The video to write.", parser=parse_path, metavar=PATH_METAVAR),
     ] = Path("out/demo.mp4"),
     lang: Annotated[
         DemoLanguage, typer.Option(help="The speech: en English, zh Mandarin.")
@@ -43,6 +45,7 @@ def demo(
     marks = MarkPolicy(label=label, watermark=watermark, source_type=ENGINE_SOURCE_TYPES["mesh"])
     check_mark_policy(marks)
     create_folder(output.parent)
+    check_output_path(output)
     actor = prepare_actor(find_demo_portrait(), open_engine("mesh"), None, None)
     fps = parse_fps(25)
     speech = resources.files("liveavatar") / "assets" / f"demo_{lang}.ogg"

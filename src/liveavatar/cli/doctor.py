@@ -17,6 +17,7 @@ from liveavatar.cli.generate import EngineName
 from liveavatar.cli.output import EXIT_NEEDS_WORK, print_json
 from liveavatar.dit.plan.options import DitOptions
 from liveavatar.engines import ENGINE_OPTIONS, check_engine_readiness
+from liveavatar.files import describe_path
 from liveavatar.provenance.certificate import INSTALL_CREDENTIALS, has_credentials_package
 from liveavatar.video.encoder import has_encoder
 from liveavatar.weights import WEIGHT_FILES, cache_folder
@@ -122,7 +123,7 @@ def print_installation(report: dict[str, SectionRows]) -> None:
 def format_state(section: str, row: dict[str, object]) -> Text:
     """One cell: a value, or whether it is there and the reason."""
     if "value" in row:
-        return Text(str(row["value"]))
+        return Text(describe_path(str(row["value"])))
     yes, no = {
         "weights": ("cached", "not yet; fetched when first needed"),
         "engines": ("can run", "cannot run"),

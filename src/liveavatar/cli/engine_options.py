@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 import typer
 from rich.markup import escape
 
+from liveavatar.cli.process.paths import PATH_METAVAR, parse_path
 from liveavatar.engines import ENGINE_OPTIONS, EngineOptions, list_engine_options, primary_flag
 
 ENGINE_PANELS = {"mesh": "Engine: mesh", "dit": "Engine: dit (pip install 'liveavatar[dit]')"}
@@ -50,14 +51,17 @@ def drop_unset(options: EngineOptions) -> dict[str, object]:
 
 
 def _make_parameter(engine: str, option: Field[Any]) -> inspect.Parameter:
+    hint = _command_line_type(get_type_hints(ENGINE_OPTIONS[engine])[option.name])
+    is_path = hint is Path
     description = typer.Option(
         *option.metadata.get("flags", (primary_flag(option),)),
         help=escape(option.metadata["help"]) + _describe_default(option.default),
         rich_help_panel=escape(ENGINE_PANELS[engine]),
         show_default=False,
+        parser=parse_path if is_path else None,
+        metavar=PATH_METAVAR if is_path else None,
     )
-    hint = get_type_hints(ENGINE_OPTIONS[engine])[option.name]
-    annotation = Annotated[_command_line_type(hint) | None, description]  # type: ignore[valid-type]
+    annotation = Annotated[hint | None, description]  # type: ignore[valid-type]
     return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 

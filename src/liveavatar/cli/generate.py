@@ -10,12 +10,15 @@ import typer
 
 from liveavatar.cli.engine_options import add_engine_options, drop_unset
 from liveavatar.cli.output import SoundTrack, print_finding, print_message, print_repairs
+from liveavatar.cli.process.paths import PATH_METAVAR, parse_path
 from liveavatar.cli.progress import format_result, show_frame_bar, show_stage
 from liveavatar.engine import Actor, Engine
 from liveavatar.engines import ENGINE_SOURCE_TYPES, open_engine
+from liveavatar.errors import AudioError
 from liveavatar.face.crop import parse_size
 from liveavatar.face.portrait import Portrait, load_portrait
 from liveavatar.face.quality import check_portrait
+from liveavatar.files import require_regular_file
 from liveavatar.generate import Result, check_video_output, render_video
 from liveavatar.provenance.aigc import DEFAULT_PRODUCER
 from liveavatar.provenance.label.visible_label import AUTO_LABEL
@@ -73,16 +76,24 @@ Producer = Annotated[
 @add_engine_options("mesh", "dit")
 def generate(
     image: Annotated[
-        Path, typer.Option("--image", "-i", help="The portrait: JPEG, PNG, WebP, …", readable=False)
+        Path,
+        typer.Option(
+            "--image", "-i", help="The portrait: JPEG, PNG, WebP, …", parser=parse_path, metavar=PATH_METAVAR
+        ),
     ],
     audio: Annotated[
         Path,
         typer.Option(
-            "--audio", "-a", help="The speech: anything FFmpeg reads, also a video.", readable=False
+            "--audio",
+            "-a",
+            help="The speech: anything FFmpeg reads, also a video.",
+            parser=parse_path,
+            metavar=PATH_METAVAR,
         ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The video to write.", readable=False)
+        Path,
+        typer.Option("--output", "-o", help="The video to write.", parser=parse_path, metavar=PATH_METAVAR),
     ] = Path("out.mp4"),
     engine: Annotated[
         EngineName, typer.Option(help="The engine that animates the portrait.")
@@ -116,6 +127,7 @@ def generate(
         source_type=ENGINE_SOURCE_TYPES[engine.value],
     )
     check_mark_policy(marks)
+    require_regular_file(audio, AudioError, "recording")
     options = drop_unset(engine_options)
     if engine is EngineName.DIT:
         options["live"] = False  # the whole recording is there

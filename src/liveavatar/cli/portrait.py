@@ -19,6 +19,7 @@ from liveavatar.cli.output import (
     print_unreadable,
     print_verdict,
 )
+from liveavatar.cli.process.paths import parse_path
 from liveavatar.cli.progress import show_stage
 from liveavatar.errors import PortraitError
 from liveavatar.face.measurements import PortraitReport, measure_portrait
@@ -46,7 +47,10 @@ def _portrait_callback() -> None:
 
 @app.command("check")
 def check_portraits(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Pictures: JPEG, PNG, WebP, TIFF, …")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(metavar="IMAGE", parser=parse_path, help="Pictures: JPEG, PNG, WebP, TIFF, …"),
+    ],
     face: Annotated[
         int | None, typer.Option(help="The number of the face, 1 being the largest.", min=1)
     ] = None,

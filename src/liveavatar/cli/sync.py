@@ -19,16 +19,17 @@ from liveavatar.cli.output import (
     print_unreadable,
     print_verdict,
 )
+from liveavatar.cli.process.paths import PATH_METAVAR, parse_path
 from liveavatar.cli.progress import show_stage
 from liveavatar.errors import LiveAvatarError, OptionError
-from liveavatar.files import check_output_path, format_command
+from liveavatar.files import format_command
 from liveavatar.plotting import check_plot_path
 from liveavatar.provenance.credentials import find_manifest
 from liveavatar.sync.fix import fix_sync
 from liveavatar.sync.measure import SyncMeasurement, measure_sync
 from liveavatar.sync.plot import draw_sync_plot
 from liveavatar.sync.report import SyncReport, build_sync_report
-from liveavatar.sync.syncnet import SyncNetScore, score_syncnet
+from liveavatar.sync.syncnet import SyncNetScore, load_syncnet, score_syncnet
 from liveavatar.video.remux import check_remux_output
 
 _VERDICT_STYLES = {"in step": "green", "not the same speech": "red"}
@@ -47,17 +48,29 @@ class VideoInspection:
 
 
 def sync(
-    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO", help="Videos of one talking face.")],
+    videos: Annotated[
+        list[Path], typer.Argument(metavar="VIDEO", parser=parse_path, help="Videos of one talking face.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    plot: Annotated[Path | None, typer.Option(help="Draw the measurement into this PNG.")] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw the measurement into this PNG.", parser=parse_path, metavar=PATH_METAVAR),
+    ] = None,
     fix: Annotated[
         Path | None,
         typer.Option(
-            help="Write the video with its sound moved in step with the lips; the picture is copied."
+            help="Write the video with its sound moved in step with the lips; the picture is copied.",
+            parser=parse_path,
+            metavar=PATH_METAVAR,
         ),
     ] = None,
     syncnet: Annotated[
-        Path | None, typer.Option(help="SyncNet's checkpoint: adds Sync-C and Sync-D (needs torch).")
+        Path | None,
+        typer.Option(
+            help="SyncNet's checkpoint: adds Sync-C and Sync-D (needs torch).",
+            parser=parse_path,
+            metavar=PATH_METAVAR,
+        ),
     ] = None,
     track: SoundTrack = None,
 ) -> None:
@@ -66,7 +79,11 @@ def sync(
     Exit code 0: nothing to repair was found; 1: one needs work; 2: one cannot be read, or cannot be fixed.
     """
     check_sync_options(videos, plot, fix)
-    results = [inspect_video(video, syncnet, track) for video in videos]
+    network = None
+    if syncnet is not None:
+        with show_stage("reading SyncNet's checkpoint"):
+            network = load_syncnet(syncnet)
+    results = [inspect_video(video, network, track) for video in videos]
     if as_json:
         print_json({"videos": [video_to_object(result) for result in results]})
     else:
@@ -84,14 +101,13 @@ def check_sync_options(videos: list[Path], plot: Path | None, fix: Path | None) 
     if len(videos) > 1 and (plot or fix):
         raise OptionError("--plot and --fix work on one video", "name one video")
     if plot is not None:
-        check_plot_path(plot)
-        check_output_path(plot, {"the video": videos[0]})
+        check_plot_path(plot, {"the video": videos[0]})
     if fix is not None:
         check_remux_output(videos[0], fix)
 
 
-def inspect_video(video: Path, checkpoint: Path | None, track: int | None = None) -> VideoInspection:
-    """Measure one video; an error is kept, so that the others are still measured."""
+def inspect_video(video: Path, network: Any, track: int | None = None) -> VideoInspection:
+    """Measure one video, also with SyncNet unless `network` is None; an error is kept, and the others are measured."""
     try:
         with show_stage(f"opening {video}") as show_progress:
             measured = measure_sync(
@@ -99,9 +115,9 @@ def inspect_video(video: Path, checkpoint: Path | None, track: int | None = None
             )
         print_track_choice(measured)
         syncnet = None
-        if checkpoint is not None:
+        if network is not None:
             with show_stage(f"{video}: running SyncNet"):
-                syncnet = score_syncnet(video, checkpoint, track)
+                syncnet = score_syncnet(video, network, track)
     except LiveAvatarError as error:
         return VideoInspection(video=video, error=error)
     return VideoInspection(

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from liveavatar.cli.output import EXIT_FAILED, print_json, print_message, stderr_console
 from liveavatar.cli.progress import show_stage
+from liveavatar.files import describe_path
 from liveavatar.weights import WEIGHT_FILES, WeightFile, fetch_weight_file, find_weight_file
 from liveavatar.weights.bundles import WEIGHT_BUNDLES, WeightBundle
 from liveavatar.weights.fetch import cached_path, describe_damage
@@ -122,9 +123,9 @@ def _print_states(files: list[WeightFile], bundles: list[WeightBundle], as_json:
         print_json({"files": file_objects, "bundles": [_bundle_to_object(bundle) for bundle in bundles]})
         return
     for file in files:
-        print(f"{file.name}: {_find_file_state(file)}, {cached_path(file)}")
+        print(f"{file.name}: {_find_file_state(file)}, {describe_path(cached_path(file))}")
     for bundle in bundles:
-        print(f"{bundle.name}: intact, {bundle_folder(bundle)}")
+        print(f"{bundle.name}: intact, {describe_path(bundle_folder(bundle))}")
 
 
 def _bundle_to_object(bundle: WeightBundle) -> dict[str, Any]:

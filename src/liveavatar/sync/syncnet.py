@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.errors import OptionError, VideoError, WeightsError
+from liveavatar.files import describe_path, require_regular_file
 from liveavatar.frames import Picture, Samples
 from liveavatar.sync.audio_track import stream_mono_audio
 from liveavatar.sync.face_tracker import FaceTracker
@@ -51,15 +52,12 @@ class SyncNetScore:
     offset_ms: float
 
 
-def score_syncnet(video: Path, checkpoint: Path, track: int | None = None) -> SyncNetScore:
-    """Score the first five seconds of a video; `track` as in `open_video`.
+def score_syncnet(video: Path, network: Any, track: int | None = None) -> SyncNetScore:
+    """Score the first five seconds of a video with the network of `load_syncnet`; `track` as in `open_video`.
 
     Raises:
-        OptionError: PyTorch is not installed.
-        WeightsError: the checkpoint cannot be read or is another network's.
         VideoError, AudioError: the video cannot be read, or shows no face for long enough.
     """
-    network = load_syncnet(checkpoint)
     pictures, sound = extract_face_crops(video), read_first_sound(video, track)
     return compute_syncnet_score(
         network, pictures, compute_mfcc(sound), min(len(pictures), len(sound) // (SAMPLE_RATE // SYNCNET_FPS))
@@ -100,21 +98,21 @@ def load_syncnet(checkpoint: Path) -> Any:
     """The network with the weights of a `syncnet_v2.model`.
 
     Raises:
+        OptionError: PyTorch is not installed.
         WeightsError: the checkpoint cannot be read or is another network's.
     """
-    network = build_syncnet()
+    require_regular_file(checkpoint, WeightsError, "checkpoint")
+    network, name = build_syncnet(), describe_path(checkpoint)
     try:
         state = _import_torch().load(checkpoint, map_location="cpu", weights_only=True)
         keys = network.load_state_dict(state, strict=False)
     except (OSError, EOFError, RuntimeError, TypeError, UnpicklingError) as error:
         reason = str(error).splitlines()[0][:80]
-        raise WeightsError(
-            f"{checkpoint} is not SyncNet's checkpoint ({reason})", _CHECKPOINT_REMEDY
-        ) from error
+        raise WeightsError(f"{name} is not SyncNet's checkpoint ({reason})", _CHECKPOINT_REMEDY) from error
     missing = [name for name in keys.missing_keys if not name.endswith("num_batches_tracked")]
     if missing or keys.unexpected_keys:
-        name = [*missing, *keys.unexpected_keys][0]
-        raise WeightsError(f"{checkpoint} is another network's: {name} does not fit", _CHECKPOINT_REMEDY)
+        key = [*missing, *keys.unexpected_keys][0]
+        raise WeightsError(f"{name} is another network's: {key} does not fit", _CHECKPOINT_REMEDY)
     return network
 
 

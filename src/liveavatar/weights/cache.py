@@ -12,9 +12,18 @@ from liveavatar.errors import WeightsError
 
 
 def cache_folder() -> Path:
-    """Folder of the model files: `LIVEAVATAR_CACHE`, else `liveavatar` in the platform's cache folder."""
+    """Folder of the model files: `LIVEAVATAR_CACHE`, else `liveavatar` in the platform's cache folder.
+
+    Raises:
+        WeightsError: `LIVEAVATAR_CACHE` is in the home of a user who is not known.
+    """
     if folder := os.environ.get("LIVEAVATAR_CACHE"):
-        return Path(folder).expanduser()
+        try:
+            return Path(folder).expanduser()
+        except RuntimeError as error:
+            raise WeightsError(
+                f"LIVEAVATAR_CACHE is {folder}, and there is no such user", "set it to the path of a folder"
+            ) from error
     return platformdirs.user_cache_path("liveavatar", appauthor=False)
 
 

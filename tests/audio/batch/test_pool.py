@@ -62,6 +62,22 @@ def test_leaving_early_stops_the_processes() -> None:
     del results  # would wait ten minutes if the processes were left to end by themselves
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_signals_of_the_terminal_are_left_to_the_parent(number: signal.Signals) -> None:
+    tasks: list[Task] = [partial(signal.raise_signal, number), partial(pow, 3, 2)]
+    assert [result for _, result in run_in_processes(operator.call, iter(tasks), jobs=1)] == [None, 9]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_process_that_still_imports_hears_no_signal_of_the_terminal(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(f"import signal; signal.raise_signal({int(number)})")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    assert [result for _, result in run_in_processes(abs, [-4], jobs=1)] == [4]
+    assert number not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("room", [0, 1, 2])
 def test_a_machine_without_room_runs_fewer_processes(room: int, monkeypatch: pytest.MonkeyPatch) -> None:

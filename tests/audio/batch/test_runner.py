@@ -1,5 +1,6 @@
 """Folders of recordings: the tree is kept, failures stop no other file, unchanged files are skipped."""
 
+import errno
 import os
 import pickle
 from pathlib import Path
@@ -220,3 +221,20 @@ def test_an_error_of_writing_names_the_result_and_not_its_scratch_file(
     outcomes = run(folder, output)
     assert outcomes[0].error == f"{output / 'a.wav'} cannot be written: the disk is full"
     assert {path.name for path in output.iterdir()} == {manifest.MANIFEST_NAME}
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError(), "there is not enough memory"),
+        (OSError(errno.EIO, "Input/output error"), "input/output error"),
+    ],
+)
+def test_an_error_of_the_system_fails_one_recording(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
+) -> None:
+    def fail(source: Path, _output: Path, _options: PreparationOptions) -> None:
+        raise error
+
+    monkeypatch.setattr(runner, "prepare_recording", fail)
+    assert {outcome.error for outcome in run(folder, tmp_path / "out")} == {message}

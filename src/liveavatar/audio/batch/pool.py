@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 from multiprocessing.connection import Connection, wait
@@ -20,6 +21,8 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 _SPAWN_CONTEXT = multiprocessing.get_context("spawn")
+_GROUP_SIGNALS = frozenset({signal.SIGINT, signal.SIGHUP})
+"""A terminal sends them to all processes of a run; the one that started the others decides."""
 _STOP_SECONDS = 5
 """How long a process that is asked to end may remove its partial files; in a codec it hears nothing."""
 
@@ -85,7 +88,10 @@ class _Worker:
             target=_serve_tasks, args=(other, work), daemon=True
         )
         try:
-            self._process.start()
+            with (
+                _block_group_signals()
+            ):  # the process starts with the same mask: it hears none while it imports
+                self._process.start()
         except OSError:
             self.pipe.close()
             raise
@@ -109,8 +115,20 @@ class _Worker:
         self.pipe.close()
 
 
+@contextmanager
+def _block_group_signals() -> Iterator[None]:
+    """Within the block, these signals wait."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _GROUP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve_tasks(pipe: Connection, work: Callable[..., Any]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    for number in _GROUP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _GROUP_SIGNALS)
     signal.signal(signal.SIGTERM, lambda *_: _exit_cleanly())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:

@@ -22,7 +22,7 @@ from liveavatar.audio.batch.results import (
 )
 from liveavatar.audio.batch.search import FoundRecording, find_recordings
 from liveavatar.errors import AudioError, LiveAvatarError, OutputError
-from liveavatar.files import describe_path, require_regular_file
+from liveavatar.files import describe_path, explain_system_error, require_regular_file
 
 OutcomeState = Literal["done", "unchanged", "failed"]
 """What became of a recording."""
@@ -134,6 +134,8 @@ def run_preparation_task(task: PreparationTask) -> PreparationOutcome:
         return _describe_prepared(task, prepared, entry)
     except LiveAvatarError as error:
         return _build_failure(task, error)
+    except (OSError, MemoryError) as error:
+        return _build_failure(task, explain_system_error(error))
 
 
 def _build_entry(task: PreparationTask) -> ManifestEntry:

@@ -7,7 +7,10 @@ from typing import NoReturn
 from liveavatar.cli.app import app
 from liveavatar.cli.process.streams import safe_messages, safe_results
 from liveavatar.errors import LiveAvatarError
-from liveavatar.files import describe_path, describe_write_error
+from liveavatar.files import explain_system_error
+
+_NO_MEMORY = "failed to map segment"
+"""What the loader of glibc and musl says of a library for which there is no room."""
 
 
 def run_program() -> None:
@@ -19,10 +22,10 @@ def run_program() -> None:
                 app()
         except LiveAvatarError as error:
             _exit_with_error(error)
-        except OSError as error:
-            _exit_with_error(_explain_system_error(error))
-        except MemoryError:
-            _exit_with_error(LiveAvatarError("there is not enough memory", "close other programs"))
+        except (OSError, MemoryError) as error:
+            _exit_with_error(explain_system_error(error))
+        except ImportError as error:
+            _exit_with_error(_explain_import_error(error))
 
 
 class _StderrHandler(logging.Handler):
@@ -38,13 +41,13 @@ def _exit_with_error(error: LiveAvatarError) -> NoReturn:
     sys.exit(error.exit_code)
 
 
-def _explain_system_error(error: OSError) -> LiveAvatarError:
-    """An error of the system that no room expects: a limit of the process, or a disk that fails."""
-    reason, remedy = describe_write_error(error.errno, error.strerror or str(error))
-    if isinstance(error, PermissionError):  # to read as well as to write
-        reason, remedy = (error.strerror or "permission denied").lower(), "change the permissions"
-    place = f"{describe_path(str(error.filename))}: " if error.filename else ""
-    return LiveAvatarError(f"{place}{reason}", remedy)
+def _explain_import_error(error: ImportError) -> LiveAvatarError:
+    """A package that the program needs is damaged or missing, or there is no memory for its libraries."""
+    if _NO_MEMORY in str(error):
+        return explain_system_error(MemoryError())
+    return LiveAvatarError(
+        f"a part of the program cannot be loaded: {error}", "run: pip install --force-reinstall liveavatar"
+    )
 
 
 def _print_line(text: str, label: str = "", style: str = "") -> None:
