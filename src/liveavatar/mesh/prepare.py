@@ -52,7 +52,6 @@ def prepare_renderer(portrait: Portrait, lips: LipEdges, shapes: Array) -> FaceR
         moving_box=moving_box,
         face_box=face_box,
         mouth_box=mouth_box,
-        eye_boxes=tuple(bound_points(eye.moving_corners, _HEAD_REACH * unit, size) for eye in eyes),
         head_basis=head,
         upper_basis=upper,
         lower_basis=lower,
