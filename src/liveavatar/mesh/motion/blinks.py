@@ -26,7 +26,7 @@ class BlinkProcess:
     """The blinks of both eyes: lids close fast and open slowly."""
 
     CLOSING_SECONDS, SHUT_SECONDS, OPENING_SECONDS = 0.09, 0.06, 0.19
-    """Median durations. Lids cover the eye from about 0.9 of the way: for two or three frames at 25 fps."""
+    """Median durations. Lids cover the eye from seven eighths of the way on: for two or three frames at 25 fps."""
     DURATION_SPREAD, DURATION_LIMITS = 0.12, (0.85, 1.3)
     """Log-normal distribution of the duration of a blink relative to these: deviation of its logarithm, limits."""
     MAX_LAG_SECONDS = 0.008
@@ -42,8 +42,8 @@ class BlinkProcess:
 
     def __init__(self, random: Random) -> None:
         self._random = random
-        self._seconds_since_blink = self.CLOSING_SECONDS + self.SHUT_SECONDS + self.OPENING_SECONDS
-        self._duration, self._left_lag_seconds = 1.0, 0.0
+        self._seconds_since_blink = 0.0
+        self._duration, self._left_lag_seconds = 0.0, 0.0  # no blink so far
         self._seconds_left = max(self._draw_interval(), 1.0)
 
     def next_closures(self, speaking: float, probability: float) -> tuple[float, float]:
@@ -78,7 +78,7 @@ class BlinkProcess:
 
     def _lid_closure(self, age: float) -> float:
         """Closure `age` seconds after a blink has started."""
-        age /= self._duration
+        age = age / self._duration if self._duration else math.inf
         closing = ease_in_out(age / self.CLOSING_SECONDS)
         opening = (age - self.CLOSING_SECONDS - self.SHUT_SECONDS) / self.OPENING_SECONDS
         return closing - ease_in_out(max(opening, 0.0) ** 0.8)

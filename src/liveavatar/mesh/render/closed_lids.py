@@ -16,8 +16,10 @@ from liveavatar.mesh.render.lid_materials import LidMaterials
 
 LID_LEVELS = 16
 """Closures for which lids are drawn; a frame takes the nearest."""
+COVERED_BLINK = 0.875
+"""Closure from which lids cover the whole eye."""
 _LOWER_LID_RISE, _OVERLAP = 0.06, 0.04
-"""How far the lower lid rises and the upper one reaches below it in a closed eye, relative to the opening."""
+"""How far the lower lid rises, and how far below its place at rest the upper one comes; relative to the opening."""
 _BARE_LID_BLINK = 0.3
 """Closure from which nothing of the open eye's edges is left on the lids."""
 _LID_TONE_BLINK, _LID_TONE_DEPTH = (0.1, 0.8), (0.05, 0.5)
@@ -49,9 +51,10 @@ def draw_lid_levels(window: EyeWindow) -> NDArray[np.uint8]:
 def _draw_level(window: EyeWindow, materials: LidMaterials, blink: float) -> NDArray[np.uint8]:
     _, upper, lower, _ = window.curves
     opening = np.maximum(lower - upper, 0)
-    floor = lower - _LOWER_LID_RISE * opening * blink
-    edge = upper + (opening + (_OVERLAP - _LOWER_LID_RISE) * opening) * blink
     softness = max(window.contours.softness / window.contours.width, _EDGE_SHARE * materials.softness)
+    closed = min(1.0, blink / COVERED_BLINK)
+    floor = lower - _LOWER_LID_RISE * opening * closed
+    edge = upper + ((1 + _OVERLAP) * opening + 1.2 * softness) * closed  # soft edges must overlap wholly
     above = np.clip((edge - window.v) / softness + 0.5, 0, 1)
     below = np.clip((window.v - floor) / softness + 0.5, 0, 1)
     colour = _draw_upper_lid(window, materials, as_float32(edge), blink) * above[..., None]

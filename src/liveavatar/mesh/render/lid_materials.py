@@ -93,7 +93,7 @@ class LidMaterials:
             grain=_draw_grain(window, picture),
             crease=_clear_crease(window, foreign),
             cheek=cheek,
-            fixed=window.blur_image(as_float32(foreign), _FEATHER),
+            fixed=_fade_foreign(window, foreign, near),
             softness=_measure_softness(window, picture @ _LUMA, near),
             lash_colour=lash_colour,
             lash_strength=lash_strength,
@@ -120,12 +120,20 @@ def _find_foreign(window: EyeWindow, picture: Array, near: Mask) -> Mask:
     median = np.median(luma[around]) if around.any() else 128.0
     low, high = (share * median for share in _SKIN_LUMA)
     found = (luma < low) | (luma > high) | _differ_in_hue(picture, luma, around)
-    found &= ~(near & (window.from_corner > _SURE_EYE))
+    sure = near & (window.from_corner > _SURE_EYE)
+    found &= ~sure
     _, labels = cv2.connectedComponents(found.astype(np.uint8), connectivity=8)
     rim = np.concatenate(
         [labels[:2].ravel(), labels[-2:].ravel(), labels[:, :2].ravel(), labels[:, -2:].ravel()]
     )
-    return _dilate_mask(found & np.isin(labels, rim))
+    return _dilate_mask(found & np.isin(labels, rim)) & ~sure
+
+
+def _fade_foreign(window: EyeWindow, foreign: Mask, near: Mask) -> Array:
+    """The share of what is no skin, soft at its edges, and none over the eye: nothing of that may stay visible."""
+    sure = near & (window.from_corner > _SURE_EYE)
+    clear = foreign & ~_dilate_mask(sure, 2 * _FEATHER * window.texels)
+    return window.blur_image(as_float32(clear), _FEATHER) * as_float32(~sure)
 
 
 def _differ_in_hue(picture: Array, luma: Array, skin: Mask) -> Mask:
@@ -229,8 +237,10 @@ def _measure_lashes(window: EyeWindow, picture: Array, skin: Array, eye: Mask) -
     if band.any():
         darkest = luma[band] <= np.percentile(luma[band], _LASH_PERCENTILE)
         colour = as_float32(np.median(picture[band][darkest], 0))
-    largest = _LASH_LUMA * (float(np.median(skin_luma[eye])) if eye.any() else 100.0)
-    colour = colour * np.float32(min(1.0, largest / max(float(colour @ _LUMA), 1.0)))
+    usual = np.median(skin[eye], 0) if eye.any() else as_float32([100, 100, 100])
+    darkness = min(float(colour @ _LUMA), _LASH_LUMA * float(usual @ _LUMA))
+    # Of a small eye the darkest texels are the iris: hue is therefore taken from the skin.
+    colour = as_float32(darkness * (1 + usual / max(float(usual @ _LUMA), 1.0)) / 2)
     own = np.clip((skin_luma - luma) / np.maximum(skin_luma - colour @ _LUMA, 8), 0, 1)
     columns = np.clip((window.u - window.u.min()) / np.ptp(window.u) * _LASH_BINS, 0, _LASH_BINS - 1).astype(
         int
