@@ -88,6 +88,15 @@ def test_streaming_equals_offline(actor: MeshActor, babble: Samples, cuts: list[
     assert all(np.array_equal(a, b) for a, b in zip(streamed, whole, strict=True))
 
 
+def test_streaming_equals_offline_in_blinks(actor: MeshActor, babble: Samples) -> None:
+    """Four seconds at 10 fps."""
+    sound = np.concatenate([babble, babble])
+    blinks = blink_track(HeadPoseGenerator(Fraction(10), 11, actor.motion), 30)
+    assert max(blinks) > 0.5
+    streamed, whole = (speak(actor, chunks, Fraction(10), 11) for chunks in (np.split(sound, 8), [sound]))
+    assert all(np.array_equal(a, b) for a, b in zip(streamed, whole, strict=True))
+
+
 @pytest.mark.parametrize("fps", [Fraction(16), Fraction(25), Fraction(30_000, 1001), Fraction(60)])
 @pytest.mark.parametrize("samples", [1, 159, 161, 4000, 4001])
 def test_frame_count_follows_the_timeline(actor: MeshActor, fps: Fraction, samples: int) -> None:

@@ -200,7 +200,9 @@ def test_every_blink_hides_both_eyes_for_two_or_three_frames() -> None:
     motion = track(silent_voice, HOUR)
     left, right = (pose_values(motion, name) for name in ("blink_left", "blink_right"))
     begun = np.flatnonzero((left[1:] > 0) & (left[:-1] == 0))[:-1]
-    hidden = np.array([int((np.minimum(left, right)[start : start + 12] >= COVERED_BLINK).sum()) for start in begun])
+    hidden = np.array(
+        [int((np.minimum(left, right)[start : start + 12] >= COVERED_BLINK).sum()) for start in begun]
+    )
     assert len(hidden) > 700
     assert (hidden >= 2).all()
     assert ((hidden == 2) | (hidden == 3)).mean() > 0.9

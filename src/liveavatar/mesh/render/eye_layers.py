@@ -54,7 +54,7 @@ class EyeLayers:
         if box is None:
             return
         figure, texels = slice_box(figure, box), slice_box(texels, box)
-        positions = as_float32(cv2.transform(texels, self.window.to_window))
+        positions = self.window.locate_texels(texels)
         if gaze != (0.0, 0.0):
             self._composite_ball(figure, texels, positions, gaze)
         if level > 0:

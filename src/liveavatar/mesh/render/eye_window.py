@@ -58,6 +58,10 @@ class EyeWindow:
         """Width of the eye in texels."""
         return self.scale * self.contours.width
 
+    def locate_texels(self, texels: Array) -> Array:
+        """Positions [h, w, 2] in the texture as positions in this window."""
+        return as_float32(cv2.transform(texels, self.to_window))
+
     def to_texel_shift(self, amount: Array, direction: tuple[float, float]) -> Array:
         """`amount` [h, w] times a direction in the eye's frame in pixels, as displacements in texels [h, w, 2]."""
         x, y = (self.scale * self.contours.frame.to_picture_vectors(as_float32(direction))).tolist()

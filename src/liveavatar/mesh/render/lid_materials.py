@@ -126,12 +126,13 @@ def _find_foreign(window: EyeWindow, picture: Array, near: Mask) -> Mask:
     rim = np.concatenate(
         [labels[:2].ravel(), labels[-2:].ravel(), labels[:, :2].ravel(), labels[:, -2:].ravel()]
     )
-    return _dilate_mask(found & np.isin(labels, rim)) & ~sure
+    behind = window.rgba[..., 3] < 255
+    return (_dilate_mask(found & np.isin(labels, rim)) & ~sure) | _dilate_mask(behind)
 
 
 def _fade_foreign(window: EyeWindow, foreign: Mask, near: Mask) -> Array:
     """The share of what is no skin, soft at its edges, and none over the eye: nothing of that may stay visible."""
-    sure = near & (window.from_corner > _SURE_EYE)
+    sure = near & (window.from_corner > _SURE_EYE) & (window.rgba[..., 3] == 255)
     clear = foreign & ~_dilate_mask(sure, 2 * _FEATHER * window.texels)
     return window.blur_image(as_float32(clear), _FEATHER) * as_float32(~sure)
 
@@ -240,7 +241,7 @@ def _measure_lashes(window: EyeWindow, picture: Array, skin: Array, eye: Mask) -
     usual = np.median(skin[eye], 0) if eye.any() else as_float32([100, 100, 100])
     darkness = min(float(colour @ _LUMA), _LASH_LUMA * float(usual @ _LUMA))
     # Of a small eye the darkest texels are the iris: hue is therefore taken from the skin.
-    colour = as_float32(darkness * (1 + usual / max(float(usual @ _LUMA), 1.0)) / 2)
+    colour = as_float32(darkness * usual / max(float(usual @ _LUMA), 1.0))
     own = np.clip((skin_luma - luma) / np.maximum(skin_luma - colour @ _LUMA, 8), 0, 1)
     columns = np.clip((window.u - window.u.min()) / np.ptp(window.u) * _LASH_BINS, 0, _LASH_BINS - 1).astype(
         int
