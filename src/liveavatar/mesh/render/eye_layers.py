@@ -15,8 +15,9 @@ from liveavatar.mesh.render.supersampled_texture import SupersampledTexture
 
 _CORNER_FADE = 0.06
 """Distance from the corners over which the eyeball fades in, relative to the eye's width."""
-_SEARCH_STEP = 0.15
-"""Distance of the positions among which an eye is looked for in a frame, relative to its width."""
+_SEARCH_STEP, _SEARCH_MARGIN = 0.25, 1.25
+"""Distance of the positions among which an eye is looked for in a frame, relative to its width; and how much further
+apart a face may stretch them."""
 _GAZE_TO_EYE_WIDTH = 0.42
 """Radius of the eyeball over the visible width of the eye: the shift of the iris per radian."""
 
@@ -66,7 +67,7 @@ class EyeLayers:
     def _find_box(self, texels: Array) -> PixelBox | None:
         """The part of `texels` that can show the window, wherever the head has moved it; None if there is none."""
         step = max(1, int(_SEARCH_STEP * self.window.contours.width))
-        margin = 2.0 * step * self.window.scale
+        margin = _SEARCH_MARGIN * step * self.window.scale
         left, top = (-self.window.to_window[:, 2]).tolist()
         height, width = self.window.v.shape
         low, high = (left - margin, top - margin), (left + width + margin, top + height + margin)
@@ -74,7 +75,7 @@ class EyeLayers:
         x, y, columns, rows = (step * edge for edge in cv2.boundingRect(seen))
         if columns == 0:
             return None
-        return clip_box((x - step, y - step, x + columns, y + rows), (texels.shape[1], texels.shape[0]))
+        return clip_box((x, y, x + columns, y + rows), (texels.shape[1], texels.shape[0]))
 
     def _composite_ball(
         self, figure: NDArray[np.uint8], texels: Array, positions: Array, gaze: tuple[float, float]
