@@ -129,7 +129,7 @@ def test_the_iris_follows_the_gaze() -> None:
 
 
 @pytest.mark.parametrize("error", [0.0, 0.06, -0.04])
-@pytest.mark.parametrize("width", [9.0, 16.0, 40.0])
+@pytest.mark.parametrize("width", [9.0, 16.0, 40.0, 90.0])
 @pytest.mark.parametrize("skin", SKINS.values(), ids=SKINS)
 def test_neither_white_nor_iris_remains_in_a_closed_eye(
     skin: tuple[int, int, int], width: float, error: float
@@ -220,3 +220,21 @@ def test_the_texture_is_not_written_to(layers: EyeLayers) -> None:
     before: Picture = layers.texture.rgba.copy()
     draw_eye(layers, 1.0, (0.1, 0.1))
     assert np.array_equal(before, layers.texture.rgba)
+
+
+def test_an_eye_shows_an_iris_and_bare_skin_does_not() -> None:
+    """Faces with doubtful landmarks, such as a painted cyclops, blink only where there are eyes."""
+    skin = SKINS["light"]
+    bare = np.full((96, 96, 3), skin, np.uint8)
+    assert layers_of_picture(paint_eye(skin)).window.measure_dark_share() < 0.02, "a light blue iris"
+    dark = paint_eye(skin)
+    dark[38:58, 41:55] = (40, 30, 25)
+    assert layers_of_picture(dark).window.measure_dark_share() > 0.2
+    assert layers_of_picture(bare).window.measure_dark_share() == 0
+
+
+def test_an_eye_that_must_not_move_still_blinks() -> None:
+    eye = layers_of_picture(paint_eye(SKINS["light"]))
+    still = EyeLayers.from_contours(eye.window.contours, eye.texture, moves=False)
+    assert np.array_equal(draw_eye(still, 0.0, (0.2, 0.0)), draw_eye(eye, 0.0))
+    assert np.array_equal(draw_eye(still, 1.0, (0.2, 0.0)), draw_eye(eye, 1.0))

@@ -41,8 +41,12 @@ class EyeContours:
     softness: float
 
     @classmethod
-    def from_landmarks(cls, eye: EyeLandmarks, landmarks: Landmarks) -> "EyeContours":
-        """Measure an eye in landmarks [478, 3]."""
+    def from_landmarks(cls, eye: EyeLandmarks, landmarks: Landmarks, scale: float = 1.0) -> "EyeContours":
+        """Measure an eye in landmarks [478, 3]; those of the lids are moved from its middle by `scale`."""
+        landmarks = landmarks.copy()
+        lids = [*eye.upper, *eye.lower]
+        middle = landmarks[lids].mean(0)
+        landmarks[lids] = middle + np.float32(scale) * (landmarks[lids] - middle)
         corners = landmarks[[eye.upper[0], eye.upper[-1]]]
         frame = CoordinateFrame.from_endpoints(*corners)
         ends = frame.to_local(corners[:, :2])[:, 0]

@@ -14,8 +14,8 @@ from liveavatar.mesh.geometry.arrays import Array, as_float32, smoothstep
 from liveavatar.mesh.render.eye_window import EyeWindow
 from liveavatar.mesh.render.lid_materials import LidMaterials
 
-LID_LEVELS = 16
-"""Closures for which lids are drawn; a frame takes the nearest."""
+LID_LEVELS = 12
+"""Closures for which lids are drawn, up to COVERED_BLINK; a frame takes the nearest."""
 COVERED_BLINK = 0.875
 """Closure from which lids cover the whole eye."""
 _LOWER_LID_RISE, _OVERLAP = 0.06, 0.04
@@ -41,8 +41,13 @@ _COMB_WIDTHS = (12.0, 24.0)
 """Widths of an eye in pixels between which single hairs begin to show."""
 
 
+def lid_level(blink: float) -> int:
+    """The number of the picture that is nearest to closure `blink`, 0…1, from 1 on; 0 is an open eye."""
+    return round(LID_LEVELS * min(1.0, blink / COVERED_BLINK))
+
+
 def draw_lid_levels(window: EyeWindow) -> NDArray[np.uint8]:
-    """The lids at closures 1 / LID_LEVELS … 1, [LID_LEVELS, h, w, 4]: colour, not premultiplied, and opacity."""
+    """The lids from nearly open to shut, [LID_LEVELS, h, w, 4]: colour, not premultiplied, and opacity."""
     materials = LidMaterials.from_window(window)
     levels = [_draw_level(window, materials, level / LID_LEVELS) for level in range(1, LID_LEVELS + 1)]
     return np.stack(levels)
@@ -52,9 +57,8 @@ def _draw_level(window: EyeWindow, materials: LidMaterials, blink: float) -> NDA
     _, upper, lower, _ = window.curves
     opening = np.maximum(lower - upper, 0)
     softness = max(window.contours.softness / window.contours.width, _EDGE_SHARE * materials.softness)
-    closed = min(1.0, blink / COVERED_BLINK)
-    floor = lower - _LOWER_LID_RISE * opening * closed
-    edge = upper + ((1 + _OVERLAP) * opening + 1.2 * softness) * closed  # soft edges must overlap wholly
+    floor = lower - _LOWER_LID_RISE * opening * blink
+    edge = upper + ((1 + _OVERLAP) * opening + 1.2 * softness) * blink  # soft edges must overlap wholly
     above = np.clip((edge - window.v) / softness + 0.5, 0, 1)
     below = np.clip((window.v - floor) / softness + 0.5, 0, 1)
     colour = _draw_upper_lid(window, materials, as_float32(edge), blink) * above[..., None]

@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.mesh.geometry.arrays import Array, as_float32
-from liveavatar.mesh.render.eye_window import EyeWindow
+from liveavatar.mesh.render.eye_window import LUMA, EyeWindow
 from liveavatar.mesh.render.infill import infill_colours
 
-_LUMA = as_float32([0.2126, 0.7152, 0.0722])
-"""Share of red, green and blue in luma (ITU-R BT.709)."""
 _EYE_MARGIN, _CORNER_MARGINS, _CORNER_EXTENT, _END_REACH = 0.06, (0.05, 0.04), 0.3, 0.12
 """How far eye and lashes reach beyond the landmarks of the lids; what is added above and below at the corners; how far
 the corners reach inwards; and how far the eye reaches beyond the corners."""
@@ -94,7 +92,7 @@ class LidMaterials:
             crease=_clear_crease(window, foreign),
             cheek=cheek,
             fixed=_fade_foreign(window, foreign, near),
-            softness=_measure_softness(window, picture @ _LUMA, near),
+            softness=_measure_softness(window, picture @ LUMA, near),
             lash_colour=lash_colour,
             lash_strength=lash_strength,
         )
@@ -115,7 +113,7 @@ def _find_foreign(window: EyeWindow, picture: Array, near: Mask) -> Mask:
     Such parts reach the edge of the window; lashes beyond the landmarks do not.
     """
     crease, _, _, cheek = window.curves
-    luma = picture @ _LUMA
+    luma = picture @ LUMA
     around = ~near & (window.v > crease) & (window.v < cheek)
     median = np.median(luma[around]) if around.any() else 128.0
     low, high = (share * median for share in _SKIN_LUMA)
@@ -151,7 +149,7 @@ def _grow_eye(window: EyeWindow, picture: Array, near: Mask, foreign: Mask) -> M
     zone &= (window.from_corner > -_ZONE_REACH) & ~foreign
     around = _infill_pixels(picture, _dilate_mask(near) | foreign | (window.rgba[..., 3] < 255))
     around = window.blur_image(around, 0.1)
-    unlike = np.abs(picture - around).max(-1) > _UNLIKE_SHARE * (around @ _LUMA)
+    unlike = np.abs(picture - around).max(-1) > _UNLIKE_SHARE * (around @ LUMA)
     candidates = near | (unlike & zone)
     _, labels = cv2.connectedComponents(candidates.astype(np.uint8), connectivity=4)
     grown = np.isin(labels, np.unique(labels[near & (window.from_corner > 0)])) & candidates
@@ -204,18 +202,18 @@ def _clear_crease(window: EyeWindow, foreign: Mask) -> Array:
 def _build_lid_tone(window: EyeWindow, picture: Array, skin: Array, eye: Mask, foreign: Mask) -> Array:
     """The smooth tone of a closed lid, continued from the well-lit skin around."""
     crease, upper, lower, cheek = window.curves
-    luma, v = picture @ _LUMA, window.v
+    luma, v = picture @ LUMA, window.v
     hidden = _dilate_mask(eye) | foreign
     near = ~(eye | foreign) & (v > upper - _CLEAN_REACH) & (v < lower + _CLEAN_REACH)
     least = _CLEAN_LUMA * (np.median(luma[near]) if near.any() else 0.0)
     clean = ~hidden & (luma > least)
     tone = window.blur_image(_infill_pixels(skin, ~clean), 0.06)
-    local = window.blur_image(skin, 0.15) @ _LUMA
-    tone = tone * np.clip(_LID_GAIN * local / np.maximum(tone @ _LUMA, 1), 0.6, 1)[..., None]
+    local = window.blur_image(skin, 0.15) @ LUMA
+    tone = tone * np.clip(_LID_GAIN * local / np.maximum(tone @ LUMA, 1), 0.6, 1)[..., None]
     reference = clean & (v > crease) & (v < cheek + 0.15)
     colour = np.median(picture[reference], 0) if reference.any() else np.median(picture.reshape(-1, 3), 0)
-    colour = as_float32(colour / max(float(colour @ _LUMA), 1.0))
-    return as_float32((1 - _LID_CHROMA) * tone + _LID_CHROMA * (tone @ _LUMA)[..., None] * colour)
+    colour = as_float32(colour / max(float(colour @ LUMA), 1.0))
+    return as_float32((1 - _LID_CHROMA) * tone + _LID_CHROMA * (tone @ LUMA)[..., None] * colour)
 
 
 def _draw_grain(window: EyeWindow, picture: Array) -> Array:
@@ -232,17 +230,17 @@ def _draw_grain(window: EyeWindow, picture: Array) -> Array:
 def _measure_lashes(window: EyeWindow, picture: Array, skin: Array, eye: Mask) -> tuple[Array, Array]:
     """Colour [3] of the upper lashes, and their strength along the lid [h, w]."""
     above, below = _LASH_BAND
-    upper, luma, skin_luma = window.curves[1], picture @ _LUMA, skin @ _LUMA
+    upper, luma, skin_luma = window.curves[1], picture @ LUMA, skin @ LUMA
     band = (window.v > upper - above) & (window.v < upper + below) & (window.from_corner > 0.05)
     colour = as_float32([20, 15, 15])
     if band.any():
         darkest = luma[band] <= np.percentile(luma[band], _LASH_PERCENTILE)
         colour = as_float32(np.median(picture[band][darkest], 0))
     usual = np.median(skin[eye], 0) if eye.any() else as_float32([100, 100, 100])
-    darkness = min(float(colour @ _LUMA), _LASH_LUMA * float(usual @ _LUMA))
+    darkness = min(float(colour @ LUMA), _LASH_LUMA * float(usual @ LUMA))
     # Of a small eye the darkest texels are the iris: hue is therefore taken from the skin.
-    colour = as_float32(darkness * usual / max(float(usual @ _LUMA), 1.0))
-    own = np.clip((skin_luma - luma) / np.maximum(skin_luma - colour @ _LUMA, 8), 0, 1)
+    colour = as_float32(darkness * usual / max(float(usual @ LUMA), 1.0))
+    own = np.clip((skin_luma - luma) / np.maximum(skin_luma - colour @ LUMA, 8), 0, 1)
     columns = np.clip((window.u - window.u.min()) / np.ptp(window.u) * _LASH_BINS, 0, _LASH_BINS - 1).astype(
         int
     )
