@@ -26,12 +26,14 @@ _HUE_RANGE = 0.45
 """Largest difference of a skin's red, green or blue, relative to luma, from the median around the eye."""
 _SURE_EYE = 0.03
 """Distance inwards from the corners from which nothing but the eye is between the lids: frames cross the corners."""
+_FRINGE = 0.035
+"""Width of the soft edges of brows, frames and lashes, whose tone is no skin's."""
 _FEATHER = 0.025
 """Width over which infilled skin becomes the portrait's own, and its distance from what it hides."""
 _CLEAN_LUMA, _CLEAN_REACH = 0.72, 0.35
 """Least luma of the skin that gives a lid its tone, relative to the median within this distance from the lids: deeper
 shadows are the socket's, and are not pulled over the eye."""
-_LID_CHROMA, _LID_GAIN = 0.8, 1.25
+_LID_CHROMA, _LID_GAIN = 0.8, 1.1
 """Chroma of a lid relative to the skin around; how much lighter it may be than the skin it replaces."""
 _CREASE_LOSS = 0.7
 """Share of the crease's darkness that stretches away as the lid comes down."""
@@ -125,7 +127,8 @@ def _find_foreign(window: EyeWindow, picture: Array, near: Mask) -> Mask:
         [labels[:2].ravel(), labels[-2:].ravel(), labels[:, :2].ravel(), labels[:, -2:].ravel()]
     )
     behind = window.rgba[..., 3] < 255
-    return (_dilate_mask(found & np.isin(labels, rim)) & ~sure) | _dilate_mask(behind)
+    foreign = _dilate_mask(found & np.isin(labels, rim), _FRINGE * window.texels)
+    return (foreign & ~sure) | _dilate_mask(behind)
 
 
 def _fade_foreign(window: EyeWindow, foreign: Mask, near: Mask) -> Array:
@@ -203,12 +206,12 @@ def _build_lid_tone(window: EyeWindow, picture: Array, skin: Array, eye: Mask, f
     """The smooth tone of a closed lid, continued from the well-lit skin around."""
     crease, upper, lower, cheek = window.curves
     luma, v = picture @ LUMA, window.v
-    hidden = _dilate_mask(eye) | foreign
+    hidden = _dilate_mask(eye, _FRINGE * window.texels) | foreign
     near = ~(eye | foreign) & (v > upper - _CLEAN_REACH) & (v < lower + _CLEAN_REACH)
     least = _CLEAN_LUMA * (np.median(luma[near]) if near.any() else 0.0)
     clean = ~hidden & (luma > least)
     tone = window.blur_image(_infill_pixels(skin, ~clean), 0.06)
-    local = window.blur_image(skin, 0.15) @ LUMA
+    local = window.blur_image(_infill_pixels(skin, hidden), 0.15) @ LUMA
     tone = tone * np.clip(_LID_GAIN * local / np.maximum(tone @ LUMA, 1), 0.6, 1)[..., None]
     reference = clean & (v > crease) & (v < cheek + 0.15)
     colour = np.median(picture[reference], 0) if reference.any() else np.median(picture.reshape(-1, 3), 0)
