@@ -91,7 +91,7 @@ SUB_ROOMS = {
         "geometry": set[str](),
         "motion": set[str](),
         "render": {"geometry"},
-        "options": set[str](),
+        "options": {"motion"},
         "expression": {"geometry", "motion", "render"},
         "prepare": {"geometry", "render"},
         "session": {"geometry", "motion", "render", "options", "expression", "prepare"},

@@ -145,7 +145,7 @@ class IdentityMeter:
         points = [self._dlib.point(*map(round, point)) for point in five]
         face = self._dlib.full_object_detection(self._dlib.rectangle(0, 0, FACE_PIXELS, FACE_PIXELS), points)
         embedding = np.array(self._net.compute_face_descriptor(large, face))
-        openings = [_eye_opening(landmarks, eye) for eye in EYE_LANDMARKS]
+        openings = [measure_eye_opening(landmarks, eye) for eye in EYE_LANDMARKS]
         return FaceMeasurement(embedding=embedding, eyes=float(np.mean(openings)))
 
     def max_distances(self, frames: Iterable[Picture]) -> tuple[float, float]:
@@ -166,8 +166,8 @@ class IdentityMeter:
         return self.max_distances(moved)[1]
 
 
-def _eye_opening(landmarks: NDArray[np.float32], eye: EyeLandmarks) -> float:
-    """Height of an eye over its width."""
+def measure_eye_opening(landmarks: NDArray[np.float32], eye: EyeLandmarks) -> float:
+    """Height of an eye over its width, from landmarks [478, 2]."""
     top, bottom, left, right = landmarks[[eye.upper[4], eye.lower[4], eye.upper[0], eye.upper[-1]]]
     return float(np.linalg.norm(bottom - top) / np.linalg.norm(right - left))
 

@@ -15,6 +15,7 @@ from liveavatar.mesh.options import MeshOptions
 SPELLINGS = {
     "motion": ["--motion"],
     "expression": ["--expression"],
+    "gaze": ["--gaze"],
     "speech": ["--speech"],
     "prompt": ["--prompt"],
     "sample_steps": ["--sample-steps", "--sample_steps"],

@@ -71,13 +71,10 @@ def mouth_opening_share(renderer: FaceRenderer, articulation: MouthArticulation)
     return float(((1 - upper) * (1 - lower)).mean())
 
 
-def test_a_wide_mouth_limits_blinks() -> None:
-    asleep = replace(REST_POSE, blink_left=0.75, blink_right=0.7)
-    lids = [
-        build_expression(replace(RESTING_ARTICULATION, jaw=jaw), asleep).blink for jaw in (0.0, 0.4, 0.7, 1.0)
-    ]
-    assert lids[0] == lids[1] == (0.7, 0.75)
-    assert lids[1] > lids[2] > lids[3] > (0.4, 0.4)
+@pytest.mark.parametrize("jaw", [0.0, 0.4, 1.0])
+def test_blinks_are_complete_whatever_the_mouth_does(jaw: float) -> None:
+    asleep = replace(REST_POSE, blink_left=1.0, blink_right=0.9)
+    assert build_expression(replace(RESTING_ARTICULATION, jaw=jaw), asleep).blink == (0.9, 1.0)
 
 
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -88,6 +85,15 @@ def test_streaming_equals_offline(actor: MeshActor, babble: Samples, cuts: list[
     chunks = [sound[a:b] for a, b in pairwise(edges)]
     streamed, whole = speak(actor, chunks), speak(actor, [sound])
     assert len(streamed) == len(whole) == 15
+    assert all(np.array_equal(a, b) for a, b in zip(streamed, whole, strict=True))
+
+
+def test_streaming_equals_offline_in_blinks(actor: MeshActor, babble: Samples) -> None:
+    """Four seconds at 10 fps."""
+    sound = np.concatenate([babble, babble])
+    blinks = blink_track(HeadPoseGenerator(Fraction(10), 11, actor.motion), 30)
+    assert max(blinks) > 0.5
+    streamed, whole = (speak(actor, chunks, Fraction(10), 11) for chunks in (np.split(sound, 8), [sound]))
     assert all(np.array_equal(a, b) for a, b in zip(streamed, whole, strict=True))
 
 
@@ -205,8 +211,8 @@ def test_no_video_begins_or_ends_in_a_blink(actor: MeshActor, fps: Fraction) -> 
     """If the sound ends at any frame of a blink, the eyes are open in the last frame and closed only in the blink."""
     blinks = blink_track(HeadPoseGenerator(fps, 3), 30 * fps.numerator)
     shut = int(np.argmax(blinks))
-    assert blinks[shut] > 0.7
-    for last in range(shut - 3, shut + 5):
+    assert blinks[shut] > 0.95
+    for last in range(shut - 4, shut + 8):
         session = actor.session(fps, 3)
         session._flushed_at = Timeline(fps=fps).frame_start(last) + 1
         poses = [replace(REST_POSE, blink_left=blink, blink_right=blink) for blink in blinks[: last + 1]]

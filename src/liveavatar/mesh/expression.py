@@ -64,10 +64,6 @@ _ROUNDING_JAW_LOSS = 0.4
 _FUNNEL_FLOOR, _FUNNEL_JAW_GAIN = 0.1, 1.2
 """Weight of the funnel in closed rounded lips, and its growth with the jaw."""
 
-_BLINK_LIMIT_JAW, _BLINK_LIMIT_GAIN = 0.4, 0.65
-"""Opening of the jaw from which it limits blinks, and by how much. A wide mouth with closed eyes is furthest from the
-portrait by the identity measure of `benchmarks/mesh/faces.py`."""
-
 JAW_TRAVEL = 0.133
 """Way of the lower teeth down under the shape "jaw" at 1, interocular units."""
 
@@ -157,12 +153,11 @@ def _expand_control(name: str, value: float) -> float:
 
 def build_expression(articulation: MouthArticulation, pose: HeadPose) -> FrameExpression:
     """The expression of one frame, from its articulation and its head pose."""
-    lids = 1 - _BLINK_LIMIT_GAIN * max(0.0, articulation.jaw - _BLINK_LIMIT_JAW)
     weights = articulation.shape_weights() | {"brow": pose.brow, "squint": pose.squint}
     return FrameExpression(
         shapes=as_float32([*(weights[name] for name in SHAPE_TO_ARKIT), weights["shut"]]),
         head=as_float32([pose.yaw, pose.pitch, pose.roll, pose.shift_x, pose.shift_y, pose.breath]),
-        blink=(lids * pose.blink_right, lids * pose.blink_left),
+        blink=(pose.blink_right, pose.blink_left),
         gaze=(pose.gaze_x, pose.gaze_y),
         jaw=JAW_TRAVEL * weights["jaw"],
         tongue=articulation.tongue,

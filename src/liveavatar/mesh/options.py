@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from liveavatar.errors import OptionError
+from liveavatar.mesh.motion.gaze import GAZE_STYLES
 from liveavatar.speech.stream import check_articulation_model
 
 
@@ -11,11 +12,17 @@ class MeshOptions:
     """Options of the engine; on the command line too (`engine.py` describes the metadata).
 
     Raises:
-        OptionError: `motion` or `expression` is outside 0…1, or there is no such articulation model.
+        OptionError: `motion` or `expression` is outside 0…1, or there is no such gaze or articulation model.
     """
 
     motion: float = field(default=1.0, metadata={"help": "Scale of head and gaze motion, 0…1."})
     expression: float = field(default=1.0, metadata={"help": "Scale of the mouth's opening, 0…1."})
+    gaze: str = field(
+        default="natural",
+        metadata={
+            "help": "Where the eyes look: natural, at the viewer and rarely aside; or camera, always at the viewer."
+        },
+    )
     speech: str = field(
         default="small",
         metadata={
@@ -28,4 +35,6 @@ class MeshOptions:
         for name, value in (("motion", self.motion), ("expression", self.expression)):
             if not 0 <= value <= 1:
                 raise OptionError(f"{name} {value} is outside 0…1", f"use --{name} 0.5, say")
+        if self.gaze not in GAZE_STYLES:
+            raise OptionError(f"there is no gaze {self.gaze!r}", f"choose {' or '.join(GAZE_STYLES)}")
         check_articulation_model(self.speech)

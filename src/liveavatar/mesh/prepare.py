@@ -15,6 +15,7 @@ from liveavatar.mesh.geometry.head_basis import build_head_basis
 from liveavatar.mesh.geometry.lip_edges import LipEdges
 from liveavatar.mesh.geometry.warp_field import FieldBasis
 from liveavatar.mesh.render.eye_layers import EyeLayers
+from liveavatar.mesh.render.eye_window import EyeWindow
 from liveavatar.mesh.render.face_renderer import FaceRenderer
 from liveavatar.mesh.render.mouth_fitting import fit_mouth_interior
 from liveavatar.mesh.render.person_separation import separate_person
@@ -24,8 +25,10 @@ _HEAD_REACH = 0.13
 """Largest displacement by the head's motion, interocular units: the margin around parts that move."""
 _MIN_HEAD_MOTION_PIXELS = 0.5
 """Least displacement per radian, interocular unit or breath of a node that counts as moving."""
-_MIN_BLINK_TRUST = 2.0
-"""Least trust in a face whose eyes may blink: in stranger ones (a painted cyclops) landmarks miss the lids."""
+_MIN_EYE_TRUST, _MIN_DARK_SHARE, _DOUBTED_EYE_SCALE = 2.0, 0.08, 1.35
+"""Least trust in a face whose landmarks are on the lids. In stranger ones both eyes must show this share of iris and
+pupil (those of a painted cyclops do not); their lids then close around the landmarks, scaled, and the eyes stay still.
+"""
 _MOUTH_HALF_WIDTHS = 1.45
 """Half the width of the box around the mouth, in half widths of the mouth."""
 _MOUTH_RISE, _MOUTH_DROP = 0.3, 0.6
@@ -45,29 +48,32 @@ def prepare_renderer(portrait: Portrait, lips: LipEdges, shapes: Array) -> FaceR
     face_box = clip_box(upper.grid.box, size)
     mouth_box = _mouth_box(lips, unit, size)
     moving_box = union_boxes(_find_moving_box(head, opacity), face_box)
-    eyes = _measure_eyes(portrait)
     return FaceRenderer(
         texture=texture,
         static_picture=_build_static_picture(rgb, background, moving_box),
         moving_box=moving_box,
         face_box=face_box,
         mouth_box=mouth_box,
-        eye_boxes=tuple(bound_points(eye.moving_corners, _HEAD_REACH * unit, size) for eye in eyes),
         head_basis=head,
         upper_basis=upper,
         lower_basis=lower,
         lips=lips,
         interior=fit_mouth_interior(rgb, landmarks, lips, mouth_box),
-        eye_layers=tuple(EyeLayers.from_contours(eye, texture) for eye in eyes),
+        eye_layers=_prepare_eyes(portrait, texture),
         unit=unit,
     )
 
 
-def _measure_eyes(portrait: Portrait) -> list[EyeContours]:
-    """Both eyes, left one first; none in a face that is not trusted."""
-    if portrait.trust < _MIN_BLINK_TRUST:
-        return []
-    return [EyeContours.from_landmarks(eye, portrait.landmarks) for eye in EYE_LANDMARKS]
+def _prepare_eyes(portrait: Portrait, texture: SupersampledTexture) -> tuple[EyeLayers, ...]:
+    """Both eyes, left one first; none in a face that shows none where the landmarks are."""
+    trusted = portrait.trust >= _MIN_EYE_TRUST
+    if not trusted:
+        found = [EyeContours.from_landmarks(eye, portrait.landmarks) for eye in EYE_LANDMARKS]
+        if min(EyeWindow.from_texture(eye, texture).measure_dark_share() for eye in found) < _MIN_DARK_SHARE:
+            return ()
+    scale = 1.0 if trusted else _DOUBTED_EYE_SCALE
+    eyes = (EyeContours.from_landmarks(eye, portrait.landmarks, scale) for eye in EYE_LANDMARKS)
+    return tuple(EyeLayers.from_contours(eye, texture, moves=trusted) for eye in eyes)
 
 
 def _mouth_box(lips: LipEdges, unit: float, size: tuple[int, int]) -> PixelBox:

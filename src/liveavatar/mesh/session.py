@@ -89,7 +89,7 @@ class MeshSession:
     def __init__(self, actor: MeshActor, fps: Fraction, seed: int) -> None:
         self._actor = actor
         self._timeline = Timeline(fps=fps)
-        self._pose_generator = HeadPoseGenerator(fps, seed, actor.motion)
+        self._pose_generator = HeadPoseGenerator(fps, seed, actor.motion, actor.engine.gaze)
         self._next_frame = 0
         self._last_articulation = RESTING_ARTICULATION
         self._flushed_at: int | None = None  # samples of sound in all, once flushed

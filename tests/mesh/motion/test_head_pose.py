@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from liveavatar.mesh.motion.gaze import GAZE_STYLES
 from liveavatar.mesh.motion.head_pose import HeadPose, HeadPoseGenerator
 from liveavatar.mesh.motion.posture import MAX_ANGLE_RADIANS
+from liveavatar.mesh.render.closed_lids import COVERED_BLINK
 
 Track = NDArray[np.float64]
 Voice = Callable[[float], tuple[float, float, float, float]]
@@ -43,8 +45,10 @@ def loudest_voice(time: float) -> tuple[float, float, float, float]:
     return 1.0, 12.0 * (-1) ** int(time), float(int(time * 4) % 2), 1.0
 
 
-def poses(voice: Voice, seconds: float, fps: Fraction, seed: int, amount: float = 1.0) -> Iterator[HeadPose]:
-    motion = HeadPoseGenerator(fps, seed, amount)
+def poses(
+    voice: Voice, seconds: float, fps: Fraction, seed: int, amount: float = 1.0, gaze: str = "natural"
+) -> Iterator[HeadPose]:
+    motion = HeadPoseGenerator(fps, seed, amount, gaze)
     for index in range(round(seconds * fps)):
         yield motion.next_pose(*voice(float(index / fps)))
 
@@ -179,12 +183,36 @@ def test_lids_close_faster_than_they_open() -> None:
     lid = pose_values(track(silent_voice, 120, Fraction(100)), "blink_left")
     starts = np.flatnonzero((lid[1:] > 0) & (lid[:-1] == 0))
     assert len(starts) > 10
+    durations = []
     for start in starts:
-        blink = lid[start : start + 30]
-        top = int(blink.argmax())
-        closing, opening = top, int(np.flatnonzero(blink > 0.01)[-1]) - top
-        assert 6 <= closing <= 9
-        assert 12 <= opening <= 19
+        blink = lid[start : start + 50]
+        blink = blink[: int(np.argmax(blink[1:] == 0)) + 1]
+        assert blink.max() == 1
+        shut = np.flatnonzero(blink == 1)
+        closing, opening = int(shut[0]), len(blink) - int(shut[-1])
+        assert 1.5 * closing < opening < 3 * closing
+        durations.append(len(blink))
+    assert 25 <= min(durations) < max(durations) <= 45
+    assert len(set(durations)) > 4, "no two blinks are alike"
+
+
+def test_every_blink_hides_both_eyes_for_two_or_three_frames() -> None:
+    motion = track(silent_voice, HOUR)
+    left, right = (pose_values(motion, name) for name in ("blink_left", "blink_right"))
+    begun = np.flatnonzero((left[1:] > 0) & (left[:-1] == 0))[:-1]
+    hidden = np.array(
+        [int((np.minimum(left, right)[start : start + 12] >= COVERED_BLINK).sum()) for start in begun]
+    )
+    assert len(hidden) > 700
+    assert (hidden >= 2).all()
+    assert ((hidden == 2) | (hidden == 3)).mean() > 0.9
+
+
+def test_both_eyes_blink_nearly_together() -> None:
+    motion = track(silent_voice, 120, Fraction(100))
+    left, right = (pose_values(motion, name) for name in ("blink_left", "blink_right"))
+    assert 0 < np.abs(left - right).max() < 0.2
+    assert ((left > 0.9) == (right > 0.9)).mean() > 0.99
 
 
 def test_blinks_prefer_the_ends_of_phrases() -> None:
@@ -225,6 +253,26 @@ def test_eyes_stay_on_the_viewer_while_the_head_turns() -> None:
         assert np.median(np.abs(line_of_sight)) < math.radians(0.6), "mostly straight at the viewer"
         still = np.abs(np.diff(line_of_sight)) < 1e-9
         assert still.mean() > 0.9, "the head's turns leave the line of sight alone"
+
+
+def test_a_gaze_at_the_camera_stays_there() -> None:
+    """The line of sight, whatever the head does, moves by micro-saccades alone."""
+    motion = pose_array(poses(talking_voice, 120, Fraction(100), 0, gaze="camera"))
+    for eye, head in (("gaze_x", "yaw"), ("gaze_y", "pitch")):
+        line_of_sight = pose_values(motion, eye) + pose_values(motion, head)
+        assert 0 < np.abs(line_of_sight).max() < math.radians(0.3)
+        moves = np.abs(np.diff(line_of_sight)) > 1e-9
+        assert 0.01 < moves.mean() < 0.1
+        assert np.abs(pose_values(motion, head)).max() > math.radians(1)
+
+
+def test_a_gaze_at_the_camera_changes_nothing_but_the_eyes_and_their_blinks() -> None:
+    natural, camera = (
+        pose_array(poses(talking_voice, 20, Fraction(25), 3, gaze=gaze)) for gaze in GAZE_STYLES
+    )
+    eyes = [NAMES.index(name) for name in ("gaze_x", "gaze_y", "blink_left", "blink_right")]
+    assert (np.delete(natural, eyes, axis=1) == np.delete(camera, eyes, axis=1)).all()
+    assert (natural[:, eyes] != camera[:, eyes]).any()
 
 
 @pytest.mark.slow

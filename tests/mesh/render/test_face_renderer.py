@@ -46,6 +46,32 @@ def test_the_renderer_has_no_state(portrait: Portrait, renderer: FaceRenderer) -
     assert np.abs(renderer.render(REST).astype(int) - portrait.rgb).max() <= 1
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        (0, 0, 0, 0.15, 0.15, 0),
+        (0, 0, 0, -0.15, -0.15, 1),
+        (0.105, -0.105, 0.052, 0, 0, 0),
+        (-0.105, 0.105, -0.052, 0, 0, 0),
+    ],
+)
+def test_eyes_are_whole_wherever_the_head_has_moved_them(
+    renderer: FaceRenderer, head: tuple[float, ...]
+) -> None:
+    """Shifts of 0.15 interocular units, angles of 6 and 3 degrees."""
+    expression = replace(shape_expression("brow", 1), head=as_float32(head))
+    texels = renderer._texel_positions(renderer._build_maps(expression))
+    for eye in renderer.eye_layers:
+        at = eye.window.locate_texels(texels)
+        height, width = eye.window.v.shape
+        inside = (at > 0).all(2) & (at[..., 0] < width - 1) & (at[..., 1] < height - 1)
+        assert inside.sum() > 0.8 * (height * width) / renderer.texture.scale**2
+        box = eye._find_box(texels)
+        assert box is not None
+        assert slice_box(inside.astype(np.uint8), box).sum() == inside.sum()
+        assert slice_box(inside.astype(np.uint8), box).mean() > 0.3, "little more than the eye"
+
+
 @pytest.mark.parametrize("shape", ["jaw", "round", "spread", "press", "brow"])
 @pytest.mark.parametrize("head", [0.0, 0.04])
 def test_outside_the_lip_box_compositing_lips_changes_nothing(

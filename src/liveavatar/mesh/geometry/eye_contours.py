@@ -13,14 +13,16 @@ from liveavatar.mesh.geometry.arrays import Array, as_float32
 from liveavatar.mesh.geometry.curves import CoordinateFrame, interpolate_polyline, sample_curves, smooth_curve
 from liveavatar.mesh.geometry.face_landmarks import EyeLandmarks
 
-CORNER_OVERREACH = 0.15
-"""How far beyond the corners of an eye its white may reach, relative to the eye's width: the error of landmarks."""
+_REACH_BEYOND_CORNERS, _REACH_BEYOND_SKIN = 0.35, 0.08
+"""Margins of the rectangle that moves, sideways from the corners and upwards and downwards from the moving skin,
+relative to the eye's width: lashes, and the error of landmarks."""
 _COLUMN_COUNT = 33
 _SMOOTHING_KERNEL = (1, 3, 6, 7, 6, 3, 1)
 _BROW_SHARE = 0.65
 """Position of the crease between lid and brow. Skin is taken from most of the way, so that it stretches little."""
-_MIN_CREASE_HEIGHT, _MIN_CHEEK_HEIGHT = 0.8, 0.6
-"""Least distances of the crease from the upper lid and of the cheek from the lower one, relative to the opening."""
+_MIN_CREASE_HEIGHT, _MIN_CHEEK_HEIGHT, _MIN_CHEEK_REACH = 0.8, 0.6, 0.16
+"""Least distances of the crease from the upper lid and of the cheek from the lower one, relative to the opening; of the
+cheek also relative to the eye's width."""
 _MIN_SOFTNESS_PIXELS, _SOFTNESS = 0.6, 0.012
 """Width of the edges of the lids: at least in pixels, and relative to the eye's width."""
 
@@ -39,8 +41,12 @@ class EyeContours:
     softness: float
 
     @classmethod
-    def from_landmarks(cls, eye: EyeLandmarks, landmarks: Landmarks) -> "EyeContours":
-        """Measure an eye in landmarks [478, 3]."""
+    def from_landmarks(cls, eye: EyeLandmarks, landmarks: Landmarks, scale: float = 1.0) -> "EyeContours":
+        """Measure an eye in landmarks [478, 3]; those of the lids are moved from its middle by `scale`."""
+        landmarks = landmarks.copy()
+        lids = [*eye.upper, *eye.lower]
+        middle = landmarks[lids].mean(0)
+        landmarks[lids] = middle + np.float32(scale) * (landmarks[lids] - middle)
         corners = landmarks[[eye.upper[0], eye.upper[-1]]]
         frame = CoordinateFrame.from_endpoints(*corners)
         ends = frame.to_local(corners[:, :2])[:, 0]
@@ -63,16 +69,16 @@ class EyeContours:
             crease=as_float32(crease),
             upper=upper,
             lower=lower,
-            cheek=as_float32(lower + max(_MIN_CHEEK_HEIGHT * opening, 1.0)),
+            cheek=as_float32(lower + max(_MIN_CHEEK_HEIGHT * opening, _MIN_CHEEK_REACH * width, 1.0)),
             softness=max(_MIN_SOFTNESS_PIXELS, _SOFTNESS * width),
         )
 
     @property
     def moving_corners(self) -> Array:
         """Corners in the picture of the rectangle that moves in blinks, [4, 2]."""
-        beyond = CORNER_OVERREACH * self.width + 1
-        left, right = self.columns[0] - beyond, self.columns[-1] + beyond
-        top, bottom = self.crease.min() - 1, self.cheek.max() + 1
+        beside, beyond = _REACH_BEYOND_CORNERS * self.width + 1, _REACH_BEYOND_SKIN * self.width + 1
+        left, right = self.columns[0] - beside, self.columns[-1] + beside
+        top, bottom = self.crease.min() - beyond, self.cheek.max() + beyond
         corners = as_float32([[left, top], [right, top], [right, bottom], [left, bottom]])
         return as_float32(self.frame.origin + self.frame.to_picture_vectors(corners))
 

@@ -25,15 +25,13 @@ def blink_probability(phrase: PhraseTracker, saccade_size: float) -> float:
 class BlinkProcess:
     """The blinks of both eyes: lids close fast and open slowly."""
 
-    CLOSING_SECONDS, SHUT_SECONDS, OPENING_SECONDS = 0.08, 0.03, 0.15
-    MAX_CLOSURE = 0.75
-    """Closure of a full blink: at 25 fps a complete one looks the same, and changes the identity of a face more
-    (`docs/mesh.md`)."""
-    FULL_SHARE, PARTIAL_DEPTHS = 0.85, (0.7, 0.95)
-    """Share of full blinks, and range of the depths of the others relative to them."""
+    CLOSING_SECONDS, SHUT_SECONDS, OPENING_SECONDS = 0.09, 0.06, 0.19
+    """Median durations. Lids cover the eye from seven eighths of the way on: for two or three frames at 25 fps."""
+    DURATION_SPREAD, DURATION_LIMITS = 0.12, (0.85, 1.3)
+    """Log-normal distribution of the duration of a blink relative to these: deviation of its logarithm, limits."""
     MAX_LAG_SECONDS = 0.008
     """Largest delay of one eye behind the other."""
-    MEDIAN_INTERVAL_SECONDS, INTERVAL_SPREAD, INTERVAL_LIMITS = 4.1, 0.5, (0.9, 14.0)
+    MEDIAN_INTERVAL_SECONDS, INTERVAL_SPREAD, INTERVAL_LIMITS = 3.8, 0.6, (0.9, 14.0)
     """Log-normal distribution of the time between blinks at rest: median, deviation of its logarithm, limits."""
     DOUBLE_SHARE, DOUBLE_SECONDS = 0.05, 0.34
     """Share of blinks that are followed by another, and time between the two."""
@@ -45,7 +43,7 @@ class BlinkProcess:
     def __init__(self, random: Random) -> None:
         self._random = random
         self._seconds_since_blink = 0.0
-        self._closure_depth, self._left_lag_seconds = 0.0, 0.0
+        self._duration, self._left_lag_seconds = 0.0, 0.0  # no blink so far
         self._seconds_left = max(self._draw_interval(), 1.0)
 
     def next_closures(self, speaking: float, probability: float) -> tuple[float, float]:
@@ -57,7 +55,7 @@ class BlinkProcess:
             and self._seconds_since_blink > self.REFRACTORY_SECONDS
             and self._random.random() < probability
         )
-        duration = self.CLOSING_SECONDS + self.SHUT_SECONDS + self.OPENING_SECONDS
+        duration = self._duration * (self.CLOSING_SECONDS + self.SHUT_SECONDS + self.OPENING_SECONDS)
         if is_cued or (self._seconds_left < 0 and self._seconds_since_blink > duration):
             self._start_blink()
         left_age = self._seconds_since_blink - max(self._left_lag_seconds, 0.0)
@@ -65,9 +63,9 @@ class BlinkProcess:
         return self._lid_closure(left_age), self._lid_closure(right_age)
 
     def _start_blink(self) -> None:
-        is_full = self._random.random() < self.FULL_SHARE
-        depth = 1.0 if is_full else self._random.uniform(*self.PARTIAL_DEPTHS)
-        self._seconds_since_blink, self._closure_depth = 0.0, self.MAX_CLOSURE * depth
+        low, high = self.DURATION_LIMITS
+        duration = self._random.lognormvariate(0.0, self.DURATION_SPREAD)
+        self._seconds_since_blink, self._duration = 0.0, min(max(duration, low), high)
         self._left_lag_seconds = self._random.uniform(-self.MAX_LAG_SECONDS, self.MAX_LAG_SECONDS)
         is_double = self._random.random() < self.DOUBLE_SHARE
         self._seconds_left = self.DOUBLE_SECONDS if is_double else self._draw_interval()
@@ -80,6 +78,7 @@ class BlinkProcess:
 
     def _lid_closure(self, age: float) -> float:
         """Closure `age` seconds after a blink has started."""
+        age = age / self._duration if self._duration else math.inf
         closing = ease_in_out(age / self.CLOSING_SECONDS)
         opening = (age - self.CLOSING_SECONDS - self.SHUT_SECONDS) / self.OPENING_SECONDS
-        return self._closure_depth * (closing - ease_in_out(max(opening, 0.0) ** 0.8))
+        return closing - ease_in_out(max(opening, 0.0) ** 0.8)

@@ -10,6 +10,9 @@ from random import Random
 from liveavatar.mesh.motion.signals import RADIANS_PER_DEGREE, TICK_SECONDS, ease_in_out
 from liveavatar.mesh.motion.speech_cues import PhraseTracker
 
+GAZE_STYLES = ("natural", "camera")
+"""Saccades around and rarely away from the viewer; or micro-saccades alone, so that the eyes keep on the viewer."""
+
 
 class GazeProcess:
     """The direction of the eyes relative to the viewer, in radians."""
@@ -21,14 +24,19 @@ class GazeProcess:
     """Share of saccades that look aside, and range of their sizes."""
     MEAN_SMALL_DEGREES, MAX_SMALL_DEGREES = 0.4, 1.5
     """Distance from the viewer after the others: exponentially distributed, limited."""
+    MAX_MICRO_DEGREES = 0.25
+    """Largest distance from the viewer after a micro-saccade; two are at most twice that apart. Micro-saccades are
+    under half a degree and come once or twice a second (Rolfs, Vision Research 49, 2009)."""
     VERTICAL_SHARE = 0.6
     """Height of the region that is looked at, relative to its width."""
     MEDIAN_FIXATION_SECONDS, MEDIAN_AVERTED_SECONDS = 1.0, 0.6
     FIXATION_SPREAD, FIXATION_LIMITS = 0.6, (0.3, 3.0)
     """Log-normal distribution of the duration of fixations: medians, standard deviation of the logarithm, limits."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, style: str = "natural") -> None:
+        """`style` is one of GAZE_STYLES."""
         self._random = random
+        self._only_micro = style == "camera"
         self._start_direction = self._target_direction = (0.0, 0.0)
         self._age, self._duration = math.inf, TICK_SECONDS
         self._seconds_left = random.uniform(0.5, 1.5)
@@ -49,9 +57,11 @@ class GazeProcess:
 
     def _start_saccade(self) -> float:
         """Start a saccade to a point near the viewer or, rarely and not twice in a row, aside; its size in radians."""
-        large = not self._is_averted and self._random.random() < self.LARGE_SHARE
+        large = not self._only_micro and not self._is_averted and self._random.random() < self.LARGE_SHARE
         if large:
             size = self._random.uniform(*self.LARGE_DEGREES)
+        elif self._only_micro:
+            size = self._random.uniform(0.0, self.MAX_MICRO_DEGREES)
         else:
             size = min(self._random.expovariate(1 / self.MEAN_SMALL_DEGREES), self.MAX_SMALL_DEGREES)
         angle = self._random.uniform(-math.pi, math.pi)

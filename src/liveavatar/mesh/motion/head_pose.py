@@ -50,11 +50,11 @@ class HeadPose:
 class HeadPoseGenerator:
     """The motion of one head; `next_pose` is called once for each frame, in order."""
 
-    def __init__(self, fps: Fraction, seed: int, amount: float = 1.0) -> None:
-        """`amount`, 0…1, scales everything but the blinks."""
+    def __init__(self, fps: Fraction, seed: int, amount: float = 1.0, gaze: str = "natural") -> None:
+        """`amount`, 0…1, scales everything but the blinks; `gaze` is one of `gaze.GAZE_STYLES`."""
         self._timeline = Timeline(fps=fps)
         self._amount = amount
-        self._simulation = _HeadSimulation(seed)
+        self._simulation = _HeadSimulation(seed, gaze)
         self._frame_count = 0
         self._tick_count = 0
         self._previous_values = self._current_values = (0.0,) * len(fields(HeadPose))
@@ -86,10 +86,10 @@ class HeadPoseGenerator:
 class _HeadSimulation:
     """All processes of one head. Each has random numbers of its own, so a change to one does not affect the others."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, gaze: str) -> None:
         self._phrase = PhraseTracker()
         self._head = HeadMotionProcess(seed)
-        self._gaze = GazeProcess(Random(f"{seed} gaze"))
+        self._gaze = GazeProcess(Random(f"{seed} gaze"), gaze)
         self._blinks = BlinkProcess(Random(f"{seed} blinks"))
         self._breath = BreathProcess(Random(f"{seed} breath"))
         self._squint = DampedSpring(SQUINT_HERTZ)

@@ -86,7 +86,6 @@ class FaceRenderer:
     moving_box: PixelBox
     face_box: PixelBox
     mouth_box: PixelBox
-    eye_boxes: tuple[PixelBox, ...]
     head_basis: FieldBasis
     upper_basis: FieldBasis
     lower_basis: FieldBasis
@@ -151,10 +150,8 @@ class FaceRenderer:
 
     def _composite_eyes(self, figure: NDArray[np.uint8], texels: Array, expression: FrameExpression) -> None:
         """Draw eyes that blink or look aside into `figure`, in place."""
-        for eye, box, blink in zip(self.eye_layers, self.eye_boxes, expression.blink, strict=False):
-            if blink > 0 or expression.gaze != (0.0, 0.0):
-                part = slice_box(figure, box, self.moving_box)
-                eye.composite_eye(part, slice_box(texels, box, self.moving_box), blink, expression.gaze)
+        for eye, blink in zip(self.eye_layers, expression.blink, strict=False):
+            eye.composite_eye(figure, texels, blink, expression.gaze)
 
     def _composite_mouth(
         self, figure: NDArray[np.uint8], maps: SamplingMaps, expression: FrameExpression
