@@ -90,11 +90,12 @@ SUB_ROOMS = {
     "mesh": {
         "geometry": set[str](),
         "motion": set[str](),
-        "render": {"geometry"},
+        "lips": {"geometry"},
+        "render": {"geometry", "lips"},
         "options": {"motion"},
         "expression": {"geometry", "motion", "render"},
-        "prepare": {"geometry", "render"},
-        "session": {"geometry", "motion", "render", "options", "expression", "prepare"},
+        "prepare": {"geometry", "lips", "render"},
+        "session": {"geometry", "lips", "motion", "render", "options", "expression", "prepare"},
     },
     "dit": {
         "plan": set[str](),

@@ -420,18 +420,3 @@ def test_the_mouth_of_a_grey_picture_is_grey(portrait: Portrait, grey: bool) -> 
     wide = build_expression(replace(RESTING_ARTICULATION, jaw=1.0, tongue=1.0), REST_POSE)
     colour = np.ptp(slice_box(renderer.render(wide), renderer.mouth_box).astype(int), axis=2)
     assert (colour.max() <= 1) == grey
-
-
-def test_only_an_open_vowel_reopens_the_portraits_own_gap() -> None:
-    """At rest, in closures and with the lip on the teeth the portrait's own gap is closed."""
-    vowel = replace(RESTING_ARTICULATION, jaw=0.8)
-    for shut in (
-        RESTING_ARTICULATION,
-        replace(vowel, closure=1.0),
-        replace(vowel, bite=1.0),
-        vowel.scale_except_closure(0),
-    ):
-        assert shut.shape_weights()["shut"] == 1
-    opened = [replace(RESTING_ARTICULATION, jaw=jaw).shape_weights()["shut"] for jaw in (0.0, 0.1, 0.3, 0.8)]
-    assert opened == sorted(opened, reverse=True)
-    assert 0.3 < opened[-1] < 0.7

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from liveavatar.face.portrait import Landmarks
 from liveavatar.mesh.geometry.arrays import Array, as_float32
-from liveavatar.mesh.geometry.rig import fit_rig_pose, load_rig, mouth_shut_shape, project_shapes
+from liveavatar.mesh.geometry.rig import fit_rig_pose, load_rig, project_shapes
 from liveavatar.mesh.motion.head_pose import HeadPose
 from liveavatar.mesh.render.face_renderer import FrameExpression
 from liveavatar.speech.track import CONTROLS, VISEMES, SpeechTrack
@@ -38,11 +38,8 @@ Weights: how far lips and jaw of people go in speech, limited by the identity bo
 _TURN_DEGREES_TO_STRENGTH = (15.0, 40.0), (1.0, 0.5)
 """Turn of the portrait's head in degrees, and strength of all shapes: the far side of a face has few pixels."""
 
-_SMILE_ROUNDING_SHARE = 0.72
-"""Strength of rounding on a portrait with parted lips: they are drawn out already, mostly by a smile."""
-
-_VOWEL_REOPENING_SHARE = 0.5
-"""Share of the portrait's own gap between the lips, with its teeth, that opens again in an open vowel."""
+_REVEAL_SHARE = 0.7
+"""Share of the way to its place in the picture that the upper lip of a portrait with parted lips goes in vowels."""
 
 _CLOSURE_JAW_SHARE = 0.35
 """Share of the jaw's opening that remains in a closure: lips make m, b and p, not the jaw."""
@@ -68,10 +65,10 @@ JAW_TRAVEL = 0.133
 """Way of the lower teeth down under the shape "jaw" at 1, interocular units."""
 
 
-def build_face_shapes(landmarks: Landmarks) -> Array:
+def build_face_shapes(landmarks: Landmarks, reveal: Array) -> Array:
     """Displacements of a portrait's landmarks under the shapes of SHAPE_TO_ARKIT, in pixels, [k + 1, 478, 2].
 
-    The last one closes the portrait's own mouth.
+    The last one is `reveal` [478, 2]: the upper lip as high as in the picture.
     """
     rig, pose = load_rig(), fit_rig_pose(landmarks)
     moves = project_shapes(landmarks, rig, pose)
@@ -86,10 +83,7 @@ def build_face_shapes(landmarks: Landmarks) -> Array:
         key: strength * sum(weight * sum_sides(name) for name, weight in parts.items())
         for key, parts in SHAPE_TO_ARKIT.items()
     }
-    shut = mouth_shut_shape(landmarks, pose)
-    if shut.any():
-        rows |= {name: _SMILE_ROUNDING_SHARE * rows[name] for name in ("round", "funnel")}
-    return as_float32(np.stack([*rows.values(), shut]))
+    return as_float32(np.stack([*rows.values(), reveal]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +115,7 @@ class MouthArticulation:
         return replace(self, **values)
 
     def shape_weights(self) -> dict[str, float]:
-        """Weights of the mouth's shapes, and "shut", the weight of the shape that closes the portrait's own mouth."""
+        """Weights of the mouth's shapes, and "reveal", that of the upper lip as high as in the picture."""
         free = 1 - self.closure
         opening = self.jaw * (free + _CLOSURE_JAW_SHARE * self.closure)
         bite = self.bite * free
@@ -135,7 +129,11 @@ class MouthArticulation:
             "spread": self.spread * (1 - self.rounding) * (1 - _CLOSURE_SPREAD_LOSS * self.closure),
             "upper_lip": self.upper_lip * free,
             "bite": bite,
-            "shut": 1 - _VOWEL_REOPENING_SHARE * min(1.0, _PART_JAW_GAIN * self.jaw) * free * (1 - bite),
+            "reveal": _REVEAL_SHARE
+            * min(1.0, _PART_JAW_GAIN * self.jaw + self.spread)
+            * free
+            * (1 - bite)
+            * (1 - self.rounding),
         }
 
 
@@ -155,7 +153,7 @@ def build_expression(articulation: MouthArticulation, pose: HeadPose) -> FrameEx
     """The expression of one frame, from its articulation and its head pose."""
     weights = articulation.shape_weights() | {"brow": pose.brow, "squint": pose.squint}
     return FrameExpression(
-        shapes=as_float32([*(weights[name] for name in SHAPE_TO_ARKIT), weights["shut"]]),
+        shapes=as_float32([*(weights[name] for name in SHAPE_TO_ARKIT), weights["reveal"]]),
         head=as_float32([pose.yaw, pose.pitch, pose.roll, pose.shift_x, pose.shift_y, pose.breath]),
         blink=(pose.blink_right, pose.blink_left),
         gaze=(pose.gaze_x, pose.gaze_y),

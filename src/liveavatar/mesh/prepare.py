@@ -12,8 +12,9 @@ from liveavatar.mesh.geometry.eye_contours import EyeContours
 from liveavatar.mesh.geometry.face_basis import build_face_bases
 from liveavatar.mesh.geometry.face_landmarks import EYE_LANDMARKS, interocular_distance
 from liveavatar.mesh.geometry.head_basis import build_head_basis
-from liveavatar.mesh.geometry.lip_edges import LipEdges
+from liveavatar.mesh.geometry.lip_seam import LipSeam
 from liveavatar.mesh.geometry.warp_field import FieldBasis
+from liveavatar.mesh.lips.shut_base import ShutBase
 from liveavatar.mesh.render.eye_layers import EyeLayers
 from liveavatar.mesh.render.eye_window import EyeWindow
 from liveavatar.mesh.render.face_renderer import FaceRenderer
@@ -35,8 +36,9 @@ _MOUTH_RISE, _MOUTH_DROP = 0.3, 0.6
 """Extent of that box above and below the line of the mouth's corners, interocular units."""
 
 
-def prepare_renderer(portrait: Portrait, lips: LipEdges, shapes: Array) -> FaceRenderer:
+def prepare_renderer(base: ShutBase, shapes: Array) -> FaceRenderer:
     """The renderer of a portrait. `shapes` [k, 478, 2] are displacements of its landmarks, in pixels."""
+    portrait, lips = base.portrait, base.lips
     rgb, landmarks = portrait.rgb, portrait.landmarks
     unit = interocular_distance(landmarks)
     height, width = rgb.shape[:2]
@@ -58,7 +60,7 @@ def prepare_renderer(portrait: Portrait, lips: LipEdges, shapes: Array) -> FaceR
         upper_basis=upper,
         lower_basis=lower,
         lips=lips,
-        interior=fit_mouth_interior(rgb, landmarks, lips, mouth_box),
+        interior=fit_mouth_interior(rgb, landmarks, lips, base.teeth),
         eye_layers=_prepare_eyes(portrait, texture),
         unit=unit,
     )
@@ -76,7 +78,7 @@ def _prepare_eyes(portrait: Portrait, texture: SupersampledTexture) -> tuple[Eye
     return tuple(EyeLayers.from_contours(eye, texture, moves=trusted) for eye in eyes)
 
 
-def _mouth_box(lips: LipEdges, unit: float, size: tuple[int, int]) -> PixelBox:
+def _mouth_box(lips: LipSeam, unit: float, size: tuple[int, int]) -> PixelBox:
     """The pixels that can show lips or the inside of the mouth."""
     half, up, down = _MOUTH_HALF_WIDTHS * lips.half_width, _MOUTH_RISE * unit, _MOUTH_DROP * unit
     corners = as_float32([[-half, -up], [half, -up], [half, down], [-half, down]])

@@ -17,10 +17,8 @@ from liveavatar.mesh.expression import (
     build_face_shapes,
 )
 from liveavatar.mesh.geometry.arrays import as_float32
-from liveavatar.mesh.geometry.face_landmarks import interocular_distance
-from liveavatar.mesh.geometry.lip_edges import LipEdges
-from liveavatar.mesh.geometry.lip_refinement import snap_lip_landmarks, widen_open_mouth
 from liveavatar.mesh.geometry.rig import fit_rig_pose, rig_misfit
+from liveavatar.mesh.lips.shut_base import build_shut_base
 from liveavatar.mesh.motion.head_pose import HeadPose, HeadPoseGenerator
 from liveavatar.mesh.options import MeshOptions
 from liveavatar.mesh.prepare import prepare_renderer
@@ -57,11 +55,10 @@ class MeshEngine(MeshOptions):
         """Prepare a portrait, in a second or less; `size` is (width, height), or None for that of the portrait."""
         SpeechStream(self.speech)  # fails early if its library or weights are missing
         fitted = crop_portrait(portrait, size)
-        landmarks = widen_open_mouth(fitted.landmarks, fitted.rgb)
-        lips = LipEdges.from_portrait(landmarks, interocular_distance(landmarks), fitted.rgb)
-        fitted = replace(fitted, landmarks=snap_lip_landmarks(landmarks, lips))
+        landmarks = fitted.landmarks
         share = float(np.interp(rig_misfit(landmarks, fit_rig_pose(landmarks)), *_MISFIT_TO_MOTION))
-        renderer = prepare_renderer(fitted, lips, build_face_shapes(fitted.landmarks))
+        base = build_shut_base(fitted)
+        renderer = prepare_renderer(base, build_face_shapes(base.portrait.landmarks, base.reveal))
         return MeshActor(renderer=renderer, engine=self, motion=share * self.motion)
 
 

@@ -22,10 +22,8 @@ from liveavatar.mesh.geometry.rig import (
     FaceRig,
     fit_rig_pose,
     load_rig,
-    mouth_shut_shape,
     project_shapes,
     rig_misfit,
-    upper_lip_share,
 )
 
 UPPER, LOWER = list(INNER_UPPER_LIP[1:-1]), list(INNER_LOWER_LIP[1:-1])
@@ -218,38 +216,3 @@ def test_proportions_are_limited() -> None:
     assert np.abs(displacements(rig, rig_landmarks(offset=far), "mouthPucker")[0:17, 0]) == pytest.approx(
         STRETCH_LIMITS[1] * np.abs(usual), abs=0.2
     )
-
-
-def test_a_closed_mouth_is_not_displaced() -> None:
-    assert np.abs(mouth_shut_shape(rig_landmarks(), fit_rig_pose(rig_landmarks()))).max() == 0
-
-
-@given(st.floats(0.08, 0.6), FACE_TURNS)
-@settings(max_examples=20, deadline=None)
-def test_an_open_mouth_is_closed(weight: float, turn: tuple[float, float, float]) -> None:
-    landmarks = rig_landmarks(turn, offset=open_jaw(weight))
-    move = mouth_shut_shape(landmarks, fit_rig_pose(landmarks))
-    after = landmarks[:, :2] + move
-    assert after[UPPER] == pytest.approx(after[LOWER], abs=0.5)
-    assert move[list(OUTER_MOUTH_CORNERS)] == pytest.approx(0, abs=0.5)
-    assert np.abs(move[list(RIGID_LANDMARK_WEIGHTS[3.0])]).max() == 0
-    travel = np.linalg.norm(move, axis=1)
-    assert 0.04 < travel[UPPER].sum() / travel[[*UPPER, *LOWER]].sum() < 0.2501
-    assert travel[17] > travel[CHIN_LANDMARK] > 0
-    assert travel[0] > travel[2]
-
-
-def test_a_laugh_is_closed_mostly_by_the_jaw() -> None:
-    assert upper_lip_share(0.05) == 0.25
-    assert 0.02 < 0.25 * upper_lip_share(0.25) < 0.04
-    assert 0.6 * (1 - upper_lip_share(0.6)) == pytest.approx(0.4)
-
-
-def test_closing_begins_smoothly() -> None:
-    sizes = []
-    for weight in np.linspace(0, 0.1, 41):
-        landmarks = rig_landmarks(offset=open_jaw(float(weight)))
-        sizes.append(float(np.abs(mouth_shut_shape(landmarks, fit_rig_pose(landmarks))).max()))
-    assert sizes[0] == 0
-    assert max(abs(b - a) for a, b in pairwise(sizes)) < 0.4
-    assert sizes == sorted(sizes)

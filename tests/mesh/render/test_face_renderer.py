@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from liveavatar.face.portrait import Portrait
 from liveavatar.mesh.expression import SHAPE_TO_ARKIT
 from liveavatar.mesh.geometry.arrays import as_float32
-from liveavatar.mesh.geometry.boxes import pixel_positions, slice_box
+from liveavatar.mesh.geometry.boxes import slice_box
 from liveavatar.mesh.render.face_renderer import FaceRenderer, FrameExpression, blend_premultiplied
 from liveavatar.mesh.session import MeshEngine
 
 REST = FrameExpression(
-    shapes=as_float32([0.0] * len(SHAPE_TO_ARKIT) + [1.0]),
+    shapes=as_float32([0.0] * (len(SHAPE_TO_ARKIT) + 1)),
     head=as_float32([0.0] * 6),
     blink=(0.0, 0.0),
     gaze=(0.0, 0.0),
@@ -30,7 +30,7 @@ def renderer(portrait: Portrait) -> FaceRenderer:
 
 
 def shape_expression(shape: str, weight: float, head: float = 0.0) -> FrameExpression:
-    weights = [weight * (name == shape) for name in SHAPE_TO_ARKIT] + [1.0]
+    weights = [weight * (name == shape) for name in SHAPE_TO_ARKIT] + [0.0]
     return replace(REST, shapes=as_float32(weights), head=as_float32([head] * 6), jaw=0.1 * weight)
 
 
@@ -130,24 +130,3 @@ def test_premultiplied_layers_are_blended() -> None:
     figure[:, 2] = (1, 2, 3, 255)
     blend_premultiplied(target, figure)
     assert target[0].tolist() == [[100, 100, 100], [90, 100, 110], [1, 2, 3]]
-
-
-def test_the_lower_teeth_go_down_with_the_portraits_own_gap(renderer: FaceRenderer) -> None:
-    """If the gap of a smile reopens, its lower teeth lie where a jaw opened as far by speech puts them."""
-    unit = np.float32(renderer.unit)
-    smiling = replace(
-        renderer, lips=replace(renderer.lips, lower=renderer.lips.upper + np.float32(0.1) * unit)
-    )
-    at, opening = (
-        pixel_positions(renderer.mouth_box),
-        np.ones(pixel_positions(renderer.mouth_box).shape[:2], np.float32),
-    )
-    weights = np.zeros(len(SHAPE_TO_ARKIT) + 1, np.float32)
-    parted = replace(shape_expression("jaw", 0.0), shapes=weights)
-    shut = replace(parted, shapes=np.append(weights[:-1], np.float32(1)))
-    spoken = replace(shut, jaw=0.75 * 0.1)
-    reopened, spoken_open, closed = (
-        smiling._render_interior(at, expression, opening).astype(int) for expression in (parted, spoken, shut)
-    )
-    assert np.abs(reopened - spoken_open).max() <= 2
-    assert np.abs(reopened - closed).max() > 40

@@ -9,20 +9,17 @@ from numpy.typing import NDArray
 
 from liveavatar.face.portrait import Landmarks
 from liveavatar.mesh.geometry.arrays import Array
-from liveavatar.mesh.geometry.curves import interpolate_vectors
 from liveavatar.mesh.geometry.face_landmarks import (
     CHIN_LANDMARK,
     FACE_OVAL,
     FACE_POINT_COUNT,
-    INNER_LOWER_LIP,
-    INNER_UPPER_LIP,
     LOWER_LIP,
     OUTER_EYE_CORNERS,
     UPPER_LIP,
     interocular_distance,
 )
-from liveavatar.mesh.geometry.lip_edges import LipEdges
-from liveavatar.mesh.geometry.warp_field import FieldBasis, WarpGrid, thin_plate_spline
+from liveavatar.mesh.geometry.lip_seam import LipSeam
+from liveavatar.mesh.geometry.warp_field import FieldBasis, WarpGrid
 
 BoolArray = NDArray[np.bool_]
 
@@ -33,11 +30,8 @@ _NODES_PER_UNIT, _MIN_NODE_STEP = 28, 2
 _MOUTH_COLUMN = 0.9
 """Half the width of the column above and below the mouth in which only one lip's landmarks count, relative to half the
 mouth's width."""
-_SMOOTHING, _GAP_SMOOTHING = 0.003, 0.1
-"""Smoothing of the splines, and its growth with the gap between the portrait's lips, in interocular units: a field that
-closes a wide mouth is steep at the corners and folds without it."""
-_CLOSING_PASSES = 2
-"""How many times the closing shape is corrected for what smoothing takes from it."""
+_SMOOTHING = 0.003
+"""Smoothing of the splines."""
 _PIN_SPACING = 4
 """Nodes along the rim of the grid from one pinned node to the next."""
 _UPPER_FACE = 0.1
@@ -46,34 +40,17 @@ _PIN_RING_SCALE = 1.3
 """Size of the ring of pinned points around the eyes relative to the face oval."""
 
 
-def build_face_bases(landmarks: Landmarks, shapes: Array, lips: LipEdges) -> tuple[FieldBasis, FieldBasis]:
-    """Interpolate `shapes` [k, 478, 2], displacements in pixels: for the upper lip's side, and for the lower lip's.
-
-    The last shape closes the portrait's own mouth. Smoothing weakens it; its lips are displaced further to make up.
-    """
+def build_face_bases(landmarks: Landmarks, shapes: Array, lips: LipSeam) -> tuple[FieldBasis, FieldBasis]:
+    """Interpolate `shapes` [k, 478, 2], displacements in pixels: for the upper lip's side, and for the lower lip's."""
     grid = _build_face_grid(landmarks)
     points = landmarks[:FACE_POINT_COUNT, :2]
     local = lips.frame.to_local(points)
     pinned = _find_pinned_points(grid, landmarks)
-    smoothing = _SMOOTHING + _GAP_SMOOTHING * lips.gap / interocular_distance(landmarks)
-    bases = []
-    sides = zip(
-        _select_side_points(local, lips),
-        (INNER_UPPER_LIP, INNER_LOWER_LIP),
-        (UPPER_LIP, LOWER_LIP),
-        strict=True,
+    upper, lower = (
+        FieldBasis.from_shapes(grid, points[used], shapes[:, :FACE_POINT_COUNT][:, used], pinned, _SMOOTHING)
+        for used in _select_side_points(local, lips)
     )
-    for used, inner, lip in sides:
-        moves = shapes[:, :FACE_POINT_COUNT].copy()
-        for _ in range(_CLOSING_PASSES if lips.gap else 0):
-            known = np.vstack([points[used], pinned])
-            values = np.vstack([moves[-1, used], np.zeros_like(pinned)])
-            missing = shapes[-1, list(inner)] - thin_plate_spline(
-                known, values, points[list(inner)], smoothing
-            )
-            moves[-1, list(lip)] += interpolate_vectors(local[list(inner), 0], missing, local[list(lip), 0])
-        bases.append(FieldBasis.from_shapes(grid, points[used], moves[:, used], pinned, smoothing))
-    return bases[0], bases[1]
+    return upper, lower
 
 
 def _build_face_grid(landmarks: Landmarks) -> WarpGrid:
@@ -85,7 +62,7 @@ def _build_face_grid(landmarks: Landmarks) -> WarpGrid:
     return WarpGrid(origin=(int(low[0]), int(low[1])), step=step, columns=columns, rows=rows)
 
 
-def _select_side_points(local: Array, lips: LipEdges) -> tuple[BoolArray, BoolArray]:
+def _select_side_points(local: Array, lips: LipSeam) -> tuple[BoolArray, BoolArray]:
     """Which landmarks, at `local` [n, 2] in the mouth's frame, determine the upper side's field and the lower side's.
 
     In the column of the mouth each side uses only the landmarks on its own side of the lips, and extrapolates.

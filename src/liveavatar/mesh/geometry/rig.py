@@ -17,19 +17,14 @@ from numpy.typing import NDArray
 
 from liveavatar.face.portrait import Landmarks
 from liveavatar.face.procrustes import fit_similarity
-from liveavatar.mesh.geometry.arrays import Array, as_float32, smoothstep
+from liveavatar.mesh.geometry.arrays import Array, as_float32
 from liveavatar.mesh.geometry.face_landmarks import (
     CHIN_LANDMARK,
     EYE_LANDMARKS,
     FACE_POINT_COUNT,
-    INNER_LOWER_LIP,
-    INNER_UPPER_LIP,
-    LOWER_LIP,
     NOSE_BASE_LANDMARK,
     OUTER_EYE_CORNERS,
     OUTER_MOUTH_CORNERS,
-    UPPER_LIP,
-    interocular_distance,
 )
 
 RIGID_LANDMARK_WEIGHTS = {
@@ -39,18 +34,6 @@ RIGID_LANDMARK_WEIGHTS = {
 }  # fmt: skip
 """Landmarks that do not move with speech, by weight: eye corners, nose bridge; then brow, temples, cheekbones."""
 
-UPPER_LIP_SHARE = 0.25
-"""Share of an open mouth that the upper lip closes; the lower lip closes the rest."""
-UPPER_LIP_MAX_DROP, JAW_MAX_RISE = 0.03, 0.4
-"""Largest way of the upper lip and of the lower one to the closed mouth, interocular units. The limit of the upper
-lip gives way where the lower lip would exceed its own. Chosen by eye on the laughing portraits of `docs/mesh.md`."""
-_LIP_LINE_SHARES = (0.85, 0.9, 0.95, 1.0)
-"""Share of the closing movement of the four lines of a lip, from the outer to the inner one: lips keep most of their
-height."""
-_CHIN_CLOSING_SHARE = 0.3
-"""Share of the lower lip's closing movement that reaches the chin."""
-MAX_SHUT_GAP, MIN_OPEN_GAP = 0.008, 0.02
-"""Gap of the inner lips, relative to the mouth's width: shut up to the first, open from the second on."""
 _DEPTH_SCALES = tuple(float(scale) for scale in np.arange(0.8, 1.41, 0.05))
 """Factors tried on the landmarks' depth, whose unit the landmark network leaves open."""
 STRETCH_LIMITS = (0.65, 1.6)
@@ -178,56 +161,3 @@ def _shape_stretch(name: str, head: Array, neutral: Array) -> Array:
             (NOSE_BASE_LANDMARK, 0), (17, CHIN_LANDMARK)
         )  # the skin above and below the lips
     return np.array([length_ratio(OUTER_MOUTH_CORNERS), height, height], np.float32)
-
-
-def mouth_shut_shape(landmarks: Landmarks, pose: RigPose) -> Array:
-    """Displacement in pixels, [478, 2], that closes the open mouth of a portrait; zeros if it is closed.
-
-    The movement fades out along the skin to the nose and to the chin; the corners of the mouth do not move.
-    """
-    gap = _inner_lip_gap(landmarks, pose)
-    share = upper_lip_share(float(np.linalg.norm(gap, axis=1).max()) / interocular_distance(landmarks))
-    head = pose.to_head(landmarks)
-    above = _spread_gap(gap, head, INNER_UPPER_LIP)
-    above *= _fade_from_lip(head, UPPER_LIP[:9], NOSE_BASE_LANDMARK, 0.0)
-    below = _spread_gap(gap, head, INNER_LOWER_LIP)
-    below *= _fade_from_lip(head, LOWER_LIP[:9], CHIN_LANDMARK, _CHIN_CLOSING_SHARE)
-    move = share * above + (share - 1) * below
-    for line, line_share in enumerate(_LIP_LINE_SHARES):
-        move[list(UPPER_LIP[9 * line : 9 * line + 9])] = share * line_share * gap[1:-1]
-        move[list(LOWER_LIP[9 * line : 9 * line + 9])] = (share - 1) * line_share * gap[1:-1]
-    return move
-
-
-def _inner_lip_gap(landmarks: Landmarks, pose: RigPose) -> Array:
-    """Vectors from the upper to the lower inner lip, pixels [11, 2]; zero where the lips meet or overlap."""
-    gap = landmarks[list(INNER_LOWER_LIP), :2] - landmarks[list(INNER_UPPER_LIP), :2]
-    right, left = landmarks[list(OUTER_MOUTH_CORNERS), :2]
-    down = pose.rotation[:2, 1]
-    opening = np.clip(
-        gap @ down / (float(np.linalg.norm(left - right)) * float(np.linalg.norm(down))), 0, None
-    )
-    return as_float32(gap * smoothstep(opening.max(), MAX_SHUT_GAP, MIN_OPEN_GAP) * (opening > 0)[:, None])
-
-
-def upper_lip_share(gap: float) -> float:
-    """Share of a mouth open by `gap` interocular units that the upper lip closes; wide ones are closed by the jaw."""
-    return max(min(UPPER_LIP_SHARE, UPPER_LIP_MAX_DROP / max(gap, 1e-6)), 1 - JAW_MAX_RISE / max(gap, 1e-6))
-
-
-def _spread_gap(gap: Array, head: Array, columns: tuple[int, ...]) -> Array:
-    """`gap` [11, 2], given at landmarks `columns`, at the x of every landmark, [478, 2]; zero beyond the corners."""
-    x = np.maximum.accumulate(head[list(columns), 0])
-    spread = [np.interp(head[:, 0], x, axis, left=0, right=0) for axis in gap.T]
-    return np.stack(spread, axis=1).astype(np.float32)
-
-
-def _fade_from_lip(head: Array, lip: tuple[int, ...], end: int, end_share: float) -> Array:
-    """Share of a lip's movement by landmark, [478, 1]: from that of its outer line to `end_share` at landmark `end`.
-
-    It stays at `end_share` beyond that landmark, and is 0 on the other side of the outer line.
-    """
-    edge = np.interp(head[:, 0], np.maximum.accumulate(head[list(lip), 0]), head[list(lip), 1])
-    along = (head[:, 1] - edge) / (head[end, 1] - edge)
-    share = np.where(along < 0, 0, np.interp(along, (0, 1), (_LIP_LINE_SHARES[0], end_share)))
-    return as_float32(share[:, None])

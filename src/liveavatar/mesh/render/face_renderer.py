@@ -15,34 +15,26 @@ from numpy.typing import NDArray
 from liveavatar.frames import Picture
 from liveavatar.mesh.geometry.arrays import Array
 from liveavatar.mesh.geometry.boxes import PixelBox, slice_box
-from liveavatar.mesh.geometry.lip_edges import LipEdges
-from liveavatar.mesh.geometry.rig import upper_lip_share
+from liveavatar.mesh.geometry.lip_seam import LipSeam
 from liveavatar.mesh.geometry.warp_field import FieldBasis, WarpGrid, invert_field
 from liveavatar.mesh.render.eye_layers import EyeLayers
 from liveavatar.mesh.render.mouth_interior import MouthInterior
 from liveavatar.mesh.render.supersampled_texture import SupersampledTexture
-
-_MAX_RETURNING_GAP = 0.1
-"""Largest part of the gap between the portrait's own lips that opens again in vowels, interocular units: more would
-open and close visibly within a frame. Chosen by eye on the laughing portraits of `docs/mesh.md`."""
 
 _MIN_VISIBLE_SHARE = 1 / 512
 """Opacities below this change no grey level."""
 
 _HEAD_ITERATIONS, _UPPER_ITERATIONS, _LOWER_ITERATIONS = 3, 4, 6
 """Iterations of the inversion of each field: the steeper the field, the more."""
-_ITERATIONS_PER_GAP = 20
-"""Further iterations of the lower lip's field per interocular unit of gap between the portrait's own lips."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameExpression:
     """What one frame shows.
 
-    `shapes` [k] are weights of the face's shapes, the last of which closes the portrait's own mouth; `head` [6] are
-    values of the head's degrees of freedom; `blink` closes the left and the right eye, 0…1; `gaze` is in radians to
-    the right and down; `jaw` is the way of the lower teeth down by speech, interocular units; `tongue` raises its tip,
-    0…1.
+    `shapes` [k] are weights of the face's shapes; `head` [6] are values of the head's degrees of freedom; `blink`
+    closes the left and the right eye, 0…1; `gaze` is in radians to the right and down; `jaw` is the way of the lower
+    teeth down, interocular units; `tongue` raises its tip, 0…1.
     """
 
     shapes: Array
@@ -89,7 +81,7 @@ class FaceRenderer:
     head_basis: FieldBasis
     upper_basis: FieldBasis
     lower_basis: FieldBasis
-    lips: LipEdges
+    lips: LipSeam
     interior: MouthInterior
     eye_layers: tuple[EyeLayers, ...]
     unit: float
@@ -118,13 +110,11 @@ class FaceRenderer:
         nodes = face_grid.node_positions()
         carried = head_grid.sample_field(head, nodes)
         positions = nodes + carried
-        shapes = np.append(expression.shapes[:-1], np.float32(self._mouth_shut_weight(expression)))
         upper_field, lower_field = (
-            basis.combine_fields(shapes) for basis in (self.upper_basis, self.lower_basis)
+            basis.combine_fields(expression.shapes) for basis in (self.upper_basis, self.lower_basis)
         )
         upper = carried - invert_field(face_grid, upper_field, positions, _UPPER_ITERATIONS)
-        iterations = _LOWER_ITERATIONS + round(_ITERATIONS_PER_GAP * self.lips.gap / self.unit)
-        lower = carried - invert_field(face_grid, lower_field, positions, iterations)
+        lower = carried - invert_field(face_grid, lower_field, positions, _LOWER_ITERATIONS)
         share = self.lips.upper_side_mask(nodes + upper)
         return SamplingMaps(
             head_grid=head_grid,
@@ -134,11 +124,6 @@ class FaceRenderer:
             lower=face_grid.field_to_positions(lower),
             face=face_grid.field_to_positions(lower + cv2.merge([share, share]) * (upper - lower)),
         )
-
-    def _mouth_shut_weight(self, expression: FrameExpression) -> float:
-        """Weight of the shape that closes the portrait's own mouth; wide gaps open again only in part."""
-        returning = min(1.0, _MAX_RETURNING_GAP * self.unit / max(self.lips.gap, 1e-6))
-        return 1 - returning * (1 - float(expression.shapes[-1]))
 
     def _texel_positions(self, maps: SamplingMaps) -> Array:
         """Positions in the texture of the pixels of `moving_box`, [h, w, 2]."""
@@ -173,12 +158,9 @@ class FaceRenderer:
     def _render_interior(
         self, positions: Array, expression: FrameExpression, opening: Array
     ) -> NDArray[np.uint8]:
-        """The inside of the mouth at portrait positions [h, w, 2], RGBA. The jaw also opens the portrait's own gap."""
+        """The inside of the mouth at portrait positions [h, w, 2], RGBA."""
         local = self.lips.frame.to_local(positions) / np.float32(self.unit)
-        gap = self.lips.gap / self.unit
-        own_jaw = (1 - self._mouth_shut_weight(expression)) * (1 - upper_lip_share(gap)) * gap
-        jaw = expression.jaw + own_jaw
-        colour = self.interior.render(local, positions, jaw, expression.tongue, opening)
+        colour = self.interior.render(local, positions, expression.jaw, expression.tongue, opening)
         return np.asarray(cv2.cvtColor(cv2.convertScaleAbs(colour), cv2.COLOR_RGB2RGBA), np.uint8)
 
     def _lip_box(self, maps: SamplingMaps) -> PixelBox | None:
@@ -192,7 +174,7 @@ class FaceRenderer:
         nodes = slice(row + 1, (y1 - top) // step + 2), slice(column + 1, (x1 - left) // step + 2)
         upper, lower = lips.frame.to_local(maps.upper[nodes]), lips.frame.to_local(maps.lower[nodes])
         margin = step + 3 * lips.softness
-        near = (upper[..., 1] > lips.upper.min() - margin) & (lower[..., 1] < lips.lower.max() + margin)
+        near = (upper[..., 1] > lips.heights.min() - margin) & (lower[..., 1] < lips.heights.max() + margin)
         near &= np.abs(upper[..., 0]) < lips.half_width + margin
         x, y, columns, rows = cv2.boundingRect(np.asarray(near, np.uint8))
         if columns == 0:

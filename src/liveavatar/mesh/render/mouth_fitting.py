@@ -9,10 +9,11 @@ import numpy as np
 from liveavatar.face.portrait import Landmarks
 from liveavatar.frames import Picture
 from liveavatar.mesh.geometry.arrays import Array, as_float32
-from liveavatar.mesh.geometry.boxes import PixelBox, pixel_positions, slice_box
-from liveavatar.mesh.geometry.face_landmarks import EYE_LANDMARKS, interocular_distance
-from liveavatar.mesh.geometry.lip_edges import LipEdges
-from liveavatar.mesh.geometry.rig import fit_rig_pose, load_rig, upper_lip_share
+from liveavatar.mesh.geometry.face_landmarks import EYE_LANDMARKS, LOWER_LIP, UPPER_LIP, interocular_distance
+from liveavatar.mesh.geometry.lip_seam import LipSeam
+from liveavatar.mesh.geometry.picture_blur import measure_blur
+from liveavatar.mesh.geometry.rig import fit_rig_pose, load_rig
+from liveavatar.mesh.lips.portrait_teeth import PortraitTeeth
 from liveavatar.mesh.render.mouth_interior import (
     LAYER_HALF_SIZE,
     LAYER_NAMES,
@@ -20,8 +21,6 @@ from liveavatar.mesh.render.mouth_interior import (
     MouthInterior,
     MouthLight,
     MouthTexture,
-    PortraitTeeth,
-    extract_portrait_teeth,
 )
 
 _LIP_MIDDLES = (13, 14)
@@ -29,10 +28,11 @@ _LIP_MIDDLES = (13, 14)
 _CHEEK_LANDMARKS = (50, 280, 205, 425, 101, 330)
 _CHEEK_SIDES = ((50, 205, 207, 187), (280, 425, 427, 411))
 """Landmarks of the left and of the right cheek."""
-_UPPER_TEETH_EDGE, _LOWER_TEETH_EDGE = 0.025, 0.042
+_UPPER_TEETH_EDGE, _LOWER_TEETH_EDGE = 0.025, 0.1
 """Biting edges of the rendered teeth below the line between closed lips, interocular units."""
-_MIN_SKIN_SATURATION = 0.1
-"""Saturation of the palest skin in colour photographs."""
+_LIP_LANDMARKS = (*UPPER_LIP[9:27], *LOWER_LIP[9:27])
+_MIN_LIP_SATURATION = 0.35
+"""Saturation of the palest lips in colour photographs."""
 _EYE_WHITE_PERCENTILE = 85
 """Percentile of the luma inside the eyes that is taken for their white."""
 _EYE_WHITE_GAIN = 1.3
@@ -44,34 +44,36 @@ _SKIN_TINT = 0.3
 """Exponent of the skin's colour in the colour of white."""
 _MAX_SLOPE, _SLOPE_FLOOR = 0.8, 8.0
 """Largest slope of the light, and grey levels added to both cheeks so that dark pictures get no steep one."""
-_MAX_TEETH_DROP = 0.15
-"""How far upper teeth reach below the upper lip at most, interocular units; lower, there are lower teeth or tongue."""
 _COLUMN_SAMPLES = 161
 
 
 def fit_mouth_interior(
-    rgb: Picture, landmarks: Landmarks, lips: LipEdges, mouth_box: PixelBox
+    rgb: Picture, landmarks: Landmarks, lips: LipSeam, teeth: PortraitTeeth | None
 ) -> MouthInterior:
-    """The inside of the mouth of a portrait; its own teeth are searched in `mouth_box`."""
+    """The inside of the mouth of a portrait with its mouth shut; `teeth` are its own."""
     unit = interocular_distance(landmarks)
-    skin_luma = float(_median_colour(rgb, landmarks, _CHEEK_LANDMARKS) @ LUMA_WEIGHTS)
-    teeth = _extract_teeth(rgb, lips, unit, skin_luma, mouth_box)
     light = _estimate_light(rgb, landmarks, teeth)
     upper_lip, lower_lip = (
         float(lips.frame.to_local(landmarks[point, :2])[1]) / unit for point in _LIP_MIDDLES
     )
-    gap = max(lower_lip - upper_lip, 0.0)
-    seam = upper_lip + upper_lip_share(gap) * gap
+    seam = (upper_lip + lower_lip) / 2
+    upper_edge = seam + _UPPER_TEETH_EDGE
+    if teeth is not None:
+        upper_edge = float(lips.frame.to_local(teeth.edge)[1]) / unit
+    blur = measure_blur(rgb, landmarks)
     column_map = _map_layer_columns(landmarks, lips, unit)
-    upper, lower, tongue = (MouthTexture.from_asset(name, light, column_map, unit) for name in LAYER_NAMES)
+    upper, lower, tongue = (
+        MouthTexture.from_asset(name, light, column_map, unit, blur) for name in LAYER_NAMES
+    )
     return MouthInterior(
         light=light,
         upper=upper,
         lower=lower,
         tongue=tongue,
         portrait_teeth=teeth,
-        upper_edge=seam + _UPPER_TEETH_EDGE,
+        upper_edge=upper_edge,
         lower_edge=seam + _LOWER_TEETH_EDGE,
+        half_width=lips.half_width / unit,
     )
 
 
@@ -98,9 +100,9 @@ def _eye_white_luma(rgb: Picture, landmarks: Landmarks) -> float:
 
 
 def _estimate_chroma(rgb: Picture, landmarks: Landmarks) -> float:
-    """0 for a picture without colours, 1 if its skin is at least as saturated as the palest skin."""
-    skin = _median_colour(rgb, landmarks, _CHEEK_LANDMARKS)
-    return float(np.clip(np.ptp(skin) / max(float(skin.max()), 1.0) / _MIN_SKIN_SATURATION, 0, 1))
+    """0 for a picture without colours, 1 if its lips are at least as saturated as the palest lips."""
+    lips = _median_colour(rgb, landmarks, _LIP_LANDMARKS)
+    return float(np.clip(np.ptp(lips) / max(float(lips.max()), 1.0) / _MIN_LIP_SATURATION, 0, 1))
 
 
 def _estimate_light_slope(rgb: Picture, landmarks: Landmarks) -> float:
@@ -109,7 +111,7 @@ def _estimate_light_slope(rgb: Picture, landmarks: Landmarks) -> float:
     return float(np.clip(np.log((right + _SLOPE_FLOOR) / (left + _SLOPE_FLOOR)), -_MAX_SLOPE, _MAX_SLOPE))
 
 
-def _map_layer_columns(landmarks: Landmarks, lips: LipEdges, unit: float) -> Array:
+def _map_layer_columns(landmarks: Landmarks, lips: LipSeam, unit: float) -> Array:
     """Where columns of the layers appear in a turned head: pairs (u in the picture, u in the layer), [n, 2].
 
     Computed from the head's rotation and the depth of the rig's row of teeth; hidden columns are left out.
@@ -123,13 +125,6 @@ def _map_layer_columns(landmarks: Landmarks, lips: LipEdges, unit: float) -> Arr
     middle = _COLUMN_SAMPLES // 2
     first, last = int(visible[:middle].argmin()), middle + int(visible[middle:].argmax())
     return as_float32(np.stack([visible, u], -1)[first : last + 1])
-
-
-def _extract_teeth(
-    rgb: Picture, lips: LipEdges, unit: float, skin_luma: float, box: PixelBox
-) -> PortraitTeeth | None:
-    opening = lips.opening_mask(pixel_positions(box), _MAX_TEETH_DROP * unit)
-    return extract_portrait_teeth(slice_box(rgb, box), opening, skin_luma, box[:2])
 
 
 def _median_colour(rgb: Picture, landmarks: Landmarks, points: tuple[int, ...]) -> Array:

@@ -14,9 +14,9 @@ from importlib.resources import files
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from liveavatar.mesh.geometry.arrays import Array, as_float32, remap_image
+from liveavatar.mesh.geometry.arrays import Array, as_float32, remap_image, smoothstep
+from liveavatar.mesh.lips.portrait_teeth import PortraitTeeth
 
 LAYER_HALF_SIZE = (0.4, 0.25)
 """Half width and half height of a layer of the asset, interocular units; v = 0 is the biting edge of the front teeth,
@@ -33,32 +33,29 @@ _ASSET_TOOTH_RGB = as_float32([222, 208, 194])
 """Mean colour of the front teeth in the asset."""
 _THROAT_COLOUR = as_float32([0.20, 0.085, 0.075])
 """Colour of the throat relative to white."""
+_CHEEK_COLOUR, _CHEEK_FADE = as_float32([0.34, 0.15, 0.13]), (0.4, 1.0)
+"""Colour of the inside of the cheeks relative to white, and where it takes over from the throat, relative to half the
+width of the mouth."""
 _LAYER_TINTS = {
     "upper": as_float32([1, 1, 1]),
-    "lower": as_float32([0.75, 0.75, 0.75]),
+    "lower": as_float32([0.68, 0.6, 0.55]),
     "tongue": as_float32([1.0, 0.8, 0.8]),
 }
 """Share of red, green and blue light that reaches each layer: deeper ones are in the shadow of red surroundings."""
 _SIDE_LIGHT_LIMITS = (0.4, 1.6)
 """Limits of the brightness at the sides of the mouth relative to its middle."""
 
-_TONGUE_REST_DEPTH, _TONGUE_OPEN_HEIGHT, _TONGUE_OPEN_JAW = 0.02, 0.03, 0.12
+_TONGUE_REST_DEPTH, _TONGUE_OPEN_HEIGHT, _TONGUE_OPEN_JAW = -0.03, 0.06, 0.12
 """A tongue at rest lies the first below the edge of the lower teeth in a closed mouth, and the second above that edge
 once the jaw is down by the third; interocular units."""
 _TONGUE_LIFT = 0.8
 """Share of the distance between the teeth by which a raised tongue rises."""
+_OWN_BLUR = 0.6
+"""Blur of a layer that is reduced to a portrait's resolution, pixels."""
 _SHADOW_BLUR, _MIN_SHADOW_BLUR_PIXELS = 0.035, 0.6
 """Standard deviation of the blur of the lips' shadow, interocular units, and at least in pixels."""
 _SHADOW_OFFSET, _SHADOW_DARKEST = 0.45, 0.5
 """Brightness added to the blurred opening, and the least brightness in the shadow."""
-
-_MIN_TOOTH_LUMA, _TOOTH_LUMA_RANGE = 0.55, 0.2
-"""Luma relative to the skin from which a pixel begins to be tooth, and over which it becomes one."""
-_MAX_TOOTH_REDNESS, _TOOTH_REDNESS_RANGE = 0.42, 0.12
-"""Difference of red and green, relative to luma, up to which a pixel is tooth at all, and over which it becomes one."""
-_MIN_TEETH_PIXELS, _MIN_TEETH_SHARE = 12.0, 0.08
-"""Least area of teeth that is used, in pixels and relative to the opening."""
-_TEETH_BLUR_PIXELS = 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +90,9 @@ class MouthTexture:
     texels_per_unit: float
 
     @classmethod
-    def from_asset(cls, name: str, light: MouthLight, column_map: Array, unit: float) -> "MouthTexture":
+    def from_asset(
+        cls, name: str, light: MouthLight, column_map: Array, unit: float, blur: float
+    ) -> "MouthTexture":
         """A layer of the asset for one portrait.
 
         Args:
@@ -102,6 +101,7 @@ class MouthTexture:
             column_map: positions of the asset's columns in a turned head: pairs (u in the picture, u in the asset),
                 [n, 2], ascending. What lies beyond them is hidden.
             unit: interocular distance in pixels.
+            blur: standard deviation of the picture's blur, pixels.
         """
         scale = min(1.0, unit / TEXELS_PER_UNIT)
         layer = _load_layer(name)
@@ -114,6 +114,9 @@ class MouthTexture:
         rgba = remap_image(small, as_float32(np.dstack([x, y])), cv2.INTER_LINEAR, transparent_outside=True)
         side = as_float32(np.clip(1 + light.slope * shown, *_SIDE_LIGHT_LIMITS)[:, None])
         rgba[..., :3] = light.apply_to(rgba[..., :3] / np.float32(255) * _LAYER_TINTS[name]) * side
+        texels = (max(0.0, blur**2 - _OWN_BLUR**2)) ** 0.5 * TEXELS_PER_UNIT * scale / unit
+        if texels > 0:
+            rgba = as_float32(cv2.GaussianBlur(rgba, (0, 0), texels))
         return cls(rgba=rgba, texels_per_unit=TEXELS_PER_UNIT * scale)
 
     def sample(self, u: Array, v: Array) -> Array:
@@ -138,49 +141,11 @@ def _load_layer(name: str) -> Array:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PortraitTeeth:
-    """Teeth that the portrait shows: premultiplied RGB 0…255 and alpha 0…1, [h, w, 4], at pixel `origin`."""
-
-    rgba: Array
-    origin: tuple[int, int]
-
-    @property
-    def mean_colour(self) -> Array:
-        """Mean colour of the teeth, RGB 0…255."""
-        return as_float32(self.rgba[..., :3].sum((0, 1)) / self.rgba[..., 3].sum())
-
-    def sample(self, positions: Array) -> Array:
-        """RGBA at portrait positions [h, w, 2]; transparent outside."""
-        local = positions - as_float32(self.origin)
-        return remap_image(self.rgba, local, cv2.INTER_CUBIC, transparent_outside=True)
-
-
-def extract_portrait_teeth(
-    patch: NDArray[np.uint8], opening: Array, skin_luma: float, origin: tuple[int, int]
-) -> PortraitTeeth | None:
-    """Cut the visible teeth out of a portrait's open mouth; None if it shows too few.
-
-    Args:
-        patch: the picture around the mouth, RGB [h, w, 3].
-        opening: 1 between the lips, 0 outside, [h, w].
-        skin_luma: luma of the skin nearby, 0…255; teeth are brighter relative to it than tongue and throat.
-        origin: position of the patch's upper left pixel in the picture.
-    """
-    rgb = patch.astype(np.float32)
-    luma = rgb @ LUMA_WEIGHTS
-    redness = (rgb[..., 0] - rgb[..., 1]) / np.maximum(luma, 1)
-    bright = np.clip((luma / max(skin_luma, 1) - _MIN_TOOTH_LUMA) / _TOOTH_LUMA_RANGE, 0, 1)
-    pale = np.clip((_MAX_TOOTH_REDNESS - redness) / _TOOTH_REDNESS_RANGE, 0, 1)
-    alpha = as_float32(bright * pale * opening)
-    if alpha.sum() < max(_MIN_TEETH_PIXELS, _MIN_TEETH_SHARE * float(opening.sum())):
-        return None
-    alpha = as_float32(cv2.GaussianBlur(alpha, (0, 0), _TEETH_BLUR_PIXELS))
-    return PortraitTeeth(rgba=as_float32(np.dstack([rgb * alpha[..., None], alpha])), origin=origin)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MouthInterior:
-    """The inside of one portrait's mouth. `upper_edge`, `lower_edge`: biting edges in a closed mouth, `v` in units."""
+    """The inside of one portrait's mouth. Lengths in interocular units.
+
+    `upper_edge`, `lower_edge`: `v` of the biting edges in a closed mouth; `half_width`: half the width of that mouth.
+    """
 
     light: MouthLight
     upper: MouthTexture
@@ -189,6 +154,7 @@ class MouthInterior:
     portrait_teeth: PortraitTeeth | None
     upper_edge: float
     lower_edge: float
+    half_width: float
 
     def render(
         self, mouth_positions: Array, portrait_positions: Array, jaw: float, tongue: float, opening: Array
@@ -203,7 +169,9 @@ class MouthInterior:
             opening: share of each pixel that the lips leave open, 0…1, [h, w]; it makes the lips' shadow.
         """
         u, v = mouth_positions[..., 0], mouth_positions[..., 1]
-        colour = np.broadcast_to(self.light.apply_to(_THROAT_COLOUR), (*u.shape, 3))
+        throat, cheek = self.light.apply_to(_THROAT_COLOUR), self.light.apply_to(_CHEEK_COLOUR)
+        aside = smoothstep(np.abs(u) / self.half_width, *_CHEEK_FADE)[..., None]
+        colour = as_float32(throat + aside * (cheek - throat))
         floor = self.lower_edge + jaw
         lift = tongue * max(floor - self.upper_edge, 0.0)
         rest = float(np.interp(jaw, (0, _TONGUE_OPEN_JAW), (-_TONGUE_REST_DEPTH, _TONGUE_OPEN_HEIGHT)))
