@@ -15,7 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tools.heads.__main__ import draw_portrait
+from tools.heads.draw import draw_portrait
 from tools.heads.mesh import Wheel
 from tools.heads.recipes import PEOPLE
 

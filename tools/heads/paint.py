@@ -5,6 +5,7 @@ from functools import cache
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from tools.heads.mesh import Bytes, Floats
 
 Rgb = tuple[int, int, int]
@@ -22,10 +23,13 @@ class Appearance:
     hair: Rgb
     iris: Rgb = (92, 66, 45)
     cloth: Rgb = (60, 70, 90)
+    tooth: Rgb = (228, 220, 202)
     age: float = 0.0
     beard: float = 0.0
+    moustache: float = 0.0
     bald: bool = False
     makeup: float = 0.0
+    lipstick: Rgb | None = None
 
 
 def to_linear_light(colour: Rgb) -> Floats:
@@ -40,23 +44,23 @@ def smoothstep(value: Floats, start: float, end: float) -> Floats:
 
 
 @cache
-def _noise_field(blur: float) -> Floats:
+def _noise_field(blur: float) -> NDArray[np.float32]:
     noise = np.random.default_rng(7).normal(size=(_NOISE_SIDE, _NOISE_SIDE)).astype(np.float32)
     tiled = cv2.GaussianBlur(np.tile(noise, (3, 3)), (0, 0), blur)
-    field = np.asarray(tiled[_NOISE_SIDE : 2 * _NOISE_SIDE, _NOISE_SIDE : 2 * _NOISE_SIDE], np.float64)
-    return np.asarray(field / field.std())
+    field = tiled[_NOISE_SIDE : 2 * _NOISE_SIDE, _NOISE_SIDE : 2 * _NOISE_SIDE]
+    return np.asarray(np.pad(field / field.std(), (0, 1), mode="wrap"), np.float32)
 
 
 def sample_noise(across: Floats, down: Floats, blur: float = 1.5) -> Floats:
     """Smooth noise of unit variance with a period of 512 cells; `across` and `down` are in cells."""
-    field = _noise_field(blur)
-    left, top = np.floor(across), np.floor(down)
-    x, y = across - left, down - top
-    column, row = (np.mod(axis, _NOISE_SIDE).astype(int) for axis in (left, top))
-    right, below = (column + 1) % _NOISE_SIDE, (row + 1) % _NOISE_SIDE
-    upper = field[row, column] * (1 - x) + field[row, right] * x
-    lower = field[below, column] * (1 - x) + field[below, right] * x
-    return np.asarray(upper * (1 - y) + lower * y)
+    across, down = np.broadcast_arrays(across, down)
+    padded = [np.pad(axis.ravel(), (0, -axis.size % _NOISE_SIDE)) for axis in (across, down)]
+    x, y = (
+        np.float32(axis - _NOISE_SIDE * np.floor(axis / _NOISE_SIDE)).reshape(-1, _NOISE_SIDE)
+        for axis in padded
+    )
+    field = cv2.remap(_noise_field(blur), x, y, cv2.INTER_LINEAR)
+    return np.asarray(field, np.float64).ravel()[: across.size].reshape(across.shape)
 
 
 def sample_region(mask: Bytes, texture: Floats) -> Floats:
@@ -89,8 +93,8 @@ def scalp_share(place: Floats) -> Floats:
     return smoothstep(y - line + ragged, -0.06, 0.12) * (1 - ears)
 
 
-def beard_share(place: Floats) -> Floats:
-    """Share of beard: jaw, chin and upper lip, without the lips."""
+def beard_share(place: Floats, looks: Appearance) -> Floats:
+    """Share of beard on jaw and chin, and of a moustache, without the lips; times their strengths."""
     x, y, z = np.moveaxis(np.abs(place), -1, 0)
     top = np.interp(x, (0.0, 0.28, 0.45, 0.75), (6.6, 6.62, 6.75, 7.2))
     jaw = smoothstep(top - y, -0.03, 0.06) * smoothstep(y, 6.15, 6.3) * smoothstep(z, 0.3, 0.6)
@@ -100,7 +104,7 @@ def beard_share(place: Floats) -> Floats:
         * smoothstep(y, 6.84 - 0.25 * x, 6.8 - 0.25 * x)
         * (z > 1.2)
     )
-    return np.asarray(np.maximum(jaw, lip))
+    return np.asarray(np.maximum(looks.beard * jaw, max(looks.beard, looks.moustache) * lip))
 
 
 def brow_share(place: Floats) -> Floats:
@@ -138,16 +142,14 @@ def skin_colour(place: Floats, looks: Appearance, lips: Floats) -> Floats:
         * np.array([0.82, 0.5, 0.52])
         * (1 - looks.makeup * np.array([0.15, 0.5, 0.4]))
     )
+    if looks.lipstick:
+        rose = to_linear_light(looks.lipstick)
     rose = rose * (1 + 0.08 * sample_noise(120 * place[..., 0], 25 * v))[..., None]
     colour += lips[..., None] * (rose - colour)
     strand = 0.7 + 0.3 * sample_noise(150 * u, 18 * v)
     dark = to_linear_light(looks.hair) * np.clip(strand, 0.3, 1.5)[..., None]
-    whiskers = (
-        looks.beard
-        * beard_share(place)
-        * (1 - lips)
-        * smoothstep(sample_noise(160 * u, 40 * v) + 2.4 * beard_share(place), -0.2, 1.2)
-    )
+    beard = beard_share(place, looks)
+    whiskers = beard * (1 - lips) * smoothstep(sample_noise(160 * u, 40 * v) + 2.4 * beard, -0.2, 1.2)
     brow = 0.85 * brow_share(place)
     for share in (whiskers, brow):
         colour += share[..., None] * (dark - colour)
@@ -163,7 +165,7 @@ def skin_bumps(place: Floats, looks: Appearance, lips: Floats) -> Floats:
         place, 0.56, 7.27, 0.12
     ) * np.sin(70 * v + 30 * u)
     lines = lips * sample_noise(150 * place[..., 0], 12 * v)
-    whiskers = looks.beard * beard_share(place) * (1 - lips) * sample_noise(170 * u, 30 * v)
+    whiskers = beard_share(place, looks) * (1 - lips) * sample_noise(170 * u, 30 * v)
     hairs = whiskers + brow_share(place) * sample_noise(170 * u, 60 * v)
     return np.asarray(pores * (1 + looks.age) + looks.age * 0.0035 * folds + 0.0014 * lines + 0.003 * hairs)
 

@@ -3,12 +3,18 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from tools.heads import paint
+from tools.heads import paint, teeth
 from tools.heads.mesh import Floats, Mesh, Wheel, subdivide
 from tools.heads.paint import Appearance
 from tools.heads.raster import vertex_normals
 from tools.heads.scene import KINDS, Scene, assemble_scene, build_sheet, join_meshes, triangulate
 from tools.heads.shade import Light
+
+_TONGUE_REST = (0.0, -0.14, -0.14)
+"""The tongue of a mouth that opens lies lower and further back than the head's own, decimetres."""
+
+_TEETH_DROP = {True: 0.035, False: 0.01}
+"""The head's bands of teeth end at the line between the lips; teeth reach lower, the upper ones (True) most."""
 
 _LOWEST = 4.3
 """Height on the body, decimetres, below which nothing is drawn."""
@@ -18,7 +24,8 @@ _LOWEST = 4.3
 class Person:
     """A recipe: macro targets by `origin`, `sex` and `age`; weights of further `targets` and of face `shapes`.
 
-    Angles in degrees.
+    `opening` are weights of the shapes that open the mouth: without them it is shut. Angles are in degrees; `height`
+    is the extent of the picture, decimetres.
     """
 
     origin: str
@@ -28,10 +35,12 @@ class Person:
     light: Light
     targets: dict[str, float] = field(default_factory=dict)
     shapes: dict[str, float] = field(default_factory=dict)
+    opening: dict[str, float] = field(default_factory=dict)
     long_hair: bool = False
     glasses: bool = False
     yaw: float = 0.0
     pitch: float = 0.0
+    height: float = 3.5
     wall: tuple[int, int, int] = (120, 130, 140)
 
 
@@ -40,12 +49,14 @@ def build_scene(wheel: Wheel, person: Person) -> Scene:
     base = wheel.base
     resting = base.vertices
     vertices = resting + sum(weight * wheel.target(name) for name, weight in _target_weights(person).items())
-    shapes = wheel.shapes()
-    vertices = vertices + sum(weight * shapes[name] for name, weight in person.shapes.items())
-    shown = set(KINDS) - (
-        {"helper-tongue"} if "jawOpen" not in person.shapes else set()
-    )  # it pierces shut lips
+    for name, weight in [*person.shapes.items(), *person.opening.items()]:
+        vertices = vertices + weight * wheel.shape(name)
+    tongue = base.part("helper-tongue")
+    vertices[tongue] += _TONGUE_REST
+    hidden = set() if "jawOpen" in person.opening else {"helper-tongue"}  # it pierces shut lips
+    shown = set(KINDS) - hidden
     near = (resting[base.quads].mean(1)[:, 1] > _LOWEST) & np.isin(base.groups, list(shown))
+    rows = _build_teeth(wheel, vertices) if person.opening else []
     mesh = Mesh(
         vertices=vertices, texture=base.texture, quads=base.quads, corners=base.corners, groups=base.groups
     )
@@ -54,11 +65,23 @@ def build_scene(wheel: Wheel, person: Person) -> Scene:
     resting_centres = {name: resting[base.part(f"helper-{name}-eye")].mean(0) for name in "lr"}
     fine, places = subdivide(mesh, resting)
     fine = _raise_clothes(fine, places, person.appearance)
+    fine, places = join_meshes(fine, places, rows)
     if person.glasses:
         fine, places = join_meshes(fine, places, _build_glasses(centres))
     if person.long_hair:
         fine, places = join_meshes(fine, places, _build_long_hair(fine.vertices[places[:, 1] > 7.3]))
     return assemble_scene(fine, places, resting_centres)
+
+
+def _build_teeth(wheel: Wheel, vertices: Floats) -> list[Mesh]:
+    """Both rows of teeth on the jaws of a head's `vertices`, as large as its jaws."""
+    rows = []
+    for upper in (True, False):
+        band = teeth.biting_edge(wheel.base.vertices, wheel.base, upper=upper)
+        scale = float(np.ptp(vertices[band, 0])) / teeth.ADULT_WIDTH
+        edge = vertices[band] - (0.0, scale * _TEETH_DROP[upper], 0.0)
+        rows += teeth.build_teeth_row(edge, upper=upper, scale=scale)
+    return rows
 
 
 def _target_weights(person: Person) -> dict[str, float]:
@@ -75,7 +98,7 @@ def _raise_clothes(mesh: Mesh, places: Floats, looks: Appearance) -> Mesh:
     hair = (
         0.0 if looks.bald else 0.11 * paint.scalp_share(place) ** 2 * (1 + 0.12 * paint.hair_strands(place))
     )
-    thick = (hair + 0.05 * looks.beard * paint.beard_share(place) + 0.06 * paint.shirt_share(place))[:, 0]
+    thick = (hair + 0.05 * paint.beard_share(place, looks) + 0.06 * paint.shirt_share(place))[:, 0]
     skin = np.zeros(len(places), bool)
     skin[mesh.part("body")] = True
     moved = mesh.vertices + np.where(skin, thick, 0.0)[:, None] * outward

@@ -7,6 +7,9 @@ import numpy as np
 from tools.heads.mesh import Floats, Ints
 
 
+_FRAGMENTS_AT_ONCE = 2_000_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Camera:
     """A pinhole camera at `distance` in front of `target`, with the head turned by `yaw` and `pitch` radians.
@@ -44,27 +47,38 @@ def rasterise(
 ) -> Ints:
     """The nearest triangle in each pixel, -1 where there is none; back faces only if `both`."""
     width, height = size
-    nearest = np.full((height, width), np.inf)
-    winner = np.full((height, width), -1)
     corners = points[triangles]
     low = np.clip(np.ceil(corners.min(axis=1)), 0, (width - 1, height - 1)).astype(int)
     high = np.clip(np.floor(corners.max(axis=1)), 0, (width - 1, height - 1)).astype(int)
     edges = corners[:, 1:] - corners[:, :1]
     area = edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]
-    seen = ((area < -1e-9) | (both & (area > 1e-9))) & (high >= low).all(axis=1)
-    planes = _barycentric_planes(corners, area)
-    depths = depth[triangles]
-    for index in np.flatnonzero(seen):
-        (x0, y0), (x1, y1) = low[index], high[index]
-        x, y = np.arange(x0, x1 + 1.0), np.arange(y0, y1 + 1.0)[:, None]
-        one, two = (a * x + b * y + c for a, b, c in planes[index])
-        box = (slice(y0, y1 + 1), slice(x0, x1 + 1))
+    seen = np.flatnonzero(((area < -1e-9) | (both & (area > 1e-9))) & (high >= low).all(axis=1))
+    planes, depths = _barycentric_planes(corners, area), depth[triangles]
+    nearest = np.full(width * height, np.inf)
+    winner = np.full(width * height, -1)
+    counts = np.prod(high[seen] - low[seen] + 1, axis=1)
+    for part in np.split(seen, np.flatnonzero(np.diff(np.cumsum(counts) // _FRAGMENTS_AT_ONCE)) + 1):
+        index, x, y = _list_fragments(part, low, high)
+        one, two = ((planes[index, row] * np.stack([x, y, x * 0 + 1], -1)).sum(-1) for row in (0, 1))
         zero = 1 - one - two
         distance = zero * depths[index, 0] + one * depths[index, 1] + two * depths[index, 2]
-        inside = (zero >= -1e-9) & (one >= -1e-9) & (two >= -1e-9) & (distance < nearest[box])
-        nearest[box][inside] = distance[inside]
-        winner[box][inside] = index
-    return winner
+        at = y * width + x
+        inside = (zero >= -1e-9) & (one >= -1e-9) & (two >= -1e-9) & (distance < nearest[at])
+        at, distance, index = at[inside], distance[inside], index[inside]
+        order = np.argsort(-distance, kind="stable")  # the nearest is written last
+        nearest[at[order]], winner[at[order]] = distance[order], index[order]
+    return winner.reshape(height, width)
+
+
+def _list_fragments(triangles: Ints, low: Ints, high: Ints) -> tuple[Ints, Ints, Ints]:
+    """Every pixel of the triangles' boxes: number of the triangle, x and y, [n] each."""
+    size = high[triangles] - low[triangles] + 1
+    count = np.prod(size, axis=1)
+    own = np.repeat(np.arange(len(triangles)), count)
+    inner = np.arange(len(own)) - np.repeat(np.cumsum(count) - count, count)
+    x, y = inner % size[own, 0], inner // size[own, 0]
+    index = triangles[own]
+    return index, low[index, 0] + x, low[index, 1] + y
 
 
 def _barycentric_planes(corners: Floats, area: Floats) -> Floats:

@@ -23,8 +23,7 @@ _SCATTER_RADII = (0.035, 0.014, 0.008)
 """How far red, green and blue travel under the skin, decimetres (after d'Eon and Luebke, GPU Gems 3, 2007)."""
 
 
-_PLAIN = {paint.FRAME: (0.012, 0.011, 0.012), paint.TOOTH: (0.78, 0.72, 0.6), paint.GUM: (0.5, 0.2, 0.19),
-          paint.TONGUE: (0.5, 0.2, 0.19)}  # fmt: skip
+_PLAIN = {paint.FRAME: (0.012, 0.011, 0.012), paint.GUM: (0.5, 0.2, 0.19), paint.TONGUE: (0.5, 0.2, 0.19)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +81,8 @@ class Picture:
         bumps = np.where(hairy > 0.5, 0.006 * streaks, bumps) * (worn < 0.5)
         ball = paint.eye_colour(self.place, self._scene.centres[self.winner], looks)
         colour = np.where((self.kind == paint.EYE)[..., None], ball, colour)
-        for kind, value in _PLAIN.items():
+        tooth = tuple(paint.to_linear_light(looks.tooth).tolist())
+        for kind, value in (_PLAIN | {paint.TOOTH: tooth}).items():
             colour = np.where((self.kind == kind)[..., None], value, colour)
         bumps = np.where(
             self.kind == paint.TONGUE,

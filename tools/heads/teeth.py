@@ -8,6 +8,8 @@ from tools.heads.mesh import Floats, Ints, Mesh, subdivide
 from tools.heads.scene import build_sheet
 
 _MM = 0.01
+ADULT_WIDTH = 0.6
+"""Width of an adult's row of teeth on this head, decimetres."""
 _UPPER = (8.6, 6.7, 7.5, 6.9, 6.7, 9.5)
 _LOWER = (5.3, 5.8, 6.7, 6.9, 7.0, 10.0)
 _UPPER_CROWNS = (10.2, 9.0, 9.8, 8.2, 7.5, 7.2)
@@ -43,17 +45,18 @@ class Arch:
         return np.asarray(self._ellipse(angle) + out[..., None] * outward + rise)
 
 
-def build_teeth_row(edge: Floats, *, upper: bool) -> list[Mesh]:
-    """All teeth of an arch and its gum."""
+def build_teeth_row(edge: Floats, *, upper: bool, scale: float = 1.0) -> list[Mesh]:
+    """All teeth of an arch and its gum; `scale` is their size relative to an adult's."""
+    unit = scale * _MM
     arch = Arch(edge, 1 if upper else -1)
     widths, crowns = (_UPPER, _UPPER_CROWNS) if upper else (_LOWER, _LOWER_CROWNS)
     parts, margin, inner = [], [], 0.0
     for width, crown in zip(widths, crowns, strict=True):
-        middle = (inner + width / 2) * _MM
+        middle = (inner + width / 2) * unit
         margin.append((middle, crown))
-        parts += [_build_tooth(arch, sign * middle, width * _MM, crown * _MM) for sign in (1, -1)]
+        parts += [_build_tooth(arch, sign * middle, width * unit, crown * unit) for sign in (1, -1)]
         inner += width
-    return [*parts, _build_gum(arch, np.array(margin) * (1, _MM), np.array(widths) * _MM)]
+    return [*parts, _build_gum(arch, np.array(margin) * (1, unit), np.array(widths) * unit)]
 
 
 def _build_tooth(arch: Arch, middle: float, width: float, crown: float) -> Mesh:
@@ -73,7 +76,7 @@ def _build_gum(arch: Arch, margins: Floats, widths: Floats) -> Mesh:
     nearest = np.abs(np.abs(along)[..., None] - margins[:, 0]).argmin(-1)
     place = (np.abs(along) - margins[nearest, 0]) / (widths[nearest] / 2)
     lowest = margins[nearest, 1] * (0.93 - 0.42 * np.abs(np.clip(place, -1, 1)) ** 2.2)
-    height = lowest + up * (0.2 - lowest)
+    height = lowest + up * ((0.2 if arch.side > 0 else 0.13) - lowest)  # a lower one would pierce the chin
     out = (
         0.004
         + 0.012 * np.sin(np.pi * np.clip(up * 3, 0, 0.5))

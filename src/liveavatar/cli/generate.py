@@ -16,8 +16,8 @@ from liveavatar.engine import Actor, Engine
 from liveavatar.engines import ENGINE_SOURCE_TYPES, open_engine
 from liveavatar.errors import AudioError
 from liveavatar.face.crop import parse_size
+from liveavatar.face.inspection.quality import check_portrait
 from liveavatar.face.portrait import Portrait, load_portrait
-from liveavatar.face.quality import check_portrait
 from liveavatar.files import require_regular_file
 from liveavatar.generate import Result, check_video_output, render_video
 from liveavatar.provenance.aigc import DEFAULT_PRODUCER

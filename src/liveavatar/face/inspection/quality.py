@@ -7,7 +7,7 @@ on six sample portraits; `tests/face/test_quality.py` alters pictures so that ea
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from liveavatar.face.measurements import PortraitReport, measure_portrait
+from liveavatar.face.inspection.measurements import PortraitReport, measure_portrait
 from liveavatar.face.portrait import Portrait
 from liveavatar.face.search import CLEAR_FACE_TRUST, MIN_FACE_TRUST
 from liveavatar.report import FINDING_LEVELS, Finding, FindingLevel

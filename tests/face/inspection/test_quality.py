@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from face.scenes import draw_background, paste_picture, rotate_picture, scale_picture
-from liveavatar.face.measurements import measure_portrait
+from liveavatar.face.inspection.measurements import measure_portrait
 from liveavatar.face.portrait import Landmarks, Portrait, find_portrait
-from liveavatar.face.quality import check_portrait
+from liveavatar.face.inspection.quality import check_portrait
 from liveavatar.frames import Picture
 from liveavatar.report import Finding, find_worst_level
 

@@ -1,0 +1,1 @@
+"""Judge whether a portrait is fit to be animated."""
