@@ -62,8 +62,7 @@ SUB_ROOMS = {
         "portrait": {"picture", "landmarks", "search", "matte"},
         "pose": {"procrustes", "canonical", "landmarks"},
         "crop": {"portrait"},
-        "measurements": {"networks", "landmarks", "portrait", "pose"},
-        "quality": {"search", "portrait", "measurements"},
+        "inspection": {"networks", "search", "landmarks", "portrait", "pose"},
     },
     "speech": {
         "track": set[str](),
@@ -95,7 +94,8 @@ SUB_ROOMS = {
         "options": {"motion"},
         "expression": {"geometry", "motion", "render"},
         "prepare": {"geometry", "lips", "render"},
-        "session": {"geometry", "lips", "motion", "render", "options", "expression", "prepare"},
+        "self_check": {"geometry", "expression"},
+        "session": {"geometry", "lips", "motion", "render", "options", "expression", "prepare", "self_check"},
     },
     "dit": {
         "plan": set[str](),

@@ -22,6 +22,7 @@ from liveavatar.errors import (
     SessionClosed,
 )
 from liveavatar.frames import Samples, VideoFrame
+from liveavatar.report import Finding
 
 FRAME_SAMPLES = 640
 SECOND = np.zeros(16_000, np.float32)
@@ -57,6 +58,7 @@ class CountingActor:
     """Opens one session, which the test looks at."""
 
     size = (2, 2)
+    findings: tuple[Finding, ...] = ()
 
     def __init__(self) -> None:
         self.engine_session = CountingSession()

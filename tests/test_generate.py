@@ -17,6 +17,7 @@ from liveavatar.audio.io.decode import open_audio
 from liveavatar.errors import EngineError
 from liveavatar.frames import Samples, VideoFrame
 from liveavatar.generate import Result, render_video
+from liveavatar.report import Finding
 
 
 class GreySession:
@@ -46,6 +47,7 @@ class GreyActor:
     """Opens grey sessions."""
 
     size = (16, 16)
+    findings: tuple[Finding, ...] = ()
 
     def session(self, fps: Fraction, seed: int) -> GreySession:
         return GreySession()

@@ -8,7 +8,7 @@ from typing import Self
 
 from liveavatar.audio.front_end import RepairPolicy, StreamFrontEnd
 from liveavatar.audio.io.live_chunk import LiveChunk
-from liveavatar.engine import Actor, Session, check_seed
+from liveavatar.engine import Actor, Session, check_seed, open_actor
 from liveavatar.engines import ENGINE_SOURCE_TYPES, open_engine
 from liveavatar.errors import AudioError, OptionError, OutputError, PortraitError, SessionClosed
 from liveavatar.face.crop import check_frame_size
@@ -178,6 +178,7 @@ def open(  # noqa: A001  (liveavatar.open is meant)
     engine: str = "mesh",
     size: tuple[int, int] | None = None,
     face: int | None = None,
+    force: bool = False,
     **options: object,
 ) -> Avatar:
     """Read a portrait and prepare it for an engine.
@@ -187,11 +188,12 @@ def open(  # noqa: A001  (liveavatar.open is meant)
         engine: "mesh" (any CPU) or "dit" (a GPU).
         size: (width, height) of the frames, even and 64…4096; None follows the picture.
         face: the number of the face, from 1, largest first; None takes the largest.
+        force: draw a portrait that `liveavatar portrait check`, or the engine's look at its own drawing, calls bad.
         options: options of the engine. For "mesh": `motion` (head and gaze, 0…1), `expression` (mouth opening, 0…1)
             and `speech` ("small" or "whisper"). For "dit": see docs/dit.md.
 
     Raises:
-        PortraitError: the picture cannot be read or has no usable face.
+        PortraitError: the picture cannot be read, has no usable face, or is bad and `force` is not set.
         OptionError: an option has no effect with this engine, or an unusable value.
         EngineError: the engine cannot run on this machine.
         WeightsError: a model file cannot be fetched.
@@ -199,7 +201,7 @@ def open(  # noqa: A001  (liveavatar.open is meant)
     frame_size = check_frame_size(size)
     opened = open_engine(engine, options)
     portrait = to_path(image, PortraitError, "picture")
-    actor = opened.open(load_portrait(portrait, face), frame_size)
+    actor = open_actor(opened, load_portrait(portrait, face), frame_size, force=force)
     return Avatar(actor, portrait, ENGINE_SOURCE_TYPES[engine])
 
 

@@ -12,15 +12,17 @@ The options of an engine are the fields of a frozen dataclass. A field with `met
 the command line, spelled `--name` or as in the metadata's `flags`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Integral
 from typing import Protocol
 
-from liveavatar.errors import OptionError
+from liveavatar.errors import OptionError, PortraitError
+from liveavatar.face.inspection.quality import check_portrait
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Samples, VideoFrame
+from liveavatar.report import Finding
 
 MAX_SEED = 2**63 - 1
 """The largest one; PyTorch's generators take no more bits."""
@@ -74,6 +76,11 @@ class Actor(Protocol):
         """Width and height of its frames."""
         ...
 
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """What the engine found when it looked at what it draws."""
+        ...
+
     def session(self, fps: Fraction, seed: int) -> Session:
         """Start a session. Same sound and seed, same frames."""
         ...
@@ -85,6 +92,35 @@ class Engine(Protocol):
     def open(self, portrait: Portrait, size: tuple[int, int] | None) -> Actor:
         """Prepare a portrait; `size` is (width, height), or None to follow the portrait."""
         ...
+
+
+def open_actor(
+    engine: Engine,
+    portrait: Portrait,
+    size: tuple[int, int] | None,
+    *,
+    force: bool = False,
+    on_finding: Callable[[Finding], None] = lambda _finding: None,
+) -> Actor:
+    """Check a portrait, prepare it, and check what the engine draws; `on_finding` is called with each finding.
+
+    Raises:
+        PortraitError: the portrait or its drawing is bad, and `force` is not set.
+    """
+    _refuse_bad_findings(check_portrait(portrait), force, on_finding)
+    actor = engine.open(portrait, size)
+    _refuse_bad_findings(actor.findings, force, on_finding)
+    return actor
+
+
+def _refuse_bad_findings(
+    findings: Sequence[Finding], force: bool, on_finding: Callable[[Finding], None]
+) -> None:
+    for finding in findings:
+        on_finding(finding)
+    bad = next((finding for finding in findings if finding.level == "bad"), None)
+    if bad and not force:
+        raise PortraitError(bad.sentence, f"{bad.remedy}; or draw it all the same with --force")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

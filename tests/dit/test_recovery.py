@@ -13,6 +13,7 @@ from liveavatar.dit.recovery import DitSupervisor, RecoveringEngine, RecoveringS
 from liveavatar.errors import EngineError, SessionClosed
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Samples, VideoFrame
+from liveavatar.report import Finding
 
 FPS = Fraction(25)
 FRAME_SAMPLES = 640
@@ -46,6 +47,7 @@ class FakeSupervisor:
 
 class FakeEngine:
     size = (2, 2)
+    findings: tuple[Finding, ...] = ()
 
     def __init__(self, supervisor: FakeSupervisor) -> None:
         self.supervisor = supervisor

@@ -83,7 +83,6 @@ def _child(looks: Appearance, origin: str = "caucasian", **more: object) -> Pers
 
 
 _LIPSTICK = (168, 28, 44)
-_BEARD, _STUBBLE = {"beard": 1.0}, {"beard": 0.45}
 
 MOUTHS = {
     "parted-1": _open_mouth("parted", 200, _woman(_FAIR, long_hair=True)),
@@ -91,30 +90,30 @@ MOUTHS = {
     "parted-3": _open_mouth("parted", 320, _man(_DEEP, "african", targets=_FULL_LIPS)),
     "parted-4": _open_mouth("parted", 80, _woman(replace(_TAN, lipstick=_LIPSTICK), "asian", light=FLASH)),
     "parted-5": _open_mouth("parted", 160, _man(replace(_GREY, bald=True), age="old", targets=_THIN_LIPS, yaw=-22)),
-    "parted-6": _open_mouth("parted", 240, _man(replace(_TAN, **_BEARD), light=LAMP), 1.5),
+    "parted-6": _open_mouth("parted", 240, _man(replace(_TAN, beard=1.0), light=LAMP), 1.5),
     "incisors-1": _open_mouth("incisors", 200, _woman(_BROWN, "african", long_hair=True, targets=_FULL_LIPS)),
     "incisors-2": _open_mouth("incisors", 140, _child(_FAIR, "asian", sex="male", pitch=-6)),
     "incisors-3": _open_mouth("incisors", 260, _man(replace(_FAIR, moustache=1.0), yaw=14)),
     "incisors-4": _open_mouth("incisors", 90, _woman(replace(_GREY), age="old", targets=_THIN_LIPS, light=LAMP)),
     "incisors-5": _open_mouth("incisors", 400, _woman(replace(_PALE, lipstick=(196, 70, 92)), long_hair=True), 1.3),
-    "incisors-6": _open_mouth("incisors", 180, _man(replace(_DARK, **_STUBBLE), "african", yaw=-30)),
+    "incisors-6": _open_mouth("incisors", 180, _man(replace(_DARK, beard=0.45), "african", yaw=-30)),
     "smile-1": _open_mouth("smile", 200, _woman(_TAN, "asian", long_hair=True, light=FLASH)),
     "smile-2": _open_mouth("smile", 300, _man(_FAIR, targets=_THIN_LIPS, yaw=8)),
     "smile-3": _open_mouth("smile", 120, _woman(replace(_GREY), age="old", glasses=True)),
     "smile-4": _open_mouth("smile", 160, _child(_BROWN, "african", sex="male")),
-    "smile-5": _open_mouth("smile", 500, _man(replace(_TAN, **_BEARD), light=WINDOW, yaw=-16)),
+    "smile-5": _open_mouth("smile", 500, _man(replace(_TAN, beard=1.0), light=WINDOW, yaw=-16)),
     "smile-6": _open_mouth("smile", 220, _woman(replace(_DARK, lipstick=(150, 24, 52)), "african", targets=_FULL_LIPS)),
     "smile-7": _open_mouth("smile", 100, _man(replace(_DEEP, moustache=1.0), "african", light=LAMP)),
     "smile-8": _open_mouth("smile", 180, _woman(_PALE, yaw=35, long_hair=True)),
     "laugh-1": _open_mouth("laugh", 200, _woman(_FAIR, long_hair=True, pitch=-8)),
-    "laugh-2": _open_mouth("laugh", 280, _man(replace(_TAN, **_BEARD), "asian", light=LAMP)),
+    "laugh-2": _open_mouth("laugh", 280, _man(replace(_TAN, beard=1.0), "asian", light=LAMP)),
     "laugh-3": _open_mouth("laugh", 140, _child(_PALE, sex="male", yaw=-15), 1.2),
     "laugh-4": _open_mouth("laugh", 90, _woman(_DEEP, "african", light=FLASH)),
     "laugh-5": _open_mouth("laugh", 800, _woman(replace(_GREY), age="old", light=CLOUDS)),
     "laugh-6": _open_mouth("laugh", 170, _man(replace(_BROWN, moustache=1.0), yaw=28), 1.2),
     "shout-1": _open_mouth("shout", 200, _man(_FAIR, light=FLASH)),
     "shout-2": _open_mouth("shout", 150, _child(_TAN, "asian")),
-    "shout-3": _open_mouth("shout", 240, _man(replace(_DARK, **_BEARD), "african", yaw=-10)),
+    "shout-3": _open_mouth("shout", 240, _man(replace(_DARK, beard=1.0), "african", yaw=-10)),
     "round-1": _open_mouth("round", 190, _woman(replace(_BROWN, lipstick=_LIPSTICK), yaw=18, targets=_FULL_LIPS)),
 }  # fmt: skip
 """Thirty open mouths by name."""

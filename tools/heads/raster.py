@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 from tools.heads.mesh import Floats, Ints
 
-
 _FRAGMENTS_AT_ONCE = 2_000_000
 
 

@@ -12,11 +12,10 @@ from liveavatar.cli.engine_options import add_engine_options, drop_unset
 from liveavatar.cli.output import SoundTrack, print_finding, print_message, print_repairs
 from liveavatar.cli.process.paths import PATH_METAVAR, parse_path
 from liveavatar.cli.progress import format_result, show_frame_bar, show_stage
-from liveavatar.engine import Actor, Engine
+from liveavatar.engine import Actor, Engine, open_actor
 from liveavatar.engines import ENGINE_SOURCE_TYPES, open_engine
 from liveavatar.errors import AudioError
 from liveavatar.face.crop import parse_size
-from liveavatar.face.inspection.quality import check_portrait
 from liveavatar.face.portrait import Portrait, load_portrait
 from liveavatar.files import require_regular_file
 from liveavatar.generate import Result, check_video_output, render_video
@@ -107,6 +106,7 @@ def generate(
         typer.Option(help="For a defective recording: fix repairs it, strict refuses it, as-is takes it."),
     ] = AudioPolicy.FIX,
     track: SoundTrack = None,
+    force: Annotated[bool, typer.Option("--force", help="Draw a portrait that the check calls bad.")] = False,
     label: Label = AUTO_LABEL,
     watermark: Watermark = True,
     certificate: CertificateFile = None,
@@ -131,7 +131,7 @@ def generate(
     options = drop_unset(engine_options)
     if engine is EngineName.DIT:
         options["live"] = False  # the whole recording is there
-    actor = prepare_actor(image, open_engine(engine.value, options), frame_size, face)
+    actor = prepare_actor(image, open_engine(engine.value, options), frame_size, face, force=force)
     with show_frame_bar(rate) as progress:
         result = render_video(
             actor,
@@ -150,15 +150,15 @@ def generate(
     print(json.dumps(result_to_object(result)) if as_json else format_result(result))
 
 
-def prepare_actor(image: Path, engine: Engine, size: tuple[int, int] | None, face: int | None) -> Actor:
-    """Load the portrait, print its findings on stderr, and open it with the engine."""
+def prepare_actor(
+    image: Path, engine: Engine, size: tuple[int, int] | None, face: int | None, *, force: bool = False
+) -> Actor:
+    """Load the portrait and open it with the engine; findings are printed on stderr."""
     with show_stage("reading the portrait"):
         portrait = load_portrait(image, face)
     print_face_choice(portrait, face)
-    for finding in check_portrait(portrait):
-        print_finding(finding)
     with show_stage("preparing the face"):
-        return engine.open(portrait, size)
+        return open_actor(engine, portrait, size, force=force, on_finding=print_finding)
 
 
 def print_face_choice(portrait: Portrait, face: int | None) -> None:

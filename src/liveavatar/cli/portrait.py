@@ -23,8 +23,8 @@ from liveavatar.cli.process.paths import parse_path
 from liveavatar.cli.progress import show_stage
 from liveavatar.errors import PortraitError
 from liveavatar.face.inspection.measurements import PortraitReport, measure_portrait
-from liveavatar.face.portrait import load_portrait
 from liveavatar.face.inspection.quality import judge_portrait_report
+from liveavatar.face.portrait import load_portrait
 from liveavatar.report import Finding, find_worst_level
 
 app = typer.Typer(help="Check portraits.", no_args_is_help=True)

@@ -32,6 +32,7 @@ from liveavatar.engine import Actor, Engine, Session
 from liveavatar.errors import EngineError, SessionClosed
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Samples, VideoFrame
+from liveavatar.report import Finding
 from liveavatar.timeline import Timeline
 
 _LOG = logging.getLogger(__name__)
@@ -142,6 +143,8 @@ class RecoveringEngine:
 
 class RecoveringActor:
     """A portrait that is prepared again after the engine has changed."""
+
+    findings: tuple[Finding, ...] = ()
 
     def __init__(
         self, supervisor: EngineSupervisor, portrait: Portrait, size: tuple[int, int] | None

@@ -30,6 +30,7 @@ from liveavatar.errors import SessionClosed
 from liveavatar.face.crop import crop_portrait
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Picture, Samples, VideoFrame
+from liveavatar.report import Finding
 from liveavatar.timeline import Timeline
 
 _LOG = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ class DitActor:
     prepared: PreparedPortrait
     drawn_size: tuple[int, int]
     size: tuple[int, int]
+    findings: tuple[Finding, ...] = ()
 
     def session(self, fps: Fraction, seed: int) -> "DitSession":
         """Start a session. Same sound and seed, same frames."""

@@ -157,9 +157,10 @@ class _SeenMouth:
     def measure_red_areas(self, own: "_SeenMouth") -> tuple[float, float]:
         """Areas of the upper and of the lower lip that have the colours of those of `own`, square pixels."""
         upper, lower = self._red_mask(own, own.level.upper_lip), self._red_mask(own, own.level.lower_lip)
-        level, line = self.level, (self.level.inner_upper + self.level.inner_lower) / 2
-        above = level.select_rows(level.outer_upper - _REACH, line)
-        below = level.select_rows(line, level.outer_lower + _REACH)
+        level = self.level
+        line = as_float32((level.inner_upper + level.inner_lower) / 2)
+        above = level.select_rows(level.outer_upper - np.float32(_REACH), line)
+        below = level.select_rows(line, level.outer_lower + np.float32(_REACH))
         scale = (self.pixels / level.width) ** 2
         return scale * float((upper & above).sum()), scale * float((lower & below).sum())
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from liveavatar.errors import SessionClosed
 from liveavatar.face.crop import crop_portrait
+from liveavatar.face.inspection.mouth_profile import measure_mouth_profile
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Samples, VideoFrame
 from liveavatar.mesh.expression import (
@@ -19,10 +20,12 @@ from liveavatar.mesh.expression import (
 from liveavatar.mesh.geometry.arrays import as_float32
 from liveavatar.mesh.geometry.rig import fit_rig_pose, rig_misfit
 from liveavatar.mesh.lips.shut_base import build_shut_base
-from liveavatar.mesh.motion.head_pose import HeadPose, HeadPoseGenerator
+from liveavatar.mesh.motion.head_pose import RESTING_POSE, HeadPose, HeadPoseGenerator
 from liveavatar.mesh.options import MeshOptions
 from liveavatar.mesh.prepare import prepare_renderer
 from liveavatar.mesh.render.face_renderer import FaceRenderer
+from liveavatar.mesh.self_check import check_drawn_mouth
+from liveavatar.report import Finding
 from liveavatar.speech.stream import SpeechStream
 from liveavatar.speech.track import STEP_SAMPLES, SpeechTrack
 from liveavatar.timeline import StepClock, Timeline
@@ -59,16 +62,29 @@ class MeshEngine(MeshOptions):
         share = float(np.interp(rig_misfit(landmarks, fit_rig_pose(landmarks)), *_MISFIT_TO_MOTION))
         base = build_shut_base(fitted)
         renderer = prepare_renderer(base, build_face_shapes(base.portrait.landmarks, base.reveal))
-        return MeshActor(renderer=renderer, engine=self, motion=share * self.motion)
+        findings = _check_open_mouth(fitted, renderer)
+        return MeshActor(renderer=renderer, engine=self, motion=share * self.motion, findings=findings)
+
+
+def _check_open_mouth(portrait: Portrait, renderer: FaceRenderer) -> tuple[Finding, ...]:
+    """What is wrong with the drawn mouth of a portrait that does not show it shut."""
+    if measure_mouth_profile(portrait.rgb, portrait.landmarks).state == "shut":
+        return ()
+    found = check_drawn_mouth(portrait, lambda mouth: renderer.render(build_expression(mouth, RESTING_POSE)))
+    return tuple(finding for finding in found if finding.level != "ok")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeshActor:
-    """One prepared portrait, shared by its sessions; `motion` is the amount of head motion, 0…1."""
+    """One prepared portrait, shared by its sessions.
+
+    `motion` is the amount of head motion, 0…1; `findings` say what is wrong with the drawn mouth.
+    """
 
     renderer: FaceRenderer
     engine: MeshEngine
     motion: float
+    findings: tuple[Finding, ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:

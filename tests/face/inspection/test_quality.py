@@ -5,10 +5,11 @@ import cv2
 import numpy as np
 import pytest
 
+from face.open_mouths import open_mouth
 from face.scenes import draw_background, paste_picture, rotate_picture, scale_picture
 from liveavatar.face.inspection.measurements import measure_portrait
-from liveavatar.face.portrait import Landmarks, Portrait, find_portrait
 from liveavatar.face.inspection.quality import check_portrait
+from liveavatar.face.portrait import Landmarks, Portrait, find_portrait
 from liveavatar.frames import Picture
 from liveavatar.report import Finding, find_worst_level
 
@@ -123,14 +124,19 @@ def test_dark_glasses(hopper: Picture, portrait: Portrait) -> None:
     assert "glasses" in found.remedy
 
 
-@pytest.mark.parametrize(("gap", "level"), [(0.05, "ok"), (0.3, "warn"), (0.7, "bad")])
-def test_an_open_mouth(portrait: Portrait, gap: float, level: str) -> None:
-    def gape(landmarks: Landmarks) -> None:
-        width = float(np.linalg.norm(landmarks[61] - landmarks[291]))
-        for upper, lower in ((13, 14), (82, 87), (312, 317)):
-            landmarks[lower] = landmarks[upper] + (0, gap * width, 0)
-
-    assert judge(move_landmarks(portrait, gape), "mouth").level == level
+@pytest.mark.parametrize(
+    ("gap", "teeth", "level", "word"),
+    [
+        (0.0, 0.0, "ok", "shut"),
+        (0.15, 0.0, "ok", "parted"),
+        (0.2, 0.6, "ok", "teeth"),
+        (0.7, 0.2, "warn", "wide"),
+    ],
+)
+def test_an_open_mouth(portrait: Portrait, gap: float, teeth: float, level: str, word: str) -> None:
+    found = judge(open_mouth(portrait, gap, teeth=teeth) if gap else portrait, "mouth")
+    assert found.level == level
+    assert word in found.sentence
 
 
 @pytest.mark.parametrize("colour", [(120, 170, 210), (230, 230, 235), (20, 20, 24)])

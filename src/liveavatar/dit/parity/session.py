@@ -21,6 +21,7 @@ from liveavatar.dit.streaming.decoding import video_to_rgb
 from liveavatar.errors import SessionClosed
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Picture, Samples, VideoFrame
+from liveavatar.report import Finding
 from liveavatar.timeline import Timeline
 
 
@@ -49,6 +50,7 @@ class ReferenceActor:
     options: DitOptions
     portrait: Picture
     size: tuple[int, int]
+    findings: tuple[Finding, ...] = ()
 
     def session(self, fps: Fraction, seed: int) -> "ReferenceSession":
         """Start a session for one recording."""

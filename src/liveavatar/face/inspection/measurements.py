@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from liveavatar.face.inspection.mouth_profile import MouthProfile, measure_mouth_profile
 from liveavatar.face.landmarks import Landmarks
 from liveavatar.face.networks import FloatArray
 from liveavatar.face.portrait import Portrait
@@ -49,7 +50,8 @@ class PortraitReport:
     """Measurements of the chosen face.
 
     `size` is in pixels, `trust` in logits (see `Portrait`), `faces` the number of faces found. `blur` is within 0…1,
-    0 is sharp. `eyes` and `mouth` are their openings over their widths. Light is CIE L* (0…100): `highlight` and
+    0 is sharp. `eyes` and `mouth` are their openings over their widths; `mouth_profile` is what the mouth shows.
+    Light is CIE L* (0…100): `highlight` and
     `shadow` are its 95th and 5th percentile over the face; `eye_contrast` and `lip_contrast` are the same range within
     an eye (the lower of both) and within the lips; `shade` is the lightness of the half on the right of the picture
     less that of the other; `burnt` is the share of pixels at full scale.
@@ -62,6 +64,7 @@ class PortraitReport:
     pose: HeadAngles
     eyes: tuple[float, float]
     mouth: float
+    mouth_profile: MouthProfile
     highlight: float
     shadow: float
     shade: float
@@ -91,6 +94,7 @@ def measure_portrait(portrait: Portrait) -> PortraitReport:
             _measure_opening(points, _LID_PAIRS[1], _EYE_CORNERS[1]),
         ),
         mouth=_measure_opening(points, _INNER_LIP_PAIRS, _MOUTH_CORNERS),
+        mouth_profile=measure_mouth_profile(portrait.rgb, points),
         highlight=highlight,
         shadow=shadow,
         shade=face.measure_shade(),

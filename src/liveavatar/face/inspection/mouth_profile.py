@@ -1,9 +1,10 @@
 """What a mouth shows between its lips: nothing, dark, or teeth.
 
-Landmarks of the inner lips are off by two or three pixels, as far as parted lips are apart. Whether a mouth is shut is
-therefore read from colours too: the mouth is drawn level and of one width, and what lies between the middles of both lips
-is compared with the lips and the skin. Constants without a source were chosen on the open mouths of `tools.heads`,
-their shut counterparts, a filmed person's frames and six photographs (`benchmarks/mesh/faces.py` measures the result).
+Landmarks of the inner lips are off by two or three pixels, as far as parted lips are apart. Whether a mouth is shut
+is therefore read from colours too: the mouth is drawn level and of one width, and what lies between the middles of
+both lips is compared with the lips and the skin. Constants without a source were chosen on the open mouths of
+`tools.heads`, their shut counterparts, a filmed person's frames and eight portraits (`benchmarks/mesh/faces.py`
+measures the result).
 """
 
 from dataclasses import dataclass
@@ -42,24 +43,24 @@ _MAX_TOOTH_REDNESS = 0.62
 """Difference of red and green over luma, relative to the lips, up to which something is tooth."""
 _MIN_TOOTH_LUMA_SHARE = 0.42  # of the skin
 _LIP_LUMAS, _TOOTH_GAINS = (40.0, 75.0, 120.0), (2.0, 1.35, 0.9)
-"""Luma of the lips, and that of teeth relative to it: glints on dark lips are as pale as dim teeth between light ones."""
+"""Luma of the lips, and least luma of teeth relative to it: glints on dark lips are as pale as teeth in light ones."""
 
 _OPEN_AREA, _OPEN_GAP = 0.02, 0.15
 _LEAST_GAP, _LEAST_AREA = 0.07, 0.012
-"""Lips are parted by that mean height of dark and teeth, over the mouth's width; or by the landmarks' gap; or by less of
-both: shut full lips reach a gap of 0.13, shut thin ones a dark line of 0.012."""
+"""Lips are parted by that mean height of dark and teeth, over the mouth's width; or by the landmarks' gap; or by less
+of both: shut full lips reach a gap of 0.13, shut thin ones a dark line of 0.012."""
 _TEETH_AREA, _TEETH_COLUMNS = 0.012, 0.25
 """Mean height of teeth over the mouth's width, and share of its columns, from which a mouth shows teeth."""
 _SURE_COLUMNS, _LEAST_DARK = 0.5, 0.008
-"""Teeth are in that share of columns, or have that mean height of dark around them: else they are glints on the lips."""
+"""Teeth are in that share of columns, or have that mean height of dark around them: others are glints on the lips."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MouthProfile:
     """What the middle of a mouth shows, all relative to the mouth's width.
 
-    `gap` is the distance of the inner lips' landmarks; `dark` and `teeth` are mean heights of what is dark and of what is
-    tooth between the middles of the lips; `columns` is the share of columns with teeth, 0…1.
+    `gap` is the distance of the inner lips' landmarks; `dark` and `teeth` are mean heights of what is dark and of
+    what is tooth between the middles of the lips; `columns` is the share of columns with teeth, 0…1.
     """
 
     gap: float
@@ -165,7 +166,7 @@ def measure_mouth_profile(rgb: Picture, landmarks: Landmarks) -> MouthProfile:
         gap=float(gaps.mean()) / _MOUTH_PIXELS,
         dark=float(dark.sum() * per_pixel),
         teeth=float(teeth.sum() * per_pixel),
-        columns=float(teeth.any(0)[mouth.columns].mean()),
+        columns=float(np.any(teeth, axis=0)[mouth.columns].mean()),
     )
 
 

@@ -36,7 +36,7 @@ _QUARTER_TURN = 45.0  # degrees of roll from which the picture itself is rotated
 _EYE_OPENING_LIMITS = _Limits(warn=0.17, bad=0.11)  # height over width: open eyes 0.26 to 0.39
 _MIN_EYE_CONTRAST = 0.25  # of the face's range of L*: visible eyes 0.41 to 0.93; dark glasses are even
 _MIN_LIP_CONTRAST = 0.22  # of the face's range of L*: lips, with the dark line between them, 0.31 to 1.17
-_MOUTH_OPENING_LIMITS = _Limits(warn=0.2, bad=0.5)  # height over width: closed 0.01 to 0.16, a laugh 0.67
+_WIDE_MOUTH = 0.4  # height over width: parted lips and smiles to 0.25, laughs and shouts from 0.3
 _HIGHLIGHT_LIMITS = _Limits(
     warn=45, bad=30
 )  # L* of the 95th percentile: well-lit faces 73 to 89, whatever their skin
@@ -120,10 +120,16 @@ def _judge_mouth(report: PortraitReport) -> Finding:
     if report.lip_contrast < _MIN_LIP_CONTRAST * report.contrast:
         remedy = "use a picture whose mouth is not covered"
         return _build_finding("mouth", "bad", "the lips cannot be made out", remedy)
-    level = _MOUTH_OPENING_LIMITS.grade(report.mouth)
-    word = {"ok": "closed or nearly so", "warn": "open", "bad": "wide open"}[level]
-    remedy = "closed lips speak best; use such a picture"
-    return _build_finding("mouth", level, f"the mouth is {word}", remedy)
+    state = report.mouth_profile.state
+    sentences = {
+        "shut": "the mouth is shut",
+        "parted": "the lips are parted",
+        "teeth": "the mouth is open and shows teeth",
+    }
+    if state != "shut" and report.mouth > _WIDE_MOUTH:
+        remedy = "closed lips speak best; use such a picture"
+        return _build_finding("mouth", "warn", "the mouth is wide open", remedy)
+    return _build_finding("mouth", "ok", sentences[state])
 
 
 def _judge_exposure(report: PortraitReport) -> Finding:

@@ -47,6 +47,10 @@ class HeadPose:
     breath: float
 
 
+RESTING_POSE = HeadPose(**dict.fromkeys((field.name for field in fields(HeadPose)), 0.0))
+"""The pose of the portrait itself."""
+
+
 class HeadPoseGenerator:
     """The motion of one head; `next_pose` is called once for each frame, in order."""
 
