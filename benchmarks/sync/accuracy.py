@@ -5,16 +5,13 @@
 The videos are a real talking face, once and ten times in a row, and our own renders of the demo's and any further
 speech. Their sound is shifted, stretched, swapped, and put under a photograph. Lips are tracked once a video, as the
 pixels do not change; every sound is analysed anew. The real face is also shown with fewer pictures a second, in four
-phases. The real face is downloaded by pip for the time of the run.
+phases. The real face is downloaded by pip.
 """
 
 import argparse
 import platform
-import subprocess
-import sys
 import tempfile
 import wave
-import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +21,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import soxr  # type: ignore[import-untyped]
+from benchmarks.downloads import download_filmed_man
 from benchmarks.machine import describe_machine, results_path, write_results
 from numpy.typing import NDArray
 
@@ -41,7 +39,6 @@ SHIFTS_MS = (-400, -300, -200, -100, 0, 100, 200, 300, 400)
 STRETCH_PERCENTS = (-5.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 5.0)
 MIN_DRIFT_SECONDS = 20.0
 """Drifts are measured only in longer videos."""
-REAL_FACE = ("psychopy==2026.2.5", "psychopy/demos/coder/stimuli/jwpIntro.mp4")
 VERDICTS = ("in step", "late", "early", "drifting", "uncertain", "not the same speech")
 OTHER_SPEECH = "not the same speech"
 SLOW_RATES = (15, 12, 10, 8)
@@ -73,14 +70,6 @@ class Case:
     offset: float
     drift: float
     found: SyncReport
-
-
-def download_real_face(folder: Path) -> Path:
-    """The real talking face, from its package."""
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), REAL_FACE[0]]
-    subprocess.run(command, check=True)
-    with zipfile.ZipFile(next(folder.glob("psychopy-*.whl"))) as wheel:
-        return Path(wheel.extract(REAL_FACE[1], folder))
 
 
 def make_subject(name: str, video: Path) -> Subject:
@@ -307,7 +296,7 @@ def main() -> None:
     speech = [assets / "demo_en.ogg", assets / "demo_zh.ogg", *options.speech]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        real = make_subject("real face", download_real_face(folder))
+        real = make_subject("real face", download_filmed_man())
         ours = [make_subject(f"render of {one.stem}", render_speech(folder, one)) for one in speech]
         subjects = [real, repeat_subject(real, 10), *ours]
         cases = []
