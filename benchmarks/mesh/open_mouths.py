@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from benchmarks.downloads import DRAWN_HEAD, download_astronaut, download_filmed_man, download_wheel
 from benchmarks.mesh.filmed_person import read_film
+from numpy.typing import NDArray
 from tools.heads.draw import DrawnHead, draw_head, draw_portrait
 from tools.heads.mesh import Wheel
 from tools.heads.open_mouths import MOUTHS
@@ -98,7 +99,7 @@ def _face_distance(one: Portrait, other: Portrait) -> float:
 def _draw_known(wheel: Wheel, name: str) -> Picture:
     path = CACHE / f"{name}.png"
     if not path.exists():
-        _write_png(path, draw_portrait(wheel, PEOPLE[name], (_KNOWN_SIDE, _KNOWN_SIDE)))
+        write_png(path, draw_portrait(wheel, PEOPLE[name], (_KNOWN_SIDE, _KNOWN_SIDE)))
     return read_picture(path)
 
 
@@ -108,7 +109,8 @@ def _draw_mouth(wheel: Wheel, name: str) -> DrawnHead:
     if not path.exists():
         head = draw_head(wheel, MOUTHS[name].person, MOUTHS[name].size)
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, rgb=head.rgb, shut=head.shut, background=head.background, **head.masks)
+        arrays = {"rgb": head.rgb, "shut": head.shut, "background": head.background, **head.masks}
+        np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
     with np.load(path) as kept:
         arrays = dict(kept)
     pictures = {key: arrays.pop(key) for key in ("rgb", "shut", "background")}
@@ -128,8 +130,8 @@ class CaseResult:
     mouths: Picture
 
 
-def measure_case(case: MouthCase) -> CaseResult | None:
-    """Check, prepare, draw and measure one portrait; None if no face is found in it."""
+def measure_case(case: MouthCase) -> CaseResult:
+    """Check, prepare, draw and measure one portrait."""
     portrait = crop_portrait(find_portrait(case.rgb), None)
     started = time.process_time()
     actor = MeshEngine().open(portrait, None)
@@ -159,7 +161,7 @@ def measure_case(case: MouthCase) -> CaseResult | None:
         row=f"| {' | '.join(cells)} |",
         verdict=verdict,
         error=error,
-        mouths=_draw_row(portrait, truth, frames.values()),
+        mouths=_draw_row(portrait, truth, list(frames.values())),
     )
 
 
@@ -177,7 +179,7 @@ def _measure_error(portrait: Portrait, drawn: Picture, truth: Portrait) -> float
     return float(np.sqrt(after / max(before, 1e-9)))
 
 
-def _align_mouth(rgb: Picture, portrait: Portrait, truth: Portrait) -> Picture:
+def _align_mouth(rgb: Picture, portrait: Portrait, truth: Portrait) -> NDArray[np.float32]:
     """The mouth in `rgb` where the true mouth is in its level picture: aligned by eyes and nose."""
     rigid = [33, 263, 133, 362, 1, 168, 2]
     matrix, _ = cv2.estimateAffinePartial2D(portrait.landmarks[rigid, :2], truth.landmarks[rigid, :2])
@@ -205,11 +207,12 @@ def write_mouth_sheets(results: Sequence[CaseResult]) -> list[Path]:
             cv2.putText(row, result.case.name, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1, cv2.LINE_AA)
             rows.append(row)
         paths.append(SHEETS / f"mouths-{start // _SHEET_ROWS + 1}.png")
-        _write_png(paths[-1], np.vstack(rows))
+        write_png(paths[-1], np.vstack(rows))
     return paths
 
 
-def _write_png(path: Path, rgb: Picture) -> None:
+def write_png(path: Path, rgb: Picture) -> None:
+    """Write a picture, and make its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(cv2.imencode(".png", rgb[..., ::-1])[1].tobytes())
 
@@ -246,5 +249,5 @@ def _format_confusion(results: Sequence[CaseResult]) -> Iterator[str]:
         yield f"| {known} | {' | '.join(str(pairs[known, said]) for said in states)} |"
     counted = Counter(result.said for result in opened)
     yield f"| open, filmed | {' | '.join(str(counted[said]) for said in states)} |"
-    counted = Counter(result.said_of_shut for result in opened)
+    counted = Counter(result.said_of_shut for result in opened if result.said_of_shut)
     yield f"| shut, filmed | {' | '.join(str(counted[said]) for said in states)} |"
