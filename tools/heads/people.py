@@ -13,8 +13,9 @@ from tools.heads.shade import Light
 _TONGUE_REST = (0.0, -0.14, -0.14)
 """The tongue of a mouth that opens lies lower and further back than the head's own, decimetres."""
 
-_TEETH_DROP = {True: 0.035, False: 0.01}
-"""The head's bands of teeth end at the line between the lips; teeth reach lower, the upper ones (True) most."""
+_TEETH_SHIFT = {True: (0.0, -0.035, 0.0), False: (0.0, -0.03, -0.06)}
+"""The head's bands of teeth end at the line between the lips: upper teeth (True) reach lower, and lower ones lie behind
+them and behind the lip, decimetres."""
 
 _LOWEST = 4.3
 """Height on the body, decimetres, below which nothing is drawn."""
@@ -79,7 +80,7 @@ def _build_teeth(wheel: Wheel, vertices: Floats) -> list[Mesh]:
     for upper in (True, False):
         band = teeth.biting_edge(wheel.base.vertices, wheel.base, upper=upper)
         scale = float(np.ptp(vertices[band, 0])) / teeth.ADULT_WIDTH
-        edge = vertices[band] - (0.0, scale * _TEETH_DROP[upper], 0.0)
+        edge = vertices[band] + scale * np.array(_TEETH_SHIFT[upper])
         rows += teeth.build_teeth_row(edge, upper=upper, scale=scale)
     return rows
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liveavatar.errors import OptionError, PortraitError
+from liveavatar.face.detect import Box
 from liveavatar.face.landmarks import Landmarks
 from liveavatar.face.matte import compute_person_matte
 from liveavatar.face.picture import read_picture, reduce_picture
@@ -24,7 +25,8 @@ class Portrait:
     `rgb` is upright, [height, width, 3] uint8. `matte` is the share of the person in each pixel, [height, width]
     uint8. `landmarks` are those of the chosen face, `face_count` the number of faces found. `trust` is the certainty
     that the landmarks are on a face, in logits: 9 and more for sharp photographs, 2 to 9 for blurred ones, less for
-    drawn and strange ones, whose eyes and mouth may be off.
+    drawn and strange ones, whose eyes and mouth may be off. `nearest_face` is the distance to the nearest other face,
+    over this one's size: 0 where they touch, None without another.
     """
 
     rgb: Picture
@@ -32,6 +34,7 @@ class Portrait:
     matte: NDArray[np.uint8]
     face_count: int
     trust: float = 20.0
+    nearest_face: float | None = None
 
 
 _UPSIDE_DOWN_SIDE = 640
@@ -72,9 +75,22 @@ def find_portrait(rgb: Picture, face: int | None = None, *, name: str = "the pic
             f"use a picture whose face has at least {MIN_FACE_PIXELS} pixels, better 200",
         )
     matte = compute_person_matte(rgb, chosen.landmarks)
+    gaps = [_measure_gap(chosen.extent, face.extent) / chosen.size for face in faces if face is not chosen]
     return Portrait(
-        rgb=rgb, landmarks=chosen.landmarks, matte=matte, face_count=len(faces), trust=chosen.trust
+        rgb=rgb,
+        landmarks=chosen.landmarks,
+        matte=matte,
+        face_count=len(faces),
+        trust=chosen.trust,
+        nearest_face=min(gaps, default=None),
     )
+
+
+def _measure_gap(one: Box, other: Box) -> float:
+    """Pixels between two boxes; 0 where they touch or overlap."""
+    across = max(one[0], other[0]) - min(one[2], other[2])
+    down = max(one[1], other[1]) - min(one[3], other[3])
+    return max(across, down, 0.0)
 
 
 def _check_face_number(face: object) -> None:

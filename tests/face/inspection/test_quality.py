@@ -8,6 +8,7 @@ import pytest
 from face.open_mouths import open_mouth
 from face.scenes import draw_background, paste_picture, rotate_picture, scale_picture
 from liveavatar.face.inspection.measurements import measure_portrait
+from liveavatar.face.inspection.mouth_profile import median_skin
 from liveavatar.face.inspection.quality import check_portrait
 from liveavatar.face.portrait import Landmarks, Portrait, find_portrait
 from liveavatar.frames import Picture
@@ -213,3 +214,57 @@ def test_a_face_at_the_very_edge_can_be_measured(portrait: Portrait) -> None:
     for shift in ((-300, 0, 0), (350, 0, 0), (0, -330, 0), (0, 500, 0), (-2000, 0, 0)):
         shifted = replace(portrait, landmarks=portrait.landmarks + np.array(shift, np.float32))
         assert judge(shifted, "room").level == "bad"
+
+
+def with_fingers(portrait: Portrait) -> Portrait:
+    """Four fingers of the cheeks' colour before the mouth."""
+    rgb, unit = portrait.rgb.copy(), float(np.ptp(portrait.landmarks[[33, 263], 0]))
+    x, y = portrait.landmarks[[13, 14], :2].mean(0).tolist()
+    skin = median_skin(portrait.rgb, portrait.landmarks)
+    for finger in range(4):
+        row = round(y + unit * (0.2 * finger - 0.3))
+        ends = ((round(x - 0.55 * unit), row), (round(x + 1.25 * unit), round(row + 0.2 * unit)))
+        for thickness, shade in ((0.23, 0.65), (0.18, 1.0)):
+            cv2.line(rgb, *ends, (shade * skin).tolist(), int(thickness * unit), cv2.LINE_AA)
+    return replace(portrait, rgb=rgb)
+
+
+def with_microphone(portrait: Portrait) -> Portrait:
+    """A grey ball with grain on a stick, before the lower lip and the chin."""
+    rgb, unit = portrait.rgb.copy(), float(np.ptp(portrait.landmarks[[33, 263], 0]))
+    x, y = np.rint(portrait.landmarks[17, :2]).astype(int).tolist()
+    cv2.line(rgb, (x, y), (x, y + int(1.5 * unit)), (30, 30, 34), int(0.2 * unit))
+    ball = cv2.circle(np.zeros(rgb.shape[:2], np.uint8), (x, y), int(0.28 * unit), 1, -1) > 0
+    rgb[ball] = np.random.default_rng(0).integers(45, 100, (int(ball.sum()), 1))
+    return replace(portrait, rgb=rgb)
+
+
+@pytest.mark.parametrize("cover", [with_fingers, with_microphone])
+def test_a_thing_before_the_mouth(portrait: Portrait, cover: Callable[[Portrait], Portrait]) -> None:
+    found = judge(cover(portrait), "mouth")
+    assert found.level == "bad"
+    assert "covers" in found.sentence
+
+
+@pytest.mark.parametrize(("gap", "level"), [(0.0, "bad"), (0.5, "ok"), (None, "ok")])
+def test_another_face(portrait: Portrait, gap: float | None, level: str) -> None:
+    assert judge(replace(portrait, nearest_face=gap), "face").level == level
+
+
+def test_two_faces_cheek_to_cheek(hopper: Picture) -> None:
+    """The photograph beside its mirror image, cut along a cheek."""
+    half = hopper[:, :365]
+    pair = np.ascontiguousarray(np.hstack([half, half[:, ::-1]]))
+    found = judge_picture(pair, "face")
+    assert found.level == "bad"
+    assert "another face" in found.sentence
+
+
+def test_a_profile_is_bad(portrait: Portrait) -> None:
+    def turn(landmarks: Landmarks) -> None:
+        middle, angle = landmarks[:468].mean(0), np.radians(50)
+        x, z = landmarks[:, 0] - middle[0], landmarks[:, 2] - middle[2]
+        landmarks[:, 0] = middle[0] + x * np.cos(angle) - z * np.sin(angle)
+        landmarks[:, 2] = middle[2] + x * np.sin(angle) + z * np.cos(angle)
+
+    assert judge(move_landmarks(portrait, turn), "pose").level == "bad"

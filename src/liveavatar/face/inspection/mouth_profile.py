@@ -26,6 +26,10 @@ INNER_UPPER_LIP = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
 INNER_LOWER_LIP = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
 OUTER_LOWER_LIP = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
 """Landmarks of the lips' edges, from the left of the picture to the right."""
+_UPPER_FACE = (168, 6, 9, 151, 117, 346)
+"""Skin that neither a mask nor a hand before the mouth covers, as they may the cheeks: between the eyes, the forehead, under the eyes."""
+_MIN_SKIN_REDNESS = 0.06
+"""Below, the picture has no colours to judge lips by."""
 _CHEEKS = (50, 280, 205, 425, 101, 330)
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)  # ITU-R BT.709
 
@@ -170,6 +174,19 @@ def measure_mouth_profile(rgb: Picture, landmarks: Landmarks) -> MouthProfile:
     )
 
 
+def measure_lip_redness(rgb: Picture, landmarks: Landmarks) -> tuple[float, float] | None:
+    """Redness of the upper and of the lower lip relative to the redder skin of cheeks and upper face; None in a picture without colours."""
+    mouth = LevelMouth.from_picture(rgb, landmarks)
+    places = (median_skin(rgb, landmarks), _median_colour(rgb, landmarks, _UPPER_FACE))
+    skin = max(float(_split_colour(colour)[1]) for colour in places)
+    if skin < _MIN_SKIN_REDNESS:
+        return None
+    redness = _split_colour(mouth.rgb)[1]
+    return float(np.median(redness[mouth.upper_lip])) / skin, float(
+        np.median(redness[mouth.lower_lip])
+    ) / skin
+
+
 def find_mouth_inside(mouth: LevelMouth, skin: FloatArray) -> tuple[Mask, Mask]:
     """Masks of what is dark and of what is tooth between the lips, [h, w]; `skin` is the colour of the cheeks, RGB."""
     between = mouth.between_lips
@@ -208,6 +225,10 @@ def _split_colour(rgb: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def median_skin(rgb: Picture, landmarks: Landmarks) -> FloatArray:
     """Median colour of the cheeks, RGB [3]."""
+    return _median_colour(rgb, landmarks, _CHEEKS)
+
+
+def _median_colour(rgb: Picture, landmarks: Landmarks, points: tuple[int, ...]) -> FloatArray:
     height, width = rgb.shape[:2]
-    x, y = np.clip(np.rint(landmarks[list(_CHEEKS), :2]).astype(int), 0, (width - 1, height - 1)).T
+    x, y = np.clip(np.rint(landmarks[list(points), :2]).astype(int), 0, (width - 1, height - 1)).T
     return np.asarray(np.median(rgb[y, x], axis=0), np.float32)

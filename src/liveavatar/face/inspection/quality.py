@@ -27,6 +27,8 @@ class _Limits(NamedTuple):
         return "warn" if sign * value >= sign * self.bad else "bad"
 
 
+_MIN_FACE_GAP = 0.12
+"""Distance to the nearest other face over the size of this one: shoulder to shoulder 0.5, cheek to cheek 0 to 0.1."""
 _SIZE_LIMITS = _Limits(warn=90, bad=60)  # pixels: the mouth is a third of the face's height wide
 _BLUR_LIMITS = _Limits(warn=0.52, bad=0.66)
 """Blur effect (Crete et al. 2007): sharp faces 0.33 to 0.49; with a Gaussian blur of 1 and 2 pixels 0.50 and 0.68."""
@@ -36,6 +38,9 @@ _QUARTER_TURN = 45.0  # degrees of roll from which the picture itself is rotated
 _EYE_OPENING_LIMITS = _Limits(warn=0.17, bad=0.11)  # height over width: open eyes 0.26 to 0.39
 _MIN_EYE_CONTRAST = 0.25  # of the face's range of L*: visible eyes 0.41 to 0.93; dark glasses are even
 _MIN_LIP_CONTRAST = 0.22  # of the face's range of L*: lips, with the dark line between them, 0.31 to 1.17
+_MIN_LIP_REDNESS, _MIN_REDDER_LIP = 0.5, 1.08
+"""Redness, relative to the skin, of the lower lip and of the redder lip: 0.9 to 7 and 1.2 to 7, under a moustache too;
+a grey or black thing before them 0, fingers 0.8 to 1.02."""
 _WIDE_MOUTH = 0.4  # height over width: parted lips and smiles to 0.25, laughs and shouts from 0.3
 _HIGHLIGHT_LIMITS = _Limits(
     warn=45, bad=30
@@ -67,6 +72,9 @@ def judge_portrait_report(report: PortraitReport) -> Iterator[Finding]:
 
 
 def _judge_face(report: PortraitReport) -> Finding:
+    if report.nearest_face is not None and report.nearest_face < _MIN_FACE_GAP:
+        remedy = "use a picture of one person: two faces that touch would be moved together"
+        return _build_finding("face", "bad", "another face touches this one", remedy)
     if report.trust < MIN_FACE_TRUST:
         sentence = "this hardly looks like a photographed face; eyes and mouth may be off"
         return _build_finding("face", "warn", sentence, "look at the result, or use a more natural picture")
@@ -120,6 +128,12 @@ def _judge_mouth(report: PortraitReport) -> Finding:
     if report.lip_contrast < _MIN_LIP_CONTRAST * report.contrast:
         remedy = "use a picture whose mouth is not covered"
         return _build_finding("mouth", "bad", "the lips cannot be made out", remedy)
+    redness = report.lip_redness
+    if redness and (redness[1] < _MIN_LIP_REDNESS or max(redness) < _MIN_REDDER_LIP):
+        remedy = "use a picture with nothing before the mouth"
+        return _build_finding(
+            "mouth", "bad", "something covers the lips: a hand, a microphone, a mask", remedy
+        )
     state = report.mouth_profile.state
     sentences = {
         "shut": "the mouth is shut",
