@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tools.heads import paint, teeth
-from tools.heads.draw import draw_portrait
+from tools.heads.draw import MOUTH_PARTS, draw_head, draw_portrait
 from tools.heads.mesh import OBJ, TARGETS, TEXTURE, Mesh, Wheel, read_obj, subdivide
+from tools.heads.open_mouths import MOUTHS, OPENINGS
 from tools.heads.paint import Appearance
 from tools.heads.people import Person, build_scene
 from tools.heads.raster import Camera, barycentric_weights, rasterise, vertex_normals
@@ -37,11 +38,19 @@ def ball(centre: tuple[float, ...], radii: tuple[float, ...], rows: int) -> Floa
     return np.asarray(np.array(centre) + np.array(radii) * flat)
 
 
+def band(side: int) -> Floats:
+    """A band of teeth before the face, where it is seen: upper if `side` is 1; [2, 13, 3]."""
+    turn = np.linspace(-1.2, 1.2, 13)
+    edge = np.stack([0.3 * np.sin(turn), np.full(13, 6.6), 1.2 + 0.4 * np.cos(turn)], -1)
+    return np.stack([edge + np.array([0, side * height, 0]) for height in (0.2, 0.0)])
+
+
 def wavefront() -> str:
     """The head as a Wavefront file."""
     left, right = ball(*EYE, rows=7), ball((-EYE[0][0], *EYE[0][1:]), EYE[1], rows=7)
     lines, start = [], 1
-    for name, points in (("body", ball(*HEAD, rows=15)), ("helper-l-eye", left), ("helper-r-eye", right)):
+    parts = (("body", ball(*HEAD, rows=15)), ("helper-l-eye", left), ("helper-r-eye", right))
+    for name, points in (*parts, ("helper-upper-teeth", band(1)), ("helper-lower-teeth", band(-1))):
         mesh = build_sheet(points, name)
         lines += [
             f"g {name}",
@@ -221,6 +230,37 @@ def test_the_eyes_move_with_the_yaw(wheel: Wheel) -> None:
     assert columns == sorted(columns)
     assert columns[1] == pytest.approx(24, abs=1)
     assert columns[2] - columns[0] > 2
+
+
+def test_an_open_mouth_comes_with_its_truth(wheel: Wheel) -> None:
+    person = replace(ADA, opening={"jawOpen": 1.0})
+    head = draw_head(wheel, person, SIZE)
+    assert set(head.masks) == {"person", *MOUTH_PARTS}
+    shapes = {array.shape[:2] for array in (head.rgb, head.shut, head.background, *head.masks.values())}
+    assert shapes == {(48, 48)}
+    assert np.array_equal(head.rgb, draw_portrait(wheel, person, SIZE))
+    assert np.array_equal(head.shut, draw_portrait(wheel, ADA, SIZE))
+    outside, teeth = head.masks["person"] == 0, head.masks["teeth"] > 200
+    assert np.array_equal(head.rgb[outside], head.background[outside])
+    assert 3 < teeth.sum() < 200
+    assert np.abs(head.rgb.astype(int) - head.shut)[teeth].mean() > 20
+    assert np.array_equal(head.rgb, draw_head(wheel, person, SIZE).rgb)
+
+
+def test_a_shut_mouth_is_its_own_truth(wheel: Wheel) -> None:
+    head = draw_head(wheel, ADA, SIZE)
+    assert np.array_equal(head.rgb, head.shut)
+    assert not head.masks["teeth"].any()
+
+
+def test_thirty_open_mouths_of_every_kind() -> None:
+    assert len(MOUTHS) == 30
+    assert {mouth.kind for mouth in MOUTHS.values()} == set(OPENINGS)
+    faces = [mouth.face for mouth in MOUTHS.values()]
+    assert (min(faces), max(faces)) == (80, 800)
+    assert max(abs(mouth.person.yaw) for mouth in MOUTHS.values()) == 35
+    assert {mouth.person.age for mouth in MOUTHS.values()} == {"child", "young", "old"}
+    assert len({repr(mouth.person) for mouth in MOUTHS.values()}) == 30
 
 
 def test_teeth_are_symmetric_along_the_arch() -> None:

@@ -27,7 +27,7 @@ INNER_LOWER_LIP = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
 OUTER_LOWER_LIP = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
 """Landmarks of the lips' edges, from the left of the picture to the right."""
 _UPPER_FACE = (168, 6, 9, 151, 117, 346)
-"""Skin that neither a mask nor a hand before the mouth covers, as they may the cheeks: between the eyes, the forehead, under the eyes."""
+"""Skin that neither a mask nor a hand covers, as they may the cheeks: between and under the eyes, and the forehead."""
 _MIN_SKIN_REDNESS = 0.06
 """Below, the picture has no colours to judge lips by."""
 _CHEEKS = (50, 280, 205, 425, 101, 330)
@@ -175,7 +175,10 @@ def measure_mouth_profile(rgb: Picture, landmarks: Landmarks) -> MouthProfile:
 
 
 def measure_lip_redness(rgb: Picture, landmarks: Landmarks) -> tuple[float, float] | None:
-    """Redness of the upper and of the lower lip relative to the redder skin of cheeks and upper face; None in a picture without colours."""
+    """Redness of the upper and of the lower lip relative to the redder skin of cheeks and upper face.
+
+    None in a picture without colours.
+    """
     mouth = LevelMouth.from_picture(rgb, landmarks)
     places = (median_skin(rgb, landmarks), _median_colour(rgb, landmarks, _UPPER_FACE))
     skin = max(float(_split_colour(colour)[1]) for colour in places)
