@@ -59,7 +59,7 @@ SUB_ROOMS = {
         "landmarks": {"networks", "canonical", "detect"},
         "search": {"detect", "landmarks"},
         "matte": {"networks", "landmarks"},
-        "portrait": {"picture", "landmarks", "search", "matte"},
+        "portrait": {"picture", "detect", "landmarks", "search", "matte"},
         "pose": {"procrustes", "canonical", "landmarks"},
         "crop": {"portrait"},
         "inspection": {"networks", "search", "landmarks", "portrait", "pose"},

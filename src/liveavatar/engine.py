@@ -2,7 +2,7 @@
 
 ```
 engine = open_engine("mesh")          # loads what the engine needs (engines.py)
-actor = engine.open(portrait)         # prepares one face; sessions share it
+actor = open_actor(engine, portrait, None)   # checks and prepares one face; sessions share it
 session = actor.session(fps)          # one conversation; all state lives here
 session.push(samples); session.flush()
 for frame in session.frames(): ...

@@ -7,6 +7,7 @@ import numpy as np
 
 from liveavatar.errors import EngineError
 from liveavatar.frames import Samples, VideoFrame
+from liveavatar.report import Finding
 from liveavatar.timeline import Timeline
 
 
@@ -44,6 +45,8 @@ class GreySession:
 
 class GreyActor:
     """Opens grey sessions."""
+
+    findings: tuple[Finding, ...] = ()
 
     def __init__(self, size: tuple[int, int] = (64, 64), fail_at: int | None = None) -> None:
         self.size, self._fail_at = size, fail_at
