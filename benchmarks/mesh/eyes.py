@@ -23,13 +23,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 from benchmarks.machine import describe_machine, results_path, write_results
-from benchmarks.mesh.faces import REST_POSE, default_pictures, measure_eye_opening
+from benchmarks.mesh.faces import default_pictures, measure_eye_opening
 
 from liveavatar.face.landmarks import enclose_landmarks, predict_landmarks
 from liveavatar.face.portrait import Portrait, load_portrait
 from liveavatar.frames import Picture
 from liveavatar.mesh.expression import RESTING_ARTICULATION, build_expression
 from liveavatar.mesh.geometry.face_landmarks import EYE_LANDMARKS
+from liveavatar.mesh.motion.head_pose import RESTING_POSE
 from liveavatar.mesh.render.closed_lids import draw_lid_levels
 from liveavatar.mesh.render.face_renderer import FaceRenderer, FrameExpression
 from liveavatar.mesh.session import MeshEngine
@@ -49,7 +50,7 @@ HEAD = [
 
 def express_eyes(blink: float, gaze: float = 0.0) -> FrameExpression:
     """A face at rest that blinks and looks aside."""
-    pose = replace(REST_POSE, blink_left=blink, blink_right=blink, gaze_x=gaze)
+    pose = replace(RESTING_POSE, blink_left=blink, blink_right=blink, gaze_x=gaze)
     return build_expression(RESTING_ARTICULATION, pose)
 
 

@@ -267,10 +267,15 @@ def measure_film() -> str:
     return f"| a filmed man | {identity.measure_floor(portrait):.3f} | {eyes_open:.3f} | {all_frames:.3f} | | | |"
 
 
+def default_pictures() -> list[Path]:
+    """Photographs that packages bring: Grace Hopper and Eileen Collins."""
+    return [find_demo_portrait(), download_astronaut()]
+
+
 def measure_identities(paths: Sequence[Path]) -> str:
     """The table of identity and stillness; draws a sheet of each portrait."""
     rows = []
-    for path in paths or (find_demo_portrait(), download_astronaut()):
+    for path in paths or default_pictures():
         portrait = crop_portrait(load_portrait(path), None)
         write_png(
             SHEETS / f"{path.stem}.png", draw_sheet(portrait, render_poses(MeshEngine().open(portrait, None)))

@@ -54,8 +54,8 @@ class _Limits:
 
 
 _GAP_LIMITS = _Limits(warn=0.03, bad=0.06)
-_TEETH_LIMITS = _Limits(warn=0.04, bad=0.09)
-_RED_LOSS_LIMITS = _Limits(warn=0.4, bad=0.55)
+_TEETH_LIMITS = _Limits(warn=0.08, bad=0.15)
+_RED_LOSS_LIMITS = _Limits(warn=0.5, bad=0.65)
 _ASYMMETRY_LIMITS = _Limits(warn=0.03, bad=0.05)
 """Limits of the measures of `DrawnMouthReport`, chosen on the forty portraits of `benchmarks/mesh/faces.py`."""
 
