@@ -11,7 +11,7 @@ from liveavatar.audio.io.live_chunk import LiveChunk
 from liveavatar.engine import Actor, Session, check_seed
 from liveavatar.engines import ENGINE_SOURCE_TYPES, open_engine
 from liveavatar.errors import AudioError, OptionError, OutputError, PortraitError, SessionClosed
-from liveavatar.face.crop import check_frame_size
+from liveavatar.face.crop import check_frame_size, choose_crop_window
 from liveavatar.face.portrait import load_portrait
 from liveavatar.files import to_path
 from liveavatar.frames import VideoFrame
@@ -185,13 +185,13 @@ def open(  # noqa: A001  (liveavatar.open is meant)
     Args:
         image: a picture file with a face in it.
         engine: "mesh" (any CPU) or "dit" (a GPU).
-        size: (width, height) of the frames, even and 64…4096; None follows the picture.
+        size: (width, height) of the frames, even and 64…4096, cut around head and shoulders; None follows the picture.
         face: the number of the face, from 1, largest first; None takes the largest.
         options: options of the engine. For "mesh": `motion` (head and gaze, 0…1), `expression` (mouth opening, 0…1)
             and `speech` ("small" or "whisper"). For "dit": see docs/dit.md.
 
     Raises:
-        PortraitError: the picture cannot be read or has no usable face.
+        PortraitError: the picture cannot be read, has no usable face, or one of under 40 pixels in frames of `size`.
         OptionError: an option has no effect with this engine, or an unusable value.
         EngineError: the engine cannot run on this machine.
         WeightsError: a model file cannot be fetched.
@@ -199,7 +199,10 @@ def open(  # noqa: A001  (liveavatar.open is meant)
     frame_size = check_frame_size(size)
     opened = open_engine(engine, options)
     portrait = to_path(image, PortraitError, "picture")
-    actor = opened.open(load_portrait(portrait, face), frame_size)
+    loaded = load_portrait(portrait, face)
+    if frame_size is not None:
+        choose_crop_window(loaded, frame_size)  # refuses faces that would be too small
+    actor = opened.open(loaded, frame_size)
     return Avatar(actor, portrait, ENGINE_SOURCE_TYPES[engine])
 
 

@@ -15,7 +15,7 @@ from liveavatar.cli.progress import format_result, show_frame_bar, show_stage
 from liveavatar.engine import Actor, Engine
 from liveavatar.engines import ENGINE_SOURCE_TYPES, open_engine
 from liveavatar.errors import AudioError
-from liveavatar.face.crop import parse_size
+from liveavatar.face.crop import choose_crop_window, judge_enlargement, parse_size
 from liveavatar.face.portrait import Portrait, load_portrait
 from liveavatar.face.quality import check_portrait
 from liveavatar.files import require_regular_file
@@ -99,7 +99,10 @@ def generate(
         EngineName, typer.Option(help="The engine that animates the portrait.")
     ] = EngineName.MESH,
     fps: Annotated[str, typer.Option(help="Frames a second: 16, 24, 25, 30, 30000/1001, …")] = "25",
-    size: Annotated[str, typer.Option(help="auto follows the portrait; or WIDTHxHEIGHT, even.")] = "auto",
+    size: Annotated[
+        str,
+        typer.Option(help="auto follows the portrait; WIDTHxHEIGHT (even) is cut around head and shoulders."),
+    ] = "auto",
     face: Annotated[int | None, typer.Option(help="Number of the face, from 1, the largest.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of random motion and noise.")] = 0,
     audio_policy: Annotated[
@@ -157,6 +160,8 @@ def prepare_actor(image: Path, engine: Engine, size: tuple[int, int] | None, fac
     print_face_choice(portrait, face)
     for finding in check_portrait(portrait):
         print_finding(finding)
+    if size is not None:
+        print_enlargement(portrait, size)
     with show_stage("preparing the face"):
         return engine.open(portrait, size)
 
@@ -167,6 +172,14 @@ def print_face_choice(portrait: Portrait, face: int | None) -> None:
         print_message(
             f"{portrait.face_count} faces found; taking the largest (choose with --face 1…{portrait.face_count})"
         )
+
+
+def print_enlargement(portrait: Portrait, size: tuple[int, int]) -> None:
+    """Print on stderr how large the face becomes, and by how much the portrait is enlarged or shrunk."""
+    finding = judge_enlargement(choose_crop_window(portrait, size), size)
+    if finding.level == "ok":
+        print_message(finding.sentence)
+    print_finding(finding)
 
 
 def result_to_object(result: Result) -> dict[str, object]:
