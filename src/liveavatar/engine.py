@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Integral
-from typing import Protocol
+from typing import Protocol, Self, runtime_checkable
 
 from liveavatar.errors import OptionError
 from liveavatar.face.portrait import Portrait
-from liveavatar.frames import Samples, VideoFrame
+from liveavatar.frames import Picture, Samples, VideoFrame
 
 MAX_SEED = 2**63 - 1
 """The largest one; PyTorch's generators take no more bits."""
@@ -76,6 +76,15 @@ class Actor(Protocol):
 
     def session(self, fps: Fraction, seed: int) -> Session:
         """Start a session. Same sound and seed, same frames."""
+        ...
+
+
+@runtime_checkable
+class SeparableActor(Actor, Protocol):
+    """An actor whose person is separated from the background."""
+
+    def replace_background(self, background: Picture | None) -> Self:
+        """The same person before `background`, RGB of the frames' size; None gives frames with an opacity."""
         ...
 
 

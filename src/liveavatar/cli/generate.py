@@ -24,6 +24,7 @@ from liveavatar.provenance.aigc import DEFAULT_PRODUCER
 from liveavatar.provenance.label.visible_label import AUTO_LABEL
 from liveavatar.provenance.policy import MarkPolicy, check_mark_policy
 from liveavatar.timeline import parse_fps
+from liveavatar.video.formats import EncodingOptions
 
 
 class EngineName(StrEnum):
@@ -39,6 +40,14 @@ class AudioPolicy(StrEnum):
     FIX = "fix"
     STRICT = "strict"
     AS_IS = "as-is"
+
+
+class QualityName(StrEnum):
+    """How carefully a video is encoded."""
+
+    DRAFT = "draft"
+    GOOD = "good"
+    BEST = "best"
 
 
 _MARKS_PANEL = "Marks: required by law in China (GB 45438-2025) and the EU (AI Act, Article 50)"
@@ -93,7 +102,13 @@ def generate(
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", help="The video to write.", parser=parse_path, metavar=PATH_METAVAR),
+        typer.Option(
+            "--output",
+            "-o",
+            help="The video to write: .mp4, .mov or .webm.",
+            parser=parse_path,
+            metavar=PATH_METAVAR,
+        ),
     ] = Path("out.mp4"),
     engine: Annotated[
         EngineName, typer.Option(help="The engine that animates the portrait.")
@@ -110,6 +125,25 @@ def generate(
         typer.Option(help="For a defective recording: fix repairs it, strict refuses it, as-is takes it."),
     ] = AudioPolicy.FIX,
     track: SoundTrack = None,
+    quality: Annotated[
+        QualityName, typer.Option(help="From small and fast to large and slow.")
+    ] = QualityName.GOOD,
+    codec: Annotated[
+        str | None,
+        typer.Option(
+            metavar="h264|hevc|av1|vp9",
+            help="By default h264 in .mp4 and .mov, vp9 in .webm.",
+            show_default=False,
+        ),
+    ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            metavar="transparent|#RRGGBB|IMAGE",
+            help="What stands behind the person (mesh); transparent needs .webm (VP9) or .mov (ProRes 4444).",
+            show_default=False,
+        ),
+    ] = None,
     label: Label = AUTO_LABEL,
     watermark: Watermark = True,
     certificate: CertificateFile = None,
@@ -120,7 +154,8 @@ def generate(
 ) -> None:
     """Make a portrait speak a recording."""
     rate, frame_size = parse_fps(fps), parse_size(size)
-    check_video_output(output, audio, image)
+    encoding = EncodingOptions(codec=codec, quality=quality.value)
+    check_video_output(output, audio, image, encoding, background)
     marks = MarkPolicy(
         label=label,
         watermark=watermark,
@@ -146,6 +181,8 @@ def generate(
             track=track,
             portrait=image,
             marks=marks,
+            encoding=encoding,
+            background=background,
             on_progress=progress,
             on_report=print_repairs,
         )

@@ -130,7 +130,9 @@ def judge_enlargement(window: CropWindow, size: tuple[int, int]) -> Finding:
         sentence = f"the portrait is enlarged {window.scale:.2g} times; {face}"
         remedy = "use a larger picture or a smaller --size" if level == "warn" else ""
         return Finding(name="scale", level=level, sentence=sentence, remedy=remedy)
-    change = f"shrunk to {window.scale:.0%}" if window.scale < 1 - _SAME_SCALE else "neither enlarged nor shrunk"
+    change = (
+        f"shrunk to {window.scale:.0%}" if window.scale < 1 - _SAME_SCALE else "neither enlarged nor shrunk"
+    )
     return Finding(name="scale", level="ok", sentence=f"the portrait is {change}; {face}", remedy="")
 
 
