@@ -158,7 +158,7 @@ def test_what_cannot_be_encoded_is_refused(
 
 @pytest.mark.parametrize("name", ["a.avi", "a", "mp4", "a.mp4.part", ".mp4", ""])
 def test_other_endings_are_refused(name: str) -> None:
-    with pytest.raises(OutputError, match=r"does not end in one of \.mp4, \.mov, \.webm|is a folder"):
+    with pytest.raises(OutputError, match=r"does not end in \.mp4, \.mov or \.webm|is a folder"):
         choose_format(Path(name))
 
 

@@ -46,7 +46,7 @@ def demo(
     check_mark_policy(marks)
     create_folder(output.parent)
     check_output_path(output)
-    actor = prepare_actor(find_demo_portrait(), open_engine("mesh"), None, None)
+    actor, _ = prepare_actor(find_demo_portrait(), open_engine("mesh"), None, None)
     fps = parse_fps(25)
     speech = resources.files("liveavatar") / "assets" / f"demo_{lang}.ogg"
     with resources.as_file(speech) as audio, show_frame_bar(fps) as progress:

@@ -1,6 +1,7 @@
 """`liveavatar generate`: a portrait speaks a recording."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +24,7 @@ from liveavatar.generate import Result, check_video_output, render_video
 from liveavatar.provenance.aigc import DEFAULT_PRODUCER
 from liveavatar.provenance.label.visible_label import AUTO_LABEL
 from liveavatar.provenance.policy import MarkPolicy, check_mark_policy
+from liveavatar.report import Finding
 from liveavatar.timeline import parse_fps
 from liveavatar.video.formats import EncodingOptions
 
@@ -169,7 +171,7 @@ def generate(
     options = drop_unset(engine_options)
     if engine is EngineName.DIT:
         options["live"] = False  # the whole recording is there
-    actor = prepare_actor(image, open_engine(engine.value, options), frame_size, face)
+    actor, portrait_findings = prepare_actor(image, open_engine(engine.value, options), frame_size, face)
     with show_frame_bar(rate) as progress:
         result = render_video(
             actor,
@@ -187,20 +189,25 @@ def generate(
             on_report=print_repairs,
         )
     print_message(result.marks.sentence)
-    print(json.dumps(result_to_object(result)) if as_json else format_result(result))
+    print(json.dumps(result_to_object(result, portrait_findings)) if as_json else format_result(result))
 
 
-def prepare_actor(image: Path, engine: Engine, size: tuple[int, int] | None, face: int | None) -> Actor:
-    """Load the portrait, print its findings on stderr, and open it with the engine."""
+def prepare_actor(
+    image: Path, engine: Engine, size: tuple[int, int] | None, face: int | None
+) -> tuple[Actor, list[Finding]]:
+    """Load the portrait and open it with the engine; returns also the findings, which are printed on stderr."""
     with show_stage("reading the portrait"):
         portrait = load_portrait(image, face)
     print_face_choice(portrait, face)
-    for finding in check_portrait(portrait):
-        print_finding(finding)
+    findings = check_portrait(portrait)
     if size is not None:
-        print_enlargement(portrait, size)
+        findings.append(judge_enlargement(choose_crop_window(portrait, size), size))
+        if findings[-1].level == "ok":
+            print_message(findings[-1].sentence)
+    for finding in findings:
+        print_finding(finding)
     with show_stage("preparing the face"):
-        return engine.open(portrait, size)
+        return engine.open(portrait, size), findings
 
 
 def print_face_choice(portrait: Portrait, face: int | None) -> None:
@@ -211,16 +218,8 @@ def print_face_choice(portrait: Portrait, face: int | None) -> None:
         )
 
 
-def print_enlargement(portrait: Portrait, size: tuple[int, int]) -> None:
-    """Print on stderr how large the face becomes, and by how much the portrait is enlarged or shrunk."""
-    finding = judge_enlargement(choose_crop_window(portrait, size), size)
-    if finding.level == "ok":
-        print_message(finding.sentence)
-    print_finding(finding)
-
-
-def result_to_object(result: Result) -> dict[str, object]:
-    """The result as a JSON object."""
+def result_to_object(result: Result, portrait_findings: Iterable[Finding]) -> dict[str, object]:
+    """The result as a JSON object, with what was found in the portrait."""
     return {
         "output": str(result.output),
         "frames": result.frames,
@@ -230,6 +229,7 @@ def result_to_object(result: Result) -> dict[str, object]:
         "real_time_factor": round(result.real_time_factor, 2),
         "first_frame_ms": round(1000 * result.first_frame, 1),
         "peak_memory_bytes": result.peak_memory,
+        "portrait_findings": [asdict(finding) for finding in portrait_findings],
         "findings": [asdict(finding) for finding in result.audio.findings],
         "mended": list(result.audio.fixes),
         "marks": asdict(result.marks),

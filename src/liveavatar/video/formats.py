@@ -186,9 +186,10 @@ def _find_container(output: Path) -> VideoContainer:
     name = describe_path(output)
     if not output.name:
         raise OutputError(f"{name} is a folder", "name a file in it")
-    endings = ", ".join(CONTAINERS)
+    *others, last = CONTAINERS
     raise OutputError(
-        f"{name} does not end in one of {endings}", f"name it {describe_path(output.with_suffix('.mp4'))}"
+        f"{name} does not end in {', '.join(others)} or {last}",
+        f"name it {describe_path(output.with_suffix('.mp4'))}",
     )
 
 
