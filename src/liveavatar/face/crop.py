@@ -181,6 +181,8 @@ def _choose_window(portrait: Portrait, size: tuple[int, int]) -> CropWindow:
     width = height * aspect
     y = min((top + bottom) / 2 - _FACE_CENTRE_SHARE * height, head_top - _HAIR_MARGIN * face_height)
     y = max(y, bottom + _CHIN_MARGIN * face_height - height)
+    if height < (1 + _CHIN_MARGIN) * face_height:  # a strip that cannot hold the face shows its middle
+        y = (top + bottom - height) / 2
     columns, rows = (max(1, round(side)) for side in (width, height))
     return CropWindow(
         left=int(np.clip(round((left + right - width) / 2), 0, picture_width - columns)),
