@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 from liveavatar.audio.front_end import read_speech
-from liveavatar.face.crop import crop_portrait
+from liveavatar.face.crop import cover_frame
 from liveavatar.face.portrait import Portrait, load_portrait
 from liveavatar.frames import Samples
 
@@ -49,7 +49,7 @@ def photograph() -> Path:
 @pytest.fixture(scope="session")
 def portrait(photograph: Path) -> Portrait:
     """The photograph at 160x192: small enough to be fast, large enough for the lips."""
-    return crop_portrait(load_portrait(photograph), (160, 192))
+    return cover_frame(load_portrait(photograph), (160, 192))
 
 
 @pytest.fixture(scope="session")

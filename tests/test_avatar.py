@@ -184,7 +184,7 @@ def make_link(folder: Path, source: Path, name: str, how: str) -> Path:
 
 @pytest.mark.parametrize("name", ["a.txt", "a.avi", "a", "mp4", ".mp4", "a.mp4.part"])
 def test_a_video_is_never_named_like_something_else(recording: Path, name: str) -> None:
-    with pytest.raises(OutputError, match=r"does not end in \.mp4; name it .*\.mp4"):
+    with pytest.raises(OutputError, match=r"does not end in \.mp4, \.mov or \.webm; name it .*\.mp4"):
         Avatar(CountingActor()).render(recording, recording.with_name(name))
     assert [path.name for path in recording.parent.iterdir()] == ["a.wav"]
 

@@ -21,6 +21,7 @@ from liveavatar.provenance.frame_marker import FrameMarker, MarkedSession
 from liveavatar.provenance.label.visible_label import AUTO_LABEL
 from liveavatar.provenance.policy import DigitalSourceType, MarkPolicy
 from liveavatar.timeline import parse_fps
+from liveavatar.video.formats import EncodingOptions
 
 FilePath = str | bytes | PathLike[str] | PathLike[bytes]
 """A path as users write it."""
@@ -62,13 +63,16 @@ class Avatar:
         certificate: FilePath | None = None,
         certificate_key: FilePath | None = None,
         producer: str = DEFAULT_PRODUCER,
+        quality: str = "good",
+        codec: str | None = None,
+        background: str | PathLike[str] | None = None,
         progress: ProgressCallback = lambda _done, _total: None,
     ) -> Result:
-        """Render the portrait speaking the recording `audio` into the mp4 `output`.
+        """Render the portrait speaking the recording `audio` into the video `output`.
 
         Args:
             audio: any file with sound that FFmpeg reads.
-            output: the video; it appears complete or not at all.
+            output: the video, `.mp4`, `.mov` or `.webm`; it appears complete or not at all.
             fps: frames a second, 1…120; a string may be a fraction such as "30000/1001".
             seed: of blinks and head motion (mesh), or of the noise (dit).
             audio_policy: "fix" repairs the recording, "strict" refuses one with faults, "as-is" changes nothing.
@@ -78,15 +82,18 @@ class Avatar:
             certificate: PEM file of the certificate chain that signs the content credentials; None makes one.
             certificate_key: PEM file of its private key.
             producer: who makes the video, for the `AIGC` tag.
+            quality: "draft", "good" or "best": from small and fast to large and slow.
+            codec: "h264", "hevc", "av1" or "vp9"; None is the usual one of the output's container.
+            background: "transparent" (webm, mov), a colour as "#RRGGBB", or a picture; None is the portrait's own.
             progress: called with the frames done and the frames in all.
 
         The law of many countries asks for such marks: see docs/provenance.md before you leave any out.
 
         Raises:
-            OptionError: `fps`, `seed`, `audio_policy`, or a mark has an unusable value.
+            OptionError: an argument has an unusable value.
             AudioError: the recording cannot be read, or is refused.
             EngineError: the engine failed; the frames so far are in a file named `….partial.mp4`.
-            OutputError: the video cannot be written, does not end in `.mp4`, or is the recording or the portrait.
+            OutputError: the video cannot be written, has no such ending, or is an input.
         """
         return render_video(
             self._actor,
@@ -105,6 +112,8 @@ class Avatar:
                 producer=producer,
                 source_type=self._source_type,
             ),
+            encoding=EncodingOptions(codec=codec, quality=quality),
+            background=None if background is None else str(background),
             on_progress=progress,
         )
 
@@ -186,14 +195,15 @@ def open(  # noqa: A001  (liveavatar.open is meant)
     Args:
         image: a picture file with a face in it.
         engine: "mesh" (any CPU) or "dit" (a GPU).
-        size: (width, height) of the frames, even and 64…4096; None follows the picture.
+        size: (width, height) of the frames, even and 64…4096, cut around head and shoulders; None follows the picture.
         face: the number of the face, from 1, largest first; None takes the largest.
         force: draw a portrait that `liveavatar portrait check`, or the engine's look at its own drawing, calls bad.
         options: options of the engine. For "mesh": `motion` (head and gaze, 0…1), `expression` (mouth opening, 0…1)
             and `speech` ("small" or "whisper"). For "dit": see docs/dit.md.
 
     Raises:
-        PortraitError: the picture cannot be read, has no usable face, or is bad and `force` is not set.
+        PortraitError: the picture cannot be read, has no usable face, one of under 40 pixels in frames of `size`, or is
+            bad and `force` is not set.
         OptionError: an option has no effect with this engine, or an unusable value.
         EngineError: the engine cannot run on this machine.
         WeightsError: a model file cannot be fetched.

@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Integral
-from typing import Protocol
+from typing import Protocol, Self, runtime_checkable
 
 from liveavatar.errors import OptionError, PortraitError
+from liveavatar.face.crop import choose_crop_window, judge_enlargement
 from liveavatar.face.inspection.quality import check_portrait
 from liveavatar.face.portrait import Portrait
-from liveavatar.frames import Samples, VideoFrame
+from liveavatar.frames import Picture, Samples, VideoFrame
 from liveavatar.report import Finding
 
 MAX_SEED = 2**63 - 1
@@ -86,6 +87,15 @@ class Actor(Protocol):
         ...
 
 
+@runtime_checkable
+class SeparableActor(Actor, Protocol):
+    """An actor whose person is separated from the background."""
+
+    def replace_background(self, background: Picture | None) -> Self:
+        """The same person before `background`, RGB of the frames' size; None gives frames with an opacity."""
+        ...
+
+
 class Engine(Protocol):
     """A way to animate portraits."""
 
@@ -105,9 +115,13 @@ def open_actor(
     """Check a portrait, prepare it, and check what the engine draws; `on_finding` is called with each finding.
 
     Raises:
-        PortraitError: the portrait or its drawing is bad, and `force` is not set.
+        PortraitError: the portrait or its drawing is bad, and `force` is not set; or the face has under 40 pixels in
+            frames of `size`.
     """
-    _refuse_bad_findings(check_portrait(portrait), force, on_finding)
+    findings = check_portrait(portrait)
+    if size is not None:
+        findings.append(judge_enlargement(choose_crop_window(portrait, size), size))
+    _refuse_bad_findings(findings, force, on_finding)
     actor = engine.open(portrait, size)
     _refuse_bad_findings(actor.findings, force, on_finding)
     return actor

@@ -24,11 +24,16 @@ class AudioChunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoFrame:
-    """Picture number `pts`, from 0, of a video at `fps`."""
+    """Picture number `pts`, from 0, of a video at `fps`.
+
+    `opacity`, uint8 [height, width], is there if the person was separated from the background; `rgb` is then the
+    person's colour, not premultiplied.
+    """
 
     rgb: Picture
     pts: int
     fps: Fraction
+    opacity: NDArray[np.uint8] | None = None
 
     @property
     def time(self) -> Fraction:

@@ -1,4 +1,4 @@
-"""From a portrait and a recording to an mp4: the whole of `liveavatar generate` on one page."""
+"""From a portrait and a recording to a video: the whole of `liveavatar generate` on one page."""
 
 import resource
 import sys
@@ -17,15 +17,17 @@ from liveavatar.audio.analysis.report_json import format_report_tag
 from liveavatar.audio.analysis.rules import derive_playback_repair
 from liveavatar.audio.dsp.playback_repair import NO_REPAIR, PlaybackRepair
 from liveavatar.audio.front_end import RepairPolicy, read_speech, write_checked_speech
+from liveavatar.background import TRANSPARENT, check_background, find_background_file, replace_background
 from liveavatar.engine import Actor, Session, check_seed
 from liveavatar.errors import EngineError
-from liveavatar.files import scratch_folder
+from liveavatar.files import check_output_path, scratch_folder
 from liveavatar.frames import Samples, VideoFrame
-from liveavatar.provenance.file_marks import AppliedMarks, prepare_file_marks
+from liveavatar.provenance.file_marks import SIGNED_CONTAINERS, AppliedMarks, prepare_file_marks
 from liveavatar.provenance.frame_marker import FrameMarker, MarkedSession
 from liveavatar.provenance.policy import ALL_MARKS, MarkPolicy
 from liveavatar.timeline import Timeline
-from liveavatar.video.writer import VideoWriter, check_mp4_output
+from liveavatar.video.formats import DEFAULT_ENCODING, EncodingOptions, choose_format
+from liveavatar.video.writer import VideoWriter
 
 ProgressCallback = Callable[[int, int], None]
 """Called with the frames done and the frames in all."""
@@ -71,6 +73,8 @@ def render_video(
     track: int | None = None,
     portrait: Path | None = None,
     marks: MarkPolicy = ALL_MARKS,
+    encoding: EncodingOptions = DEFAULT_ENCODING,
+    background: str | None = None,
     on_progress: ProgressCallback = lambda _done, _total: None,
     on_report: Callable[[AudioReport], None] = lambda _report: None,
 ) -> Result:
@@ -78,23 +82,26 @@ def render_video(
 
     `track` is the number of the recording's sound track, from 1; None is the one that players play. `portrait` is the
     picture's file, if there is one: like the recording, it is never replaced. `marks` are those that say that a program
-    made the video. `on_report` is called with the analysis
-    of the recording before the first frame, `on_progress` after each frame.
+    made the video. The ending of the output's name says the container; `encoding` is the codec in it and its quality.
+    `background` is that of `replace_background`. `on_report` is called with the analysis of the recording before the
+    first frame, `on_progress` after each frame.
 
     Raises:
-        OptionError: `seed`, `policy` or `marks` has an unusable value.
+        OptionError: `seed`, `policy`, `marks`, `encoding` or `background` has an unusable value.
         AudioError: the recording cannot be read, or `policy` is strict and it needs repair.
         EngineError: the engine failed; the frames so far are in a playable video whose name ends in `.partial.mp4`.
-        OutputError: the video cannot be written, or its name is none of an mp4 or that of an input.
+        OutputError: the video cannot be written, or its name promises no known format or is that of an input.
     """
     seed = check_seed(seed)
-    check_video_output(output, audio, portrait)
-    file_marks, marker = prepare_file_marks(marks), FrameMarker(actor.size, fps, marks)
+    check_video_output(output, audio, portrait, encoding, background)
+    can_sign = output.suffix.lower() in SIGNED_CONTAINERS
+    file_marks, marker = prepare_file_marks(marks, can_sign=can_sign), FrameMarker(actor.size, fps, marks)
     report, sound = read_speech(audio, policy, track=track)
     on_report(report)
     frame_count = Timeline(fps=fps, rate=report.info.rate).frame_count(report.sample_count)
     # At 16 kHz the end may be rounded down to before the start of the last frame; a few samples of silence restore it.
     missing_samples = Timeline(fps=fps).frame_start(frame_count - 1) + 1 - report.speech_sample_count
+    actor = replace_background(actor, background)
     padded = chain(sound, [np.zeros(max(0, missing_samples), np.float32)])
     started = time.perf_counter()
     tags = {**file_marks.tags, "audio_report": format_report_tag(report)}
@@ -108,6 +115,8 @@ def render_video(
             salvage_on=(EngineError,),
             sound_track=file_track,
             sound_repair=repair,
+            encoding=encoding,
+            has_alpha=background == TRANSPARENT,
             seal=file_marks.seal,
         )
         with name_partial_video(writer), writer:
@@ -125,14 +134,28 @@ def render_video(
     )
 
 
-def check_video_output(output: Path, audio: Path, portrait: Path | None) -> None:
-    """Refuse, before any work is done, a video that is no mp4 or would replace the recording or the portrait.
+def check_video_output(
+    output: Path,
+    audio: Path,
+    portrait: Path | None,
+    encoding: EncodingOptions = DEFAULT_ENCODING,
+    background: str | None = None,
+) -> None:
+    """Refuse, before any work is done, a video that cannot be written or would replace an input.
 
     Raises:
-        OutputError: see `check_mp4_output`.
+        OutputError: see `check_output_path` and `choose_format`.
+        OptionError: see `choose_format` and `check_background`.
+        PortraitError: the picture of the background cannot be read.
     """
-    inputs = {"the recording": audio} | ({} if portrait is None else {"the portrait": portrait})
-    check_mp4_output(output, inputs)
+    inputs = {
+        "the recording": audio,
+        "the portrait": portrait,
+        "the background": find_background_file(background),
+    }
+    check_output_path(output, {name: path for name, path in inputs.items() if path is not None})
+    choose_format(output, encoding, has_alpha=background == TRANSPARENT)
+    check_background(background)
 
 
 def _write_frames(
@@ -143,7 +166,7 @@ def _write_frames(
     for frame in frames:
         first_frame_at = first_frame_at or time.perf_counter()
         if frame.pts < frame_count:
-            writer.write(frame.rgb)
+            writer.write(frame.rgb, frame.opacity)
             on_progress(frame.pts + 1, frame_count)
     return first_frame_at
 

@@ -19,7 +19,7 @@ from liveavatar.generate import render_video
 from liveavatar.provenance.label.visible_label import AUTO_LABEL
 from liveavatar.provenance.policy import MarkPolicy, check_mark_policy
 from liveavatar.timeline import parse_fps
-from liveavatar.video.writer import check_mp4_name
+from liveavatar.video.formats import choose_format
 
 
 class DemoLanguage(StrEnum):
@@ -41,7 +41,7 @@ def demo(
     watermark: Watermark = True,
 ) -> None:
     """Render ten seconds of a portrait of Grace Hopper (public domain, from matplotlib) speaking."""
-    check_mp4_name(output)
+    choose_format(output)
     marks = MarkPolicy(label=label, watermark=watermark, source_type=ENGINE_SOURCE_TYPES["mesh"])
     check_mark_policy(marks)
     create_folder(output.parent)

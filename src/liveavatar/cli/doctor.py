@@ -19,7 +19,7 @@ from liveavatar.dit.plan.options import DitOptions
 from liveavatar.engines import ENGINE_OPTIONS, check_engine_readiness
 from liveavatar.files import describe_path
 from liveavatar.provenance.certificate import INSTALL_CREDENTIALS, has_credentials_package
-from liveavatar.video.encoder import has_encoder
+from liveavatar.video.formats import has_encoder
 from liveavatar.weights import WEIGHT_FILES, cache_folder
 from liveavatar.weights.fetch import cached_path
 

@@ -1,6 +1,7 @@
 """`liveavatar generate`: a portrait speaks a recording."""
 
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -22,7 +23,9 @@ from liveavatar.generate import Result, check_video_output, render_video
 from liveavatar.provenance.aigc import DEFAULT_PRODUCER
 from liveavatar.provenance.label.visible_label import AUTO_LABEL
 from liveavatar.provenance.policy import MarkPolicy, check_mark_policy
+from liveavatar.report import Finding
 from liveavatar.timeline import parse_fps
+from liveavatar.video.formats import EncodingOptions
 
 
 class EngineName(StrEnum):
@@ -38,6 +41,14 @@ class AudioPolicy(StrEnum):
     FIX = "fix"
     STRICT = "strict"
     AS_IS = "as-is"
+
+
+class QualityName(StrEnum):
+    """How carefully a video is encoded."""
+
+    DRAFT = "draft"
+    GOOD = "good"
+    BEST = "best"
 
 
 _MARKS_PANEL = "Marks: required by law in China (GB 45438-2025) and the EU (AI Act, Article 50)"
@@ -92,13 +103,22 @@ def generate(
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", help="The video to write.", parser=parse_path, metavar=PATH_METAVAR),
+        typer.Option(
+            "--output",
+            "-o",
+            help="The video to write: .mp4, .mov or .webm.",
+            parser=parse_path,
+            metavar=PATH_METAVAR,
+        ),
     ] = Path("out.mp4"),
     engine: Annotated[
         EngineName, typer.Option(help="The engine that animates the portrait.")
     ] = EngineName.MESH,
     fps: Annotated[str, typer.Option(help="Frames a second: 16, 24, 25, 30, 30000/1001, …")] = "25",
-    size: Annotated[str, typer.Option(help="auto follows the portrait; or WIDTHxHEIGHT, even.")] = "auto",
+    size: Annotated[
+        str,
+        typer.Option(help="auto follows the portrait; WIDTHxHEIGHT (even) is cut around head and shoulders."),
+    ] = "auto",
     face: Annotated[int | None, typer.Option(help="Number of the face, from 1, the largest.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of random motion and noise.")] = 0,
     audio_policy: Annotated[
@@ -107,6 +127,25 @@ def generate(
     ] = AudioPolicy.FIX,
     track: SoundTrack = None,
     force: Annotated[bool, typer.Option("--force", help="Draw a portrait that the check calls bad.")] = False,
+    quality: Annotated[
+        QualityName, typer.Option(help="From small and fast to large and slow.")
+    ] = QualityName.GOOD,
+    codec: Annotated[
+        str | None,
+        typer.Option(
+            metavar="h264|hevc|av1|vp9",
+            help="By default h264 in .mp4 and .mov, vp9 in .webm.",
+            show_default=False,
+        ),
+    ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            metavar="transparent|#RRGGBB|IMAGE",
+            help="What stands behind the person (mesh); transparent needs .webm (VP9) or .mov (ProRes 4444).",
+            show_default=False,
+        ),
+    ] = None,
     label: Label = AUTO_LABEL,
     watermark: Watermark = True,
     certificate: CertificateFile = None,
@@ -117,7 +156,8 @@ def generate(
 ) -> None:
     """Make a portrait speak a recording."""
     rate, frame_size = parse_fps(fps), parse_size(size)
-    check_video_output(output, audio, image)
+    encoding = EncodingOptions(codec=codec, quality=quality.value)
+    check_video_output(output, audio, image, encoding, background)
     marks = MarkPolicy(
         label=label,
         watermark=watermark,
@@ -131,7 +171,10 @@ def generate(
     options = drop_unset(engine_options)
     if engine is EngineName.DIT:
         options["live"] = False  # the whole recording is there
-    actor = prepare_actor(image, open_engine(engine.value, options), frame_size, face, force=force)
+    findings: list[Finding] = []
+    actor = prepare_actor(
+        image, open_engine(engine.value, options), frame_size, face, force=force, on_finding=findings.append
+    )
     with show_frame_bar(rate) as progress:
         result = render_video(
             actor,
@@ -143,22 +186,38 @@ def generate(
             track=track,
             portrait=image,
             marks=marks,
+            encoding=encoding,
+            background=background,
             on_progress=progress,
             on_report=print_repairs,
         )
     print_message(result.marks.sentence)
-    print(json.dumps(result_to_object(result)) if as_json else format_result(result))
+    print(json.dumps(result_to_object(result, findings)) if as_json else format_result(result))
 
 
 def prepare_actor(
-    image: Path, engine: Engine, size: tuple[int, int] | None, face: int | None, *, force: bool = False
+    image: Path,
+    engine: Engine,
+    size: tuple[int, int] | None,
+    face: int | None,
+    *,
+    force: bool = False,
+    on_finding: Callable[[Finding], None] = lambda _finding: None,
 ) -> Actor:
-    """Load the portrait and open it with the engine; findings are printed on stderr."""
+    """Load the portrait and open it with the engine; findings are printed on stderr, then passed on."""
     with show_stage("reading the portrait"):
         portrait = load_portrait(image, face)
     print_face_choice(portrait, face)
+
+    def report_finding(finding: Finding) -> None:
+        if finding.level == "ok":
+            print_message(finding.sentence)
+        else:
+            print_finding(finding)
+        on_finding(finding)
+
     with show_stage("preparing the face"):
-        return open_actor(engine, portrait, size, force=force, on_finding=print_finding)
+        return open_actor(engine, portrait, size, force=force, on_finding=report_finding)
 
 
 def print_face_choice(portrait: Portrait, face: int | None) -> None:
@@ -169,8 +228,8 @@ def print_face_choice(portrait: Portrait, face: int | None) -> None:
         )
 
 
-def result_to_object(result: Result) -> dict[str, object]:
-    """The result as a JSON object."""
+def result_to_object(result: Result, portrait_findings: Iterable[Finding]) -> dict[str, object]:
+    """The result as a JSON object, with what was found in the portrait."""
     return {
         "output": str(result.output),
         "frames": result.frames,
@@ -180,6 +239,7 @@ def result_to_object(result: Result) -> dict[str, object]:
         "real_time_factor": round(result.real_time_factor, 2),
         "first_frame_ms": round(1000 * result.first_frame, 1),
         "peak_memory_bytes": result.peak_memory,
+        "portrait_findings": [asdict(finding) for finding in portrait_findings],
         "findings": [asdict(finding) for finding in result.audio.findings],
         "mended": list(result.audio.fixes),
         "marks": asdict(result.marks),

@@ -27,7 +27,7 @@ from liveavatar.dit.streaming.video import (
     encode_portrait,
 )
 from liveavatar.errors import SessionClosed
-from liveavatar.face.crop import crop_portrait
+from liveavatar.face.crop import cover_frame, crop_portrait
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Picture, Samples, VideoFrame
 from liveavatar.report import Finding
@@ -54,7 +54,8 @@ class DitEngine:
         frame_size = size or image.fit_frame_size((width, height), self._options.max_frame_pixels)
         drawn_size = round_up_to_patches(frame_size)
         models = self._models
-        framed = image.frame_portrait(crop_portrait(portrait, drawn_size).rgb, drawn_size)
+        fitted = cover_frame(portrait, drawn_size) if size is None else crop_portrait(portrait, drawn_size)
+        framed = image.frame_portrait(fitted.rgb, drawn_size)
         portrait_tensor = framed[None].to(models.prompt_embedding.device)
         encoded = encode_portrait(models.dit, models.vae, portrait_tensor, models.prompt_embedding)
         return DitActor(

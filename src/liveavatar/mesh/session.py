@@ -3,14 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from liveavatar.errors import SessionClosed
 from liveavatar.face.crop import crop_portrait
 from liveavatar.face.inspection.mouth_profile import measure_mouth_profile
 from liveavatar.face.portrait import Portrait
-from liveavatar.frames import Samples, VideoFrame
+from liveavatar.frames import Picture, Samples, VideoFrame
 from liveavatar.mesh.expression import (
     RESTING_ARTICULATION,
     MouthArticulation,
@@ -23,7 +25,8 @@ from liveavatar.mesh.lips.shut_base import build_shut_base
 from liveavatar.mesh.motion.head_pose import RESTING_POSE, HeadPose, HeadPoseGenerator
 from liveavatar.mesh.options import MeshOptions
 from liveavatar.mesh.prepare import prepare_renderer
-from liveavatar.mesh.render.face_renderer import FaceRenderer
+from liveavatar.mesh.render.face_renderer import FaceRenderer, FrameExpression
+from liveavatar.mesh.render.person_layer import build_static_picture, extract_still_person, render_person
 from liveavatar.mesh.self_check import check_drawn_mouth
 from liveavatar.report import Finding
 from liveavatar.speech.stream import SpeechStream
@@ -79,17 +82,27 @@ class MeshActor:
     """One prepared portrait, shared by its sessions.
 
     `motion` is the amount of head motion, 0…1; `findings` say what is wrong with the drawn mouth.
+
+    With `still_person`, what `extract_still_person` gives, frames have an opacity instead of a background.
     """
 
     renderer: FaceRenderer
     engine: MeshEngine
     motion: float
     findings: tuple[Finding, ...] = ()
+    still_person: NDArray[np.uint8] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the frames."""
         return self.renderer.size
+
+    def replace_background(self, background: Picture | None) -> Self:
+        """The same person before `background`, RGB of the frames' size; None gives frames with an opacity."""
+        if background is None:
+            return replace(self, still_person=extract_still_person(self.renderer))
+        picture = build_static_picture(self.renderer, background)
+        return replace(self, renderer=replace(self.renderer, static_picture=picture))
 
     def session(self, fps: Fraction, seed: int) -> "MeshSession":
         """Open a session. The same sound and the same seed give the same frames."""
@@ -149,8 +162,14 @@ class MeshSession:
             pose = self._open_eyes_at_end(self._next_pose(speech), number)
             articulation = self._ease_articulation(MouthArticulation.from_speech(speech))
             articulation = articulation.scale_except_closure(self._actor.engine.expression)
-            picture = self._actor.renderer.render(build_expression(articulation, pose))
-            yield VideoFrame(rgb=picture, pts=number, fps=self._timeline.fps)
+            yield self._draw_frame(build_expression(articulation, pose), number)
+
+    def _draw_frame(self, expression: FrameExpression, number: int) -> VideoFrame:
+        renderer, still_person, fps = self._actor.renderer, self._actor.still_person, self._timeline.fps
+        if still_person is None:
+            return VideoFrame(rgb=renderer.render(expression), pts=number, fps=fps)
+        rgb, opacity = render_person(renderer, still_person, expression)
+        return VideoFrame(rgb=rgb, pts=number, fps=fps, opacity=opacity)
 
     def _next_pose(self, speech: SpeechTrack) -> HeadPose:
         return self._pose_generator.next_pose(

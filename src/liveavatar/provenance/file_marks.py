@@ -16,6 +16,9 @@ from liveavatar.provenance.credentials import sign_video
 from liveavatar.provenance.label.visible_label import choose_label_text
 from liveavatar.provenance.policy import MarkPolicy, check_mark_policy
 
+SIGNED_CONTAINERS = (".mp4", ".mov")
+"""Endings of the files that hold content credentials."""
+
 COMMENT_KEY = "comment"
 
 COMMENT = "Made with liveavatar: this person was animated by a program."
@@ -24,12 +27,16 @@ COMMENT = "Made with liveavatar: this person was animated by a program."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppliedMarks:
-    """The marks of a video. `label` is the text in its frames, `signer` the name on the certificate; None is none."""
+    """The marks of a video. `label` is the text in its frames, `signer` the name on the certificate; None is none.
+
+    `can_sign` is whether the container holds content credentials.
+    """
 
     label: str | None
     watermark: bool
     signer: str | None
     is_self_made: bool
+    can_sign: bool = True
 
     @property
     def sentence(self) -> str:
@@ -41,6 +48,8 @@ class AppliedMarks:
         )
 
     def _describe_credentials(self) -> str:
+        if not self.can_sign:
+            return f"no content credentials ({' and '.join(SIGNED_CONTAINERS)} hold them)"
         if self.signer is None:
             return f"no content credentials (not installed: {INSTALL_CREDENTIALS})"
         if self.is_self_made:
@@ -57,8 +66,8 @@ class FileMarks:
     applied: AppliedMarks
 
 
-def prepare_file_marks(policy: MarkPolicy) -> FileMarks:
-    """The marks of a new video. Without the extra `credentials` it is not signed.
+def prepare_file_marks(policy: MarkPolicy, *, can_sign: bool = True) -> FileMarks:
+    """The marks of a new video. Without the extra `credentials`, or in a container without them, it is not signed.
 
     Raises:
         OptionError: see `check_mark_policy`.
@@ -66,10 +75,10 @@ def prepare_file_marks(policy: MarkPolicy) -> FileMarks:
     check_mark_policy(policy)
     certificate = read_certificate(policy.certificate, policy.certificate_key)
     is_self_made = certificate is None
-    if certificate is None and has_credentials_package():
+    if certificate is None and can_sign and has_credentials_package():
         certificate = make_certificate()
     seal = None
-    if certificate is not None:
+    if certificate is not None and can_sign:
         seal = partial(sign_video, certificate=certificate, source_type=policy.source_type)
     return FileMarks(
         tags={COMMENT_KEY: COMMENT, AIGC_KEY: build_aigc_tag(policy.producer)},
@@ -77,7 +86,8 @@ def prepare_file_marks(policy: MarkPolicy) -> FileMarks:
         applied=AppliedMarks(
             label=choose_label_text(policy.label),
             watermark=policy.watermark,
-            signer=None if certificate is None else certificate.name,
+            signer=None if certificate is None or not can_sign else certificate.name,
             is_self_made=is_self_made,
+            can_sign=can_sign,
         ),
     )

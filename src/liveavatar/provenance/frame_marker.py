@@ -82,6 +82,9 @@ class FrameMarker:
         """The next frame with its marks; without any, the frame itself. Its picture is never changed in place."""
         rgb = frame.rgb if self._watermark is None else self._watermark.embed(frame.rgb)
         if self._label is not None and (opacity := self._schedule.find_opacity(frame.pts)):
+            if frame.opacity is not None:
+                rgb, shown = self._label.draw_over_transparency(rgb, frame.opacity, opacity)
+                return replace(frame, rgb=rgb, opacity=shown)
             rgb = self._label.draw(rgb, opacity)
         return frame if rgb is frame.rgb else replace(frame, rgb=rgb)
 

@@ -1,10 +1,10 @@
-"""The sound stream of an mp4: AAC packets copied from the source file, or its sound encoded as AAC."""
+"""The sound stream of a video: AAC packets copied from the source file, or its sound encoded."""
 
 import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, cast
 
 import av
 import numpy as np
@@ -17,10 +17,8 @@ from liveavatar.audio.dsp.playback_repair import NO_REPAIR, PlaybackRepair
 from liveavatar.audio.dsp.resample import Resampler
 from liveavatar.audio.io.decode import open_audio, open_container
 from liveavatar.audio.io.track import choose_sound_track
+from liveavatar.video.sound_codecs import AAC, AAC_RATES, SoundCodec
 
-AAC_BIT_RATE = 192_000
-AAC_RATES = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000)
-"""Hz: the sampling frequencies of ISO/IEC 14496-3, table 1.18, less 7350, which FFmpeg's muxers do not all take."""
 _CHANNEL_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1"}
 """FFmpeg's name of the layout by the number of channels. More channels become mono."""
 _MAX_FRAME_SAMPLES = 1 << 16  # samples given to the encoder at a time
@@ -57,22 +55,25 @@ class SoundSource(Protocol):
 
 
 def open_sound_source(
-    path: Path, track: int | None = None, repair: PlaybackRepair = NO_REPAIR
+    path: Path,
+    track: int | None = None,
+    repair: PlaybackRepair = NO_REPAIR,
+    codec: SoundCodec = AAC,
 ) -> SoundSource:
-    """Open the sound of `path`: copied where possible, else repaired and encoded.
+    """Open the sound of `path`: copied where it is AAC and can be, else repaired and encoded.
 
     `track` is as in `open_audio`, here and below.
 
     Raises:
         AudioError: the sound cannot be read.
     """
-    if repair == NO_REPAIR and is_copyable_sound(path, track):
+    if codec is AAC and repair == NO_REPAIR and is_copyable_sound(path, track):
         return CopiedSound(path, track)
-    return EncodedSound(path, track=track, repair=repair)
+    return EncodedSound(path, track=track, repair=repair, codec=codec)
 
 
 class EncodedSound:
-    """A file's sound as AAC at 192 kbit/s, with its own rate and channels where AAC has them.
+    """A file's sound encoded, with its own rate and channels where the codec has them.
 
     Other rates become 48 kHz, other channel counts mono. The encoder's delay is in the edit list of the output file,
     so the first sample plays at time 0.
@@ -88,10 +89,12 @@ class EncodedSound:
         slope: float = 0.0,
         track: int | None = None,
         repair: PlaybackRepair = NO_REPAIR,
+        codec: SoundCodec = AAC,
     ) -> None:
+        self._codec = codec
         self._input = open_audio(path, silence_invalid=True, track=track)
         info = self._input.info
-        self.rate = info.rate if info.rate in AAC_RATES else 48_000
+        self.rate = codec.choose_rate(info.rate)
         self._repair = repair
         self._channels = info.channels if info.channels in _CHANNEL_LAYOUTS and not repair.is_mono else 1
         self._pieces = filter(len, self._read_pieces(round(start * self.rate), slope))
@@ -100,8 +103,12 @@ class EncodedSound:
 
     def attach_to_output(self, output: OutputContainer) -> None:
         """Add a stream for this sound to `output`; call once, before any packets."""
-        self._stream = output.add_stream("aac", rate=self.rate, layout=_CHANNEL_LAYOUTS[self._channels])
-        self._stream.bit_rate = AAC_BIT_RATE
+        layout = _CHANNEL_LAYOUTS[self._channels]
+        stream = output.add_stream(self._codec.encoder, rate=self.rate, layout=layout)
+        self._stream = cast(AvAudioStream, stream)
+        self._stream.format = self._codec.sample_format
+        if self._codec.bit_rate:
+            self._stream.bit_rate = self._codec.bit_rate
 
     def read_packets(self, until: Fraction) -> AudioPackets:
         """Packets of the sound up to `until` seconds, each once."""
@@ -149,13 +156,23 @@ class EncodedSound:
         yield resampler.resample_chunk(np.empty((0, self._channels), np.float32), last=True)
 
     def _build_frame(self, samples: Samples2D) -> av.AudioFrame:
-        planes = np.ascontiguousarray(samples.T)
-        frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=_CHANNEL_LAYOUTS[self._channels])
+        kind, layout = self._codec.sample_format, _CHANNEL_LAYOUTS[self._channels]
+        frame = av.AudioFrame.from_ndarray(_arrange_samples(samples, kind), format=kind, layout=layout)
         frame.sample_rate = self.rate
         frame.time_base = Fraction(1, self.rate)
         frame.pts = self._encoded_samples
         self._encoded_samples += len(samples)
         return frame
+
+
+def _arrange_samples(samples: Samples2D, sample_format: str) -> NDArray[np.float32] | NDArray[np.int16]:
+    """Samples [samples, channels] as FFmpeg wants them: by channel, or interleaved in one row."""
+    if sample_format.endswith("p"):
+        return np.ascontiguousarray(samples.T)
+    row = np.ascontiguousarray(samples).reshape(1, -1)
+    if sample_format == "s16":
+        return np.asarray(np.clip(np.rint(row * 32_768), -32_768, 32_767), np.int16)
+    return row
 
 
 class CopiedSound:

@@ -1,4 +1,4 @@
-"""Write an mp4: encoding runs on its own thread, and the file appears complete or not at all."""
+"""Write a video: encoding runs on its own thread, and the file appears complete or not at all."""
 
 import os
 from collections import deque
@@ -13,11 +13,11 @@ from typing import Self
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from liveavatar.audio.dsp.playback_repair import NO_REPAIR, PlaybackRepair
 from liveavatar.errors import OptionError, OutputError
 from liveavatar.files import (
-    NO_INPUTS,
     atomic_write,
     check_output_path,
     describe_path,
@@ -27,7 +27,8 @@ from liveavatar.files import (
 )
 from liveavatar.frames import Picture
 from liveavatar.partials import partial_file
-from liveavatar.video.encoder import Mp4Encoder
+from liveavatar.video.encoder import VideoFileEncoder
+from liveavatar.video.formats import DEFAULT_ENCODING, EncodingOptions, choose_format
 
 _MAX_PENDING = 8  # pictures queued for the encoder: evens out the two threads at little memory
 
@@ -37,7 +38,7 @@ class _DiscardFile(Exception):  # noqa: N818  no error: it ends `atomic_write` w
 
 
 class VideoWriter:
-    """An mp4 at `fps` of `size` (width, height; both even) with the sound of the file `sound`.
+    """A video at `fps` of `size` (width, height; both even) with the sound of the file `sound`.
 
     `sound_track` is the number of its track, from 1; None is the one that players play; `sound_repair` is
     applied to its samples.
@@ -49,13 +50,14 @@ class VideoWriter:
     Frame i is shown at i/fps seconds. The sound starts with frame 0 and is cut at the end of the last frame.
     Until the block ends without an exception, the file has a temporary name in the same folder; on any exception it
     is removed. On an exception of a type in `salvage_on`, the frames so far become a complete video at
-    `partial_path`, whose name is new and ends in `.partial.mp4`, and `is_salvaged` is True. `metadata` becomes tags of
-    the file. `seal(encoded, sealed)`, if given, writes the complete mp4 `encoded` into the empty file `sealed`, signed
-    or so; that is what gets the name. It may raise OSError.
+    `partial_path`, whose name is new and ends in `.partial.mp4` (or the like), and `is_salvaged` is True. `metadata`
+    becomes tags of the file. The container follows from the ending of the name, the codec from `encoding`; with
+    `has_alpha`, pictures have an opacity. `seal(encoded, sealed)`, if given, writes the complete video `encoded` into
+    the empty file `sealed`, signed or so; that is what gets the name. It may raise OSError.
 
     Raises:
-        OptionError: the size is odd or empty.
-        OutputError: the file cannot be written (see `check_mp4_output`), or there were no frames.
+        OptionError: the size is odd or empty, or there is no such codec or quality (see `choose_format`).
+        OutputError: the file cannot be written (see `check_output_path` and `choose_format`), or there were no frames.
         AudioError: the sound cannot be read.
     """
 
@@ -69,12 +71,15 @@ class VideoWriter:
         salvage_on: tuple[type[Exception], ...] = (),
         sound_track: int | None = None,
         sound_repair: PlaybackRepair = NO_REPAIR,
+        encoding: EncodingOptions = DEFAULT_ENCODING,
+        has_alpha: bool = False,
         seal: Callable[[Path, Path], None] | None = None,
     ) -> None:
         width, height = size
         if width % 2 or height % 2 or min(size) < 2:
             raise OptionError(f"a video cannot be {width}x{height}", "use even numbers")
         self._path = Path(path)
+        self._encoding, self._has_alpha = encoding, has_alpha
         self._fps, self._size = fps, size
         self._sound = None if sound is None else Path(sound)
         self._sound_track, self._sound_repair = sound_track, sound_repair
@@ -86,18 +91,20 @@ class VideoWriter:
         self._pending: deque[Future[None]] = deque()
 
     def __enter__(self) -> Self:
-        check_mp4_output(self._path, {} if self._sound is None else {"the recording": self._sound})
+        check_output_path(self._path, {} if self._sound is None else {"the recording": self._sound})
+        video_format = choose_format(self._path, self._encoding, has_alpha=self._has_alpha)
         with ExitStack() as cleanup:
             self._temporary_path = self._encoded_path = cleanup.enter_context(atomic_write(self._path))
             with explain_write_errors(self._path):
                 if self._seal is not None:
                     self._encoded_path = cleanup.enter_context(partial_file(self._path.parent))
-                self._encoder = Mp4Encoder(
+                self._encoder = VideoFileEncoder(
                     self._encoded_path,
                     self._fps,
                     self._size,
                     self._sound,
                     self._metadata,
+                    video_format,
                     self._sound_track,
                     self._sound_repair,
                 )
@@ -106,13 +113,21 @@ class VideoWriter:
             self._cleanup = cleanup.pop_all()
         return self
 
-    def write(self, rgb: Picture) -> None:
-        """Append a frame, uint8 [height, width, 3]. It is copied. Blocks while eight frames wait for the encoder."""
+    def write(self, rgb: Picture, opacity: NDArray[np.uint8] | None = None) -> None:
+        """Append a frame, uint8 [height, width, 3], and with `has_alpha` its opacity, uint8 [height, width].
+
+        Both are copied. Blocks while eight frames wait for the encoder.
+        """
         width, height = self._size
         if rgb.shape != (height, width, 3) or rgb.dtype != np.uint8:
             expected = f"uint8 [{height}, {width}, 3]"
             raise ValueError(f"a picture must be {expected}, not {rgb.dtype} {list(rgb.shape)}")
-        self._pending.append(self._executor.submit(self._encoder.add_picture, rgb.copy()))
+        if (opacity is not None) != self._has_alpha or (
+            opacity is not None and opacity.shape != rgb.shape[:2]
+        ):
+            raise ValueError("a picture has an opacity of its size if, and only if, the video has alpha")
+        copy = None if opacity is None else opacity.copy()
+        self._pending.append(self._executor.submit(self._encoder.add_picture, rgb.copy(), copy))
         self._wait_for_encoder(_MAX_PENDING)
 
     def __exit__(
@@ -152,30 +167,6 @@ class VideoWriter:
     def _stop_encoder(self) -> None:
         self._executor.shutdown(cancel_futures=True)
         self._encoder.close()
-
-
-def check_mp4_output(output: Path, inputs: Mapping[str, Path] = NO_INPUTS) -> None:
-    """Refuse what cannot become an mp4, or would replace an input, before any work is done.
-
-    Raises:
-        OutputError: see `check_mp4_name` and `check_output_path`.
-    """
-    check_output_path(output, inputs)
-    check_mp4_name(output)
-
-
-def check_mp4_name(output: Path) -> None:
-    """Refuse names that promise something else than an mp4, in upper or lower case.
-
-    Raises:
-        OutputError: the name does not end in `.mp4`.
-    """
-    if output.suffix.lower() == ".mp4":
-        return
-    name = describe_path(output)
-    if not output.name:
-        raise OutputError(f"{name} is a folder", "name a file in it")
-    raise OutputError(f"{name} does not end in .mp4", f"name it {describe_path(output.with_suffix('.mp4'))}")
 
 
 def _choose_partial_video(path: Path) -> Path:

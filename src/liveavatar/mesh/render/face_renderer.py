@@ -94,14 +94,18 @@ class FaceRenderer:
 
     def render(self, expression: FrameExpression) -> Picture:
         """The frame, RGB [height, width, 3] uint8."""
+        frame = self.static_picture.copy()
+        blend_premultiplied(slice_box(frame, self.moving_box), self.render_figure(expression))
+        return frame
+
+    def render_figure(self, expression: FrameExpression) -> NDArray[np.uint8]:
+        """The person in `moving_box`, premultiplied RGBA uint8."""
         maps = self._build_maps(expression)
         texels = self._texel_positions(maps)
         figure = self.texture.sample(texels)
         self._composite_eyes(figure, texels, expression)
         self._composite_mouth(figure, maps, expression)
-        frame = self.static_picture.copy()
-        blend_premultiplied(slice_box(frame, self.moving_box), figure)
-        return frame
+        return figure
 
     def _build_maps(self, expression: FrameExpression) -> SamplingMaps:
         head_grid, face_grid = self.head_basis.grid, self.upper_basis.grid

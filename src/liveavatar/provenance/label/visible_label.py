@@ -89,6 +89,20 @@ class VisibleLabel:
             labelled[self.box] = np.rint(ground + alpha * (grey - ground)).astype(np.uint8)
         return labelled
 
+    def draw_over_transparency(
+        self, rgb: Picture, shown: NDArray[np.uint8], opacity: float = 1.0
+    ) -> tuple[Picture, NDArray[np.uint8]]:
+        """Copies of a frame that is not premultiplied, and of its opacity `shown`, with the label over both."""
+        labelled, covered = rgb.copy(), shown.copy()
+        if self._patch is not None:
+            grey, alpha = self._patch[..., :1], opacity * self._patch[..., 1:]
+            ground = (1 - alpha) * (shown[self.box][..., None] / np.float32(255))
+            both = alpha + ground
+            colour = (alpha * grey + ground * rgb[self.box]) / np.maximum(both, 1e-6)
+            labelled[self.box] = np.rint(colour).astype(np.uint8)
+            covered[self.box] = np.rint(255 * both[..., 0]).astype(np.uint8)
+        return labelled, covered
+
 
 @lru_cache(maxsize=8)
 def _fit_patch(text: str, size: tuple[int, int]) -> NDArray[np.float32]:
