@@ -9,11 +9,13 @@ import pytest
 
 from liveavatar.errors import VideoError
 from liveavatar.frames import Picture
+from liveavatar.provenance import watermark_detection
 from liveavatar.provenance.watermark import WatermarkEmbedder
 from liveavatar.provenance.watermark_detection import (
     WatermarkFinding,
     analyse_scales,
     average_frames,
+    average_parts,
     detect_watermark,
     estimate_false_alarm_probability,
     find_mark,
@@ -89,6 +91,19 @@ def test_a_written_video_is_found(marked: Picture, original: Picture, tmp_path: 
                 writer.write(frame)
     assert detect_watermark(tmp_path / "marked.mp4").is_found
     assert not detect_watermark(tmp_path / "plain.mp4").is_found
+
+
+def test_a_long_video_of_which_a_part_is_marked_is_found(
+    marked: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watermark_detection, "_MAX_FRAMES", 10)
+    film = np.random.default_rng(1).integers(0, 256, (256, 256, 3), np.uint8)
+    small = np.asarray(cv2.resize(marked, (256, 256), interpolation=cv2.INTER_AREA), np.uint8)
+    with VideoWriter(tmp_path / "mixed.mp4", Fraction(25), (256, 256)) as writer:
+        for number in range(40):
+            writer.write(small if number >= 30 else film)
+    assert len(average_parts(tmp_path / "mixed.mp4")) == 5
+    assert detect_watermark(tmp_path / "mixed.mp4").is_found
 
 
 def test_a_file_that_is_no_video_is_refused(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """Find the imperceptible watermark in a video, at any scale and offset, also mirrored.
 
-The frames are averaged, since the mark is the same in all, and divided by their local contrast. What remains is
-analysed at the frequencies of the mark, for each scale at which the frame may be. Only phases are kept. Under a wrong
-key, these are independent of the mark's, so the distribution of the correlation does not depend on the picture.
+The frames are averaged, since the mark is the same in all, and divided by their local contrast. Of a long video, parts
+are averaged, and searched one by one and together, so that one which is only partly ours is found. What remains is
+analysed at the frequencies of the mark, for each scale at which the frame may be. Under a wrong key, the phases of
+these waves are independent of the mark's. So the correlation is normally distributed, with a deviation that is known
+from the amplitudes, whatever the picture is.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import islice
 from math import erfc, sqrt
 from pathlib import Path
@@ -28,7 +31,7 @@ from liveavatar.provenance.watermark_pattern import (
     build_amplitudes,
     draw_phasors,
 )
-from liveavatar.video.reader import open_video
+from liveavatar.video.reader import VideoReader, open_video
 
 Plane = NDArray[np.float32]
 """Grey levels, float32 [height, width]."""
@@ -37,15 +40,20 @@ MAX_FALSE_ALARM_PROBABILITY = 5e-5
 """A mark is found where chance would do as well with less than this probability."""
 
 _MAX_FRAMES = 1500
+"""Analysed of a video. A longer one is analysed in parts."""
+_PART_COUNT = 5
 _ANALYSIS_SIDE = 256
 """Pixels of the shorter side at which frames are analysed."""
-_SMOOTHING_SCALE = 1 / 20
+_SMOOTHING_SCALE = 1 / 80
 _CONTRAST_SCALE = 1 / 96
 """Standard deviations, relative to the shorter side, of the windows of the mean and of the contrast."""
 _CONTRAST_FLOOR = 0.3
 """Grey levels below which contrast is not amplified further."""
 _SCALES = np.geomspace(0.72, 1.4, 170)
 """Length of the marked frame's shorter side, relative to that of the video: more than 1 after a crop."""
+_COMPRESSION = 0.5
+"""Exponent of the amplitudes: of 1, the picture's strongest waves would decide; of 0, those that compression emptied
+would count as much as others."""
 _PADDING = 4
 """Side of the transformed picture relative to its own: between frequencies, the spectrum is interpolated."""
 _GRID = 256
@@ -81,11 +89,54 @@ def detect_watermark(path: Path, key: WatermarkKey = DEFAULT_KEY) -> WatermarkFi
     Raises:
         VideoError: the file cannot be read, or holds no pictures.
     """
-    with open_video(path) as video:
-        average = average_frames(picture.rgb for picture in islice(video, _MAX_FRAMES))
-    if average is None:
+    parts = average_parts(path)
+    if not parts:
         raise VideoError(f"{describe_path(path.name)} has no pictures", "check that it plays")
-    return find_mark(analyse_scales(normalise_contrast(average)), key)
+    searched = parts if len(parts) == 1 else [*parts, _average_planes(parts)]
+    findings = [find_mark(analyse_scales(normalise_contrast(average)), key) for average in searched]
+    best = max(findings, key=lambda finding: finding.strength)
+    return replace(best, false_alarm_probability=min(1.0, len(findings) * best.false_alarm_probability))
+
+
+def average_parts(path: Path) -> list[Plane]:
+    """The averages of the parts of a video that are analysed: all of it, or parts spread over it, if it is long.
+
+    Parts that cannot be reached, for want of an index, are left out.
+
+    Raises:
+        VideoError: the file cannot be read.
+    """
+    with open_video(path) as video:
+        starts = _choose_starts(video)
+    averages = [_average_part(path, start, _MAX_FRAMES // (1 + len(starts))) for start in (None, *starts)]
+    return [average for average in averages if average is not None]
+
+
+def _average_part(path: Path, start: Fraction | None, frame_count: int) -> Plane | None:
+    with open_video(path) as video:
+        try:
+            pictures = islice(video.read_between(start, None), frame_count)
+            return average_frames(picture.rgb for picture in pictures)
+        except VideoError:
+            if start is None:
+                raise
+            return None
+
+
+def _choose_starts(video: VideoReader) -> list[Fraction]:
+    """Where the parts after the first begin, in seconds. A video of undeclared length has only the first."""
+    if not video.duration or not video.fps or video.duration * video.fps <= _MAX_FRAMES:
+        return []
+    part = _MAX_FRAMES / video.fps / _PART_COUNT
+    step = (video.duration - part) / (_PART_COUNT - 1)
+    return [number * step for number in range(1, _PART_COUNT)]
+
+
+def _average_planes(planes: list[Plane]) -> Plane:
+    """The mean of planes, in the size of the first."""
+    size = planes[0].shape[::-1]
+    same = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes]
+    return np.asarray(np.mean(same, 0), np.float32)
 
 
 def average_frames(frames: Iterable[Picture]) -> Plane | None:
@@ -112,19 +163,22 @@ def normalise_contrast(average: Plane) -> Plane:
 
 
 def analyse_scales(details: Plane) -> NDArray[np.complex64]:
-    """Phasors [scales, V, U] of the waves in a picture, for each of `_SCALES`; zero above half a cycle a pixel."""
+    """Waves [scales, V, U] in a picture, for each of `_SCALES`; zero above half a cycle a pixel.
+
+    Their amplitudes are compressed.
+    """
     spectrum = _transform_padded(details)
     rows, columns = spectrum.shape[:2]
-    phasors = np.empty((len(_SCALES), len(FREQUENCIES_DOWN), len(FREQUENCIES_ACROSS)), np.complex64)
+    waves = np.empty((len(_SCALES), len(FREQUENCIES_DOWN), len(FREQUENCIES_ACROSS)), np.complex64)
     for index, unit in enumerate(_SCALES * min(details.shape)):
         x, y = np.meshgrid(
             (columns // 2 + FREQUENCIES_ACROSS * (columns / unit)).astype(np.float32),
             (rows // 2 + FREQUENCIES_DOWN * (rows / unit)).astype(np.float32),
         )
-        waves = cv2.remap(spectrum, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
-        sums = waves[..., 0] + 1j * waves[..., 1]
-        phasors[index] = sums / np.maximum(np.abs(sums), 1e-9)
-    return phasors
+        parts = cv2.remap(spectrum, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
+        sums = parts[..., 0] + 1j * parts[..., 1]
+        waves[index] = sums * np.maximum(np.abs(sums), 1e-9) ** (_COMPRESSION - 1)
+    return waves
 
 
 def _transform_padded(details: Plane) -> NDArray[np.float32]:
@@ -141,12 +195,12 @@ def _transform_padded(details: Plane) -> NDArray[np.float32]:
     return np.dstack([spectrum.real, spectrum.imag]).astype(np.float32)
 
 
-def find_mark(phasors: NDArray[np.complex64], key: WatermarkKey) -> WatermarkFinding:
+def find_mark(waves: NDArray[np.complex64], key: WatermarkKey) -> WatermarkFinding:
     """The best match of the mark over all scales, offsets and mirrors."""
     mark = draw_phasors(key)
     strength, offset, scale, is_mirrored = max(
         (*correlate_offsets(spectrum, mark[:, ::-1] if is_mirrored else mark), float(scale), is_mirrored)
-        for scale, spectrum in zip(_SCALES, phasors, strict=True)
+        for scale, spectrum in zip(_SCALES, waves, strict=True)
         for is_mirrored in (False, True)
     )
     return WatermarkFinding(
@@ -158,16 +212,21 @@ def find_mark(phasors: NDArray[np.complex64], key: WatermarkKey) -> WatermarkFin
     )
 
 
-def correlate_offsets(phasors: Spectrum, mark: Spectrum) -> tuple[float, tuple[float, float]]:
+def correlate_offsets(waves: Spectrum, mark: Spectrum) -> tuple[float, tuple[float, float]]:
     """The largest correlation over all offsets, in standard deviations of its chance value, and the offset."""
-    weights = build_amplitudes(SEARCH_SLOPE)
+    weighted = build_amplitudes(SEARCH_SLOPE) * waves
     grid = np.zeros((_GRID, _GRID // 2 + 1), np.complex64)
-    grid[np.ix_(FREQUENCIES_ACROSS, FREQUENCIES_DOWN)] = (weights * phasors * mark.conj()).T
-    deviation = sqrt(float(np.sum(weights**2)) / 2)
+    grid[np.ix_(FREQUENCIES_ACROSS, FREQUENCIES_DOWN)] = (weighted * mark.conj()).T
+    deviation = estimate_deviation(weighted)
     surface = np.fft.irfft2(grid)
     across, down = np.unravel_index(int(np.argmax(surface)), surface.shape)
     strength = float(surface[across, down]) * (_GRID**2 / 2 / deviation)
     return strength, (float(-across % _GRID) / _GRID, float(-down % _GRID) / _GRID)
+
+
+def estimate_deviation(weighted: Spectrum) -> float:
+    """Standard deviation of a correlation with phases drawn at random."""
+    return max(sqrt(float(np.sum(np.abs(weighted) ** 2)) / 2), 1e-9)
 
 
 def estimate_false_alarm_probability(strength: float) -> float:

@@ -25,7 +25,7 @@ FLAT_SLOPE = -1.5
 """Of amplitude over frequency, on flat ground: long waves outlive strong compression, and the eye sees them least."""
 TEXTURE_SLOPE = -0.5
 """In texture, which hides short waves and drowns long ones."""
-SEARCH_SLOPE = -0.75
+SEARCH_SLOPE = -0.4
 """Of the weights of waves in the search."""
 
 
