@@ -155,6 +155,14 @@ def test_paths_may_be_text_bytes_or_paths(recording: Path, convert: Any) -> None
         ({"seed": -1}, OptionError, "seed -1 is not possible"),
         ({"seed": 2**64}, OptionError, "is not possible"),
         ({"seed": 1.5}, OptionError, "seed 1.5 is not possible"),
+        ({"track": "1"}, AudioError, "has no sound track '1'"),
+        ({"producer": None}, OptionError, "None is not the name of a producer"),
+        (
+            {"producer": "x" * 201},
+            OptionError,
+            "the name of the producer has 201 characters; use 200 or fewer",
+        ),
+        ({"watermark": "no"}, OptionError, "watermark 'no' is not possible; use True or False"),
     ],
     ids=str,
 )
@@ -167,7 +175,9 @@ def test_unusable_arguments_of_a_rendering_are_one_error(
     assert [path.name for path in recording.parent.iterdir()] == ["a.wav"]
 
 
-@pytest.mark.parametrize("options", [{"fps": None}, {"seed": None}, {"seed": 2**63}])
+@pytest.mark.parametrize(
+    "options", [{"fps": None}, {"seed": None}, {"seed": 2**63}, {"label": None}, {"watermark": None}]
+)
 def test_unusable_arguments_of_a_session_are_one_error(options: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
         Avatar(CountingActor()).session(**options)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO
+from typing import BinaryIO, TypeGuard
 
 from liveavatar.errors import LiveAvatarError, OutputError
 from liveavatar.partials import partial_file, scratch_folder_in
@@ -255,6 +255,11 @@ def describe_path(path: Path | str) -> str:
         else character.encode("unicode_escape").decode("ascii")
         for character in str(path)
     )
+
+
+def is_one_line(text: object) -> TypeGuard[str]:
+    """Whether something is one line of text: not empty, no control characters; spaces of any width are allowed."""
+    return isinstance(text, str) and bool(text.strip()) and describe_path(text) == text
 
 
 def _refuse_special_file(path: Path, status: os.stat_result, error: type[LiveAvatarError], kind: str) -> None:

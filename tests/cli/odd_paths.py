@@ -155,6 +155,23 @@ OPTIONS: Mapping[str, PathOption] = {
         "",
         frozenset({2}),  # it holds no checkpoints
     ),
+    "generate --certificate": PathOption(
+        (
+            *_GENERATE,
+            "-i",
+            "face.jpg",
+            "-a",
+            "voice.wav",
+            "--certificate",
+            "{path}",
+            "--certificate-key",
+            "a",
+        ),
+        "input",
+        ".pem",
+        frozenset({2}),  # it is no certificate
+    ),
+    "verify": PathOption(("verify", "--", "{path}"), "input", ".mp4", _CHECKED),
     "demo -o": PathOption(("demo", "-o", "{path}"), "new output", ".mp4", head=_MP4),
     "sync": PathOption(("sync", "--", "{path}"), "input", ".mp4", _CHECKED),
     "sync --json": PathOption(("sync", "--json", "--", "{path}"), "input", ".mp4", _CHECKED),

@@ -60,7 +60,9 @@ def test_what_cannot_be_read_exits_with_2_and_the_others_are_still_checked(
     videos = json.loads(capsys.readouterr().out)["videos"]
     assert ["error" in video for video in videos] == [True, True, True, False, False]
     assert [video["verdict"] for video in videos[3:]] == ["no mark found", "marked by liveavatar"]
+    assert [video["file"] for video in videos[3:]] == [str(unmarked), str(marked)]
     assert videos[4]["credentials"]["state"] == "valid"
+    assert videos[4]["watermark"]["is_found"] is False
     assert videos[4]["aigc"]["label"] == "1"
 
 

@@ -82,7 +82,13 @@ def test_frames_in_which_nothing_can_be_read_stay_as_they_are() -> None:
 def test_auto_follows_the_locale(environment: dict[str, str], text: str) -> None:
     assert choose_label_text("auto", environment) == text
     assert choose_label_text("none", environment) is None
+    assert choose_label_text(" AUTO", environment) == text
+    assert choose_label_text("None", environment) is None
     assert choose_label_text("made by AI", environment) == "made by AI"
+
+
+def test_spaces_of_any_width_become_plain_ones() -> None:
+    assert choose_label_text("AI\u3000生成\u00a0") == "AI 生成"
 
 
 @pytest.mark.parametrize(
@@ -93,6 +99,7 @@ def test_auto_follows_the_locale(environment: dict[str, str], text: str) -> None
         ("two\nlines", "is not a line of text"),
         ("\x1b[31m", "is not a line of text"),
         (7, "is not a line of text"),
+        (np.array(["a", "b"]), "is not a line of text"),
         ("x" * 61, "has 61 characters, more than 60"),
         ("𓂀 hieroglyphs", "no font on this machine has all characters"),
     ],

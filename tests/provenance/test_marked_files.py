@@ -269,7 +269,10 @@ def test_no_marks_marks_of_others_and_contradictions(tmp_path: Path) -> None:
         comment="Made with liveavatar: this person was animated by a program.",
     )
     assert denied.verdict == "marked, and the marks contradict each other"
-    assert denied.contradictions[0].startswith("the AIGC tag says that no program made it (label 0)")
+    assert denied.contradictions[0] == (
+        "the AIGC tag does not say that a program made it (label 0), unlike the comment"
+    )
+    assert list_mark_findings(denied)[0].level == "warn"
 
 
 def test_a_watermark_contradicts_a_tag_that_denies_it(
@@ -279,7 +282,7 @@ def test_a_watermark_contradicts_a_tag_that_denies_it(
     assert inspect_tags(tmp_path).verdict == "marked by liveavatar"
     denied = inspect_tags(tmp_path, AIGC='{"Label": "0"}')
     assert denied.verdict == "marked, and the marks contradict each other"
-    assert denied.contradictions[0].endswith("the watermark that one did")
+    assert denied.contradictions[0].endswith("(label 0), unlike the watermark")
     assert "that of liveavatar; by chance in fewer than 1 of" in list_mark_findings(denied)[-1].sentence
 
 
@@ -290,6 +293,23 @@ def test_a_watermark_is_found_in_a_shifted_copy(recording: Path, tmp_path: Path)
     report = inspect_marks(tmp_path / "b.mp4")
     assert report.watermark.is_found
     assert list_mark_findings(report)[-1].level == "ok"
+
+
+@pytest.mark.parametrize(
+    ("tag", "sentence"),
+    [
+        ({"Label": "1"}, "made by a program, no producer"),
+        ({"Label": 1, "ContentProducer": None, "ProduceID": "7"}, "made by a program, no producer, number 7"),
+        ({"ContentProducer": "Other"}, "no label, producer Other"),
+        ({}, "no label, no producer"),
+    ],
+    ids=str,
+)
+def test_a_tag_with_missing_parts_is_described_without_gaps(
+    tmp_path: Path, tag: dict[str, object], sentence: str
+) -> None:
+    finding = list_mark_findings(inspect_tags(tmp_path, AIGC=json.dumps(tag)))[0]
+    assert finding.sentence == f"says: {sentence}; anybody can write or remove it"
 
 
 def test_names_in_a_file_are_shown_in_one_short_line(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class QualityName(StrEnum):
     BEST = "best"
 
 
-_MARKS_PANEL = "Marks: required by law in China (GB 45438-2025) and the EU (AI Act, Article 50)"
+_MARKS_PANEL = "Marks: required by China (GB 45438-2025) and the EU (AI Act, Article 50)"
 
 Label = Annotated[
     str,
@@ -69,13 +69,18 @@ CertificateFile = Annotated[
         "--certificate",
         help="PEM chain that signs the content credentials (C2PA); by default one is made for each video.",
         rich_help_panel=_MARKS_PANEL,
-        readable=False,
+        parser=parse_path,
+        metavar=PATH_METAVAR,
     ),
 ]
 CertificateKeyFile = Annotated[
     Path | None,
     typer.Option(
-        "--certificate-key", help="PEM file of its private key.", rich_help_panel=_MARKS_PANEL, readable=False
+        "--certificate-key",
+        help="PEM file of its private key.",
+        rich_help_panel=_MARKS_PANEL,
+        parser=parse_path,
+        metavar=PATH_METAVAR,
     ),
 ]
 Producer = Annotated[

@@ -27,6 +27,7 @@ from liveavatar.plotting import check_plot_path
 from liveavatar.provenance.credentials import find_manifest
 from liveavatar.sync.fix import fix_sync
 from liveavatar.sync.measure import SyncMeasurement, measure_sync
+from liveavatar.sync.offset import MIN_DRIFT_SECONDS
 from liveavatar.sync.plot import draw_sync_plot
 from liveavatar.sync.report import SyncReport, build_sync_report
 from liveavatar.sync.syncnet import SyncNetScore, load_syncnet, score_syncnet
@@ -175,7 +176,7 @@ def format_rows(report: SyncReport, syncnet: SyncNetScore | None) -> list[tuple[
                 "offset",
                 f"{report.offset:+.0f} ms ({_format_range(report.offset_interval)}), positive is late",
             ),
-            ("drift", f"{report.drift:+.0f} ms a minute ({_format_range(report.drift_interval)})"),
+            ("drift", _format_drift(report)),
         ]
     share = "no closures" if report.closures_share is None else f"{report.closures_share:.0%}"
     lines += [
@@ -192,6 +193,12 @@ def format_rows(report: SyncReport, syncnet: SyncNetScore | None) -> list[tuple[
         lines.append(("SyncNet", f"Sync-C {syncnet.confidence:.2f}, Sync-D {syncnet.distance:.2f}, "
                                  f"offset {syncnet.offset_ms:+.0f} ms"))  # fmt: skip
     return lines
+
+
+def _format_drift(report: SyncReport) -> str:
+    if report.drift_interval == (0.0, 0.0):
+        return f"not measured in videos under {MIN_DRIFT_SECONDS:.0f} seconds"
+    return f"{report.drift:+.0f} ms a minute ({_format_range(report.drift_interval)})"
 
 
 def _format_range(interval: tuple[float, float]) -> str:

@@ -17,6 +17,7 @@ from liveavatar.cli.output import (
     print_unreadable,
     print_verdict,
 )
+from liveavatar.cli.process.paths import parse_path
 from liveavatar.cli.progress import show_stage
 from liveavatar.errors import VideoError
 from liveavatar.provenance.inspection import MarkReport, inspect_marks, list_mark_findings
@@ -35,13 +36,16 @@ class MarkInspection:
 
 
 def verify(
-    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO", help="Videos by this or another program.")],
+    videos: Annotated[
+        list[Path],
+        typer.Argument(metavar="VIDEO", parser=parse_path, help="Videos by this or another program."),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Look for the marks of a program: AIGC tag, comment, content credentials (C2PA), watermark.
 
-    A video without marks may still be made by a program: all but the watermark are easily removed. Visible labels are
-    not looked for.
+    A video without marks may still be made by a program: all but the watermark are easily removed.
+    Visible labels are not looked for.
 
     Exit code 0: all have marks; 1: one has none; 2: one cannot be read.
     """
@@ -72,13 +76,19 @@ def _inspection_to_object(result: MarkInspection) -> dict[str, Any]:
     if result.report is None:
         return {}
     report = result.report
-    return asdict(report) | {
-        "video": str(report.video),
-        "verdict": report.verdict,
-        "is_marked": report.is_marked,
-        "contradictions": list(report.contradictions),
-        "findings": [asdict(finding) for finding in list_mark_findings(report)],
-    }
+    marks = asdict(report)
+    del marks["video"]
+    marks["watermark"]["is_found"] = report.watermark.is_found
+    return (
+        {"file": str(report.video)}
+        | marks
+        | {
+            "verdict": report.verdict,
+            "is_marked": report.is_marked,
+            "contradictions": list(report.contradictions),
+            "findings": [asdict(finding) for finding in list_mark_findings(report)],
+        }
+    )
 
 
 def _print_inspection(result: MarkInspection) -> None:
@@ -90,10 +100,12 @@ def _print_inspection(result: MarkInspection) -> None:
 
 def _print_report(report: MarkReport) -> None:
     """Print the verdict, what each mark says, and what contradicts."""
-    style = "yellow" if report.contradictions or not report.is_marked else "green"
+    findings = list_mark_findings(report)
+    is_doubtful = report.contradictions or any(finding.level == "bad" for finding in findings)
+    style = "yellow" if is_doubtful or not report.is_marked else "green"
     print_verdict(report.video, report.verdict, style)
     table = Table(box=None, show_header=False, padding=(0, 1, 0, 2), pad_edge=False)
-    for finding in list_mark_findings(report):
+    for finding in findings:
         table.add_row(Text(finding.name, LEVEL_STYLES[finding.level]), Text(finding.sentence))
         if finding.remedy:
             table.add_row("", Text(f"→ {finding.remedy}", "italic"))

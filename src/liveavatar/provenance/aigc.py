@@ -52,6 +52,7 @@ def parse_aigc_tag(text: str) -> AigcTag | None:
     if not isinstance(values, dict):
         return None
     label, producer, produce_id, propagator = (
-        str(values.get(name, "")) for name in ("Label", "ContentProducer", "ProduceID", "ContentPropagator")
+        "" if values.get(name) is None else str(values[name])
+        for name in ("Label", "ContentProducer", "ProduceID", "ContentPropagator")
     )
     return AigcTag(label=label, producer=producer, produce_id=produce_id, propagator=propagator)

@@ -18,6 +18,9 @@ INSTALL_CREDENTIALS = "pip install 'liveavatar[credentials]'"
 SELF_MADE_NAME = "liveavatar self-made certificate"
 """The common name of certificates that are made here. Anybody could use it, so it proves nothing."""
 
+NAMELESS = "a certificate without a name"
+"""What is said instead of the name that a certificate does not have."""
+
 _MAX_FILE_BYTES = 1 << 20
 _SELF_MADE_LIFE = timedelta(days=365 * 20)
 """Without a time stamp of an authority, a signature counts only as long as its certificate does."""
@@ -169,7 +172,7 @@ def _build_certificate(chain: "list[Certificate]", key: "PrivateKeyTypes") -> Si
         chain=b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain),
         key=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
         algorithm=_choose_algorithm(key),
-        name=str(names[0].value) if names else chain[0].subject.rfc4514_string(),
+        name=str(names[0].value) if names else chain[0].subject.rfc4514_string() or NAMELESS,
     )
 
 
@@ -184,5 +187,5 @@ def _choose_algorithm(key: "PrivateKeyTypes") -> str:
         return "ps256"
     raise OptionError(
         "content credentials cannot be signed with a key of this type",
-        "use one of P-256, Ed25519, or RSA of 2048 bits",
+        "use one of P-256, P-384, P-521, Ed25519, or RSA of 2048 bits or more",
     )

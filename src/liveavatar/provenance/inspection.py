@@ -8,7 +8,7 @@ from liveavatar.audio.io.container import open_media_file
 from liveavatar.errors import VideoError
 from liveavatar.files import describe_path
 from liveavatar.provenance.aigc import AIGC_KEY, DEFAULT_PRODUCER, AigcTag, parse_aigc_tag
-from liveavatar.provenance.certificate import INSTALL_CREDENTIALS
+from liveavatar.provenance.certificate import INSTALL_CREDENTIALS, NAMELESS
 from liveavatar.provenance.credentials import GENERATOR_NAME, CredentialsFinding, read_credentials
 from liveavatar.provenance.file_marks import COMMENT, COMMENT_KEY
 from liveavatar.provenance.watermark_detection import (
@@ -90,8 +90,8 @@ class MarkReport:
                 if says_generated
             ]
             if others:
-                label = _quote_name(self.aigc.label)
-                yield f"the AIGC tag says that no program made it (label {label}), {' and '.join(others)} that one did"
+                label, names = _describe_label(self.aigc), " and ".join(others)
+                yield f"the AIGC tag does not say that a program made it ({label}), unlike {names}"
 
 
 def inspect_marks(video: Path) -> MarkReport:
@@ -139,11 +139,21 @@ def _assess_aigc(report: MarkReport) -> Finding:
         return Finding(name="AIGC tag", level="warn", sentence="none")
     if report.aigc is None:
         return Finding(name="AIGC tag", level="bad", sentence="there, but it cannot be read")
-    who = f"producer {_quote_name(report.aigc.producer)}, number {_quote_name(report.aigc.produce_id)}"
-    claim = "made by a program" if report.aigc.is_generated else f"label {_quote_name(report.aigc.label)}"
+    tag = report.aigc
+    parts = [
+        "made by a program" if tag.is_generated else _describe_label(tag),
+        f"producer {_quote_name(tag.producer)}" if tag.producer else "no producer",
+        *([f"number {_quote_name(tag.produce_id)}"] if tag.produce_id else []),
+    ]
     return Finding(
-        name="AIGC tag", level="ok", sentence=f"says: {claim}; {who}; anybody can write or remove it"
+        name="AIGC tag",
+        level="ok" if tag.is_generated else "warn",
+        sentence=f"says: {', '.join(parts)}; anybody can write or remove it",
     )
+
+
+def _describe_label(tag: AigcTag) -> str:
+    return f"label {_quote_name(tag.label)}" if tag.label else "no label"
 
 
 def _assess_comment(report: MarkReport) -> Finding:
@@ -166,7 +176,7 @@ def _assess_credentials(found: CredentialsFinding) -> Finding:
     if found.state == "unchecked":
         return Finding(name=name, level="warn", sentence="there, but not checked", remedy=INSTALL_CREDENTIALS)
     if found.state == "edited":
-        sentence = f"not valid: the file was changed after {_quote_name(found.signer)} signed it"
+        sentence = f"not valid: the file was changed after {_quote_name(found.signer or NAMELESS)} signed it"
         return Finding(name=name, level="bad", sentence=sentence)
     if found.state == "invalid":
         return Finding(name=name, level="bad", sentence=f"not valid: {_quote_name(found.problem)}")
@@ -175,7 +185,8 @@ def _assess_credentials(found: CredentialsFinding) -> Finding:
             "valid, made by an untrusted self-made certificate: unchanged since, but by whom is not proven"
         )
     else:
-        sentence = f"valid, signed by {_quote_name(found.signer)}; no list of trusted certificates was asked"
+        signer = _quote_name(found.signer or NAMELESS)
+        sentence = f"valid, signed by {signer}; no list of trusted certificates was asked"
     made = f"made with {_quote_name(found.generator)}: {sources}"
     return Finding(name=name, level="ok", sentence=f"{sentence}; {made}")
 

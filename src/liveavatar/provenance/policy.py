@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from liveavatar.errors import OptionError
+from liveavatar.files import is_one_line
 from liveavatar.provenance.aigc import DEFAULT_PRODUCER
 from liveavatar.provenance.certificate import read_certificate
 from liveavatar.provenance.credentials import try_signing
@@ -29,6 +30,9 @@ class MarkPolicy:
     `label` is "auto" (by the locale), "none", or a text; `certificate` and `certificate_key` are PEM files of a
     certificate chain and its private key, or None for a certificate that is made for each video. `producer` is who
     makes the video, for the `AIGC` tag.
+
+    Raises:
+        OptionError: `watermark` is neither True nor False.
     """
 
     label: str = AUTO_LABEL
@@ -37,6 +41,10 @@ class MarkPolicy:
     certificate_key: Path | None = None
     producer: str = DEFAULT_PRODUCER
     source_type: DigitalSourceType = DigitalSourceType.COMPOSITE
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.watermark, bool):  # None would leave it out, "no" put it in
+            raise OptionError(f"watermark {self.watermark!r} is not possible", "use True or False")
 
 
 ALL_MARKS = MarkPolicy()
@@ -50,8 +58,11 @@ def check_mark_policy(policy: MarkPolicy) -> None:
         OptionError: a label that cannot be drawn, a certificate that cannot sign, or no name of a producer.
     """
     choose_label_text(policy.label)
-    if not policy.producer.isprintable() or not 0 < len(policy.producer.strip()) <= _MAX_PRODUCER_LENGTH:
+    if not is_one_line(policy.producer):
         raise OptionError(f"{policy.producer!r} is not the name of a producer", "use a line of text")
+    if len(policy.producer) > _MAX_PRODUCER_LENGTH:
+        problem = f"the name of the producer has {len(policy.producer)} characters"
+        raise OptionError(problem, f"use {_MAX_PRODUCER_LENGTH} or fewer")
     certificate = read_certificate(policy.certificate, policy.certificate_key)
     if certificate is not None:
         try_signing(certificate)

@@ -31,7 +31,8 @@ _MAX_WINDOWS = 600
 _BOOTSTRAP_DRAWS = 400
 _SLOPE_COUNT = 81
 _MAX_SHEAR_SECONDS = 0.25  # change of the lag over the whole length by the steepest fine slope
-_MIN_DRIFT_LENGTH = 15.0  # seconds: in shorter videos a drift cannot be told from chance
+MIN_DRIFT_SECONDS = 15.0
+"""Shorter videos are not tested for drift: it cannot be told from chance."""
 _MIN_AMPLITUDE = 1e-6  # centimetres, or full scale 1: rounding errors of a constant track
 _DRIFT_GAIN = 1.3
 """Factor by which a coarse line with drift must match better than one without. Many such lines are tried, so that
@@ -137,7 +138,7 @@ def _find_coarse_line(lips: Track, sound: Track) -> LagLine:
     level = LagLine(lag_at_zero=0.0, slope=0.0)
     steady, steady_match = _search_line(lips, sound, level, np.zeros(1), SEARCH_REACH_SECONDS)
     active = np.flatnonzero(lips)
-    if len(active) < _MIN_DRIFT_LENGTH * TRACK_RATE:
+    if len(active) < MIN_DRIFT_SECONDS * TRACK_RATE:
         return steady
     begin, end = int(active[0]), int(active[-1]) + 1
     last = min(end, begin + round(_FIRST_STRETCH_SECONDS * TRACK_RATE))
@@ -220,7 +221,7 @@ def _refine_line(lips: Track, sound: Track, line: LagLine) -> Alignment:
 
 
 def _list_fine_slopes(seconds: float) -> Track:
-    if seconds < _MIN_DRIFT_LENGTH:
+    if seconds < MIN_DRIFT_SECONDS:
         return np.zeros(3)
     return np.linspace(-_MAX_SHEAR_SECONDS, _MAX_SHEAR_SECONDS, _SLOPE_COUNT) / seconds
 

@@ -83,7 +83,7 @@ class SyncReport:
 def build_sync_report(measured: SyncMeasurement) -> SyncReport:
     """The verdict on a measurement, and its numbers."""
     found = measured.alignment
-    offset, drift = -1000 * found.offset, -_MINUTE_MS * found.line.slope
+    offset, drift = -1000 * found.offset + 0.0, -_MINUTE_MS * found.line.slope + 0.0  # never -0
     frame_seconds = measured.lip_track.frame_seconds
     interval = widen_interval(found, measured.face_seconds, frame_seconds)
     low, high = _lag_to_lateness(interval, 1000)
@@ -100,7 +100,7 @@ def build_sync_report(measured: SyncMeasurement) -> SyncReport:
     return SyncReport(
         file=measured.path,
         verdict=verdict,
-        sentence=_describe_verdict(verdict, offset, (low, high), drift),
+        sentence=_describe_verdict(verdict, offset, (low, high), drift, is_clear),
         remedy=_suggest_remedy(verdict, measured.path, confident, measured.sound_track),
         confident=confident,
         offset=offset,
@@ -150,10 +150,12 @@ def _judge_offset(
 
 def _lag_to_lateness(interval: ConfidenceInterval, unit: float) -> tuple[float, float]:
     """An interval of lags in seconds as one of lateness in milliseconds, or in milliseconds a minute."""
-    return -unit * interval.high, -unit * interval.low
+    return -unit * interval.high + 0.0, -unit * interval.low + 0.0
 
 
-def _describe_verdict(verdict: Verdict, offset: float, interval: tuple[float, float], drift: float) -> str:
+def _describe_verdict(
+    verdict: Verdict, offset: float, interval: tuple[float, float], drift: float, is_clear: bool
+) -> str:
     match verdict:
         case "not the same speech":
             return "the lips do not match the speech"
@@ -165,10 +167,20 @@ def _describe_verdict(verdict: Verdict, offset: float, interval: tuple[float, fl
         case "early":
             return f"the lips come {-offset:.0f} ms before the sound"
         case "uncertain":
-            low, high = interval
-            return f"the lips may be in step or not: they come between {low:+.0f} and {high:+.0f} ms after the sound"
+            return f"the lips may be in step or not: they {_describe_doubt(interval, is_clear)}"
         case "in step":
             return f"lips and sound are within {abs(offset):.0f} ms"
+
+
+def _describe_doubt(interval: tuple[float, float], is_clear: bool) -> str:
+    if not is_clear:
+        return "match the sound little better than chance"
+    low, high = map(_describe_lateness, interval)
+    return f"come from {low} to {high} the sound"
+
+
+def _describe_lateness(offset: float) -> str:
+    return f"{abs(offset):.0f} ms {'before' if offset < 0 else 'after'}"
 
 
 def _suggest_remedy(verdict: Verdict, path: Path, confident: bool, track: int | None) -> str:

@@ -22,12 +22,13 @@ def choose_sound_track(container: InputContainer, path: Path, track: int | None 
     name, tracks = describe_path(path.name), container.streams.audio
     if not tracks:
         raise AudioError(f"{name} has no sound", "choose a file with a sound track")
-    if track is not None and not 1 <= track <= len(tracks):
-        problem = f"{name} has no sound track {track}"
+    numbered = dict(enumerate(tracks, 1))
+    if track is not None and track not in numbered:
+        problem = f"{name} has no sound track {track!r}"
         raise AudioError(
             problem, f"choose one from 1 to {len(tracks)}" if len(tracks) > 1 else "its only one is 1"
         )
-    candidates = list(tracks) if track is None else [tracks[track - 1]]
+    candidates = list(tracks) if track is None else [numbered[track]]
     candidates = list(filter(_has_known_codec, candidates))
     if not candidates:
         raise AudioError(

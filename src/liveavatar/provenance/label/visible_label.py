@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from liveavatar.errors import OptionError
-from liveavatar.files import describe_path
+from liveavatar.files import describe_path, is_one_line
 from liveavatar.frames import Picture
 from liveavatar.provenance.label.lettering import choose_lettering, draw_text
 
@@ -37,24 +37,27 @@ _OVERSAMPLING = 4
 
 
 def choose_label_text(label: object, environment: Mapping[str, str] = os.environ) -> str | None:
-    """The text of the option `label`: "auto" follows the locale, "none" is None, anything else is the text itself.
+    """The text of the option `label`: "auto" follows the locale, "none" is None, in capitals too; else the text itself.
+
+    Spaces of any width become plain ones.
 
     Raises:
         OptionError: it is no text of one line, too long, or no font has its characters.
     """
-    if label == NO_LABEL:
+    if not is_one_line(label):
+        raise OptionError(f"the label {label!r} is not a line of text", "use auto, none, or the text to show")
+    text = " ".join(label.split())
+    if text.lower() == NO_LABEL:
         return None
-    if label == AUTO_LABEL:
+    if text.lower() == AUTO_LABEL:
         names = (environment.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
         return CHINESE_LABEL if next(filter(None, names), "").startswith("zh") else ENGLISH_LABEL
-    if not isinstance(label, str) or not label.strip() or not label.isprintable():
-        raise OptionError(f"the label {label!r} is not a line of text", "use auto, none, or the text to show")
-    if len(label) > _MAX_CHARACTERS:
+    if len(text) > _MAX_CHARACTERS:
         raise OptionError(
-            f"the label has {len(label)} characters, more than {_MAX_CHARACTERS}", "use a shorter text"
+            f"the label has {len(text)} characters, more than {_MAX_CHARACTERS}", "use a shorter text"
         )
-    choose_lettering(label)
-    return label
+    choose_lettering(text)
+    return text
 
 
 class VisibleLabel:
