@@ -198,7 +198,7 @@ def open(  # noqa: A001  (liveavatar.open is meant)
         size: (width, height) of the frames, even and 64…4096, cut around head and shoulders; None follows the picture.
         face: the number of the face, from 1, largest first; None takes the largest.
         force: draw a portrait that `liveavatar portrait check`, or the engine's look at its own drawing, calls bad.
-        options: options of the engine. For "mesh": `motion` (head and gaze, 0…1), `expression` (mouth opening, 0…1)
+        options: options of the engine. For "mesh": `motion` (head and gaze, 0…2), `expression` (mouth opening, 0…1)
             and `speech` ("small" or "whisper"). For "dit": see docs/dit.md.
 
     Raises:

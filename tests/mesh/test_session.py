@@ -407,10 +407,11 @@ def test_motion_scales_the_turns_of_the_head(portrait: Portrait, babble: Samples
     assert turns[1] == pytest.approx(0.3 * turns[3], rel=0.1)
 
 
-@pytest.mark.parametrize("options", [{"motion": -0.1}, {"expression": 1.1}])
+@pytest.mark.parametrize("options", [{"motion": -0.1}, {"motion": 2.1}, {"expression": 1.1}])
 def test_amounts_outside_their_range_are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(OptionError, match="outside 0…1"):
+    with pytest.raises(OptionError, match="outside 0…"):
         MeshEngine(**options)
+    assert MeshEngine(motion=2).motion == 2
 
 
 @pytest.mark.parametrize("grey", [False, True])

@@ -12,10 +12,12 @@ class MeshOptions:
     """Options of the engine; on the command line too (`engine.py` describes the metadata).
 
     Raises:
-        OptionError: `motion` or `expression` is outside 0…1, or there is no such gaze or articulation model.
+        OptionError: `motion` is outside 0…2, `expression` outside 0…1, or there is no such gaze or articulation model.
     """
 
-    motion: float = field(default=1.0, metadata={"help": "Scale of head and gaze motion, 0…1."})
+    motion: float = field(
+        default=1.0, metadata={"help": "Scale of the motion of head, shoulders and gaze, 0…2."}
+    )
     expression: float = field(default=1.0, metadata={"help": "Scale of the mouth's opening, 0…1."})
     gaze: str = field(
         default="natural",
@@ -32,9 +34,9 @@ class MeshOptions:
     )
 
     def __post_init__(self) -> None:
-        for name, value in (("motion", self.motion), ("expression", self.expression)):
-            if not 0 <= value <= 1:
-                raise OptionError(f"{name} {value} is outside 0…1", f"use --{name} 0.5, say")
+        for name, value, most in (("motion", self.motion, 2), ("expression", self.expression, 1)):
+            if not 0 <= value <= most:
+                raise OptionError(f"{name} {value} is outside 0…{most}", f"use --{name} 0.5, say")
         if self.gaze not in GAZE_STYLES:
             raise OptionError(f"there is no gaze {self.gaze!r}", f"choose {' or '.join(GAZE_STYLES)}")
         check_articulation_model(self.speech)

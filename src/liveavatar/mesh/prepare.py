@@ -7,7 +7,14 @@ from numpy.typing import NDArray
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Picture
 from liveavatar.mesh.geometry.arrays import Array, as_float32
-from liveavatar.mesh.geometry.boxes import PixelBox, bound_points, clip_box, slice_box, union_boxes
+from liveavatar.mesh.geometry.boxes import (
+    PixelBox,
+    bound_points,
+    clip_box,
+    intersect_boxes,
+    slice_box,
+    union_boxes,
+)
 from liveavatar.mesh.geometry.eye_contours import EyeContours
 from liveavatar.mesh.geometry.face_basis import build_face_bases
 from liveavatar.mesh.geometry.face_landmarks import EYE_LANDMARKS, interocular_distance
@@ -22,7 +29,7 @@ from liveavatar.mesh.render.mouth_fitting import fit_mouth_interior
 from liveavatar.mesh.render.person_separation import separate_person
 from liveavatar.mesh.render.supersampled_texture import SupersampledTexture
 
-_HEAD_REACH = 0.13
+_HEAD_REACH = 0.35
 """Largest displacement by the head's motion, interocular units: the margin around parts that move."""
 _MIN_HEAD_MOTION_PIXELS = 0.5
 """Least displacement per radian, interocular unit or breath of a node that counts as moving."""
@@ -45,11 +52,11 @@ def prepare_renderer(base: ShutBase, shapes: Array) -> FaceRenderer:
     size = (width, height)
     person, background, opacity = separate_person(rgb, portrait.matte)
     texture = SupersampledTexture.from_person(person, opacity)
-    head = build_head_basis(landmarks, size)
+    head = build_head_basis(landmarks, opacity)
     upper, lower = build_face_bases(landmarks, shapes, lips)
     face_box = clip_box(upper.grid.box, size)
-    mouth_box = _mouth_box(lips, unit, size)
-    moving_box = union_boxes(_find_moving_box(head, opacity), face_box)
+    mouth_box = _mouth_box(lips, unit, face_box)
+    moving_box = union_boxes(_find_moving_box(head, opacity, _HEAD_REACH * unit), face_box)
     return FaceRenderer(
         texture=texture,
         static_picture=_build_static_picture(rgb, background, moving_box),
@@ -78,23 +85,22 @@ def _prepare_eyes(portrait: Portrait, texture: SupersampledTexture) -> tuple[Eye
     return tuple(EyeLayers.from_contours(eye, texture, moves=trusted) for eye in eyes)
 
 
-def _mouth_box(lips: LipSeam, unit: float, size: tuple[int, int]) -> PixelBox:
-    """The pixels that can show lips or the inside of the mouth."""
+def _mouth_box(lips: LipSeam, unit: float, face_box: PixelBox) -> PixelBox:
+    """The pixels of `face_box` that can show lips or the inside of the mouth."""
     half, up, down = _MOUTH_HALF_WIDTHS * lips.half_width, _MOUTH_RISE * unit, _MOUTH_DROP * unit
     corners = as_float32([[-half, -up], [half, -up], [half, down], [-half, down]])
     points = as_float32(lips.frame.origin + lips.frame.to_picture_vectors(corners))
-    return bound_points(points, _HEAD_REACH * unit, size)
+    return intersect_boxes(bound_points(points, _HEAD_REACH * unit, face_box[2:]), face_box)
 
 
-def _find_moving_box(head: FieldBasis, opacity: NDArray[np.uint8]) -> PixelBox:
-    """The smallest box around every pixel of the person that the head's motion can move."""
+def _find_moving_box(head: FieldBasis, opacity: NDArray[np.uint8], margin: float) -> PixelBox:
+    """The box around every pixel of the person that the head's motion can move, and `margin` pixels around them."""
     grid = head.grid
     motion = np.abs(head.fields).reshape(-1, grid.rows, grid.columns, 2).max((0, 3))
     moves = cv2.dilate(np.asarray(motion > _MIN_HEAD_MOTION_PIXELS, np.uint8), np.ones((5, 5), np.uint8))
     height, width = opacity.shape
     person = cv2.resize(moves, (width, height), interpolation=cv2.INTER_NEAREST) * (opacity > 0)
     x, y, box_width, box_height = cv2.boundingRect(np.asarray(person, np.uint8))
-    margin = 2 * grid.step
     box = (x - margin, y - margin, x + box_width + margin, y + box_height + margin)
     return clip_box(box, (width, height))
 

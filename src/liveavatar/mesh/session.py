@@ -81,7 +81,7 @@ def _check_open_mouth(portrait: Portrait, renderer: FaceRenderer) -> tuple[Findi
 class MeshActor:
     """One prepared portrait, shared by its sessions.
 
-    `motion` is the amount of head motion, 0…1; `findings` say what is wrong with the drawn mouth.
+    `motion` is the amount of head motion, 0…2; `findings` say what is wrong with the drawn mouth.
 
     With `still_person`, what `extract_still_person` gives, frames have an opacity instead of a background.
     """

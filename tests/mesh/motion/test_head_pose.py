@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from liveavatar.mesh.motion.gaze import GAZE_STYLES
 from liveavatar.mesh.motion.head_pose import HeadPose, HeadPoseGenerator
-from liveavatar.mesh.motion.posture import MAX_ANGLE_RADIANS
+from liveavatar.mesh.motion.posture import MAX_ANGLE_RADIANS, MAX_SHIFT
 from liveavatar.mesh.render.closed_lids import COVERED_BLINK
 
 Track = NDArray[np.float64]
@@ -21,8 +21,9 @@ Voice = Callable[[float], tuple[float, float, float, float]]
 NAMES = tuple(field.name for field in fields(HeadPose))
 ANGLES = [NAMES.index(name) for name in ("yaw", "pitch", "roll")]
 HOUR = 3600
-MAX_ANGLE_STEP_RADIANS = math.radians(0.9)
-"""Largest change of an angle of the head within 1/25 s at amount 1."""
+SHIFTS = [NAMES.index(name) for name in ("shift_x", "shift_y")]
+MAX_ANGLE_STEP_RADIANS, MAX_SHIFT_STEP = math.radians(1.1), 0.05
+"""Largest change of an angle and of a shift of the head within 1/25 s at amount 1."""
 
 
 def silent_voice(_: float) -> tuple[float, float, float, float]:
@@ -136,7 +137,7 @@ def test_all_values_stay_within_bounds(voice: Voice) -> None:
     motion = track(voice, 300)
     assert np.abs(motion[:, ANGLES]).max() < MAX_ANGLE_RADIANS
     assert np.percentile(np.abs(motion[:, ANGLES]), 95) < math.radians(3.5)
-    assert np.abs(motion[:, 3:5]).max() < 0.05
+    assert np.abs(motion[:, SHIFTS]).max() < MAX_SHIFT
     for name in ("blink_left", "blink_right", "brow", "squint", "breath"):
         assert pose_values(motion, name).min() >= 0, name
         assert pose_values(motion, name).max() <= 1, name
@@ -149,6 +150,7 @@ def test_all_values_stay_within_bounds(voice: Voice) -> None:
 def test_no_amount_exceeds_the_limits(amount: float, seed: int) -> None:
     motion = track(loudest_voice, 20, seed=seed, amount=amount)
     assert np.abs(motion[:, ANGLES]).max() <= MAX_ANGLE_RADIANS
+    assert np.abs(motion[:, SHIFTS]).max() <= MAX_SHIFT
     assert motion[:, NAMES.index("brow") :].max() <= 1
 
 
@@ -159,11 +161,27 @@ def test_with_an_amount_of_zero_the_head_only_blinks() -> None:
     assert np.abs(np.delete(motion, blinks, axis=1)).max() == 0
 
 
+def test_a_speaking_head_moves_as_much_as_a_filmed_one() -> None:
+    """Shifts deviate by .035 interocular units or more, the roll by some .9 degrees."""
+    motion = track(talking_voice, 300)
+    right, down = motion[:, SHIFTS].T
+    assert 0.035 < right.std() < 0.06
+    assert 0.035 < down.std() < 0.06
+    assert math.radians(0.7) < pose_values(motion, "roll").std() < math.radians(1.2)
+    speed = 25 * np.linalg.norm(np.diff(motion[:, SHIFTS], axis=0), axis=1)
+    assert 0.3 < np.percentile(speed, 95) < 0.7
+
+
+def test_the_head_nods_down_on_stress() -> None:
+    stressed, even = track(talking_voice, 60), track(lambda time: (*talking_voice(time)[:2], 0.0, 1.0), 60)
+    assert pose_values(stressed, "shift_y").max() > 0.05 + pose_values(even, "shift_y").max() / 2
+
+
 @pytest.mark.parametrize("voice", [silent_voice, talking_voice, loudest_voice])
 def test_nothing_jumps(voice: Voice) -> None:
     steps = np.abs(np.diff(track(voice, 300), axis=0))
     assert steps[:, ANGLES].max() < MAX_ANGLE_STEP_RADIANS
-    assert steps[:, 3:5].max() < 0.005
+    assert steps[:, SHIFTS].max() < MAX_SHIFT_STEP
     assert steps[:, NAMES.index("brow")].max() < 0.35
     assert steps[:, NAMES.index("breath")].max() < 0.12
 

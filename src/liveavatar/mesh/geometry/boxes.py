@@ -36,3 +36,8 @@ def bound_points(points: Array, margin: float, size: tuple[int, int]) -> PixelBo
 def union_boxes(a: PixelBox, b: PixelBox) -> PixelBox:
     """The smallest box around two boxes."""
     return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
+
+
+def intersect_boxes(a: PixelBox, b: PixelBox) -> PixelBox:
+    """The pixels that two overlapping boxes share."""
+    return max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])

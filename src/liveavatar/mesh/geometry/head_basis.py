@@ -2,14 +2,16 @@
 
 Angles are small (under 6 degrees), so a turn is linear: a point at distance Z in front of the neck's axis moves
 sideways by yaw·Z. Each degree of freedom is one field over the picture; the head's field is their weighted sum.
-Shoulders and background do not move.
+Shoulders follow the shifts in part. The background does not move, nor does what the picture cuts (`cut_edges`).
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from liveavatar.face.portrait import Landmarks
 from liveavatar.mesh.geometry.arrays import Array, as_float32, smoothstep
 from liveavatar.mesh.geometry.curves import CoordinateFrame
+from liveavatar.mesh.geometry.cut_edges import measure_motion_shares
 from liveavatar.mesh.geometry.face_landmarks import (
     CHIN_LANDMARK,
     FACE_OVAL,
@@ -28,6 +30,10 @@ _NECK_FADE = (0.05, 0.95)
 """Distances below the chin between which the head's motion fades out, interocular units."""
 _SIDE_FADE = (1.5, 2.4)
 """Distances to the sides between which it fades out, interocular units: a raised hand does not move."""
+_SHOULDER_SHARE = 0.35
+"""Share of the head's shifts that the shoulders follow."""
+_SHOULDER_START, _SHOULDER_SIDE_FADE = (-0.2, 0.6), (2.4, 3.8)
+"""Distances below the chin between which shoulders begin, and to the sides between which they end."""
 _PIVOT_BELOW_CHIN = 0.25
 """Centre of the roll, interocular units below the chin."""
 _CHEST_FADE = (1.2, 3.0)
@@ -44,14 +50,15 @@ _DEPTH_FADE = (1.0, 1.5)
 """Distances from the middle of the face between which depth becomes that of the silhouette, interocular units."""
 
 
-def build_head_basis(landmarks: Landmarks, size: tuple[int, int]) -> FieldBasis:
-    """Fields of the six `DEGREES_OF_FREEDOM` over a picture of `size` (width, height).
+def build_head_basis(landmarks: Landmarks, opacity: NDArray[np.uint8]) -> FieldBasis:
+    """Fields of the six `DEGREES_OF_FREEDOM` over a picture whose person has `opacity` [height, width], 0…255.
 
     Per radian of an angle, per interocular unit of a shift, per full breath; in pixels.
     """
     unit = interocular_distance(landmarks)
     step = max(_MIN_NODE_STEP, round(unit / _NODES_PER_UNIT))
-    columns, rows = (-(-extent // step) for extent in size)
+    height, width = opacity.shape
+    columns, rows = -(-width // step), -(-height // step)
     grid = WarpGrid(origin=(0, 0), step=step, columns=columns, rows=rows)
     nodes = grid.node_positions()
     frame = CoordinateFrame.from_endpoints(*landmarks[list(OUTER_EYE_CORNERS), :2])
@@ -62,17 +69,21 @@ def build_head_basis(landmarks: Landmarks, size: tuple[int, int]) -> FieldBasis:
     depth = _estimate_depth(landmarks, frame, nodes) * hold
     pivot = local - as_float32([0, chin + _PIVOT_BELOW_CHIN])
     chest = 1 - smoothstep(local[..., 1] - chin, *_CHEST_FADE)
-    edge = np.clip((size[1] - nodes[..., 1]) / (_BREATH_EDGE * unit), 0, 1)
+    shoulders = chest * smoothstep(local[..., 1] - chin, *_SHOULDER_START)
+    shoulders = shoulders * (1 - smoothstep(np.abs(local[..., 0]), *_SHOULDER_SIDE_FADE))
+    shift = hold + _SHOULDER_SHARE * (1 - hold) * shoulders
+    edge = np.clip((height - nodes[..., 1]) / (_BREATH_EDGE * unit), 0, 1)
     zero = np.zeros_like(hold)
     fields = [
         np.dstack([depth, zero]),
         np.dstack([zero, depth]),
         np.dstack([-pivot[..., 1] * hold, pivot[..., 0] * hold]),
-        np.dstack([hold, zero]),
-        np.dstack([zero, hold]),
+        np.dstack([shift, zero]),
+        np.dstack([zero, shift]),
         np.dstack([zero, -_BREATH_RISE * chest * edge]),
     ]
-    turned = np.stack([frame.to_picture_vectors(as_float32(field)) * unit for field in fields])
+    shares = unit * measure_motion_shares(landmarks, opacity, nodes)
+    turned = np.stack([frame.to_picture_vectors(as_float32(field)) * shares for field in fields])
     return FieldBasis(grid=grid, fields=as_float32(turned.reshape(len(fields), -1)))
 
 

@@ -12,7 +12,7 @@ from random import Random
 from liveavatar.mesh.motion.blinks import BlinkProcess, blink_probability
 from liveavatar.mesh.motion.breath import BreathProcess
 from liveavatar.mesh.motion.gaze import GazeProcess
-from liveavatar.mesh.motion.posture import HeadMotionProcess, limit_angle
+from liveavatar.mesh.motion.posture import MAX_ANGLE_RADIANS, MAX_SHIFT, HeadMotionProcess, limit_smoothly
 from liveavatar.mesh.motion.signals import RADIANS_PER_DEGREE, TICKS_PER_SECOND, DampedSpring
 from liveavatar.mesh.motion.speech_cues import PhraseTracker, VoiceCues
 from liveavatar.timeline import Timeline
@@ -55,7 +55,7 @@ class HeadPoseGenerator:
     """The motion of one head; `next_pose` is called once for each frame, in order."""
 
     def __init__(self, fps: Fraction, seed: int, amount: float = 1.0, gaze: str = "natural") -> None:
-        """`amount`, 0…1, scales everything but the blinks; `gaze` is one of `gaze.GAZE_STYLES`."""
+        """`amount`, 0…2, scales everything but the blinks; `gaze` is one of `gaze.GAZE_STYLES`."""
         self._timeline = Timeline(fps=fps)
         self._amount = amount
         self._simulation = _HeadSimulation(seed, gaze)
@@ -105,12 +105,12 @@ class _HeadSimulation:
         motion = self._head.next_motion(voice, self._phrase)
         yaw, pitch, roll, right, down, brow = (amount * value for value in motion)
         pitch -= BREATH_PITCH_DEGREES * RADIANS_PER_DEGREE * breath
-        yaw, pitch, roll = (limit_angle(angle) for angle in (yaw, pitch, roll))
+        yaw, pitch, roll = (limit_smoothly(angle, MAX_ANGLE_RADIANS) for angle in (yaw, pitch, roll))
         look_x, look_y, saccade_size = self._gaze.next_direction(self._phrase)
         blink = self._blinks.next_closures(voice.speaking, blink_probability(self._phrase, saccade_size))
         gaze = (amount * look_x - yaw, amount * look_y - pitch)  # the eyes turn against the head
         squint = amount * SQUINT_GAIN * self._squint.step_towards(voice.emphasis)
-        shift = (right, down - BREATH_RISE * breath)
+        shift = (limit_smoothly(value, MAX_SHIFT) for value in (right, down - BREATH_RISE * breath))
         return (
             yaw,
             pitch,

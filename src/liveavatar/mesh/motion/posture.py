@@ -1,8 +1,9 @@
-"""Head motion: sway, changes of posture between phrases, and nods on stressed syllables.
+"""Head motion: sway, leaning, changes of posture between phrases, and nods on stressed syllables.
 
 Mostly below 1 Hz, larger while speaking, with beats on stressed syllables: Hadar et al., "Kinematics of head movements
 accompanying speech during conversation", Human Movement Science 2, 1983; Munhall et al., "Visual prosody and speech
-intelligibility", Psychological Science 15, 2004. Amounts were chosen by eye, within MAX_ANGLE_RADIANS.
+intelligibility", Psychological Science 15, 2004. Amounts come near those of a filmed speaker (`docs/mesh.md`), within
+MAX_ANGLE_RADIANS and MAX_SHIFT.
 """
 
 import math
@@ -20,10 +21,36 @@ from liveavatar.mesh.motion.speech_cues import PhraseTracker, StressDetector, Vo
 MAX_ANGLE_RADIANS = math.radians(6)
 """Limit of every angle of the head: beyond it the linear fields of `geometry/head_basis` are visibly wrong."""
 
+MAX_SHIFT = 0.2
+"""Limit of the shifts of the head, interocular units: `geometry/head_basis` spreads them over the neck."""
 
-def limit_angle(angle: float) -> float:
-    """`angle` compressed smoothly: almost unchanged while small, never beyond MAX_ANGLE_RADIANS."""
-    return MAX_ANGLE_RADIANS * math.tanh(angle / MAX_ANGLE_RADIANS)
+
+def limit_smoothly(value: float, largest: float) -> float:
+    """`value` compressed smoothly: almost unchanged while small, never beyond `largest`."""
+    return largest * math.tanh(value / largest)
+
+
+class LeanProcess:
+    """Shifts of the head with neck and shoulders, to the right and down, as people lean while they speak."""
+
+    SLOW_HERTZ, FAST_HERTZ = 0.3, 1.3
+    SLOW_SIZES, FAST_SIZES = (0.046, 0.038), (0.016, 0.016)
+    """Standard deviations to the right and down while speaking, interocular units."""
+
+    def __init__(self, seed: int) -> None:
+        axes = [Random(f"{seed} lean {axis}") for axis in range(4)]
+        self._slow_noises = [SmoothNoise(random, self.SLOW_HERTZ) for random in axes[:2]]
+        self._fast_noises = [SmoothNoise(random, self.FAST_HERTZ) for random in axes[2:]]
+
+    def next_shift(self) -> tuple[float, float]:
+        """Shifts to the right and down one tick later."""
+        right, down = (
+            slow_size * slow.next_value() + fast_size * fast.next_value()
+            for slow_size, slow, fast_size, fast in zip(
+                self.SLOW_SIZES, self._slow_noises, self.FAST_SIZES, self._fast_noises, strict=True
+            )
+        )
+        return right, down
 
 
 class PostureProcess:
@@ -70,23 +97,23 @@ class PostureProcess:
 class HeadMotionProcess:
     """Turns, tilts and shifts of the head, and the brows that rise with its beats."""
 
-    SWAY_HERTZ, SWAY_COUNT = 0.55, 5
+    SWAY_HERTZ, SWAY_COUNT = 0.55, 3
     LIVELINESS_HERTZ, LIVELINESS_REST = 0.6, 0.3
     """Smoothing of the liveliness of the motion, and its value in silence; speaking adds to it with loudness."""
     QUIET_LIVELINESS, LOUD_LIVELINESS = 0.35, 0.65
     """Liveliness added by quiet speech, and further by the loudest."""
-    SWAY_YAW_DEGREES, SWAY_PITCH_DEGREES, SWAY_ROLL_DEGREES = 0.9, 0.6, 0.45
+    SWAY_YAW_DEGREES, SWAY_PITCH_DEGREES, SWAY_ROLL_DEGREES = 0.9, 0.6, 0.6
     SWAY_ROLL_PER_YAW, SWAY_SHIFT_PER_YAW = 0.25, 0.1
     """Degrees of roll, and shift in interocular units per degree, that go with the sway of the yaw."""
-    SWAY_SHIFT_RIGHT, SWAY_SHIFT_DOWN = 0.004, 0.003
-    """Further shifts, interocular units."""
     PITCH_HERTZ, DEGREES_PER_SEMITONE = 0.7, 0.1
     """Smoothing of the voice's pitch, and rise of the head with it."""
-    SHIFT_PER_NOD = 0.15
-    """Shift down per radian of a nod, interocular units."""
-    NOD_SECONDS, BROW_SECONDS = (0.18, 0.40), (0.22, 0.55)
+    YAW_PER_LEAN, PITCH_PER_LEAN, ROLL_PER_LEAN = 0.31, 0.26, 0.16
+    """Radians that the head turns with a lean by one interocular unit."""
+    SHIFT_PER_NOD = 2.8
+    """Shift down per radian of a nod, interocular units: neck and shoulders nod along."""
+    NOD_SECONDS, BROW_SECONDS = (0.20, 0.45), (0.22, 0.55)
     """Rise and fall of a nod and of the brows."""
-    NOD_PROBABILITY, NOD_DEGREES, NOD_BASE = 0.75, (0.5, 1.5), 0.5
+    NOD_PROBABILITY, NOD_DEGREES, NOD_BASE = 0.75, (0.9, 2.5), 0.5
     """Probability of a nod on a stressed syllable, range of its size, and share of it that needs no emphasis."""
     BROW_PROBABILITY, BROW_HEIGHTS = 0.4, (0.3, 0.8)
     """Probability that the brows rise on a stressed syllable, and range of the height, 0…1."""
@@ -95,6 +122,7 @@ class HeadMotionProcess:
     def __init__(self, seed: int) -> None:
         random = Random(f"{seed} head")
         self._posture = PostureProcess(Random(f"{seed} posture"))
+        self._lean = LeanProcess(seed)
         self._sway_noises = [
             SmoothNoise(Random(f"{seed} sway {axis}"), self.SWAY_HERTZ) for axis in range(self.SWAY_COUNT)
         ]
@@ -119,17 +147,18 @@ class HeadMotionProcess:
         posture = self._posture.next_posture(phrase)
         yaw, pitch, roll, right = (min(self.LIVELINESS_REST + lively, 1.0) * value for value in posture)
         sway = [lively * noise.next_value() for noise in self._sway_noises]
+        lean_right, lean_down = (lively * shift for shift in self._lean.next_shift())
         melody = self._pitch_spring.step_towards(voice.speaking * voice.pitch)
         nod = self._nod_pulse.next_value()
         degree = RADIANS_PER_DEGREE
         sway_pitch = self.SWAY_PITCH_DEGREES * sway[1] - self.DEGREES_PER_SEMITONE * melody
         sway_roll = self.SWAY_ROLL_DEGREES * sway[2] + self.SWAY_ROLL_PER_YAW * sway[0]
         return (
-            yaw + self.SWAY_YAW_DEGREES * degree * sway[0],
-            pitch + degree * sway_pitch + nod,
-            roll + degree * sway_roll,
-            right + self.SWAY_SHIFT_RIGHT * sway[3] + self.SWAY_SHIFT_PER_YAW * degree * sway[0],
-            self.SWAY_SHIFT_DOWN * sway[4] + self.SHIFT_PER_NOD * nod,
+            yaw + self.SWAY_YAW_DEGREES * degree * sway[0] + self.YAW_PER_LEAN * lean_right,
+            pitch + degree * sway_pitch + nod + self.PITCH_PER_LEAN * lean_down,
+            roll + degree * sway_roll + self.ROLL_PER_LEAN * lean_right,
+            right + lean_right + self.SWAY_SHIFT_PER_YAW * degree * sway[0],
+            lean_down + self.SHIFT_PER_NOD * nod,
             self._brow_pulse.next_value() + self.BROW_PER_SEMITONE * max(melody, 0.0),
         )
 

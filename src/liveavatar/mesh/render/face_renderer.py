@@ -24,7 +24,7 @@ from liveavatar.mesh.render.supersampled_texture import SupersampledTexture
 _MIN_VISIBLE_SHARE = 1 / 512
 """Opacities below this change no grey level."""
 
-_HEAD_ITERATIONS, _UPPER_ITERATIONS, _LOWER_ITERATIONS = 3, 4, 6
+_HEAD_ITERATIONS, _UPPER_ITERATIONS, _LOWER_ITERATIONS = 5, 4, 6
 """Iterations of the inversion of each field: the steeper the field, the more."""
 
 
