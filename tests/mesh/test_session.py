@@ -61,14 +61,14 @@ def portrait_expression(weight: float = 0.0) -> FrameExpression:
     )
 
 
-def mouth_opening_share(renderer: FaceRenderer, articulation: MouthArticulation) -> float:
-    """Share of the mouth box between the lips."""
+def mouth_opening_area(renderer: FaceRenderer, articulation: MouthArticulation) -> float:
+    """Area between the lips, in squares of the interocular unit."""
     maps = renderer._build_maps(build_expression(articulation, REST_POSE))
     upper, lower = renderer.lips.side_opacities(
         maps.face_positions(maps.upper, renderer.mouth_box),
         maps.face_positions(maps.lower, renderer.mouth_box),
     )
-    return float(((1 - upper) * (1 - lower)).mean())
+    return float(((1 - upper) * (1 - lower)).sum()) / renderer.unit**2
 
 
 @pytest.mark.parametrize("jaw", [0.0, 0.4, 1.0])
@@ -246,16 +246,16 @@ def dilate_mask(
 def test_vowels_open_the_mouth_and_closures_close_it(actor: MeshActor) -> None:
     renderer = actor.renderer
     vowel = replace(RESTING_ARTICULATION, jaw=1.0)
-    assert mouth_opening_share(renderer, RESTING_ARTICULATION) < 0.001
-    assert mouth_opening_share(renderer, vowel) > 0.03
-    assert mouth_opening_share(renderer, replace(vowel, closure=1.0)) < 0.1 * mouth_opening_share(
+    assert mouth_opening_area(renderer, RESTING_ARTICULATION) < 0.001
+    assert mouth_opening_area(renderer, vowel) > 0.04
+    assert mouth_opening_area(renderer, replace(vowel, closure=1.0)) < 0.1 * mouth_opening_area(
         renderer, vowel
     )
 
 
 def test_the_mouth_opens_with_the_jaw(actor: MeshActor) -> None:
     widths = [
-        mouth_opening_share(actor.renderer, replace(RESTING_ARTICULATION, jaw=jaw))
+        mouth_opening_area(actor.renderer, replace(RESTING_ARTICULATION, jaw=jaw))
         for jaw in (0.2, 0.4, 0.6, 0.8, 1.0)
     ]
     assert widths == sorted(widths)
@@ -370,7 +370,7 @@ def test_the_mouth_is_closed_in_silence(actor: MeshActor) -> None:
     session.flush()
     while (speech := session._take_frame_speech()) is not None:
         session._next_frame += 1
-        assert mouth_opening_share(actor.renderer, MouthArticulation.from_speech(speech)) < 0.001
+        assert mouth_opening_area(actor.renderer, MouthArticulation.from_speech(speech)) < 0.001
 
 
 def test_motion_and_expression_of_zero_reproduce_the_portrait(portrait: Portrait, babble: Samples) -> None:
@@ -380,7 +380,7 @@ def test_motion_and_expression_of_zero_reproduce_the_portrait(portrait: Portrait
         still = np.abs(picture.astype(int) - portrait.rgb)
         assert np.quantile(still, 0.99) <= 1
     assert (
-        mouth_opening_share(quiet.renderer, replace(RESTING_ARTICULATION, jaw=1.0).scale_except_closure(0))
+        mouth_opening_area(quiet.renderer, replace(RESTING_ARTICULATION, jaw=1.0).scale_except_closure(0))
         < 0.001
     )
 
@@ -388,7 +388,7 @@ def test_motion_and_expression_of_zero_reproduce_the_portrait(portrait: Portrait
 def test_expression_scales_the_opening_of_the_mouth(actor: MeshActor) -> None:
     vowel = replace(RESTING_ARTICULATION, jaw=1.0, spread=0.3)
     widths = [
-        mouth_opening_share(actor.renderer, vowel.scale_except_closure(amount))
+        mouth_opening_area(actor.renderer, vowel.scale_except_closure(amount))
         for amount in (0.0, 0.25, 0.5, 0.75, 1.0)
     ]
     assert widths == sorted(widths)
