@@ -47,8 +47,8 @@ def test_every_engine_lists_the_fields_of_its_options() -> None:
 
 
 def test_options_out_of_range_are_refused_before_anything_is_loaded() -> None:
-    with pytest.raises(OptionError, match="motion 2"):
-        open_engine("mesh", {"motion": 2})
+    with pytest.raises(OptionError, match="motion 3"):
+        open_engine("mesh", {"motion": 3})
     with pytest.raises(OptionError, match="infer-frames"):
         check_engine_readiness("dit", {"infer_frames": 13})
 

@@ -53,7 +53,8 @@ RECOMPUTED = 8
 GRID = 256
 """That of the detector."""
 LEVELS = (0.1, 0.01, 0.001, 0.0001)
-BOOTSTRAPS = 2000
+BOOTSTRAPS = 500
+DEVIATIONS = np.linspace(0.95, 1.15, 81)
 
 
 class OffsetSearch:
@@ -127,27 +128,40 @@ def check_search(path: Path) -> float:
     return float(np.abs(search_keys(waves, keys) - exact).max())
 
 
-def fit_gumbel(strengths: Strengths) -> tuple[float, float]:
-    """Location and scale of the extreme-value distribution of type I, by maximum likelihood."""
-    scale = float(np.std(strengths)) * sqrt(6) / pi
-    lowest, mean = strengths.min(), float(strengths.mean())
-    for _ in range(50):
-        weights = np.exp(-(strengths - lowest) / scale)
-        scale = (scale + mean - float(np.sum(strengths * weights) / np.sum(weights))) / 2
-    return float(lowest - scale * log(np.mean(np.exp(-(strengths - lowest) / scale)))), scale
+def exceed_by_chance(strengths: Strengths) -> Strengths:
+    """The probability that one correlation, normally distributed, is as large as each of these."""
+    return np.asarray(0.5 * torch.special.erfc(torch.from_numpy(strengths) / sqrt(2)).numpy(), np.float64)
 
 
-def extrapolate_tail(strengths: Strengths, threshold: float) -> float:
-    """The probability of the threshold or more in the fitted distribution."""
-    location, scale = fit_gumbel(strengths)
-    return float(-np.expm1(-np.exp(-(threshold - location) / scale)))
+def fit_maxima(strengths: Strengths) -> tuple[float, float]:
+    """How many independent normal correlations have such maxima, and their deviation, by maximum likelihood.
+
+    Neighbours are alike, so they are fewer than are searched; the detector takes the deviation for 1.
+    """
+    fits = []
+    for deviation in DEVIATIONS:
+        scaled = strengths / deviation
+        logs = float(np.log1p(-exceed_by_chance(scaled)).sum())
+        number = len(strengths) / -logs
+        likelihood = (number - 1) * logs - float(np.square(scaled).sum()) / 2
+        fits.append((likelihood + len(strengths) * log(number / deviation), number, float(deviation)))
+    return max(fits)[1:]
+
+
+def extrapolate_tail(fit: tuple[float, float], threshold: float) -> float:
+    """The probability of the threshold or more in the fitted distribution of maxima."""
+    number, deviation = fit
+    single = float(exceed_by_chance(np.array([threshold / deviation]))[0])
+    return float(-np.expm1(number * np.log1p(-single)))
 
 
 def bootstrap_tail(strengths: Strengths, threshold: float) -> tuple[float, float]:
     """95 % interval of the extrapolated probability, over trials drawn anew."""
     rng = np.random.default_rng(0)
     drawn = (rng.choice(strengths, len(strengths)) for _ in range(BOOTSTRAPS))
-    low, high = np.percentile([extrapolate_tail(sample, threshold) for sample in drawn], (2.5, 97.5))
+    low, high = np.percentile(
+        [extrapolate_tail(fit_maxima(sample), threshold) for sample in drawn], (2.5, 97.5)
+    )
     return float(low), float(high)
 
 
@@ -166,6 +180,7 @@ def format_results(strengths: Strengths, right_key: Strengths, film_count: int) 
     threshold, count = find_threshold(), len(strengths)
     alarms = int(np.sum(strengths >= threshold))
     low, high = find_clopper_pearson(alarms, count)
+    fit = fit_maxima(strengths)
     tail_low, tail_high = bootstrap_tail(strengths, threshold)
     probabilities = np.array([estimate_false_alarm_probability(value) for value in strengths])
     return "\n".join([
@@ -176,9 +191,9 @@ def format_results(strengths: Strengths, right_key: Strengths, film_count: int) 
         f"- **Counted: {alarms} alarms.** 95 % interval of the probability (Clopper and Pearson): {low:.1e} to "
         f"{high:.1e}.",
         f"- **Largest strength: {strengths.max():.2f}**; median {np.median(strengths):.2f}.",
-        "- **Fitted** extreme-value distribution (Gumbel), extrapolated: "
-        f"{extrapolate_tail(strengths, threshold):.1e}, 95 % interval {tail_low:.1e} to {tail_high:.1e} (bootstrap). "
-        "The largest of many normal values has a lighter tail than it, so it errs upwards.",
+        f"- **Null distribution**, fitted: the largest of {fit[0] / 1e6:.1f} million independent normal "
+        f"correlations of deviation {fit[1]:.3f}. An alarm has the probability "
+        f"{extrapolate_tail(fit, threshold):.1e}, 95 % interval {tail_low:.1e} to {tail_high:.1e} (bootstrap).",
         f"- **Bound** that is reported (Bonferroni): {MAX_FALSE_ALARM_PROBABILITY:.0e}.",
         f"- **The program's own key in the {len(right_key)} unmarked videos**: strength at most "
         f"{right_key.max():.2f}.", "",
@@ -188,7 +203,7 @@ def format_results(strengths: Strengths, right_key: Strengths, film_count: int) 
         "Strengths, counted and from the fit:", "",
         "| strength from | counted | fitted |", "| --- | --- | --- |",
         *(
-            f"| {level:.2f} | {np.sum(strengths >= level)} | {count * extrapolate_tail(strengths, level):.1f} |"
+            f"| {level:.2f} | {np.sum(strengths >= level)} | {count * extrapolate_tail(fit, level):.1f} |"
             for level in np.arange(5.25, 7, 0.25)
         ), "",
     ])  # fmt: skip
