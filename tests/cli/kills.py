@@ -133,7 +133,7 @@ class KillBench:
             faults.append("a file has changed")
         faults += self._find_result_faults(must_exist=code == 0 or companion is not None)
         if faults:
-            return f"FAILED {case}: {', '.join(faults)}: {errors[-300:]}"
+            return f"FAILED {case}: {', '.join(faults)}: {errors[-1500:]}"
         return "done before the signal" if code in {0, 2} else f"ended by {case.number.name}"
 
     def run_undisturbed(self) -> str:
@@ -141,7 +141,9 @@ class KillBench:
         process = self._start_run()
         _, errors = process.communicate()
         refused = bool(self._command.refusal) and self._command.refusal in errors
-        faults = [] if process.returncode == 0 or refused else [f"exit {process.returncode}: {errors[-300:]}"]
+        faults = (
+            [] if process.returncode == 0 or refused else [f"exit {process.returncode}: {errors[-1500:]}"]
+        )
         faults += self._find_result_faults(must_exist=True) + self._list_litter()
         return f"FAILED next run: {', '.join(faults)}" if faults else ""
 
@@ -175,7 +177,7 @@ class KillBench:
         wait_for_groups([companion])
         if companion.returncode == 0 or (self._command.refusal and self._command.refusal in errors):
             return []
-        return [f"exit {companion.returncode} of the other run: {errors[-300:]}"]
+        return [f"exit {companion.returncode} of the other run: {errors[-1500:]}"]
 
     def _find_result_faults(self, must_exist: bool) -> list[str]:
         faults = []

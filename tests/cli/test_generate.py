@@ -210,7 +210,7 @@ def test_bad_pictures_are_refused(
 
 BAD_OPTIONS = [
     "--fps 0", "--fps -25", "--fps 1000", "--fps often", "--size big", "--size 511x512", "--size 0x0", "--face 9",
-    "--motion 2.1", "--expression -1", "--prompt cat", "--sample_steps 4", "--infer-frames 48", "--enable_online_decode",
+    "--motion 3", "--expression -1", "--prompt cat", "--sample_steps 4", "--infer-frames 48", "--enable_online_decode",
 ]  # fmt: skip
 
 

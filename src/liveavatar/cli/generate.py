@@ -16,7 +16,7 @@ from liveavatar.cli.progress import format_result, show_frame_bar, show_stage
 from liveavatar.engine import Actor, Engine, open_actor
 from liveavatar.engines import ENGINE_SOURCE_TYPES, open_engine
 from liveavatar.errors import AudioError
-from liveavatar.face.crop import parse_size
+from liveavatar.face.crop import SCALE_FINDING, parse_size
 from liveavatar.face.portrait import Portrait, load_portrait
 from liveavatar.files import require_regular_file
 from liveavatar.generate import Result, check_video_output, render_video
@@ -215,10 +215,9 @@ def prepare_actor(
     print_face_choice(portrait, face)
 
     def report_finding(finding: Finding) -> None:
-        if finding.level == "ok":
+        print_finding(finding)
+        if finding.level == "ok" and finding.name == SCALE_FINDING:
             print_message(finding.sentence)
-        else:
-            print_finding(finding)
         on_finding(finding)
 
     with show_stage("preparing the face"):

@@ -12,6 +12,9 @@ from liveavatar.errors import OptionError, PortraitError
 from liveavatar.face.portrait import MIN_FACE_PIXELS, Portrait
 from liveavatar.report import Finding, FindingLevel
 
+SCALE_FINDING = "scale"
+"""Name of the finding that says by how much a portrait is enlarged."""
+
 _FACE_CENTRE_SHARE = 0.42
 """Height of the face's centre in the frame, from the top: a little above the middle, as in head-and-shoulders shots."""
 
@@ -129,11 +132,11 @@ def judge_enlargement(window: CropWindow, size: tuple[int, int]) -> Finding:
         level: FindingLevel = "warn" if window.scale > _MAX_CLEAN_ENLARGEMENT else "ok"
         sentence = f"the portrait is enlarged {window.scale:.2g} times; {face}"
         remedy = "use a larger picture or a smaller --size" if level == "warn" else ""
-        return Finding(name="scale", level=level, sentence=sentence, remedy=remedy)
+        return Finding(name=SCALE_FINDING, level=level, sentence=sentence, remedy=remedy)
     change = (
         f"shrunk to {window.scale:.0%}" if window.scale < 1 - _SAME_SCALE else "neither enlarged nor shrunk"
     )
-    return Finding(name="scale", level="ok", sentence=f"the portrait is {change}; {face}", remedy="")
+    return Finding(name=SCALE_FINDING, level="ok", sentence=f"the portrait is {change}; {face}", remedy="")
 
 
 def crop_portrait(portrait: Portrait, size: tuple[int, int] | None) -> Portrait:

@@ -6,6 +6,7 @@ The processes end with the one that started them, however that ends.
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ _GROUP_SIGNALS = frozenset({signal.SIGINT, signal.SIGHUP})
 """A terminal sends them to all processes of a run; the one that started the others decides."""
 _STOP_SECONDS = 5
 """How long a process that is asked to end may remove its partial files; in a codec it hears nothing."""
+_RETRY_SECONDS = 0.001  # longer than the way out of a finalizer, shorter than anybody waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,9 @@ def _serve_tasks(pipe: Connection, work: Callable[..., Any]) -> None:
     for number in _GROUP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _GROUP_SIGNALS)
-    signal.signal(signal.SIGTERM, lambda *_: _exit_cleanly())
+    for number in (signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, lambda *_: _exit_cleanly())
+    sys.unraisablehook = _exit_after_finalizer
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
@@ -150,3 +154,11 @@ def _end_with_parent() -> None:
 def _exit_cleanly() -> None:
     """Leave by an exception, so that partial files are removed."""
     raise SystemExit(0)
+
+
+def _exit_after_finalizer(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Python drops what is raised in a finalizer or a callback of C: leave when that is over."""
+    if unraisable.exc_type is SystemExit:
+        signal.setitimer(signal.ITIMER_REAL, _RETRY_SECONDS)
+    else:
+        sys.__unraisablehook__(unraisable)

@@ -58,10 +58,17 @@ class SignalExit:
 
     def _handle_unraisable(self, unraisable: "sys.UnraisableHookArgs") -> None:
         """Python drops what is raised in a finalizer or a callback of C: raise it again when that is over."""
-        if unraisable.exc_type is Interruption:
+        if _comes_from_interruption(unraisable.exc_value):
             signal.setitimer(signal.ITIMER_REAL, _RETRY_SECONDS)
         else:
             sys.__unraisablehook__(unraisable)
 
     def _interrupt_again(self, _number: int, _frame: FrameType | None) -> None:
         raise Interruption
+
+
+def _comes_from_interruption(error: BaseException | None) -> bool:
+    """Whether an exception is an interruption, or what a library made of one."""
+    while error is not None and not isinstance(error, Interruption):
+        error = error.__cause__ or error.__context__
+    return error is not None
