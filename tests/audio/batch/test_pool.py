@@ -78,6 +78,25 @@ def test_a_process_that_still_imports_hears_no_signal_of_the_terminal(
     assert number not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
+class TerminatedFinalizer:
+    """Its finalizer gets SIGTERM."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(0)
+
+
+def finalize_and_wait() -> None:
+    TerminatedFinalizer()
+    time.sleep(60)
+
+
+def test_a_process_that_is_terminated_in_a_finalizer_ends_quietly(capfd: pytest.CaptureFixture[str]) -> None:
+    (ended,) = (result for _, result in run_in_processes(operator.call, [finalize_and_wait], jobs=1))
+    assert ended == WorkerCrash(0)
+    assert "Traceback" not in capfd.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("room", [0, 1, 2])
 def test_a_machine_without_room_runs_fewer_processes(room: int, monkeypatch: pytest.MonkeyPatch) -> None:

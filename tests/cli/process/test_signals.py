@@ -54,6 +54,23 @@ with SignalExit():
     print("went on")
 """
 
+DROPPED_BY_LIBRARY = """
+import signal, time
+from liveavatar.cli.process.signals import SignalExit
+class Finalized:
+    def __del__(self):
+        try:
+            signal.raise_signal({number})
+            time.sleep(0)
+        except BaseException as error:
+            raise AttributeError("as extension modules do") from error
+with SignalExit():
+    Finalized()
+    for _ in range(600):
+        time.sleep(0.1)
+    print("went on")
+"""
+
 LATE = """
 import signal
 from liveavatar.cli.process.signals import SignalExit
@@ -92,8 +109,9 @@ def test_a_signal_inside_of_an_import_is_no_import_error(number: signal.Signals)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_in_a_finalizer_is_not_lost(number: signal.Signals) -> None:
-    done = run_code(DROPPED, number)
+@pytest.mark.parametrize("code", [DROPPED, DROPPED_BY_LIBRARY])
+def test_a_signal_in_a_finalizer_is_not_lost(code: str, number: signal.Signals) -> None:
+    done = run_code(code, number)
     assert (done.returncode, done.stdout, done.stderr) == (CODES[number], "", INTERRUPTED)
 
 
