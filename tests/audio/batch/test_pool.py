@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -76,6 +77,34 @@ def test_a_process_that_still_imports_hears_no_signal_of_the_terminal(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     assert [result for _, result in run_in_processes(abs, [-4], jobs=1)] == [4]
     assert number not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def test_a_signal_waits_until_the_process_has_started(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    start, starting, raised = SpawnProcess.start, threading.Event(), threading.Event()
+
+    def raise_in_other_thread() -> None:
+        starting.wait()
+        signal.raise_signal(number)
+        raised.set()
+
+    def interrupted_start(process: SpawnProcess) -> None:
+        starting.set()
+        raised.wait()  # the main thread handles what the other one got
+        start(process)
+        seen.append("started")
+
+    monkeypatch.setattr(SpawnProcess, "start", interrupted_start)
+    threading.Thread(target=raise_in_other_thread).start()  # blocks no signal
+    before = signal.signal(number, lambda *_: seen.append("signal"))
+    try:
+        assert [result for _, result in run_in_processes(abs, [-4], jobs=1)] == [4]
+    finally:
+        signal.signal(number, before)
+    assert seen == ["started", "signal"]
 
 
 class TerminatedFinalizer:

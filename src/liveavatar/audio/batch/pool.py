@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ Result = TypeVar("Result")
 _SPAWN_CONTEXT = multiprocessing.get_context("spawn")
 _GROUP_SIGNALS = frozenset({signal.SIGINT, signal.SIGHUP})
 """A terminal sends them to all processes of a run; the one that started the others decides."""
+_STOP_SIGNALS = _GROUP_SIGNALS | {signal.SIGTERM}
 _STOP_SECONDS = 5
 """How long a process that is asked to end may remove its partial files; in a codec it hears nothing."""
 _RETRY_SECONDS = 0.001  # longer than the way out of a finalizer, shorter than anybody waits
@@ -90,9 +92,9 @@ class _Worker:
             target=_serve_tasks, args=(other, work), daemon=True
         )
         try:
-            with (
-                _block_group_signals()
-            ):  # the process starts with the same mask: it hears none while it imports
+            resource_tracker.ensure_running()  # its start would unblock SIGINT
+            # the process starts with the same mask: it hears none of these while it imports
+            with _defer_stop_signals(), _block_group_signals():
                 self._process.start()
         except OSError:
             self.pipe.close()
@@ -115,6 +117,26 @@ class _Worker:
         self._process.kill()
         self._process.join()
         self.pipe.close()
+
+
+@contextmanager
+def _defer_stop_signals() -> Iterator[None]:
+    """Handle signals after the block: a start that is cut off leaves a process that has read half of its task.
+
+    Blocking them does not do, as Python's main thread handles what any other thread receives.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+    before = {number: signal.signal(number, lambda n, _: received.append(n)) for number in _STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for signal_number in received:
+            signal.raise_signal(signal_number)
 
 
 @contextmanager
