@@ -30,7 +30,7 @@ TILE_PIXELS = 280
 GAP_PIXELS = 6
 FACE_SHARE = 0.8
 """Side of the square that is cut out around the face, relative to the portrait."""
-FRAMES = (16, 40, 56, 88, 112)
+FRAMES = (16, 50, 60, 88, 112)
 JPEG_QUALITY = 90
 
 
