@@ -14,6 +14,7 @@ from liveavatar.engines import (
 )
 from liveavatar.errors import EngineError, OptionError
 from liveavatar.face.portrait import Portrait
+from liveavatar.mesh.session import MeshEngine
 
 
 def test_every_engine_says_how_its_pictures_come_about() -> None:
@@ -80,7 +81,9 @@ def test_a_name_that_is_no_text_is_refused() -> None:
 
 
 def test_numbers_of_numpy_are_numbers() -> None:
-    open_engine("mesh", {"motion": np.float32(0.5), "expression": 1})
+    engine = open_engine("mesh", {"motion": np.float32(0.5), "expression": 1})
+    assert isinstance(engine, MeshEngine)
+    assert (engine.motion, engine.expression) == (0.5, 1)
 
 
 def test_parity_opens_the_reference(portrait: Portrait) -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from liveavatar.errors import OutputError
 from liveavatar.files import describe_write_error
@@ -34,25 +34,27 @@ def safe_results() -> Iterator[None]:
         OutputError: stdout is full.
         SystemExit: nobody reads stdout any more; the code is that of SIGPIPE.
     """
-    stdout, results = sys.stdout, ResultStream(sys.stdout)
-    sys.stdout = results
-    try:
+    with _replace_stream("stdout", ResultStream(sys.stdout)):
         yield
-    finally:
-        sys.stdout = stdout
-        results.flush()
 
 
 @contextmanager
 def safe_messages() -> Iterator[None]:
     """Within the block, what stderr cannot show is replaced, and messages that cannot be written are lost."""
-    stderr, messages = sys.stderr, MessageStream(sys.stderr)
-    sys.stderr = messages
+    with _replace_stream("stderr", MessageStream(sys.stderr)):
+        yield
+
+
+@contextmanager
+def _replace_stream(name: Literal["stdout", "stderr"], replacement: "ResultStream") -> Iterator[None]:
+    """Within the block, `replacement` is the stream of `sys`; then it is flushed."""
+    before = getattr(sys, name)
+    setattr(sys, name, replacement)
     try:
         yield
     finally:
-        sys.stderr = stderr
-        messages.flush()
+        setattr(sys, name, before)
+        replacement.flush()
 
 
 class ResultStream:
