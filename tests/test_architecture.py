@@ -119,7 +119,7 @@ CONFINED = {
     "PIL": ("face/", "dit/codecs/image.py", "provenance/"),
     "c2pa": ("provenance/credentials.py",),
     "cryptography": ("provenance/certificate.py",),
-    "matplotlib": ("plotting.py", "audio/analysis/plot.py", "sync/plot.py", "cli/demo.py"),
+    "matplotlib": ("plotting.py", "audio/analysis/plot.py", "sync/plot.py", "cli/commands/demo.py"),
     "pooch": ("weights/",),
     "platformdirs": ("weights/",),
     "huggingface_hub": ("weights/",),

@@ -50,7 +50,7 @@ from benchmarks.mesh.open_mouths import (
 from numpy.typing import NDArray
 
 from liveavatar.audio.front_end import read_speech
-from liveavatar.cli.demo import find_demo_portrait
+from liveavatar.cli.commands.demo import find_demo_portrait
 from liveavatar.face.crop import crop_portrait
 from liveavatar.face.landmarks import enclose_landmarks, predict_landmarks
 from liveavatar.face.portrait import Portrait, find_portrait, load_portrait

@@ -20,7 +20,7 @@ from tools.heads.mesh import Wheel
 from tools.heads.open_mouths import MOUTHS
 from tools.heads.recipes import PEOPLE
 
-from liveavatar.cli.demo import find_demo_portrait
+from liveavatar.cli.commands.demo import find_demo_portrait
 from liveavatar.face.crop import crop_portrait
 from liveavatar.face.inspection.mouth_profile import LevelMouth, MouthState, measure_mouth_profile
 from liveavatar.face.picture import read_picture

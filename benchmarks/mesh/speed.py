@@ -25,7 +25,7 @@ import soxr  # type: ignore[import-untyped]
 from benchmarks.machine import describe_machine, results_path, write_results
 
 from liveavatar.audio.front_end import read_speech
-from liveavatar.cli.demo import find_demo_portrait
+from liveavatar.cli.commands.demo import find_demo_portrait
 from liveavatar.engines import open_engine
 from liveavatar.face.portrait import load_portrait
 from liveavatar.frames import Samples

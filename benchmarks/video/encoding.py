@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from liveavatar.audio.front_end import read_speech
 from liveavatar.background import TRANSPARENT, replace_background
-from liveavatar.cli.demo import find_demo_portrait
+from liveavatar.cli.commands.demo import find_demo_portrait
 from liveavatar.face.portrait import load_portrait
 from liveavatar.frames import VideoFrame
 from liveavatar.mesh.session import MeshEngine

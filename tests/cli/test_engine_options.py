@@ -7,7 +7,7 @@ from typer.main import get_group
 from typer.testing import CliRunner
 
 from liveavatar.cli.app import app
-from liveavatar.cli.generate import EngineName
+from liveavatar.cli.commands.generate import EngineName
 from liveavatar.dit.plan.options import DitOptions
 from liveavatar.engines import ENGINE_OPTIONS, list_engine_options
 from liveavatar.mesh.options import MeshOptions

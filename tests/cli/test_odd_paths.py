@@ -35,7 +35,7 @@ def test_an_error_of_the_system_that_nobody_expects_is_one_line(
     def refuse(*_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", "face[/b].jpg")
 
-    monkeypatch.setattr("liveavatar.cli.generate.parse_fps", refuse)
+    monkeypatch.setattr("liveavatar.cli.commands.generate.parse_fps", refuse)
     assert run_program(monkeypatch, "generate", "-i", "face.jpg", "-a", "voice.wav") == 2
     assert capfd.readouterr().err == "error: face[/b].jpg: permission denied; change the permissions\n"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from liveavatar.cli.doctor import print_installation
+from liveavatar.cli.commands.doctor import print_installation
 from liveavatar.cli.output import error_to_object, print_finding, print_message, print_unreadable
 from liveavatar.cli.progress import show_stage
 from liveavatar.errors import AudioError

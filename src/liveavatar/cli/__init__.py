@@ -1,4 +1,4 @@
-"""The command line: one module for each command.
+"""The command line. `commands` has one module for each command.
 
 Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 a check found something to fix,
 2 bad input or usage, 129 hung up (SIGHUP), 130 interrupted (SIGINT), 141 nobody reads the results (SIGPIPE),

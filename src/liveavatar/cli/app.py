@@ -11,7 +11,7 @@ from typer.main import get_group
 from liveavatar import __version__
 
 _COMMAND_NAMES = ("demo", "generate", "sync", "verify", "doctor", "audio", "portrait", "weights")
-"""In the order of the help text. Each is a module here with a Typer group `app` or a function of its name."""
+"""In the order of the help text. Each is a module of `commands` with a Typer group `app` or a function of its name."""
 
 
 class _LazyCommands(Mapping[str, Any]):
@@ -20,7 +20,10 @@ class _LazyCommands(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name not in _COMMAND_NAMES:
             raise KeyError(name)
-        module, holder = import_module(f"liveavatar.cli.{name}"), typer.Typer(rich_markup_mode="rich")
+        module, holder = (
+            import_module(f"liveavatar.cli.commands.{name}"),
+            typer.Typer(rich_markup_mode="rich"),
+        )
         if hasattr(module, "app"):
             holder.add_typer(module.app, name=name)
         else:

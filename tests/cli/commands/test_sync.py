@@ -15,7 +15,7 @@ import liveavatar
 from audio.sounds import write_wav
 from liveavatar.audio.dsp.resample import Resampler
 from liveavatar.audio.io.decode import open_audio
-from liveavatar.cli.sync import sync
+from liveavatar.cli.commands.sync import sync
 from liveavatar.errors import LiveAvatarError
 from liveavatar.sync.audio_track import stream_mono_audio
 from liveavatar.video.reader import open_video

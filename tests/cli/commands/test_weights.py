@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from liveavatar.cli.weights import app
+from liveavatar.cli.commands.weights import app
 from liveavatar.errors import WeightsError
 from liveavatar.weights import WEIGHT_FILES, ensure_weight_file
 

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.cbook import get_sample_data
 from typer.testing import CliRunner, Result
 
-from liveavatar.cli.portrait import app
+from liveavatar.cli.commands.portrait import app
 
 GOOD = str(get_sample_data("grace_hopper.jpg", asfileobj=False))
 

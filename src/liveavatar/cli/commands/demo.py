@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from liveavatar.cli.generate import Label, Watermark, prepare_actor
+from liveavatar.cli.commands.generate import Label, Watermark, prepare_actor
 from liveavatar.cli.output import print_message, print_repairs
 from liveavatar.cli.process.paths import PATH_METAVAR, parse_path
 from liveavatar.cli.progress import format_result, show_frame_bar

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from liveavatar.cli import forecast
+from liveavatar.cli.commands.generate import EngineName
 from liveavatar.cli.engine_options import add_engine_options, drop_unset
-from liveavatar.cli.generate import EngineName
 from liveavatar.cli.output import EXIT_NEEDS_WORK, print_json
 from liveavatar.dit.plan.options import DitOptions
 from liveavatar.engines import ENGINE_OPTIONS, check_engine_readiness

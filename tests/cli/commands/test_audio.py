@@ -20,11 +20,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from liveavatar.audio.io.decode import open_audio
-from liveavatar.cli.audio import app
+from liveavatar.cli.commands.audio import app
 from liveavatar.errors import AudioError, LiveAvatarError, OptionError, OutputError
 from liveavatar.frames import Samples
 
-PROGRAM = "from liveavatar.cli.audio import app; app()"
+PROGRAM = "from liveavatar.cli.commands.audio import app; app()"
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from audio.sounds import write_wav
-from cli.test_generate import check_refusal, run
+from cli.commands.test_generate import check_refusal, run
 from liveavatar.avatar import Avatar
 from liveavatar.provenance import inspection
 from liveavatar.video.writer import VideoWriter
