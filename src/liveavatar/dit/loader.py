@@ -3,7 +3,7 @@
 import gc
 import json
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -37,6 +37,7 @@ from liveavatar.dit.plan.speed import EXACT_SPEED, SpeedOptions
 from liveavatar.dit.streaming.host_kv_cache import HostKVCache, HostSink
 from liveavatar.dit.streaming.kv_cache import MakeKVCache, RingKVCache
 from liveavatar.dit.streaming.video import PreparedPortrait
+from liveavatar.dit.turns import DeviceTurns
 from liveavatar.errors import EngineError, OptionError
 from liveavatar.weights.bundles import LORA_REPOSITORY, WAN_REPOSITORY, find_weight_bundle
 from liveavatar.weights.hub import bundle_folder
@@ -59,6 +60,7 @@ class DitModels:
         plan: where the weights lie.
         make_cache: makes the KV cache of a session.
         speed: resolved for the device.
+        turns: of the device, which all sessions take.
     """
 
     dit: DiT
@@ -68,6 +70,7 @@ class DitModels:
     plan: MemoryPlan
     make_cache: MakeKVCache = RingKVCache
     speed: SpeedOptions = EXACT_SPEED
+    turns: DeviceTurns = field(default_factory=DeviceTurns)
 
     def offload_portrait(self, portrait: PreparedPortrait) -> PreparedPortrait:
         """The portrait with its sink in host memory, if the profile says so."""

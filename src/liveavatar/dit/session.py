@@ -57,7 +57,8 @@ class DitEngine:
         fitted = cover_frame(portrait, drawn_size) if size is None else crop_portrait(portrait, drawn_size)
         framed = image.frame_portrait(fitted.rgb, drawn_size)
         portrait_tensor = framed[None].to(models.prompt_embedding.device)
-        encoded = encode_portrait(models.dit, models.vae, portrait_tensor, models.prompt_embedding)
+        with models.turns.take_turn():
+            encoded = encode_portrait(models.dit, models.vae, portrait_tensor, models.prompt_embedding)
         return DitActor(
             models=models,
             options=self._options,
@@ -125,6 +126,7 @@ class DitSession:
         self._video_stream = (PipelinedVideoStream if speed.wavefront else VideoStream)(
             models.dit, actor.prepared, config, seed,
             renew_sink=actor.options.online_decode, make_cache=models.make_cache, speed=speed,
+            turns=models.turns,
         )  # fmt: skip
         self._pictures_ahead = self._block_pictures * (config.steps - 1 if speed.wavefront else 0)
         self._events: deque[Samples | SessionSignal] = deque()

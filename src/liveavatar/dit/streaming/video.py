@@ -14,13 +14,14 @@ from liveavatar.dit.codecs.vae import VAE, StreamingDecoder
 from liveavatar.dit.model.frame_packer import HISTORY_LATENTS
 from liveavatar.dit.model.layers import KeyValue
 from liveavatar.dit.model.transformer import DiT
-from liveavatar.dit.plan.config import PICTURES_PER_LATENT, StreamConfig
+from liveavatar.dit.plan.config import MODEL_FPS, PICTURES_PER_LATENT, StreamConfig
 from liveavatar.dit.plan.speed import EXACT_SPEED, SpeedOptions
 from liveavatar.dit.streaming.conditioning import Conditioning
 from liveavatar.dit.streaming.decoding import AsyncDecoder, PendingPictures
 from liveavatar.dit.streaming.kv_cache import MakeKVCache, RingKVCache
 from liveavatar.dit.streaming.latents import LatentStream
 from liveavatar.dit.streaming.wavefront import WavefrontStream
+from liveavatar.dit.turns import DeviceTurns, SessionTurns
 
 STILL_PAST_PICTURES = 1 + PICTURES_PER_LATENT * (HISTORY_LATENTS - 1)
 """Copies of the portrait that make the still past: 73 pictures, 19 latent frames."""
@@ -54,6 +55,11 @@ def encode_portrait(dit: DiT, vae: VAE, portrait_BCHW: Tensor, prompt_LD: Tensor
     return PreparedPortrait(conditioning=conditioning, past_latents=past, decoder=decoder)
 
 
+def block_seconds(config: StreamConfig) -> float:
+    """How long the pictures of a block are shown."""
+    return float(config.block_pictures / MODEL_FPS)
+
+
 def _renew_sink(dit: DiT, prepared: PreparedPortrait, portrait_latent: Tensor) -> list[KeyValue]:
     """The sink with another latent in the portrait's place."""
     return dit.compute_sink(portrait_latent, prepared.past_latents, prepared.conditioning.text)
@@ -70,10 +76,13 @@ class VideoStream:
     def __init__(
         self, dit: DiT, portrait: PreparedPortrait, config: StreamConfig, seed: int,
         *, renew_sink: bool, make_cache: MakeKVCache = RingKVCache, speed: SpeedOptions = EXACT_SPEED,
+        turns: DeviceTurns | None = None,
     ) -> None:  # fmt: skip
+        """`turns` are those of the device; None if no other session uses it."""
         self.config = config
         self._dit = dit
         self._prepared = portrait
+        self._turns = SessionTurns(turns or DeviceTurns())
         self._latent_stream = LatentStream(
             dit, portrait.conditioning, config, seed, make_cache, record_graphs=bool(speed.graphs)
         )
@@ -103,15 +112,28 @@ class VideoStream:
             steps, self._begun_block = self._begun_block[1], None
             return steps
         self.discard_from(block)
+        self._turns.begin_block(block_seconds(self.config))
         if self._needs_new_sink(block):
-            self._latent_stream.set_sink(_renew_sink(self._dit, self._prepared, self._portrait_latent))
-        return self._latent_stream.denoise_block(block, features_BLCP)
+            with self._turns.take_turn():
+                self._latent_stream.set_sink(_renew_sink(self._dit, self._prepared, self._portrait_latent))
+        return self._take_steps(self._latent_stream.denoise_block(block, features_BLCP))
+
+    def _take_steps(self, steps: Iterator[Tensor]) -> Iterator[Tensor]:
+        """The latents of `steps`, each computed in a turn of its own."""
+        latent: Tensor | None
+        while True:
+            with self._turns.take_turn():
+                latent = next(steps, None)
+            if latent is None:
+                return
+            yield latent
 
     def begin_block(self, block: int, features_BLCP: Tensor) -> None:
         """Denoise the first step of the block after the last one, ahead of time."""
         if self._needs_new_sink(block) or not self._latent_stream.snapshot(block):
             return
-        steps = self._latent_stream.denoise_block(block, features_BLCP)
+        self._turns.begin_block(block_seconds(self.config))
+        steps = self._take_steps(self._latent_stream.denoise_block(block, features_BLCP))
         # set before the step runs, so that `discard_from` undoes a step that runs out of memory
         self._begun_block = block, steps
         next(steps)
@@ -131,7 +153,8 @@ class VideoStream:
         if block != self._last_block:
             self._decoder_before, self._last_block = self._decoder_after, block
         self._decoder_after = self._decoder_before.fork()
-        return self._decoding.start_decode(self._decoder_after, latent)
+        with self._turns.take_turn():
+            return self._decoding.start_decode(self._decoder_after, latent)
 
 
 class PipelinedVideoStream:
@@ -139,8 +162,10 @@ class PipelinedVideoStream:
 
     def __init__(
         self, dit: DiT, portrait: PreparedPortrait, config: StreamConfig, seed: int,
-        *, renew_sink: bool, make_cache: MakeKVCache, speed: SpeedOptions,
+        *, renew_sink: bool, make_cache: MakeKVCache, speed: SpeedOptions, turns: DeviceTurns | None = None,
     ) -> None:  # fmt: skip
+        """`turns` are those of the device; None if no other session uses it."""
+        self._turns = SessionTurns(turns or DeviceTurns())
         self.config = config
         self._dit = dit
         self._prepared = portrait
@@ -163,10 +188,12 @@ class PipelinedVideoStream:
             features = read_features(block)
             if features is None and not (ended and self._wavefront.is_busy):
                 return None
-            if features is not None and self._renew_sink and block == self.config.clip_blocks:
-                self._wavefront.set_sink(_renew_sink(self._dit, self._prepared, self._portrait_latent))
-            if (latent := self._wavefront.push(features)) is not None:
-                return self._decode_latent(latent)
+            self._turns.begin_block(block_seconds(self.config))
+            with self._turns.take_turn():
+                if features is not None and self._renew_sink and block == self.config.clip_blocks:
+                    self._wavefront.set_sink(_renew_sink(self._dit, self._prepared, self._portrait_latent))
+                if (latent := self._wavefront.push(features)) is not None:
+                    return self._decode_latent(latent)
         return None
 
     def discard_from(self, block: int) -> None:
