@@ -171,6 +171,18 @@ def test_an_interruption_survives_a_change_of_the_engine(portrait: Portrait) -> 
     assert grey_levels(session.frames()) == [(3, 101), (4, 102), (5, 103), (6, 104)]
 
 
+def test_sessions_follow_when_another_has_changed_the_engine(portrait: Portrait) -> None:
+    supervisor = FakeSupervisor(downgrades_left=1)
+    session = open_session(supervisor, portrait)
+    session.push(make_sound(12))
+    session.flush()
+    frames = session.frames()
+    before = [next(frames).pts for _ in range(4)]
+    supervisor.downgrade()
+    assert [*before, *(number for number, _ in grey_levels(frames))] == list(range(12))
+    assert supervisor.log == ["open", "session", "fall", "open", "session"]
+
+
 def test_push_after_flush_is_refused(portrait: Portrait) -> None:
     session = open_session(FakeSupervisor(), portrait)
     session.flush()

@@ -4,9 +4,8 @@ import random
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Thread
-
-import pytest
 
 from liveavatar.dit.turns import DeviceTurns, SessionTurns
 
@@ -38,7 +37,7 @@ def test_one_computes_at_a_time_and_an_error_ends_its_turn() -> None:
     turns, computing = DeviceTurns(), Counter[str]()
 
     def fail_in_turn(_number: int) -> None:
-        with pytest.raises(ZeroDivisionError), turns.take_turn():
+        with suppress(ZeroDivisionError), turns.take_turn():
             computing["now"] += 1
             assert computing["now"] == 1
             time.sleep(0.001)

@@ -72,7 +72,7 @@ def ipa_to_letters(ipa: str, language: str) -> str:
 
 def mandarin_to_letters(text: str) -> str:
     """Kokoro's letters for a Chinese text; tones are arrows."""
-    from misaki import zh  # type: ignore[import-not-found, unused-ignore]
+    from misaki import zh  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
     return str(zh.ZHG2P()(text)[0])
 
@@ -127,7 +127,7 @@ class Kokoro:
     @cached_property
     def _graph(self) -> Any:
         import onnx  # type: ignore[import-not-found, unused-ignore]
-        import onnxruntime  # type: ignore[import-not-found, unused-ignore]
+        import onnxruntime  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
         model = onnx.load_from_string(self._model_bytes())
         model.graph.output.append(onnx.helper.make_empty_tensor_value_info(DURATIONS_OUTPUT))

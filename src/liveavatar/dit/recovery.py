@@ -98,14 +98,15 @@ class DitSupervisor:
             _LOG.warning("%s; loading again: %s", problem, self._plan.summary)
 
     def offload_more(self) -> str | None:
-        """Move half of the blocks on the device to host memory."""
+        """Move half of the blocks on the device to host memory, while no session computes."""
         dit = self._models.dit
-        resident = len(dit.blocks) - count_offloaded_blocks(dit)
-        moved = resident // 2 // OFFLOAD_BUFFERS * OFFLOAD_BUFFERS
-        if not moved:
-            return None
-        offload_blocks(dit, moved, self._device)
-        release_cached_memory(self._device)
+        with self._models.turns.take_turn():
+            resident = len(dit.blocks) - count_offloaded_blocks(dit)
+            moved = resident // 2 // OFFLOAD_BUFFERS * OFFLOAD_BUFFERS
+            if not moved:
+                return None
+            offload_blocks(dit, moved, self._device)
+            release_cached_memory(self._device)
         return f"{moved} more blocks now lie in host memory"
 
     def downgrade(self) -> str | None:
@@ -189,6 +190,7 @@ class RecoveringSession:
         self._next_frame = 0
         self._first_frame = 0  # of the inner session
         self._inner_session: Session | None = None
+        self._inner_engine: Engine | None = None  # of the inner session
         self._inner_frames: Iterator[VideoFrame] | None = None
         inner = retry_on_oom(actor.supervisor, self._open_inner_session, self._release_inner_session)
         self._lookahead = inner.lookahead
@@ -244,8 +246,11 @@ class RecoveringSession:
         return frame
 
     def _open_inner_session(self) -> Session:
-        """The inner session; after a release a new one, with the sound of the frames to come."""
+        """The inner session; a new one, with the sound of the frames to come, after a release or a change of engine."""
+        if self._inner_session is not None and self._inner_engine is not self._actor.supervisor.engine:
+            self._release_inner_session()
         if self._inner_session is None:
+            self._inner_engine = self._actor.supervisor.engine
             session = self._actor.prepare_actor().session(self._fps, self._seed)
             with self._lock:
                 self._first_frame = self._next_frame

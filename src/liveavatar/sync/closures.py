@@ -81,7 +81,7 @@ def find_network_closures(closure: NDArray[np.float32], start: float) -> list[Cl
 
 def find_phoneme_closures(sound: Iterable[Samples], start: float) -> list[Closure]:
     """P, B and M recognised by pocketsphinx without a text (a loop over all phones); the sound begins at `start`."""
-    from pocketsphinx import (  # type: ignore[import-not-found, unused-ignore]
+    from pocketsphinx import (  # type: ignore[import-not-found, import-untyped, unused-ignore]
         Decoder,
         get_model_path,
         set_loglevel,
