@@ -15,6 +15,7 @@ from liveavatar.files import (
     describe_path,
     explain_system_error,
     format_command,
+    is_one_line,
     open_regular_file,
     publish_file,
     require_regular_file,
@@ -190,10 +191,14 @@ def test_a_printed_command_means_the_same_in_a_shell(tmp_path: Path) -> None:
         "語.wav",
         "*.wav",
         "\\.wav",
+        "\x1b[31mred\x07.wav",
+        "it's\n\\ 3\x1b3.wav",
+        os.fsdecode(b"caf\xe9.wav"),
     ):
         command = format_command("printf", "%s", tmp_path / name)
-        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
-        assert done.stdout == str(tmp_path / name)
+        assert is_one_line(command)
+        done = subprocess.run(["bash", "-c", command], capture_output=True, check=True)
+        assert done.stdout == os.fsencode(tmp_path / name)
     assert format_command("liveavatar", "sync", Path("-x.mp4")) == "liveavatar sync ./-x.mp4"
 
 

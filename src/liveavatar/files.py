@@ -242,9 +242,23 @@ def to_path(path: object, error: type[LiveAvatarError], kind: str = "file") -> P
 
 def format_command(*words: str | Path) -> str:
     """A command for people to paste into a shell: quoted, and no path is taken for an option."""
-    return shlex.join(
-        f"./{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word) for word in words
+    return " ".join(
+        _quote_word(f"./{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word))
+        for word in words
     )
+
+
+def _quote_word(word: str) -> str:
+    """A word for a shell; one with control characters or bytes that are no UTF-8 as $'…' (POSIX.1-2024, 2.2.4)."""
+    if describe_path(word) == word:
+        return shlex.quote(word)
+    return "$'" + "".join(map(_escape_character, word)) + "'"
+
+
+def _escape_character(character: str) -> str:
+    if describe_path(character) == character:
+        return f"\\{character}" if character in "'\\" else character
+    return "".join(f"\\{byte:03o}" for byte in os.fsencode(character))
 
 
 def describe_path(path: Path | str) -> str:
