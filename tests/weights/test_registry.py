@@ -1,7 +1,9 @@
+import re
+
 import pytest
 
 from liveavatar.errors import WeightsError
-from liveavatar.weights import WEIGHT_FILES, find_weight_file
+from liveavatar.weights import WEIGHT_FILES, NpmSource, SplitSource, find_weight_file
 
 
 def test_every_file_has_its_data_and_is_found() -> None:
@@ -23,8 +25,12 @@ def test_names_and_file_names_are_unique() -> None:
 
 
 def test_packages_are_pinned_to_a_version() -> None:
-    for package in (package for file in WEIGHT_FILES for package in file.packages):
-        assert "==" in package.requirement
+    for source in (source for file in WEIGHT_FILES for source in file.packages):
+        if isinstance(source, NpmSource):
+            assert re.fullmatch(r".+@\d+\.\d+\.\d+", source.package)
+            continue
+        for piece in source.pieces if isinstance(source, SplitSource) else (source,):
+            assert "==" in piece.requirement
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

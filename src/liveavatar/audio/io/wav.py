@@ -1,4 +1,4 @@
-"""Writes 16 kHz mono 16-bit WAV files with dither."""
+"""Writes mono 16-bit WAV files with dither."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -44,23 +44,23 @@ class Ditherer:
         return values.astype("<i2")
 
 
-def write_wav(path: Path, chunks: Iterable[Samples], sample_count: int) -> None:
-    """Write 16 kHz mono chunks of `sample_count` samples in all. The file appears complete or not at all.
+def write_wav(path: Path, chunks: Iterable[Samples], sample_count: int, rate: int = SAMPLE_RATE) -> None:
+    """Write mono chunks of `sample_count` samples in all, at `rate` Hz. The file appears complete or not at all.
 
     Raises:
         OutputError: the folder or the file cannot be written, or `chunks` have another length.
     """
     create_folder(path.parent)
     with atomic_write(path) as partial:
-        if _write_samples(partial, chunks, sample_count) != sample_count:
+        if _write_samples(partial, chunks, sample_count, rate) != sample_count:
             raise OutputError(f"{path.name} changed while it was read", "start again")
 
 
-def _write_samples(path: Path, chunks: Iterable[Samples], sample_count: int) -> int:
+def _write_samples(path: Path, chunks: Iterable[Samples], sample_count: int, rate: int) -> int:
     """Write header and samples; returns the number of samples written."""
     ditherer, written_count = Ditherer(), 0
     with path.open("wb") as file:
-        file.write(build_wave_header(sample_count, SAMPLE_RATE))
+        file.write(build_wave_header(sample_count, rate))
         for chunk in chunks:
             file.write(ditherer(chunk).data)
             written_count += len(chunk)

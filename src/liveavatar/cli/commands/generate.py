@@ -1,24 +1,26 @@
-"""`liveavatar generate`: a portrait speaks a recording."""
+"""`liveavatar generate`: a portrait speaks a recording or a text."""
 
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from liveavatar.cli.commands.say import STANDARD_INPUT, VoiceName, read_text_argument
 from liveavatar.cli.engine_options import add_engine_options, drop_unset
 from liveavatar.cli.output import SoundTrack, print_finding, print_message, print_repairs
 from liveavatar.cli.process.paths import PATH_METAVAR, parse_path
 from liveavatar.cli.progress import format_result, show_frame_bar, show_stage
 from liveavatar.engine import Actor, Engine, open_actor
 from liveavatar.engines import ENGINE_SOURCE_TYPES, open_engine
-from liveavatar.errors import AudioError
+from liveavatar.errors import AudioError, OptionError
 from liveavatar.face.crop import SCALE_FINDING, parse_size
 from liveavatar.face.portrait import Portrait, load_portrait
-from liveavatar.files import require_regular_file
+from liveavatar.files import require_regular_file, scratch_folder
 from liveavatar.generate import Result, check_video_output, render_video
 from liveavatar.provenance.aigc import DEFAULT_PRODUCER
 from liveavatar.provenance.label.visible_label import AUTO_LABEL
@@ -26,6 +28,9 @@ from liveavatar.provenance.policy import MarkPolicy, check_mark_policy
 from liveavatar.report import Finding
 from liveavatar.timeline import parse_fps
 from liveavatar.video.formats import EncodingOptions
+from liveavatar.voices.catalogue import AUTO_VOICE, choose_voice_name
+from liveavatar.voices.speech_file import write_speech
+from liveavatar.voices.voice import SpokenClause
 
 
 class EngineName(StrEnum):
@@ -97,7 +102,7 @@ def generate(
         ),
     ],
     audio: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--audio",
             "-a",
@@ -105,7 +110,14 @@ def generate(
             parser=parse_path,
             metavar=PATH_METAVAR,
         ),
-    ],
+    ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            help="What to say instead, English or Mandarin; - reads it from stdin.", show_default=False
+        ),
+    ] = None,
+    voice: VoiceName = AUTO_VOICE,
     output: Annotated[
         Path,
         typer.Option(
@@ -159,9 +171,10 @@ def generate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
     **engine_options: object,
 ) -> None:
-    """Make a portrait speak a recording."""
+    """Make a portrait speak a recording, or a text."""
     rate, frame_size = parse_fps(fps), parse_size(size)
     encoding = EncodingOptions(codec=codec, quality=quality.value)
+    check_speech_options(audio, text, voice)
     check_video_output(output, audio, image, encoding, background)
     marks = MarkPolicy(
         label=label,
@@ -172,7 +185,8 @@ def generate(
         source_type=ENGINE_SOURCE_TYPES[engine.value],
     )
     check_mark_policy(marks)
-    require_regular_file(audio, AudioError, "recording")
+    if audio is not None:
+        require_regular_file(audio, AudioError, "recording")
     options = drop_unset(engine_options)
     if engine is EngineName.DIT:
         options["live"] = False  # the whole recording is there
@@ -180,10 +194,10 @@ def generate(
     actor = prepare_actor(
         image, open_engine(engine.value, options), frame_size, face, force=force, on_finding=findings.append
     )
-    with show_frame_bar(rate) as progress:
+    with open_speech(audio, text, voice) as speech, show_frame_bar(rate) as progress:
         result = render_video(
             actor,
-            audio,
+            speech.path,
             output,
             fps=rate,
             seed=seed,
@@ -198,6 +212,44 @@ def generate(
         )
     print_message(result.marks.sentence)
     print(json.dumps(result_to_object(result, findings)) if as_json else format_result(result))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speech:
+    """What the portrait says: a file, and its clauses if a voice spoke it."""
+
+    path: Path
+    clauses: list[SpokenClause]
+
+
+def check_speech_options(audio: Path | None, text: str | None, voice: str) -> None:
+    """Refuse two kinds of speech, or none, or a voice that cannot speak the text.
+
+    Raises:
+        OptionError: not exactly one of `audio` and `text` is given, or there is no such voice.
+        VoiceError: the text cannot be spoken.
+    """
+    if (audio is None) == (text is None):
+        problem = "there is no speech" if audio is None else "there are two kinds of speech"
+        raise OptionError(problem, "give --audio FILE or --text TEXT")
+    if text is not None and text != STANDARD_INPUT:
+        choose_voice_name(voice, text)
+    elif audio is not None and voice != AUTO_VOICE:
+        raise OptionError("--voice has no effect on a recording", "leave it out, or give --text")
+
+
+@contextmanager
+def open_speech(audio: Path | None, text: str | None, voice: str) -> Iterator[Speech]:
+    """Yield the recording, or what a voice makes of the text; the latter is removed at the end."""
+    if audio is not None:
+        yield Speech(path=audio, clauses=[])
+        return
+    with scratch_folder() as folder:
+        wanted = read_text_argument(text or "")
+        name = choose_voice_name(voice, wanted)
+        with show_stage(f"{name} speaks"):
+            clauses = write_speech(wanted, folder / "speech.wav", name)
+        yield Speech(path=folder / "speech.wav", clauses=clauses)
 
 
 def prepare_actor(

@@ -49,7 +49,7 @@ def list_files(as_json: AsJson = False) -> None:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("name", "size", "licence", "state", "purpose"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=column == "name")
     for file in WEIGHT_FILES:
         table.add_row(
             file.name, f"{file.size / 1e6:.1f} MB", file.licence, _find_file_state(file), file.purpose
