@@ -3,7 +3,7 @@
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,6 +18,8 @@ from liveavatar.audio.analysis.rules import derive_playback_repair
 from liveavatar.audio.dsp.playback_repair import NO_REPAIR, PlaybackRepair
 from liveavatar.audio.front_end import RepairPolicy, read_speech, write_checked_speech
 from liveavatar.background import TRANSPARENT, check_background, find_background_file, replace_background
+from liveavatar.captions.cues import Cue
+from liveavatar.captions.painter import CaptionedSession, CaptionPainter
 from liveavatar.engine import Actor, Session, check_seed
 from liveavatar.errors import EngineError
 from liveavatar.files import check_output_path, scratch_folder
@@ -75,6 +77,7 @@ def render_video(
     marks: MarkPolicy = ALL_MARKS,
     encoding: EncodingOptions = DEFAULT_ENCODING,
     background: str | None = None,
+    cues: Sequence[Cue] = (),
     on_progress: ProgressCallback = lambda _done, _total: None,
     on_report: Callable[[AudioReport], None] = lambda _report: None,
 ) -> Result:
@@ -83,11 +86,12 @@ def render_video(
     `track` is the number of the recording's sound track, from 1; None is the one that players play. `portrait` is the
     picture's file, if there is one: like the recording, it is never replaced. `marks` are those that say that a program
     made the video. The ending of the output's name says the container; `encoding` is the codec in it and its quality.
-    `background` is that of `replace_background`. `on_report` is called with the analysis of the recording before the
-    first frame, `on_progress` after each frame.
+    `background` is that of `replace_background`; `cues` are captions that are drawn into the frames. `on_report` is
+    called with the analysis of the recording before the first frame, `on_progress` after each frame.
 
     Raises:
-        OptionError: `seed`, `policy`, `marks`, `encoding` or `background` has an unusable value.
+        OptionError: `seed`, `policy`, `marks`, `encoding` or `background` has an unusable value, or no font here has
+            the characters of `cues`.
         AudioError: the recording cannot be read, or `policy` is strict and it needs repair.
         EngineError: the engine failed; the frames so far are in a playable video whose name ends in `.partial.mp4`.
         OutputError: the video cannot be written, or its name promises no known format or is that of an input.
@@ -102,6 +106,7 @@ def render_video(
     # At 16 kHz the end may be rounded down to before the start of the last frame; a few samples of silence restore it.
     missing_samples = Timeline(fps=fps).frame_start(frame_count - 1) + 1 - report.speech_sample_count
     actor = replace_background(actor, background)
+    painter = CaptionPainter(cues, actor.size) if cues else None
     padded = chain(sound, [np.zeros(max(0, missing_samples), np.float32)])
     started = time.perf_counter()
     tags = {**file_marks.tags, "audio_report": format_report_tag(report)}
@@ -120,7 +125,9 @@ def render_video(
             seal=file_marks.seal,
         )
         with name_partial_video(writer), writer:
-            frames = stream_frames(MarkedSession(actor.session(fps, seed), marker), padded)
+            session = actor.session(fps, seed)
+            session = session if painter is None else CaptionedSession(session, painter)
+            frames = stream_frames(MarkedSession(session, marker), padded)
             first_frame_at = _write_frames(writer, frames, frame_count, on_progress)
     return Result(
         output=output,

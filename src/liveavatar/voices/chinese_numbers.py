@@ -59,7 +59,10 @@ def _spell_number(found: re.Match[str]) -> str:
     if unit == "年" and len(whole) == 4 and not part:
         return spell_digits(whole) + unit
     spelt = (
-        ("负" if found["minus"] else "") + spell_count(whole) + (f"点{spell_digits(part)}" if part else "")
+        (found["order"] or "")
+        + ("负" if found["minus"] else "")
+        + spell_count(whole)
+        + (f"点{spell_digits(part)}" if part else "")
     )
     if unit in {"%", "％"}:
         return f"百分之{spelt}"

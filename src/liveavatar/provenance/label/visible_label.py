@@ -5,15 +5,14 @@ import os
 from collections.abc import Mapping
 from functools import lru_cache
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from liveavatar.errors import OptionError
 from liveavatar.files import describe_path, is_one_line
 from liveavatar.frames import Picture
 from liveavatar.provenance.label.lettering import choose_lettering, draw_text
+from liveavatar.provenance.label.plate import blend_patch, blend_patch_over_transparency, draw_plate
 
 AUTO_LABEL, NO_LABEL = "auto", "none"
 """Values of an option that are no text."""
@@ -31,9 +30,6 @@ _MIN_SIDE = 32
 _MAX_CHARACTERS = 60
 _MARGIN, _PADDING = 0.4, 0.45
 """Around the plate, and around the text, relative to the height of the text."""
-_PLATE_OPACITY = 0.66
-_PLATE_GREY, _TEXT_GREY = 16, 255
-_OVERSAMPLING = 4
 
 
 def choose_label_text(label: object, environment: Mapping[str, str] = os.environ) -> str | None:
@@ -85,26 +81,15 @@ class VisibleLabel:
 
     def draw(self, rgb: Picture, opacity: float = 1.0) -> Picture:
         """A copy of a frame, uint8 [height, width, 3], with the label; 0 is invisible, 1 is all there."""
-        labelled = rgb.copy()
-        if self._patch is not None:
-            grey, alpha = self._patch[..., :1], opacity * self._patch[..., 1:]
-            ground = labelled[self.box]
-            labelled[self.box] = np.rint(ground + alpha * (grey - ground)).astype(np.uint8)
-        return labelled
+        return rgb.copy() if self._patch is None else blend_patch(rgb, self._patch, self.box, opacity)
 
     def draw_over_transparency(
         self, rgb: Picture, shown: NDArray[np.uint8], opacity: float = 1.0
     ) -> tuple[Picture, NDArray[np.uint8]]:
         """Copies of a frame that is not premultiplied, and of its opacity `shown`, with the label over both."""
-        labelled, covered = rgb.copy(), shown.copy()
-        if self._patch is not None:
-            grey, alpha = self._patch[..., :1], opacity * self._patch[..., 1:]
-            ground = (1 - alpha) * (shown[self.box][..., None] / np.float32(255))
-            both = alpha + ground
-            colour = (alpha * grey + ground * rgb[self.box]) / np.maximum(both, 1e-6)
-            labelled[self.box] = np.rint(colour).astype(np.uint8)
-            covered[self.box] = np.rint(255 * both[..., 0]).astype(np.uint8)
-        return labelled, covered
+        if self._patch is None:
+            return rgb.copy(), shown.copy()
+        return blend_patch_over_transparency(rgb, shown, self._patch, self.box, opacity)
 
 
 @lru_cache(maxsize=8)
@@ -114,7 +99,7 @@ def _fit_patch(text: str, size: tuple[int, int]) -> NDArray[np.float32]:
     least = math.ceil(TEXT_SHARE * side)
     usual = max(math.ceil(_USUAL_SHARE * side), _LEGIBLE_HEIGHT)
     for height in range(usual, least - 1, -1):
-        patch = _draw_patch(draw_text(lettering, height))
+        patch = draw_plate(draw_text(lettering, height), _PADDING)
         margin = _find_margin(patch.shape[0])
         if patch.shape[1] + 2 * margin <= size[0] and patch.shape[0] + 2 * margin <= size[1]:
             return patch
@@ -126,20 +111,3 @@ def _fit_patch(text: str, size: tuple[int, int]) -> NDArray[np.float32]:
 
 def _find_margin(patch_height: int) -> int:
     return max(1, round(patch_height * _MARGIN / (1 + 2 * _PADDING)))
-
-
-def _draw_patch(ink: Picture) -> NDArray[np.float32]:
-    """Grey level and opacity, 0…1, of a plate with a text: float32 [height, width, 2]."""
-    padding = max(2, round(_PADDING * ink.shape[0]))
-    text = np.pad(ink, padding).astype(np.float32) / max(
-        1, int(ink.max())
-    )  # lines below a pixel would be pale
-    height, width = text.shape
-    canvas = Image.new("L", (_OVERSAMPLING * width, _OVERSAMPLING * height))
-    box = (0, 0, canvas.width - 1, canvas.height - 1)
-    ImageDraw.Draw(canvas).rounded_rectangle(box, _OVERSAMPLING * padding * 0.8, 255)
-    plate = cv2.resize(np.asarray(canvas), (width, height), interpolation=cv2.INTER_AREA) / np.float32(255)
-    alpha = text + (1 - text) * plate * _PLATE_OPACITY
-    ground = (1 - text) * plate * _PLATE_OPACITY * _PLATE_GREY
-    grey = (text * _TEXT_GREY + ground) / np.maximum(alpha, 1e-6)
-    return np.stack([grey, alpha], axis=-1).astype(np.float32)

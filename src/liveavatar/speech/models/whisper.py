@@ -60,8 +60,10 @@ _VOCABULARY_SIZE = 51_864
 """Words of the decoder. It is not used, but CTranslate2 needs a vocabulary of this size."""
 
 
-def import_ctranslate2() -> ModuleType:
-    """The library CTranslate2.
+def import_ctranslate2(
+    remedy: str = "run: pip install 'liveavatar[whisper]', or leave out --speech whisper",
+) -> ModuleType:
+    """The library CTranslate2; `remedy` says how to get along without it.
 
     Raises:
         EngineError: it is not installed, or has no build for this machine.
@@ -69,7 +71,6 @@ def import_ctranslate2() -> ModuleType:
     try:
         return import_module("ctranslate2")
     except (ImportError, OSError) as error:
-        remedy = "run: pip install 'liveavatar[whisper]', or leave out --speech whisper"
         raise EngineError("CTranslate2 is not installed", remedy) from error
 
 
