@@ -1,19 +1,20 @@
 """Speech to text by Whisper base, run by CTranslate2 in 8 bits (OpenAI, MIT; 99 languages).
 
-A. Radford et al., Robust speech recognition via large-scale weak supervision, 2022. Silence is never shown to the model,
-which invents words for it.
+A. Radford et al., Robust speech recognition via large-scale weak supervision, 2022. The model invents words for silence
+and is not shown any. When words were heard is read from its attention to the sound, which CTranslate2 aligns.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from liveavatar.ears.stretches import find_speech_stretches
-from liveavatar.ears.vocabulary import TIME_STEP_SECONDS, Vocabulary, load_vocabulary, read_vocabulary_lines
+from liveavatar.ears.vocabulary import Vocabulary, load_vocabulary, read_vocabulary_lines
 from liveavatar.errors import OptionError
 from liveavatar.frames import Samples
 from liveavatar.speech.models.whisper import compute_whisper_mel, import_ctranslate2
@@ -25,7 +26,14 @@ WINDOW_SAMPLES = 30 * SAMPLE_RATE
 
 _BEAM_SIZE = 2
 _MAX_THREADS = 4
-_MAX_TOKENS = 224
+_MAX_LENGTH = 448  # tokens, with the prompt
+_PROMPT_LENGTH = 4  # tokens after the sentence before
+_MEL_HOP_SAMPLES = 160
+STEP_SECONDS = 0.02
+"""Between two steps of the encoder."""
+
+_TITLES = {b"Dr", b"Mr", b"Mrs", b"Ms", b"St", b"Prof"}
+_SENTENCE_ENDS = tuple(mark.encode() for mark in ".!?。！？")
 _MANDARIN_PROMPT = "以下是普通话的句子，用简体字。"
 """What Whisper takes for the sentence before: it goes on with simplified characters and punctuation."""
 
@@ -82,12 +90,17 @@ def _read_stretch(model: Any, sound: Samples, offset: float, language: str | Non
     view = import_ctranslate2().StorageView.from_array(np.ascontiguousarray(mel.T[None]))
     encoded, vocabulary = model.encode(view), load_vocabulary()
     spoken = f"<|{language}|>" if language else model.detect_language(encoded)[0][0][0]
-    result = model.generate(
-        encoded, [_make_prompt(vocabulary, spoken)], beam_size=_BEAM_SIZE, max_length=2 * _MAX_TOKENS
-    )
-    seconds = len(sound) / SAMPLE_RATE
-    for text, start, end in split_at_times(result[0].sequences_ids[0], vocabulary, seconds):
-        yield Segment(text=text, start_seconds=offset + start, end_seconds=offset + end)
+    prompt = _make_prompt(vocabulary, spoken)
+    result = model.generate(encoded, [prompt], beam_size=_BEAM_SIZE, max_length=_MAX_LENGTH)
+    tokens = [token for token in result[0].sequences_ids[0] if vocabulary.pieces[token]]
+    if not tokens:
+        return
+    aligned = model.align(encoded, prompt[-_PROMPT_LENGTH:], [tokens], len(sound) // _MEL_HOP_SAMPLES)
+    starts = find_token_starts(aligned[0].alignments, len(tokens), offset)
+    for first, last in split_at_sentences([vocabulary.pieces[token] for token in tokens]):
+        text = vocabulary.decode_text(tokens[first:last]).strip()
+        if text:
+            yield Segment(text=text, start_seconds=starts[first], end_seconds=starts[last - 1])
 
 
 def _make_prompt(vocabulary: Vocabulary, language: str) -> list[int]:
@@ -97,21 +110,30 @@ def _make_prompt(vocabulary: Vocabulary, language: str) -> list[int]:
         if language == "<|zh|>"
         else []
     )
-    return [*before, *(numbers[name] for name in ("<|startoftranscript|>", language, "<|transcribe|>"))]
+    begin = ("<|startoftranscript|>", language, "<|transcribe|>", "<|notimestamps|>")
+    return [*before, *(numbers[name] for name in begin)]
 
 
-def split_at_times(
-    tokens: list[int], vocabulary: Vocabulary, seconds: float
-) -> Iterator[tuple[str, float, float]]:
-    """Text, start and end of the runs between tokens of time; what has no end lasts until `seconds`."""
-    start, words = 0.0, list[int]()
-    for token in tokens:
-        if token < vocabulary.first_time:
-            words.append(token)
-            continue
-        time = min(seconds, TIME_STEP_SECONDS * (token - vocabulary.first_time))
-        if text := vocabulary.decode_text(words).strip():
-            yield text, start, max(start, time)
-        start, words = time, []
-    if text := vocabulary.decode_text(words).strip():
-        yield text, start, seconds
+def find_token_starts(alignments: list[tuple[int, int]], count: int, offset: float) -> list[float]:
+    """When each of `count` tokens begins, in seconds, from pairs of a token and a step of 20 ms in order."""
+    first_steps: dict[int, int] = {}
+    for token, step in alignments:
+        first_steps.setdefault(token, step)
+    known = np.array(sorted(first_steps))
+    steps = np.interp(np.arange(count), known, [first_steps[token] for token in known])
+    return [offset + STEP_SECONDS * float(step) for step in steps]
+
+
+def split_at_sentences(pieces: Sequence[bytes]) -> list[tuple[int, int]]:
+    """First token and end of each sentence. The stops of numbers and titles, as in 9.99 and Dr., end none."""
+    ends = [
+        place + 1
+        for place, piece in enumerate(pieces)
+        if piece.endswith(_SENTENCE_ENDS) and not (piece == b"." and _is_inside_sentence(pieces, place))
+    ]
+    return list(pairwise(sorted({0, *ends, len(pieces)})))
+
+
+def _is_inside_sentence(pieces: Sequence[bytes], place: int) -> bool:
+    follower = pieces[place + 1][:1] if place + 1 < len(pieces) else b""
+    return follower.isdigit() or (place > 0 and pieces[place - 1].strip() in _TITLES)

@@ -57,14 +57,17 @@ class TurnDetector:
 
     def __init__(self, predict_end: Callable[[Samples], float]) -> None:
         self._predict_end = predict_end
-        self._detector, self._framer = (
-            VoiceActivityDetector(),
-            StreamFramer(VAD_WINDOW_SAMPLES, VAD_WINDOW_SAMPLES),
-        )
-        self._position = 0
+        self._detector = VoiceActivityDetector()
+        self._framer = StreamFramer(VAD_WINDOW_SAMPLES, VAD_WINDOW_SAMPLES)
+        self.clear()
+
+    def clear(self) -> None:
+        """Drop all state, for another stream."""
+        self._detector.flush()
+        self._framer.clear()
+        self._position = self._speech_run = self._silence_run = 0
         self._kept: list[Samples] = []
         self._turn_start: int | None = None
-        self._speech_run = self._silence_run = 0
 
     def push(self, samples: Samples) -> list[TurnEvent]:
         """Hear float32 [n]; returns what happened in it."""
@@ -74,8 +77,8 @@ class TurnDetector:
         """End the stream: a turn that is not over ends here. Another stream may follow."""
         events = [event for window in self._framer.flush() for event in self._hear_window(window)]
         if self._turn_start is not None:
-            events.append(self._end_turn())
-        self.__init__(self._predict_end)  # type: ignore[misc]
+            events.append(self._end_turn(self._turn_start))
+        self.clear()
         return events
 
     def _hear_window(self, window: Samples) -> list[TurnEvent]:
@@ -86,7 +89,7 @@ class TurnDetector:
         self._position += 1
         if self._turn_start is None:
             return self._wait_for_speech()
-        return [self._end_turn()] if self._is_complete() else []
+        return [self._end_turn(self._turn_start)] if self._is_complete() else []
 
     def _wait_for_speech(self) -> list[TurnEvent]:
         if self._speech_run < START_WINDOWS:
@@ -101,10 +104,9 @@ class TurnDetector:
         is_asked = self._silence_run == CHECK_WINDOWS
         return is_asked and self._predict_end(np.concatenate(self._kept)) > COMPLETE_PROBABILITY
 
-    def _end_turn(self) -> TurnEnded:
-        assert self._turn_start is not None
+    def _end_turn(self, start: int) -> TurnEnded:
         ended = TurnEnded(
-            start=self._turn_start * VAD_WINDOW_SAMPLES,
+            start=start * VAD_WINDOW_SAMPLES,
             end=(self._position - self._silence_run) * VAD_WINDOW_SAMPLES,
             samples=np.concatenate(self._kept),
         )

@@ -5,12 +5,6 @@ from functools import cache
 
 from liveavatar.weights import ensure_weight_file
 
-TIME_STEP_SECONDS = 0.02
-"""Between two tokens of time."""
-
-_FIRST_TIME = "<|notimestamps|>"  # the token before the first point in time
-_TIME_COUNT = 1501  # 0.00 to 30.00 s
-
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
@@ -19,16 +13,9 @@ class Vocabulary:
     pieces: tuple[bytes, ...]
     numbers: dict[str, int]
 
-    @property
-    def first_time(self) -> int:
-        """The number of the token that means 0 s."""
-        return self.numbers[_FIRST_TIME] + 1
-
     def decode_text(self, tokens: list[int]) -> str:
         """The text of tokens; those without bytes are silent."""
-        return b"".join(self.pieces[token] for token in tokens if token < len(self.pieces)).decode(
-            "utf-8", "replace"
-        )
+        return b"".join(self.pieces[token] for token in tokens).decode("utf-8", "replace")
 
     def encode_text(self, text: str) -> list[int]:
         """Tokens of a text, the longest first: not Whisper's own choice, but it reads them as the same text."""

@@ -23,7 +23,7 @@ class HummingVoice:
         return assemble_clauses(split_into_clauses(prepare_text(text)), self._hum, 24_000)
 
     def _hum(self, text: str) -> Samples:
-        return (0.5 * np.sin(np.arange(1_000 * len(text)) * 0.05)).astype(np.float32)
+        return np.asarray(0.5 * np.sin(np.arange(1_000 * len(text)) * 0.05), np.float32)
 
 
 @pytest.fixture(autouse=True)

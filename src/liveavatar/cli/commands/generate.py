@@ -1,26 +1,26 @@
 """`liveavatar generate`: a portrait speaks a recording or a text."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from liveavatar.cli.commands.say import STANDARD_INPUT, VoiceName, read_text_argument
+from liveavatar.cli.captioning import CaptionKind, check_captions, find_cues, save_captions
 from liveavatar.cli.engine_options import add_engine_options, drop_unset
 from liveavatar.cli.output import SoundTrack, print_finding, print_message, print_repairs
 from liveavatar.cli.process.paths import PATH_METAVAR, parse_path
 from liveavatar.cli.progress import format_result, show_frame_bar, show_stage
+from liveavatar.cli.speech_source import VoiceName, check_speech_options, open_speech
 from liveavatar.engine import Actor, Engine, open_actor
 from liveavatar.engines import ENGINE_SOURCE_TYPES, open_engine
-from liveavatar.errors import AudioError, OptionError
+from liveavatar.errors import AudioError
 from liveavatar.face.crop import SCALE_FINDING, parse_size
 from liveavatar.face.portrait import Portrait, load_portrait
-from liveavatar.files import require_regular_file, scratch_folder
+from liveavatar.files import require_regular_file
 from liveavatar.generate import Result, check_video_output, render_video
 from liveavatar.provenance.aigc import DEFAULT_PRODUCER
 from liveavatar.provenance.label.visible_label import AUTO_LABEL
@@ -28,9 +28,7 @@ from liveavatar.provenance.policy import MarkPolicy, check_mark_policy
 from liveavatar.report import Finding
 from liveavatar.timeline import parse_fps
 from liveavatar.video.formats import EncodingOptions
-from liveavatar.voices.catalogue import AUTO_VOICE, choose_voice_name
-from liveavatar.voices.speech_file import write_speech
-from liveavatar.voices.voice import SpokenClause
+from liveavatar.voices.catalogue import AUTO_VOICE
 
 
 class EngineName(StrEnum):
@@ -118,6 +116,14 @@ def generate(
         ),
     ] = None,
     voice: VoiceName = AUTO_VOICE,
+    captions: Annotated[
+        CaptionKind | None,
+        typer.Option(
+            help="What is said, timed: a file beside the video (srt, vtt), or in the picture (burn). Of a recording it "
+            "is recognised (pip install 'liveavatar\\[ears]').",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path,
         typer.Option(
@@ -176,6 +182,7 @@ def generate(
     encoding = EncodingOptions(codec=codec, quality=quality.value)
     check_speech_options(audio, text, voice)
     check_video_output(output, audio, image, encoding, background)
+    check_captions(captions, output)
     marks = MarkPolicy(
         label=label,
         watermark=watermark,
@@ -194,62 +201,32 @@ def generate(
     actor = prepare_actor(
         image, open_engine(engine.value, options), frame_size, face, force=force, on_finding=findings.append
     )
-    with open_speech(audio, text, voice) as speech, show_frame_bar(rate) as progress:
-        result = render_video(
-            actor,
-            speech.path,
-            output,
-            fps=rate,
-            seed=seed,
-            policy=audio_policy.value,
-            track=track,
-            portrait=image,
-            marks=marks,
-            encoding=encoding,
-            background=background,
-            on_progress=progress,
-            on_report=print_repairs,
-        )
+    with open_speech(audio, text, voice) as speech:
+        cues = find_cues(speech, audio_policy.value, track) if captions else []
+        with show_frame_bar(rate) as progress:
+            result = render_video(
+                actor,
+                speech.path,
+                output,
+                fps=rate,
+                seed=seed,
+                policy=audio_policy.value,
+                track=track,
+                portrait=image,
+                marks=marks,
+                encoding=encoding,
+                background=background,
+                cues=cues if captions is CaptionKind.BURN else [],
+                on_progress=progress,
+                on_report=print_repairs,
+            )
+    caption_file = save_captions(captions, output, cues)
     print_message(result.marks.sentence)
-    print(json.dumps(result_to_object(result, findings)) if as_json else format_result(result))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speech:
-    """What the portrait says: a file, and its clauses if a voice spoke it."""
-
-    path: Path
-    clauses: list[SpokenClause]
-
-
-def check_speech_options(audio: Path | None, text: str | None, voice: str) -> None:
-    """Refuse two kinds of speech, or none, or a voice that cannot speak the text.
-
-    Raises:
-        OptionError: not exactly one of `audio` and `text` is given, or there is no such voice.
-        VoiceError: the text cannot be spoken.
-    """
-    if (audio is None) == (text is None):
-        problem = "there is no speech" if audio is None else "there are two kinds of speech"
-        raise OptionError(problem, "give --audio FILE or --text TEXT")
-    if text is not None and text != STANDARD_INPUT:
-        choose_voice_name(voice, text)
-    elif audio is not None and voice != AUTO_VOICE:
-        raise OptionError("--voice has no effect on a recording", "leave it out, or give --text")
-
-
-@contextmanager
-def open_speech(audio: Path | None, text: str | None, voice: str) -> Iterator[Speech]:
-    """Yield the recording, or what a voice makes of the text; the latter is removed at the end."""
-    if audio is not None:
-        yield Speech(path=audio, clauses=[])
-        return
-    with scratch_folder() as folder:
-        wanted = read_text_argument(text or "")
-        name = choose_voice_name(voice, wanted)
-        with show_stage(f"{name} speaks"):
-            clauses = write_speech(wanted, folder / "speech.wav", name)
-        yield Speech(path=folder / "speech.wav", clauses=clauses)
+    if as_json:
+        named = {"captions": str(caption_file) if caption_file else None}
+        print(json.dumps(result_to_object(result, findings) | named))
+    else:
+        print(format_result(result))
 
 
 def prepare_actor(

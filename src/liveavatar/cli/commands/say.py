@@ -1,6 +1,5 @@
 """`liveavatar say`: a voice speaks a text into a sound file."""
 
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -12,24 +11,15 @@ from rich.table import Table
 from liveavatar.cli.output import print_json
 from liveavatar.cli.process.paths import PATH_METAVAR, parse_path
 from liveavatar.cli.progress import show_stage
-from liveavatar.errors import OptionError, OutputError
+from liveavatar.cli.speech_source import VoiceName, read_text_argument
+from liveavatar.errors import OutputError
 from liveavatar.files import check_output_path, describe_path
 from liveavatar.voices.catalogue import AUTO_VOICE, VOICES, choose_voice_name
 from liveavatar.voices.speech_file import write_speech
-from liveavatar.voices.text import MAX_CHARACTERS
 from liveavatar.voices.voice import SpokenClause
 
-LIST_VOICES, STANDARD_INPUT = "list", "-"
-"""Values of `--voice` and of the text that mean something else."""
-
-VoiceName = Annotated[
-    str,
-    typer.Option(
-        metavar="auto|NAME",
-        help="Who speaks a text: hibari (English), af_heart, zf_xiaobei, …; auto goes by the language. "
-        "`liveavatar say --voice list` shows all.",
-    ),
-]
+LIST_VOICES = "list"
+"""The value of `--voice` that shows all."""
 
 
 def say(
@@ -75,19 +65,6 @@ def say(
         f"{describe_path(output)}: {seconds:.1f} s by {name} in {taken:.1f} s, "
         f"first sound after {1000 * first_sound:.0f} ms"
     )
-
-
-def read_text_argument(text: str) -> str:
-    """The text itself, or what is on stdin.
-
-    Raises:
-        OptionError: neither has anything.
-    """
-    if text != STANDARD_INPUT:
-        if not text.strip():
-            raise OptionError("there is no text", "write it in quotes, or - to read it from stdin")
-        return text
-    return sys.stdin.buffer.read(4 * MAX_CHARACTERS + 4).decode("utf-8", "replace")
 
 
 def clauses_to_objects(clauses: list[SpokenClause]) -> list[dict[str, object]]:
