@@ -4,7 +4,6 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Protocol
 
 LINE_WIDTH = 42
@@ -50,10 +49,10 @@ class Cue:
 def make_cues(spoken: Iterable[TimedText]) -> list[Cue]:
     """Captions in order, never two at a time. Inside a text, time is shared out by the width of the letters."""
     cues = [cue for text in spoken for cue in _cut_text(text)]
-    following = [later.start for _, later in pairwise(cues)] + [float("inf")]
+    following = [*(cue.start for cue in cues[1:]), float("inf")]
     return [
         Cue(lines=cue.lines, start=cue.start, end=max(cue.start, min(cue.end + _LINGER_SECONDS, limit)))
-        for cue, limit in zip(cues, following, strict=True)
+        for cue, limit in zip(cues, following, strict=False)
     ]
 
 
@@ -75,6 +74,14 @@ def wrap_text(text: str, width: int = LINE_WIDTH) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
+def _balance_lines(text: str) -> list[str]:
+    """As few lines as possible, of about the same width."""
+    lines = wrap_text(text)
+    widths = range(measure_width(text) // max(1, len(lines)), LINE_WIDTH)
+    balanced = (wrap_text(text, width) for width in widths if width > 1)
+    return next((other for other in balanced if len(other) == len(lines)), lines)
+
+
 def _cut_word(word: str, width: int) -> list[str]:
     pieces = [""]
     for letter in word:
@@ -86,7 +93,7 @@ def _cut_word(word: str, width: int) -> list[str]:
 
 def _cut_text(spoken: TimedText) -> list[Cue]:
     """The cues of one text."""
-    lines = wrap_text(spoken.text)
+    lines = _balance_lines(spoken.text)
     groups = [tuple(lines[start : start + LINES]) for start in range(0, len(lines), LINES)]
     widths = [sum(map(measure_width, group)) for group in groups]
     rate = (spoken.end_seconds - spoken.start_seconds) / max(1, sum(widths))

@@ -17,8 +17,8 @@ from liveavatar.weights import ensure_weight_file
 HIBARI_RATE = 24_000
 """Hz."""
 
-_GAIN = np.float32(2.0)
-"""From about -27 to -21 LUFS; peaks stay below 0.95."""
+_GAIN, _MAX_PEAK = 2.8, 0.95
+"""From about -29 to -23 LUFS; less where a peak would be clipped."""
 
 _MAX_PHONEMES = 400
 """At a time, the limit of the package itself."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import wave
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,7 +18,12 @@ import pytest
 from numpy.typing import NDArray
 
 from liveavatar import cli
+from liveavatar.ears import recogniser
 from liveavatar.frames import Samples
+from liveavatar.voices import speech_file
+from liveavatar.voices.clauses import split_into_clauses
+from liveavatar.voices.text import prepare_text
+from liveavatar.voices.voice import SpokenClause, assemble_clauses
 
 
 def write_wav(path: Path, samples: Samples, rate: int = 16_000) -> Path:
@@ -293,3 +299,82 @@ def test_an_interruption_leaves_nothing_behind(
     process.communicate(timeout=60)
     assert process.returncode == code
     assert list((tmp_path / "out").iterdir()) == []
+
+
+class HummingVoice:
+    """Half a second of a tone for each clause."""
+
+    def speak(self, text: str) -> Iterator[SpokenClause]:
+        tone = np.asarray(0.3 * np.sin(np.arange(12_000) * 0.05), np.float32)
+        return assemble_clauses(split_into_clauses(prepare_text(text)), lambda _: tone, 24_000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("captions", ["srt", "vtt", "burn"])
+def test_a_portrait_speaks_a_text_with_captions(
+    small: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    captions: str,
+) -> None:
+    monkeypatch.setattr(speech_file, "open_voice", lambda _: HummingVoice())
+    video = tmp_path / "a.mp4"
+    spoken = ("generate", "-i", small, "-o", video, "--text", "Hello there, you. Bye!")
+    assert run(*spoken, "--captions", captions, "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    frames, _, tracks = frames_and_tracks(video)
+    assert tracks == 1
+    assert 30 < frames < 60
+    if captions == "burn":
+        assert result["captions"] is None
+        assert list(tmp_path.iterdir()) == [video]
+        return
+    beside = tmp_path / f"a.{captions}"
+    assert result["captions"] == str(beside)
+    written = beside.read_text(encoding="utf-8")
+    assert written.index("Hello there, you.") < written.index("Bye!")
+    video.unlink()
+    assert run(*spoken, "--captions", captions) == 2
+    assert "captions replace no file" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [beside]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ([], "there is no speech; give --audio FILE or --text TEXT"),
+        (["-a", "{speech}", "--text", "hi"], "there are two kinds of speech"),
+        (["-a", "{speech}", "--voice", "hibari"], "--voice has no effect on a recording"),
+        (["--text", "!?"], "the text has no words"),
+        (["--text", "hi", "--voice", "bob"], "there is no voice 'bob'"),
+        (["--text", "hi", "--captions", "tv"], "tv"),
+    ],
+)
+def test_speech_that_cannot_be_had_is_one_error(
+    small: Path,
+    speech: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    problem: str,
+) -> None:
+    given = [option.format(speech=speech) for option in options]
+    assert run("generate", "-i", small, "-o", tmp_path / "a.mp4", *given) == 2
+    assert problem in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_captions_of_a_recording_without_the_extra_name_what_to_install(
+    small: Path,
+    speech: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    recogniser.load_recogniser.cache_clear()
+    monkeypatch.setitem(sys.modules, "ctranslate2", None)
+    assert run("generate", "-i", small, "-a", speech, "-o", tmp_path / "a.mp4", "--captions", "srt") == 2
+    assert "run: pip install 'liveavatar[ears]'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
