@@ -43,7 +43,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/pip
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/pip
-	$(PIP) -e '.[credentials,demo,dit,whisper,dev]'
+	$(PIP) -e '.[credentials,demo,dit,ears,voices,whisper,dev]'
 	@touch $@ $(VENV)/.demo
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/pip
@@ -53,7 +53,7 @@ $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/pip
 lock:  ## pin what is installed now: versions for development, and hashes for installations (requirements.lock)
 	$(BIN)/pip freeze --exclude-editable --exclude uv | sed 's/+cpu$$//' > constraints.txt
 	$(PIP) 'uv>=0.9,<1'
-	$(BIN)/uv pip compile pyproject.toml --extra credentials --extra demo --extra whisper -c constraints.txt --universal --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml --extra credentials --extra demo --extra ears --extra voices --extra whisper -c constraints.txt --universal --generate-hashes \
 		--quiet --custom-compile-command 'make lock' -o requirements.lock
 
 clean:

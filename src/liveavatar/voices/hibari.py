@@ -17,8 +17,8 @@ from liveavatar.weights import ensure_weight_file
 HIBARI_RATE = 24_000
 """Hz."""
 
-_GAIN, _MAX_PEAK = 2.8, 0.95
-"""From about -29 to -23 LUFS; less where a peak would be clipped."""
+_GAIN, _MAX_PEAK = 1.8, 0.95
+"""From about -26 to -22 LUFS; less where a peak would be clipped."""
 
 _MAX_PHONEMES = 400
 """At a time, the limit of the package itself."""
@@ -54,6 +54,5 @@ def _synthesise_english(text: str) -> Samples:
     model = _load_hibari()
     noise = np.random.default_rng(0)  # of breath; seeded, so that the same text gives the same sound
     pieces = split_phonemes(model.g2p(text), _MAX_PHONEMES)
-    return np.concatenate([model.from_ids(model.ids(piece), rng=noise) for piece in pieces]).astype(
-        np.float32
-    )
+    sound = np.concatenate([model.from_ids(model.ids(piece), rng=noise) for piece in pieces])
+    return np.asarray(sound * min(_GAIN, _MAX_PEAK / np.abs(sound).max(initial=0.1)), np.float32)

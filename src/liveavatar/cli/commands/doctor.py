@@ -33,6 +33,8 @@ REPORTED_PACKAGES = (
     "matplotlib",
     "torch",
     "ctranslate2",
+    "onnxruntime",
+    "hibari-tts",
     "c2pa-python",
 )
 REQUIRED_ENCODERS = ("libx264", "aac")
