@@ -21,7 +21,9 @@ def test_every_dependency_is_locked_with_hashes_at_the_version_of_development() 
     )
     locked = {read_name(name): version for name, version, _ in entries}
     assert len(entries) == len(re.findall(r"^[\w.-]+", lock, re.MULTILINE))
-    locked_extras = [line for name in ("credentials", "demo", "ears", "voices", "whisper") for line in extras[name]]
+    locked_extras = [
+        line for name in ("credentials", "demo", "ears", "voices", "whisper") for line in extras[name]
+    ]
     wanted = {read_name(line) for line in [*project["dependencies"], *locked_extras]}
     assert wanted <= locked.keys()
     pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").split())

@@ -1,14 +1,17 @@
 """The stream of clauses, with a synthesiser of ours that hums."""
 
+import wave
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveavatar.errors import OptionError, VoiceError
+from liveavatar.errors import OptionError, OutputError, VoiceError
 from liveavatar.frames import Samples
+from liveavatar.voices import speech_file, write_speech
 from liveavatar.voices.catalogue import VOICES, choose_voice_name, open_voice
 from liveavatar.voices.clauses import Clause
 from liveavatar.voices.voice import LEAD_SECONDS, SpokenClause, assemble_clauses
@@ -95,3 +98,17 @@ def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pytest.Mo
 def test_every_voice_has_its_licence() -> None:
     assert all(voice.licence and voice.languages for voice in VOICES)
     assert len({voice.name for voice in VOICES}) == len(VOICES)
+
+
+def test_what_is_said_is_written_in_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class HummingVoice:
+        def speak(self, text: str) -> Iterator[SpokenClause]:
+            return assemble_clauses([Clause(text=text, pause_seconds=0.1)] * 2, hum, RATE)
+
+    monkeypatch.setattr(speech_file, "open_voice", lambda _: HummingVoice())
+    clauses = write_speech("Hello", str(tmp_path / "a.wav"))
+    with wave.open(str(tmp_path / "a.wav")) as file:
+        assert file.getframerate() == RATE
+        assert file.getnframes() == sum(len(clause.samples) for clause in clauses)
+    with pytest.raises(OutputError, match="is a folder"):
+        write_speech("Hello", tmp_path)

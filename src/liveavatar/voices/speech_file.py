@@ -1,17 +1,18 @@
 """Writes what a voice says as a WAV file."""
 
 from collections.abc import Callable
-from pathlib import Path
+from os import PathLike
 
 from liveavatar.audio.io.wav import write_wav
-from liveavatar.errors import VoiceError
+from liveavatar.errors import OutputError, VoiceError
+from liveavatar.files import check_output_path, to_path
 from liveavatar.voices.catalogue import AUTO_VOICE, choose_voice_name, open_voice
 from liveavatar.voices.voice import SpokenClause
 
 
 def write_speech(
     text: str,
-    path: Path,
+    path: str | PathLike[str],
     voice: str = AUTO_VOICE,
     on_clause: Callable[[SpokenClause], None] = lambda _clause: None,
 ) -> list[SpokenClause]:
@@ -26,6 +27,8 @@ def write_speech(
         WeightsError: a model cannot be fetched.
         OutputError: the file cannot be written.
     """
+    output = to_path(path, OutputError, "sound file")
+    check_output_path(output)
     clauses = []
     for clause in open_voice(choose_voice_name(voice, text)).speak(text):
         on_clause(clause)
@@ -33,5 +36,5 @@ def write_speech(
     if not clauses:
         raise VoiceError("the voice had no sound for this text", "write it in words")
     count = sum(len(clause.samples) for clause in clauses)
-    write_wav(path, (clause.samples for clause in clauses), count, clauses[0].rate)
+    write_wav(output, (clause.samples for clause in clauses), count, clauses[0].rate)
     return clauses
