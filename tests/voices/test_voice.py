@@ -14,7 +14,7 @@ from liveavatar.frames import Samples
 from liveavatar.voices import speech_file, write_speech
 from liveavatar.voices.catalogue import VOICES, choose_voice_name, open_voice
 from liveavatar.voices.clauses import Clause
-from liveavatar.voices.voice import LEAD_SECONDS, SpokenClause, assemble_clauses
+from liveavatar.voices.voice import LEAD_SECONDS, SpokenClause, assemble_clauses, scale_sound
 
 RATE = 8_000
 
@@ -112,3 +112,10 @@ def test_what_is_said_is_written_in_one_file(tmp_path: Path, monkeypatch: pytest
         assert file.getnframes() == sum(len(clause.samples) for clause in clauses)
     with pytest.raises(OutputError, match="is a folder"):
         write_speech("Hello", tmp_path)
+
+
+@given(st.floats(0.01, 20), st.floats(0.1, 5))
+def test_no_gain_clips(peak: float, gain: float) -> None:
+    scaled = scale_sound(np.array([-peak, 0.5 * peak], np.float32), gain)
+    assert np.abs(scaled).max() <= 0.951
+    assert np.abs(scaled).max() == pytest.approx(min(0.95, gain * peak), rel=1e-3)

@@ -11,14 +11,14 @@ from liveavatar.frames import Samples
 from liveavatar.voices.clauses import split_into_clauses, split_phonemes
 from liveavatar.voices.english import import_voice_package, load_english_reader
 from liveavatar.voices.text import detect_languages, prepare_text
-from liveavatar.voices.voice import SpokenClause, assemble_clauses
+from liveavatar.voices.voice import SpokenClause, assemble_clauses, scale_sound
 from liveavatar.weights import ensure_weight_file
 
 HIBARI_RATE = 24_000
 """Hz."""
 
-_GAIN, _MAX_PEAK = 1.8, 0.95
-"""From about -26 to -22 LUFS; less where a peak would be clipped."""
+_GAIN = 1.8
+"""From about -26 to -22 LUFS."""
 
 _MAX_PHONEMES = 400
 """At a time, the limit of the package itself."""
@@ -55,4 +55,4 @@ def _synthesise_english(text: str) -> Samples:
     noise = np.random.default_rng(0)  # of breath; seeded, so that the same text gives the same sound
     pieces = split_phonemes(model.g2p(text), _MAX_PHONEMES)
     sound = np.concatenate([model.from_ids(model.ids(piece), rng=noise) for piece in pieces])
-    return np.asarray(sound * min(_GAIN, _MAX_PEAK / np.abs(sound).max(initial=0.1)), np.float32)
+    return scale_sound(sound, _GAIN)

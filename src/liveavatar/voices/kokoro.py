@@ -14,7 +14,7 @@ from liveavatar.voices.clauses import split_into_clauses, split_phonemes
 from liveavatar.voices.english import PhonemeTable, import_voice_package, load_english_reader
 from liveavatar.voices.mandarin import read_mandarin
 from liveavatar.voices.text import detect_languages, prepare_text
-from liveavatar.voices.voice import SpokenClause, assemble_clauses
+from liveavatar.voices.voice import SpokenClause, assemble_clauses, scale_sound
 from liveavatar.weights import ensure_weight_file
 from liveavatar.weights.onnx import open_onnx_model
 
@@ -25,8 +25,8 @@ _MAX_PHONEMES = 500
 """The model takes 510 and one at each end."""
 
 _STYLE_SIZE = 256
-_GAIN = np.float32(0.8)
-"""The loudest voices reach a peak of 1.1."""
+_GAIN = 0.9
+"""To between -25 and -21 LUFS."""
 
 
 class KokoroVoice:
@@ -76,7 +76,7 @@ class KokoroVoice:
             "style": self._styles[len(phonemes) - 1][None],
             "speed": np.ones(1, np.float32),
         }
-        return np.asarray(_GAIN * _load_kokoro().run(["audio"], inputs)[0], np.float32).reshape(-1)
+        return scale_sound(np.asarray(_load_kokoro().run(["audio"], inputs)[0]).reshape(-1), _GAIN)
 
 
 @cache

@@ -12,6 +12,7 @@ from liveavatar.voices.clauses import Clause
 LEAD_SECONDS = 0.1
 """Silence before the first sound."""
 
+_MAX_PEAK = 0.95
 _MARGIN_SECONDS = 0.03
 _FADE_SECONDS = 0.005
 _SILENCE_SHARE = 0.02
@@ -73,6 +74,11 @@ def assemble_clauses(
             voiced_count=len(lead) + len(voiced),
         )
         position += len(lead) + len(voiced) + len(pause)
+
+
+def scale_sound(sound: Samples, gain: float) -> Samples:
+    """The sound times `gain`, or less where a peak would be clipped."""
+    return np.asarray(sound * min(gain, _MAX_PEAK / np.abs(sound).max(initial=1e-3)), np.float32)
 
 
 def _trim_silence(samples: Samples, rate: int) -> Samples:
