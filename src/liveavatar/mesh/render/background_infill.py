@@ -32,7 +32,7 @@ _STRIP_DEPTH = 0.45
 """Depth of the strip behind the silhouette, interocular units: more than a head uncovers."""
 _SOURCE_REACH = 0.9
 """Largest distance of what is copied from the strip, interocular units."""
-_DISTANCE_COST = 600.0
+_DISTANCE_COST = 2500.0
 """Cost of an offset of one interocular unit, in squared grey levels summed over the three colours."""
 _TRUST_DEPTH, _MIN_TRUST = 0.25, 0.05
 """Depth behind the silhouette at which a pixel counts 1/e of a known one, interocular units, and its least weight."""
@@ -75,15 +75,17 @@ def _complete_strip(rgb: Picture, known: Mask, smooth: Picture, unit: float) -> 
         if level is None:
             continue
         if estimate is None or offsets is None:
-            offsets = level.mirror_offsets()
-            estimate = level.vote_colours(as_float32(cv2.resize(smooth, size)), offsets, None)
+            offsets, mirrored = level.mirror_offsets()
+            estimate = as_float32(cv2.resize(smooth, size, interpolation=cv2.INTER_AREA))
+            estimate = level.vote_colours(estimate, offsets, as_float32(mirrored))
         else:
             offsets = level.enlarge_offsets(offsets)
             estimate = as_float32(cv2.resize(estimate, size, interpolation=cv2.INTER_LINEAR))
-            estimate = np.where(level.known[..., None], level.colours, estimate)
+            estimate = level.vote_colours(estimate, offsets, np.zeros(len(level.targets), np.float32))
         for _ in range(rounds):
             costs = level.improve_offsets(estimate, offsets, random)
-            estimate = level.vote_colours(estimate, offsets, costs)
+            likeness = np.exp(-costs / (2 * (np.percentile(costs, 75) + 1))) + 1e-6
+            estimate = level.vote_colours(estimate, offsets, as_float32(likeness))
     if offsets is None:
         return smooth
     return _paste_copies(rgb, known, smooth, offsets, unit)
@@ -140,10 +142,15 @@ class _Level:
             unit=unit,
         )
 
-    def mirror_offsets(self) -> Indices:
-        """Offsets to the mirror image over the silhouette, or to the nearest source if that is none: [h, w, 2]."""
+    def mirror_offsets(self) -> tuple[Indices, Mask]:
+        """Offsets to the mirror image over the silhouette, [h, w, 2], and which targets have them, [n].
+
+        The others get offsets to the nearest source.
+        """
         silhouette = _find_nearest(self.known)[tuple(self.targets.T)]
-        return self._place_offsets(self._move_to_sources(2 * silhouette - self.targets))
+        mirrored = 2 * silhouette - self.targets
+        found = self._move_to_sources(mirrored)
+        return self._place_offsets(found), np.asarray((found == mirrored).all(1))
 
     def enlarge_offsets(self, offsets: Indices) -> Indices:
         """Offsets of a coarser level at this one's size."""
@@ -171,19 +178,21 @@ class _Level:
         offsets[:] = self._place_offsets(found)
         return costs
 
-    def vote_colours(self, estimate: Array, offsets: Indices, costs: Array | None) -> Array:
-        """`estimate` with each pixel of the hole the mean of what all patches over it would copy there, [h, w, 3]."""
+    def vote_colours(self, estimate: Array, offsets: Indices, votes: Array) -> Array:
+        """`estimate` with each pixel of the hole the mean of what all patches over it would copy there, [h, w, 3].
+
+        `votes` [n] are the weights of the targets; where all are 0 the estimate stays.
+        """
         height, width = self.known.shape
         found = self.targets + offsets[tuple(self.targets.T)]
-        weight = self.trust[tuple(self.targets.T)]
-        if costs is not None:
-            weight = weight * np.exp(-costs / (2 * (np.percentile(costs, 75) + 1))) + 1e-6
+        weight = self.trust[tuple(self.targets.T)] * votes
         total = np.zeros((height + 2 * _PATCH_RADIUS, width + 2 * _PATCH_RADIUS, 4), np.float32)
         for shift in _list_patch_shifts():
             source = np.clip(found + shift, 0, (height - 1, width - 1))
             colour = self.colours[tuple(source.T)]
-            votes = np.column_stack([colour * weight[:, None], weight])
-            total[tuple((self.targets + shift + _PATCH_RADIUS).T)] += votes
+            total[tuple((self.targets + shift + _PATCH_RADIUS).T)] += np.column_stack(
+                [colour * weight[:, None], weight]
+            )
         inner = total[_PATCH_RADIUS:-_PATCH_RADIUS, _PATCH_RADIUS:-_PATCH_RADIUS]
         voted = inner[..., :3] / np.maximum(inner[..., 3:], 1e-9)
         result = np.where((inner[..., 3:] > 0) & ~self.known[..., None], voted, estimate)
@@ -231,21 +240,23 @@ def _copy_pixels(rgb: Picture, known: Mask, offsets: Indices, pixels: Indices) -
     A pixel mixes what the four nodes around it would copy: where they agree it is sharp, where not there is no seam.
     """
     (height, width), (rows, columns) = known.shape, offsets.shape[:2]
-    scale = as_float32([height / rows, width / columns])
-    moves = np.rint(offsets * scale).astype(np.int32)
-    has_offset = np.asarray(offsets.any(2))
-    position = as_float32(pixels + 0.5) / scale - np.float32(0.5)
-    first = np.floor(position).astype(np.int32)
-    part = position - first
+    moves = np.rint(offsets * as_float32([height / rows, width / columns])).astype(np.int32)
+    has_offset = np.asarray(offsets.any(2)).ravel()
+    y, x = (np.ascontiguousarray(axis, np.int32) for axis in pixels.T)
+    at_row, at_column = ((y + 0.5) * (rows / height) - 0.5), ((x + 0.5) * (columns / width) - 0.5)
+    first_row, first_column = np.floor(at_row).astype(np.int32), np.floor(at_column).astype(np.int32)
+    down, right = as_float32(at_row - first_row), as_float32(at_column - first_column)
+    coloured = np.dstack([rgb, np.asarray(known, np.uint8)]).reshape(-1, 4)
     total = np.zeros((len(pixels), 4), np.float32)
-    for corner in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        node = np.clip(first + np.array(corner), 0, (rows - 1, columns - 1))
-        y, x = (pixels + moves[node[:, 0], node[:, 1]]).T
-        usable = (y >= 0) & (y < height) & (x >= 0) & (x < width) & has_offset[node[:, 0], node[:, 1]]
-        y, x = y * usable, x * usable
-        weight = (usable & known[y, x]) * np.where(corner, part, 1 - part).prod(1)
-        total[:, :3] += weight[:, None] * rgb[y, x]
-        total[:, 3] += weight
+    for lower, further in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        node = np.clip(first_row + lower, 0, rows - 1) * columns + np.clip(first_column + further, 0, columns - 1)
+        source_y, source_x = y + moves[..., 0].take(node), x + moves[..., 1].take(node)
+        usable = (source_y >= 0) & (source_y < height) & (source_x >= 0) & (source_x < width)
+        usable &= has_offset.take(node)
+        colour = coloured.take((source_y * width + source_x) * usable, axis=0)
+        weight = usable * colour[:, 3] * (down if lower else 1 - down) * (right if further else 1 - right)
+        colour[:, 3] = 1
+        total += weight[:, None] * colour
     return as_float32(total[:, :3] / np.maximum(total[:, 3:], 1e-6)), total[:, 3]
 
 

@@ -31,6 +31,8 @@ _EVIDENCE_UNIT_PIXELS = 90
 """Pixels of the interocular distance in the picture in which colours are compared, at most."""
 _UNLIKE = 3e4
 """Squared difference of colours if there is no sample."""
+_MAX_HOLE = 0.02
+"""Area of background within the person up to which it is taken for a fault, square interocular units."""
 _LEAST_LEVEL = 8
 """Opacities, 0…255, below this are none, and as near to 255 full: noise of the samples."""
 
@@ -41,7 +43,7 @@ _Points = NDArray[np.int64]
 def estimate_opacity(rgb: Picture, matte: NDArray[np.uint8], unit: float) -> NDArray[np.uint8]:
     """Opacity of the person [h, w], 0…255; `unit` is the interocular distance in pixels.
 
-    All of the person is connected with what the matte is sure of.
+    All of the person is connected with what the matte is sure of, and has no small holes.
     """
     outside, inside = _find_sure_pixels(matte, unit)
     odds = _measure_log_odds(matte) + _EVIDENCE_WEIGHT * _gather_evidence(rgb, matte, unit)
@@ -50,7 +52,7 @@ def estimate_opacity(rgb: Picture, matte: NDArray[np.uint8], unit: float) -> NDA
     opacity = np.asarray(cv2.medianBlur(np.rint(255 * share).astype(np.uint8), 3), np.uint8)
     opacity[opacity < _LEAST_LEVEL] = 0
     opacity[opacity > 255 - _LEAST_LEVEL] = 255
-    return _keep_connected(opacity, inside)
+    return _mend_regions(opacity, inside, unit)
 
 
 def _gather_evidence(rgb: Picture, matte: NDArray[np.uint8], unit: float) -> Array:
@@ -135,12 +137,17 @@ def _blur_within(values: Array, mask: Mask, deviation: float) -> Array:
     return as_float32(blurred[..., 0] / np.maximum(blurred[..., 1], 1e-3) * mask)
 
 
-def _keep_connected(opacity: NDArray[np.uint8], inside: Mask) -> NDArray[np.uint8]:
-    """`opacity` without what is not connected with the pixels `inside`; all of it if there are none."""
+def _mend_regions(opacity: NDArray[np.uint8], inside: Mask, unit: float) -> NDArray[np.uint8]:
+    """`opacity` without what is not connected with the pixels `inside`, if there are any, and without small holes."""
     if not inside.any():
         return opacity
     labels = np.asarray(cv2.connectedComponents(np.asarray(opacity > 0, np.uint8))[1])
-    own = np.zeros(int(labels.max()) + 1, np.uint8)
-    own[labels[inside]] = 1
-    own[0] = 0
-    return np.asarray(opacity * own[labels], np.uint8)
+    own = np.zeros(int(labels.max()) + 1, np.bool_)
+    own[labels[inside]] = True
+    own[0] = False
+    _, holes, statistics, _ = cv2.connectedComponentsWithStats(
+        np.asarray(opacity < 128, np.uint8), connectivity=4
+    )
+    small = np.asarray(statistics[:, cv2.CC_STAT_AREA] < _MAX_HOLE * unit**2)
+    small[0] = False
+    return np.where(small[holes], 255, opacity * own[labels]).astype(np.uint8)

@@ -15,20 +15,24 @@ from liveavatar.mesh.render.infill import infill_colours
 from liveavatar.mesh.render.person_matting import estimate_opacity
 
 Opacity = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
 
 _FULL_TRUST_OPACITY = 0.15
 """Opacity from which a person's unmixed colour is used alone; below, it is mixed with colours from further inside."""
 _STRAY_REACH = 0.1
 """Distance from the person in which stray hair is looked for before a plain background, interocular units."""
-_CLOSE_REACH = 0.04
-"""The same before any background, whose infill may differ from it by chance."""
+_RIM_REACH = 0.015
+"""The same before any background, interocular units."""
 _MIN_STRAY_SHARE = 0.035
 """Least share of the person's colour in a pixel that counts as stray hair."""
 _STRAY_TOLERANCE, _STRAY_NOISE = 0.5, 8.0
 """What may be left of its difference from the background: share of what the person explains, and grey levels."""
-_PLAIN_ERROR, _MAX_ERROR, _PLAIN_BLUR = 8.0, 25.0, 0.12
-"""A background is plain if its infill differs from it by less in the mean around, each difference bounded, grey levels;
-and how far around, interocular units."""
+_PLAIN_DETAIL, _MAX_DETAIL = 6.0, 40.0
+"""A background is plain if it has less detail in the mean around, each pixel's detail bounded, grey levels."""
+_TONE_BLUR, _PLAIN_BLUR = 0.06, 0.12
+"""Detail is the difference from the mean within the first distance; plain is what lacks it within the second."""
+_PLAIN_UNIT_PIXELS, _MIN_KNOWN_SHARE = 60, 0.99
+"""Pixels of the interocular distance in the picture in which that is measured; what counts as background there."""
 _STRAY_ERROR, _OPAQUE_ERROR = 12.0, 90.0
 """Difference from a plain background of the faintest stray hair, and of an opaque one, grey levels."""
 _VOTE_BLUR, _MIN_VOTE = 0.006, 0.4
@@ -48,11 +52,13 @@ def separate_person(
     unit = interocular_distance(landmarks)
     centre = landmarks[:, :2].mean(0)
     opacity = estimate_opacity(rgb, matte, unit)
-    distance = as_float32(cv2.distanceTransform(np.asarray(opacity == 0, np.uint8), cv2.DIST_L2, 5))
-    near = distance <= _find_stray_reach(unit)
-    behind = as_float32(infill_background(rgb, ~near, (float(centre[0]), float(centre[1])), unit))
     inside = as_float32(infill_colours(rgb, as_float32(opacity == 255)))
-    opacity = np.maximum(opacity, _find_stray_hair(rgb, behind, inside, opacity, distance, unit))
+    plain = _find_plain_background(rgb, opacity, unit)
+    side = 2 * max(1, round(_RIM_REACH * unit)) + 1
+    rim = (cv2.dilate(opacity, np.ones((side, side), np.uint8)) > 0) & (opacity == 0)
+    known = (opacity == 0) & ~plain & ~rim
+    behind = as_float32(infill_background(rgb, known, (float(centre[0]), float(centre[1])), unit))
+    opacity = np.maximum(opacity, _find_stray_hair(rgb, behind, inside, opacity, plain, rim, unit))
     # The picture's own background reaches up to the person.
     behind[opacity == 0] = rgb[opacity == 0]
     part = np.nonzero((opacity > 0) & (opacity < 255))
@@ -77,15 +83,40 @@ def _unmix_layers(
     return _unmix_colour(mixed, share, background), background
 
 
+def _find_plain_background(rgb: Picture, opacity: Opacity, unit: float) -> Mask:
+    """The pixels beside the person, up to _STRAY_REACH, before which a stray hair can be told: [h, w].
+
+    What lies farther away is smooth there. Computed on a reduced picture, as nothing in it is sharp.
+    """
+    distance = cv2.distanceTransform(np.asarray(opacity == 0, np.uint8), cv2.DIST_L2, 5)
+    near = distance <= max(2.0, _STRAY_REACH * unit)
+    height, width = opacity.shape
+    scale = min(1.0, _PLAIN_UNIT_PIXELS / unit)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = as_float32(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA))
+    known = as_float32(cv2.resize(as_float32(~near), size, interpolation=cv2.INTER_AREA) > _MIN_KNOWN_SHARE)
+    tone = _blur_known(small, known, _TONE_BLUR * scale * unit)
+    detail = np.minimum(np.linalg.norm(small - tone, axis=2), _MAX_DETAIL)[..., None]
+    around = _blur_known(as_float32(detail), known, _PLAIN_BLUR * scale * unit)[..., 0]
+    return np.asarray(near & (opacity == 0) & (cv2.resize(around, (width, height)) < _PLAIN_DETAIL))
+
+
+def _blur_known(values: Array, known: Array, deviation: float) -> Array:
+    """The mean of the `known` ones [h, w] of `values` [h, w, c] around each pixel, by a Gaussian; 255 if there is none."""
+    weighed = cv2.GaussianBlur(np.dstack([values * known[..., None], known]), (0, 0), deviation)
+    share = weighed[..., -1:]
+    return as_float32(np.where(share > 1e-4, weighed[..., :-1] / np.maximum(share, 1e-4), 255))
+
+
 def _find_stray_hair(
-    rgb: Picture, behind: Array, inside: Array, opacity: Opacity, distance: Array, unit: float
+    rgb: Picture, behind: Array, inside: Array, opacity: Opacity, plain: Mask, rim: Mask, unit: float
 ) -> Opacity:
     """Opacity of pixels that differ from the background as the person beside them would.
 
-    They have some `opacity` [h, w], or a `distance` [h, w] from such pixels, up to _STRAY_REACH. Before a plain
-    background whatever differs is the person's, such as hair with light on it.
+    They have some `opacity` [h, w], lie in the person's `rim` [h, w] or before a `plain` background [h, w]. There
+    whatever differs is the person's, such as hair with light on it.
     """
-    at = np.nonzero((distance <= _find_stray_reach(unit)) & (opacity < 255))
+    at = np.nonzero(plain | rim | ((opacity > 0) & (opacity < 255)))
     towards, off = inside[at] - behind[at], rgb[at] - behind[at]
     contrast = np.maximum(np.einsum("ij,ij->i", towards, towards), _MIN_CONTRAST)
     share = np.clip(np.einsum("ij,ij->i", off, towards) / contrast, 0, 1)
@@ -93,30 +124,20 @@ def _find_stray_hair(
     explained = left < np.maximum(_STRAY_TOLERANCE * share * np.sqrt(contrast), _STRAY_NOISE)
     explained &= share > _MIN_STRAY_SHARE
     error = np.linalg.norm(off, axis=1)
-    weights = as_float32(opacity[at] == 0)
-    bounded = np.minimum(error, _MAX_ERROR)
-    plain = _blur_sparse(bounded, weights, at, opacity.shape, _PLAIN_BLUR * unit) < _PLAIN_ERROR
-    explained &= plain | (distance[at] <= _CLOSE_REACH * unit)
-    bright = plain & (error > _STRAY_ERROR)
+    bright = plain[at] & (error > _STRAY_ERROR)
     share = np.where(bright, np.maximum(share, np.minimum(error / _OPAQUE_ERROR, 1)), share)
-    found = as_float32(explained | bright)
-    votes = _blur_sparse(found, np.ones_like(found), at, opacity.shape, max(0.7, _VOTE_BLUR * unit))
+    votes = _blur_sparse(as_float32(explained | bright), at, opacity.shape, max(0.7, _VOTE_BLUR * unit))
     stray = np.zeros_like(opacity)
     stray[at] = np.where(votes > _MIN_VOTE, np.rint(255 * share), 0)
     return stray
 
 
-def _find_stray_reach(unit: float) -> float:
-    """_STRAY_REACH in pixels."""
-    return max(2.0, _STRAY_REACH * unit)
-
-
 def _blur_sparse(
-    values: Array, weights: Array, at: tuple[NDArray[Any], ...], shape: tuple[int, ...], deviation: float
+    values: Array, at: tuple[NDArray[Any], ...], shape: tuple[int, ...], deviation: float
 ) -> Array:
-    """The mean of `values` [n], with `weights` [n], of pixels around each of those `at` in a picture: [n]."""
+    """The mean of the `values` [n] of pixels around each of those `at` in a picture: [n]."""
     picture = np.zeros((*shape, 2), np.float32)
-    picture[at] = np.column_stack([values * weights, weights])
+    picture[at] = np.column_stack([values, np.ones_like(values)])
     blurred = cv2.GaussianBlur(picture, (0, 0), deviation)[at]
     return as_float32(blurred[:, 0] / np.maximum(blurred[:, 1], 1e-3))
 
