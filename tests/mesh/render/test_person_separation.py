@@ -75,3 +75,11 @@ def test_a_matte_without_an_edge_is_taken_as_it_is(level: int) -> None:
     person, background, opacity = separate_person(rgb, np.full_like(matte, level), place_eyes())
     assert (opacity == level).all()
     assert np.array_equal(person if level else background, rgb)
+
+
+def test_a_narrow_gap_stays_open() -> None:
+    """Wall between hair and neck is too narrow for samples of it: the matte decides."""
+    rgb, matte, _ = disc_before_wall(0)
+    rgb[50:70, 58:63], matte[50:70, 58:63] = WALL, 0
+    _, _, opacity = separate_person(rgb, matte, place_eyes())
+    assert opacity[53:67, 59:62].max() == 0

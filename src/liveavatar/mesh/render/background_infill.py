@@ -249,7 +249,9 @@ def _copy_pixels(rgb: Picture, known: Mask, offsets: Indices, pixels: Indices) -
     coloured = np.dstack([rgb, np.asarray(known, np.uint8)]).reshape(-1, 4)
     total = np.zeros((len(pixels), 4), np.float32)
     for lower, further in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        node = np.clip(first_row + lower, 0, rows - 1) * columns + np.clip(first_column + further, 0, columns - 1)
+        node = np.clip(first_row + lower, 0, rows - 1) * columns + np.clip(
+            first_column + further, 0, columns - 1
+        )
         source_y, source_x = y + moves[..., 0].take(node), x + moves[..., 1].take(node)
         usable = (source_y >= 0) & (source_y < height) & (source_x >= 0) & (source_x < width)
         usable &= has_offset.take(node)

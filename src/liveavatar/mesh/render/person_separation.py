@@ -102,7 +102,7 @@ def _find_plain_background(rgb: Picture, opacity: Opacity, unit: float) -> Mask:
 
 
 def _blur_known(values: Array, known: Array, deviation: float) -> Array:
-    """The mean of the `known` ones [h, w] of `values` [h, w, c] around each pixel, by a Gaussian; 255 if there is none."""
+    """The mean of the `known` [h, w] ones of `values` [h, w, c] around each pixel; 255 if there is none."""
     weighed = cv2.GaussianBlur(np.dstack([values * known[..., None], known]), (0, 0), deviation)
     share = weighed[..., -1:]
     return as_float32(np.where(share > 1e-4, weighed[..., :-1] / np.maximum(share, 1e-4), 255))
