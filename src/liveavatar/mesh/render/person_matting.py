@@ -97,7 +97,8 @@ def _compare_colours(rgb: Picture, outside: Mask, inside: Mask, pixels: _Points,
     unlike_background = _nearest_sample(rgb, outside, pixels, to_outside[at], outwards, unit)
     unlike_person = _nearest_sample(rgb, inside, pixels, to_inside[at], -outwards, unit)
     evidence = (np.sqrt(unlike_background) - np.sqrt(unlike_person)) / _COLOUR_NOISE
-    evidence[(unlike_background == _UNLIKE) | (unlike_person == _UNLIKE)] = 0  # the matte alone knows narrow gaps
+    # In gaps too narrow for samples of the background the matte decides.
+    evidence[(unlike_background == _UNLIKE) | (unlike_person == _UNLIKE)] = 0
     return as_float32(np.clip(evidence, -_MAX_EVIDENCE, _MAX_EVIDENCE))
 
 
