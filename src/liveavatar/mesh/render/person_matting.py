@@ -52,7 +52,7 @@ def estimate_opacity(rgb: Picture, matte: NDArray[np.uint8], unit: float) -> NDA
     opacity = np.asarray(cv2.medianBlur(np.rint(255 * share).astype(np.uint8), 3), np.uint8)
     opacity[opacity < _LEAST_LEVEL] = 0
     opacity[opacity > 255 - _LEAST_LEVEL] = 255
-    return _mend_regions(opacity, inside, unit)
+    return _close_holes(keep_connected(opacity, inside), unit) if inside.any() else opacity
 
 
 def _gather_evidence(rgb: Picture, matte: NDArray[np.uint8], unit: float) -> Array:
@@ -139,17 +139,20 @@ def _blur_within(values: Array, mask: Mask, deviation: float) -> Array:
     return as_float32(blurred[..., 0] / np.maximum(blurred[..., 1], 1e-3) * mask)
 
 
-def _mend_regions(opacity: NDArray[np.uint8], inside: Mask, unit: float) -> NDArray[np.uint8]:
-    """`opacity` without what is not connected with the pixels `inside`, if there are any, and without small holes."""
-    if not inside.any():
-        return opacity
+def keep_connected(opacity: NDArray[np.uint8], inside: Mask) -> NDArray[np.uint8]:
+    """`opacity` [h, w] without what is not connected with the pixels `inside` [h, w]."""
     labels = np.asarray(cv2.connectedComponents(np.asarray(opacity > 0, np.uint8))[1])
     own = np.zeros(int(labels.max()) + 1, np.bool_)
     own[labels[inside]] = True
     own[0] = False
+    return np.asarray(opacity * own[labels], np.uint8)
+
+
+def _close_holes(opacity: NDArray[np.uint8], unit: float) -> NDArray[np.uint8]:
+    """`opacity` without small holes."""
     _, holes, statistics, _ = cv2.connectedComponentsWithStats(
         np.asarray(opacity < 128, np.uint8), connectivity=4
     )
     small = np.asarray(statistics[:, cv2.CC_STAT_AREA] < _MAX_HOLE * unit**2)
     small[0] = False
-    return np.where(small[holes], 255, opacity * own[labels]).astype(np.uint8)
+    return np.where(small[holes], 255, opacity).astype(np.uint8)

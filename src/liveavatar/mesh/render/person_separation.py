@@ -12,7 +12,7 @@ from liveavatar.mesh.geometry.arrays import Array, as_float32
 from liveavatar.mesh.geometry.face_landmarks import interocular_distance
 from liveavatar.mesh.render.background_infill import infill_background
 from liveavatar.mesh.render.infill import infill_colours
-from liveavatar.mesh.render.person_matting import estimate_opacity
+from liveavatar.mesh.render.person_matting import estimate_opacity, keep_connected
 
 Opacity = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -21,6 +21,8 @@ _FULL_TRUST_OPACITY = 0.15
 """Opacity from which a person's unmixed colour is used alone; below, it is mixed with colours from further inside."""
 _STRAY_REACH = 0.1
 """Distance from the person in which stray hair is looked for before a plain background, interocular units."""
+_ROOT_OPACITY = 128
+"""Opacity, 0…255, of the person from which a stray hair must grow."""
 _RIM_REACH = 0.015
 """The same before any background, interocular units."""
 _MIN_STRAY_SHARE = 0.035
@@ -33,7 +35,7 @@ _TONE_BLUR, _PLAIN_BLUR = 0.06, 0.12
 """Detail is the difference from the mean within the first distance; plain is what lacks it within the second."""
 _PLAIN_UNIT_PIXELS, _MIN_KNOWN_SHARE = 60, 0.99
 """Pixels of the interocular distance in the picture in which that is measured; what counts as background there."""
-_STRAY_ERROR, _OPAQUE_ERROR = 12.0, 90.0
+_STRAY_ERROR, _OPAQUE_ERROR = 20.0, 90.0
 """Difference from a plain background of the faintest stray hair, and of an opaque one, grey levels."""
 _VOTE_BLUR, _MIN_VOTE = 0.006, 0.4
 """Neighbourhood in which a pixel needs company, interocular units, and how much of it."""
@@ -58,7 +60,8 @@ def separate_person(
     rim = (cv2.dilate(opacity, np.ones((side, side), np.uint8)) > 0) & (opacity == 0)
     known = (opacity == 0) & ~plain & ~rim
     behind = as_float32(infill_background(rgb, known, (float(centre[0]), float(centre[1])), unit))
-    opacity = np.maximum(opacity, _find_stray_hair(rgb, behind, inside, opacity, plain, rim, unit))
+    stray = _find_stray_hair(rgb, behind, inside, opacity, plain, rim, unit)
+    opacity = keep_connected(np.maximum(opacity, stray), opacity > _ROOT_OPACITY)
     # The picture's own background reaches up to the person.
     behind[opacity == 0] = rgb[opacity == 0]
     part = np.nonzero((opacity > 0) & (opacity < 255))
