@@ -74,7 +74,7 @@ def list_background_cases() -> Iterator[BackgroundCase]:
     wheel = Wheel(download_wheel(DRAWN_HEAD))
     for name in PEOPLE:
         head = _draw_cached(wheel, name)
-        mask = head.masks["person"].astype(np.float32) / 255
+        mask = head.masks["person"].astype(np.float32) / np.float32(255)
         for scene in (WALL, *PHOTOGRAPHS):
             background = head.background if scene == WALL else _read_photograph(scene)
             change = background.astype(np.float32) - head.background
