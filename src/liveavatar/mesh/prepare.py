@@ -50,7 +50,7 @@ def prepare_renderer(base: ShutBase, shapes: Array) -> FaceRenderer:
     unit = interocular_distance(landmarks)
     height, width = rgb.shape[:2]
     size = (width, height)
-    person, background, opacity = separate_person(rgb, portrait.matte)
+    person, background, opacity = separate_person(rgb, portrait.matte, landmarks)
     texture = SupersampledTexture.from_person(person, opacity)
     head = build_head_basis(landmarks, opacity)
     upper, lower = build_face_bases(landmarks, shapes, lips)
