@@ -8,11 +8,12 @@ import pytest
 from face.open_mouths import open_mouth
 from face.scenes import draw_background, paste_picture, rotate_picture, scale_picture
 from liveavatar.face.inspection.measurements import measure_portrait
-from liveavatar.face.inspection.mouth_profile import median_skin
-from liveavatar.face.inspection.quality import check_portrait
+from liveavatar.face.inspection.mouth_profile import SkinBeforeLips, find_skin_before_lips, median_skin
+from liveavatar.face.inspection.quality import check_portrait, judge_portrait_report
 from liveavatar.face.portrait import Landmarks, Portrait, find_portrait
 from liveavatar.frames import Picture
 from liveavatar.report import Finding, find_worst_level
+from tools import portrait_covers
 
 NAMES = ["face", "size", "sharpness", "pose", "eyes", "mouth", "exposure", "evenness", "room"]
 LOWER_FACE = (234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323,
@@ -244,6 +245,30 @@ def test_a_thing_before_the_mouth(portrait: Portrait, cover: Callable[[Portrait]
     found = judge(cover(portrait), "mouth")
     assert found.level == "bad"
     assert "covers" in found.sentence
+
+
+@pytest.mark.parametrize("name", [name for name in portrait_covers.COVERS if "lip" in name or "hand" in name])
+def test_fingers_before_a_part_of_the_mouth(portrait: Portrait, name: str) -> None:
+    found = judge(draw_cover(portrait, name), "mouth")
+    assert found.level == "bad"
+    assert "covers the lips" in found.sentence
+
+
+def test_a_finger_on_a_part_of_the_lower_lip_is_doubted(portrait: Portrait) -> None:
+    parts = SkinBeforeLips(lower=2, both=0)
+    findings = judge_portrait_report(replace(measure_portrait(portrait), skin_before_lips=parts))
+    found = next(finding for finding in findings if finding.name == "mouth")
+    assert (found.level, found.sentence) == ("warn", "a finger may cover the lower lip")
+
+
+def test_a_grey_picture_tells_nothing_of_skin(portrait: Portrait) -> None:
+    grey = np.repeat(portrait.rgb[..., :1], 3, 2)
+    assert find_skin_before_lips(grey, portrait.landmarks) is None
+
+
+def draw_cover(portrait: Portrait, name: str) -> Portrait:
+    """The portrait with one of the `COVERS` before the face."""
+    return replace(portrait, rgb=portrait_covers.COVERS[name](portrait.rgb, portrait.landmarks))
 
 
 @pytest.mark.parametrize(("gap", "level"), [(0.0, "bad"), (0.5, "ok"), (None, "ok")])

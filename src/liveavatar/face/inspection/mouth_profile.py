@@ -59,6 +59,25 @@ _SURE_COLUMNS, _LEAST_DARK = 0.5, 0.008
 """Teeth are in that share of columns, or have that mean height of dark around them: others are glints on the lips."""
 
 
+_PARTS = 6
+"""Parts of the mouth's width that are judged apart when something is looked for before the lips."""
+_MAX_SKIN_REDNESS = 1.06
+"""Redness relative to the skin up to which a part of a lip has the colour of skin: fingers 0.8 to 1.02."""
+_MAX_EDGE_STEP, _MAX_BOTH_EDGE_STEP = 0.1, 0.15
+"""Difference of that redness inside and outside a lip's edge up to which there is no edge: for the lower lip alone,
+and for both. Pale lips have one, and so have lips in a beard."""
+_EDGE_NEAR, _EDGE_FAR = 3, 9
+"""What lies outside a lip: so many pixels of the level mouth from its edge."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkinBeforeLips:
+    """Of the six parts of a mouth's width, those that have skin where the lower lip, and where both lips, should be."""
+
+    lower: int
+    both: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MouthProfile:
     """What the middle of a mouth shows, all relative to the mouth's width.
@@ -180,14 +199,45 @@ def measure_lip_redness(rgb: Picture, landmarks: Landmarks) -> tuple[float, floa
     None in a picture without colours.
     """
     mouth = LevelMouth.from_picture(rgb, landmarks)
+    redness = _measure_relative_redness(mouth, rgb, landmarks)
+    if redness is None:
+        return None
+    return float(np.median(redness[mouth.upper_lip])), float(np.median(redness[mouth.lower_lip]))
+
+
+def find_skin_before_lips(rgb: Picture, landmarks: Landmarks) -> SkinBeforeLips | None:
+    """Where a finger or a hand lies before the lips: they are no redder than skin there, and have no edge.
+
+    None in a picture without colours.
+    """
+    mouth = LevelMouth.from_picture(rgb, landmarks)
+    redness = _measure_relative_redness(mouth, rgb, landmarks)
+    if redness is None:
+        return None
+    above = mouth.select_rows(mouth.outer_upper - _EDGE_FAR, mouth.outer_upper - _EDGE_NEAR)
+    below = mouth.select_rows(mouth.outer_lower + _EDGE_NEAR, mouth.outer_lower + _EDGE_FAR)
+    lower = both = 0
+    for part in np.array_split(np.flatnonzero(mouth.columns), _PARTS):
+        upper_lip, lower_lip, skin_above, skin_below = (
+            float(np.median(redness[:, part][mask[:, part]]))
+            for mask in (mouth.upper_lip, mouth.lower_lip, above, below)
+        )
+        upper_step, lower_step = abs(upper_lip - skin_above), abs(lower_lip - skin_below)
+        lower += lower_lip < _MAX_SKIN_REDNESS and lower_step < _MAX_EDGE_STEP
+        both += (
+            max(upper_lip, lower_lip) < _MAX_SKIN_REDNESS
+            and max(upper_step, lower_step) < _MAX_BOTH_EDGE_STEP
+        )
+    return SkinBeforeLips(lower=lower, both=both)
+
+
+def _measure_relative_redness(mouth: LevelMouth, rgb: Picture, landmarks: Landmarks) -> FloatArray | None:
+    """Redness of the level mouth over that of the redder skin around, [h, w]; None without colours."""
     places = (median_skin(rgb, landmarks), _median_colour(rgb, landmarks, _UPPER_FACE))
     skin = max(float(_split_colour(colour)[1]) for colour in places)
     if skin < _MIN_SKIN_REDNESS:
         return None
-    redness = _split_colour(mouth.rgb)[1]
-    return float(np.median(redness[mouth.upper_lip])) / skin, float(
-        np.median(redness[mouth.lower_lip])
-    ) / skin
+    return np.asarray(_split_colour(mouth.rgb)[1] / skin, np.float32)
 
 
 def find_mouth_inside(mouth: LevelMouth, skin: FloatArray) -> tuple[Mask, Mask]:

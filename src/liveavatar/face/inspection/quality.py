@@ -41,6 +41,9 @@ _MIN_LIP_CONTRAST = 0.22  # of the face's range of L*: lips, with the dark line 
 _MIN_LIP_REDNESS, _MIN_REDDER_LIP = 0.5, 1.08
 """Redness, relative to the skin, of the lower lip and of the redder lip: 0.9 to 7 and 1.2 to 7, under a moustache too;
 a grey or black thing before them 0, fingers 0.8 to 1.02."""
+_COVERED_PARTS, _DOUBTED_PARTS = 3, 2
+"""Of six parts of the mouth, those with skin where the lower lip should be, from which something covers it, or may.
+Where both lips should be, one part is enough."""
 _WIDE_MOUTH = 0.4  # height over width: parted lips and smiles to 0.25, laughs and shouts from 0.3
 _HIGHLIGHT_LIMITS = _Limits(
     warn=45, bad=30
@@ -134,6 +137,12 @@ def _judge_mouth(report: PortraitReport) -> Finding:
         return _build_finding(
             "mouth", "bad", "something covers the lips: a hand, a microphone, a mask", remedy
         )
+    skin = report.skin_before_lips
+    if skin and (skin.both or skin.lower >= _DOUBTED_PARTS):
+        covered = skin.both or skin.lower >= _COVERED_PARTS
+        sentence = "a finger or a hand covers the lips" if covered else "a finger may cover the lower lip"
+        remedy = "use a picture with nothing before the mouth"
+        return _build_finding("mouth", "bad" if covered else "warn", sentence, remedy)
     state = report.mouth_profile.state
     sentences = {
         "shut": "the mouth is shut",
