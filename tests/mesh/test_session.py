@@ -22,7 +22,7 @@ from liveavatar.mesh.expression import (
 )
 from liveavatar.mesh.geometry.arrays import as_float32
 from liveavatar.mesh.geometry.boxes import slice_box
-from liveavatar.mesh.motion.head_pose import HeadPose, HeadPoseGenerator
+from liveavatar.mesh.motion.head_pose import RESTING_POSE, HeadPoseGenerator
 from liveavatar.mesh.render.face_renderer import FaceRenderer, FrameExpression
 from liveavatar.mesh.session import (
     LIP_LAG_SAMPLES,
@@ -36,7 +36,7 @@ from liveavatar.speech.track import CONTROLS, STEP_SAMPLES, VISEMES, SpeechTrack
 from liveavatar.timeline import Timeline
 
 FPS = Fraction(25)
-REST_POSE = HeadPose(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+REST_POSE = RESTING_POSE
 
 
 @pytest.fixture(scope="module")
