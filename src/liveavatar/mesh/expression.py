@@ -20,16 +20,23 @@ from liveavatar.speech.track import CONTROLS, VISEMES, SpeechTrack
 _SIDES = ("Left", "Right")
 
 SHAPE_TO_ARKIT: dict[str, dict[str, float]] = {
-    "jaw": {"jawOpen": 0.45, "mouthLowerDown": 0.10, "mouthUpperUp": 0.40, "mouthStretch": 0.10},
-    "seal": {"mouthClose": 0.45, "mouthLowerDown": -0.10, "mouthUpperUp": -0.40},
-    "press": {"mouthRollLower": 0.05, "mouthRollUpper": 0.12, "mouthPress": 0.04},
-    "part": {"mouthLowerDown": 0.25, "mouthUpperUp": 0.34},
-    "round": {"mouthPucker": 0.85, "mouthFunnel": 0.16},
+    "jaw": {"jawOpen": 0.43, "mouthLowerDown": 0.10, "mouthStretch": 0.16},
+    "seal": {"mouthClose": 0.43, "mouthLowerDown": -0.10},
+    "press": {
+        "mouthRollLower": 0.05,
+        "mouthRollUpper": 0.12,
+        "mouthShrugUpper": -0.28,
+        "mouthLowerDown": 0.20,
+        "mouthPucker": 0.50,
+    },
+    "part": {"mouthLowerDown": 0.25, "mouthUpperUp": 0.38},
+    "round": {"mouthPucker": 1.00, "mouthFunnel": 0.24},
     "funnel": {"mouthFunnel": 0.22},
-    "spread": {"mouthSmile": 0.20, "mouthStretch": 0.50, "mouthLowerDown": 0.12, "cheekSquint": 0.15},
+    "spread": {"mouthSmile": 0.22, "mouthStretch": 0.58, "mouthLowerDown": 0.12, "cheekSquint": 0.15},
     "upper_lip": {"mouthUpperUp": 0.55, "noseSneer": 0.15},
-    "bite": {"mouthUpperUp": 0.66, "mouthRollLower": 0.35, "mouthShrugLower": 0.15},
+    "bite": {"mouthUpperUp": 0.50, "mouthRollLower": 0.30, "mouthLowerDown": 0.25},
     "smile": {"mouthSmile": 0.50, "mouthDimple": 0.10, "cheekSquint": 0.10},
+    "corners": {"mouthDimple": 0.50, "mouthSmile": 0.12, "cheekSquint": 0.15},
     "frown": {"mouthFrown": 0.60},
     "brow": {"browInnerUp": 1.0, "browOuterUp": 0.75},
     "brow_inner": {"browInnerUp": 1.5},
@@ -46,7 +53,7 @@ Weights: how far lips and jaw of people go in speech, limited by the identity bo
 _BROW_PREFIXES = ("brow", "cheekSquint", "noseSneer")
 """Shapes of the rig that glasses limit: they move the skin behind a frame."""
 
-SEALED_SHAPES = ("smile", "frown")
+SEALED_SHAPES = ("smile", "corners", "frown")
 """Shapes that move both lips alike, so that lips that meet go on to meet."""
 
 _TURN_DEGREES_TO_STRENGTH = (15.0, 40.0), (1.0, 0.5)
@@ -69,9 +76,12 @@ tends to the mean where it is unsure; gain and floor restore the range of speech
 _PART_WEIGHT, _PART_JAW_GAIN = 0.6, 2.5
 """Weight of lips that part without the jaw, and gain of the jaw in it: they part early in an opening."""
 _CLOSURE_SMILE_LOSS, _ROUNDING_SMILE_LOSS = 0.3, 0.5
-"""Shares of a smile or a frown that a closure and rounded lips take back."""
+"""Shares of a smile or a frown that a closure, or the lip on the teeth, and rounded lips take back."""
 _SMILE_LIP_RISE = 0.5
 """Weight of the upper lip that a whole smile raises in an open mouth."""
+_JAW_LIP_RISE, _ROUNDING_LIP_LOSS = 1.0, 0.7
+"""Rise of the upper lip with the jaw, and share of it, and of the parting, that rounded lips take back: they cover the
+teeth."""
 _BITE_JAW_LOSS, _BITE_LIP_LOSS = 0.6, 0.7
 """Shares of the jaw's opening, and of the rise of the upper lip, that the lower lip on the teeth takes back."""
 _ROUNDING_JAW_LOSS = 0.4
@@ -79,7 +89,7 @@ _ROUNDING_JAW_LOSS = 0.4
 _FUNNEL_FLOOR, _FUNNEL_JAW_GAIN = 0.1, 1.2
 """Weight of the funnel in closed rounded lips, and its growth with the jaw."""
 
-JAW_TRAVEL = 0.15
+JAW_TRAVEL = 0.143
 """Way of the lower teeth down under the shape "jaw" at 1, interocular units."""
 
 
@@ -153,15 +163,21 @@ class MouthArticulation:
         free = 1 - self.closure
         opening = self.jaw * (free + _CLOSURE_JAW_SHARE * self.closure)
         bite = self.bite * free
+        unrounded = 1 - _ROUNDING_LIP_LOSS * self.rounding
+        lifted = self.upper_lip + _JAW_LIP_RISE * self.jaw * unrounded
         return {
             "jaw": opening * (1 - _BITE_JAW_LOSS * bite),
             "seal": opening * (self.closure + (1 - _BITE_JAW_LOSS) * bite),
             "press": self.closure,
-            "part": min(1.0, _PART_JAW_GAIN * self.jaw + self.spread) * free * (1 - bite) * _PART_WEIGHT,
+            "part": min(1.0, _PART_JAW_GAIN * self.jaw + self.spread)
+            * free
+            * (1 - bite)
+            * unrounded
+            * _PART_WEIGHT,
             "round": self.rounding * (1 - _ROUNDING_JAW_LOSS * self.jaw),
             "funnel": self.rounding * free * min(1.0, _FUNNEL_FLOOR + _FUNNEL_JAW_GAIN * self.jaw),
             "spread": self.spread * (1 - self.rounding) * (1 - _CLOSURE_SPREAD_LOSS * self.closure),
-            "upper_lip": self.upper_lip * free * (1 - _BITE_LIP_LOSS * bite),
+            "upper_lip": lifted * free * (1 - _BITE_LIP_LOSS * bite),
             "bite": bite,
             "reveal": _REVEAL_SHARE
             * min(1.0, _PART_JAW_GAIN * self.jaw + self.spread)
@@ -204,10 +220,10 @@ def _face_weights(
     articulation: MouthArticulation, pose: HeadPose, emotion: EmotionWeights
 ) -> dict[str, float]:
     """Weights of what the head's motion and the emotion add to the mouth's shapes: the mouth has its say in them."""
-    own = {"brow": pose.brow, "squint": pose.squint, "smile": pose.smile, "cheek": pose.smile}
-    names = ("smile", "frown", "brow", "brow_inner", "brow_down", "wide", "squint", "cheek")
+    own = {"brow": pose.brow, "squint": pose.squint, "corners": pose.corners}
+    names = ("smile", "corners", "frown", "brow", "brow_inner", "brow_down", "wide", "squint", "cheek")
     weights = {name: own.get(name, 0.0) + emotion.get(name, 0.0) for name in names}
-    free = (1 - _CLOSURE_SMILE_LOSS * articulation.closure) * (
+    free = (1 - _CLOSURE_SMILE_LOSS * max(articulation.closure, articulation.bite)) * (
         1 - _ROUNDING_SMILE_LOSS * articulation.rounding
     )
     weights |= {name: free * weights[name] for name in SEALED_SHAPES}

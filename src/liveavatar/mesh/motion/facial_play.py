@@ -11,26 +11,24 @@ from liveavatar.mesh.motion.speech_cues import VoiceCues
 
 
 class FacialPlayProcess:
-    """Height of the brows and strength of the smile, both 0 in silence."""
+    """Height of the brows, and how far the corners of the mouth are drawn apart; both 0 in silence."""
 
-    BROW_HERTZ, BROW_SIZE, BROW_PER_SEMITONE = 0.45, 0.28, 0.05
-    SMILE_HERTZ, SMILE_SIZE, SMILE_PER_SEMITONE = 0.35, 0.3, 0.05
+    BROW_HERTZ, BROW_SIZE, BROW_PER_SEMITONE = 0.45, 0.33, 0.05
+    CORNERS_HERTZ, CORNERS_SIZE, CORNERS_PER_SEMITONE = 0.5, 0.34, 0.05
     """Rate and standard deviation of what has no cause in the voice, and growth with the voice's pitch."""
-    SMILE_MEAN = 0.1
     VOICE_HERTZ = 0.7
     """Smoothing of the voice."""
 
     def __init__(self, seed: int) -> None:
         self._brow_noise = SmoothNoise(Random(f"{seed} brows"), self.BROW_HERTZ)
-        self._smile_noise = SmoothNoise(Random(f"{seed} smile"), self.SMILE_HERTZ)
+        self._corners_noise = SmoothNoise(Random(f"{seed} corners"), self.CORNERS_HERTZ)
         self._melody = DampedSpring(self.VOICE_HERTZ)
         self._speaking = DampedSpring(self.VOICE_HERTZ)
 
     def next_play(self, voice: VoiceCues) -> tuple[float, float]:
-        """Brows, lowered below 0, and smile, at least 0, one tick later."""
+        """Brows and corners of the mouth one tick later; 1 is far."""
         melody = self._melody.step_towards(voice.speaking * max(voice.pitch, 0.0))
         speaking = self._speaking.step_towards(voice.speaking)
         brow = speaking * self.BROW_SIZE * self._brow_noise.next_value() + self.BROW_PER_SEMITONE * melody
-        smile = speaking * (self.SMILE_MEAN + self.SMILE_SIZE * self._smile_noise.next_value())
-        smile += self.SMILE_PER_SEMITONE * melody
-        return brow, max(smile, 0.0)
+        corners = speaking * self.CORNERS_SIZE * self._corners_noise.next_value()
+        return brow, corners + self.CORNERS_PER_SEMITONE * melody

@@ -20,8 +20,8 @@ from liveavatar.timeline import Timeline
 
 SQUINT_HERTZ, SQUINT_GAIN = 0.4, 0.5
 """Smoothing of emphasis, and gain of it in the squint of the eyes."""
-LOWEST_BROW = -0.5
-"""How far brows are lowered at most, relative to the way that they rise."""
+LOWEST_PLAY = -0.5
+"""How far brows are lowered and corners of the mouth drawn together at most, relative to the other direction."""
 BREATH_PITCH_DEGREES, BREATH_RISE = 0.2, 0.003
 """Pitch of the head back, and its rise in interocular units, with a full breath."""
 
@@ -32,8 +32,8 @@ class HeadPose:
 
     Angles are in radians: `yaw` to the right of the picture, `pitch` down, `roll` clockwise; gaze likewise, relative
     to the head. Shifts go right and down, in interocular units. `blink_left` closes the subject's left eye, on the
-    right of the picture; 1 is closed. `brow` raises the brows, or lowers them below 0, from LOWEST_BROW; `squint`
-    narrows the eyes, `smile` lifts cheeks and corners of the mouth, `breath` is the fullness of the chest: 0…1.
+    right of the picture; 1 is closed. `brow` raises the brows, `corners` draws the corners of the mouth apart and up;
+    both go down to LOWEST_PLAY the other way. `squint` narrows the eyes, `breath` is the fullness of the chest: 0…1.
     """
 
     yaw: float
@@ -47,7 +47,7 @@ class HeadPose:
     gaze_y: float
     brow: float
     squint: float
-    smile: float
+    corners: float
     breath: float
 
 
@@ -109,7 +109,7 @@ class _HeadSimulation:
         breath = amount * self._breath.next_fullness(self._phrase)
         motion = self._head.next_motion(voice, self._phrase)
         yaw, pitch, roll, right, down, beat = (amount * value for value in motion)
-        brow, smile = (amount * value for value in self._play.next_play(voice))
+        brow, corners = (amount * value for value in self._play.next_play(voice))
         pitch -= BREATH_PITCH_DEGREES * RADIANS_PER_DEGREE * breath
         yaw, pitch, roll = (limit_smoothly(angle, MAX_ANGLE_RADIANS) for angle in (yaw, pitch, roll))
         look_x, look_y, saccade_size = self._gaze.next_direction(self._phrase)
@@ -124,6 +124,6 @@ class _HeadSimulation:
             *shift,
             *blink,
             *gaze,
-            min(max(brow + beat, LOWEST_BROW), 1.0),
-            *(min(value, 1.0) for value in (squint, smile, breath)),
+            *(min(max(value, LOWEST_PLAY), 1.0) for value in (brow + beat, squint, corners)),
+            min(breath, 1.0),
         )
