@@ -24,12 +24,12 @@ SHAPE_TO_ARKIT: dict[str, dict[str, float]] = {
     "seal": {"mouthClose": 0.43, "mouthLowerDown": -0.10},
     "press": {
         "mouthRollLower": 0.05,
-        "mouthRollUpper": 0.12,
-        "mouthShrugUpper": -0.28,
-        "mouthLowerDown": 0.20,
-        "mouthPucker": 0.50,
+        "mouthRollUpper": 0.06,
+        "mouthShrugUpper": -0.32,
+        "mouthLowerDown": 0.32,
+        "mouthPucker": 0.25,
     },
-    "part": {"mouthLowerDown": 0.25, "mouthUpperUp": 0.38},
+    "part": {"mouthLowerDown": 0.25, "mouthUpperUp": 0.30},
     "round": {"mouthPucker": 1.00, "mouthFunnel": 0.24},
     "funnel": {"mouthFunnel": 0.22},
     "spread": {"mouthSmile": 0.22, "mouthStretch": 0.58, "mouthLowerDown": 0.12, "cheekSquint": 0.15},
@@ -79,7 +79,7 @@ _CLOSURE_SMILE_LOSS, _ROUNDING_SMILE_LOSS = 0.3, 0.5
 """Shares of a smile or a frown that a closure, or the lip on the teeth, and rounded lips take back."""
 _SMILE_LIP_RISE = 0.5
 """Weight of the upper lip that a whole smile raises in an open mouth."""
-_JAW_LIP_RISE, _ROUNDING_LIP_LOSS = 1.0, 0.7
+_JAW_LIP_RISE, _ROUNDING_LIP_LOSS = 0.8, 0.7
 """Rise of the upper lip with the jaw, and share of it, and of the parting, that rounded lips take back: they cover the
 teeth."""
 _BITE_JAW_LOSS, _BITE_LIP_LOSS = 0.6, 0.7

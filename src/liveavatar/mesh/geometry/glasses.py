@@ -23,7 +23,7 @@ _BAND_WIDTH, _SMOOTHING = 0.05, 0.008
 """Distance to what is compared above and below, and blur of the picture, interocular units."""
 _CHROMA_WEIGHT = 1.5
 """Weight of a and b of Lab relative to lightness, which shades of the nose change as well."""
-_BAND_TO_SHARE = (18.0, 28.0), (1.0, 0.15)
+_BAND_TO_SHARE = (18.0, 25.0), (1.0, 0.15)
 """Difference of the band, and share of their way that brows and cheeks go."""
 
 
