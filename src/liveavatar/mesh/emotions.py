@@ -1,7 +1,8 @@
 """Emotions: the words that users write, what each does to a face, and how a face glides from one to the next.
 
-Amounts were chosen by eye on the portraits listed in `docs/mesh.md`. Which muscles take part: Ekman and Friesen, Facial
-Action Coding System, 1978 (a smile raises cheeks and corners, sorrow the inner ends of the brows, ...).
+Which parts of a face take part is that of Ekman and Friesen, Facial Action Coding System, 1978: a smile raises cheeks
+and corners of the mouth, sorrow the inner ends of the brows. Amounts were chosen by eye on the portraits listed in
+`docs/mesh.md`.
 """
 
 import math
@@ -24,7 +25,7 @@ EMOTIONS: Mapping[str, EmotionWeights] = MappingProxyType(
         "warm": {"smile": 0.4, "cheek": 0.25, "brow": 0.15},
         "happy": {"smile": 0.9, "cheek": 0.7, "squint": 0.35, "brow": 0.2},
         "serious": {"frown": 0.3, "brow_down": 1.0, "squint": 0.4},
-        "sad": {"frown": 0.8, "brow_inner": 1.0, "squint": 0.1},
+        "sad": {"frown": 0.7, "brow_inner": 1.0, "squint": 0.1},
         "surprised": {"brow": 1.2, "wide": 1.0},
     }
 )

@@ -25,14 +25,14 @@ SHAPE_TO_ARKIT: dict[str, dict[str, float]] = {
     "press": {
         "mouthRollLower": 0.05,
         "mouthRollUpper": 0.06,
-        "mouthShrugUpper": -0.32,
-        "mouthLowerDown": 0.32,
+        "mouthShrugUpper": -0.25,
+        "mouthLowerDown": 0.25,
         "mouthPucker": 0.25,
     },
     "part": {"mouthLowerDown": 0.25, "mouthUpperUp": 0.30},
-    "round": {"mouthPucker": 1.00, "mouthFunnel": 0.24},
+    "round": {"mouthPucker": 0.85, "mouthFunnel": 0.18},
     "funnel": {"mouthFunnel": 0.22},
-    "spread": {"mouthSmile": 0.22, "mouthStretch": 0.58, "mouthLowerDown": 0.12, "cheekSquint": 0.15},
+    "spread": {"mouthSmile": 0.22, "mouthStretch": 0.66, "mouthLowerDown": 0.12, "cheekSquint": 0.15},
     "upper_lip": {"mouthUpperUp": 0.55, "noseSneer": 0.15},
     "bite": {"mouthUpperUp": 0.50, "mouthRollLower": 0.30, "mouthLowerDown": 0.25},
     "smile": {"mouthSmile": 0.50, "mouthDimple": 0.10, "cheekSquint": 0.10},
@@ -47,7 +47,8 @@ SHAPE_TO_ARKIT: dict[str, dict[str, float]] = {
 }
 """Each shape as a weighted sum of the rig's ARKit shapes; shapes of both sides are named without Left and Right.
 
-Weights: how far lips and jaw of people go in speech, limited by the identity bound of `benchmarks/mesh/faces.py`.
+Weights: how far face and jaw of a filmed speaker go (`benchmarks/mesh/faces.py`), within what his own frames reach in
+the identity measure there.
 """
 
 _BROW_PREFIXES = ("brow", "cheekSquint", "noseSneer")
