@@ -13,7 +13,7 @@ from liveavatar.mesh.motion.speech_cues import VoiceCues
 class FacialPlayProcess:
     """Height of the brows, and how far the corners of the mouth are drawn apart; both 0 in silence."""
 
-    BROW_HERTZ, BROW_SIZE, BROW_PER_SEMITONE = 0.45, 0.33, 0.05
+    BROW_HERTZ, BROW_SIZE, BROW_PER_SEMITONE = 0.45, 0.40, 0.05
     CORNERS_HERTZ, CORNERS_SIZE, CORNERS_PER_SEMITONE = 0.5, 0.42, 0.05
     """Rate and standard deviation of what has no cause in the voice, and growth with the voice's pitch."""
     VOICE_HERTZ = 0.7
