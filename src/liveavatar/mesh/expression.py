@@ -33,8 +33,8 @@ SHAPE_TO_ARKIT: dict[str, dict[str, float]] = {
     "round": {"mouthPucker": 0.85, "mouthFunnel": 0.18},
     "funnel": {"mouthFunnel": 0.22},
     "spread": {"mouthSmile": 0.22, "mouthStretch": 0.66, "mouthLowerDown": 0.12, "cheekSquint": 0.15},
-    "upper_lip": {"mouthUpperUp": 0.55, "noseSneer": 0.15},
-    "bite": {"mouthUpperUp": 0.50, "mouthRollLower": 0.30, "mouthLowerDown": 0.25},
+    "upper_lip": {"mouthUpperUp": 0.55},
+    "bite": {"mouthUpperUp": 0.46, "mouthRollLower": 0.30, "mouthLowerDown": 0.25},
     "smile": {"mouthSmile": 0.50, "mouthDimple": 0.10, "cheekSquint": 0.10},
     "corners": {"mouthDimple": 0.50, "mouthSmile": 0.12, "cheekSquint": 0.15},
     "frown": {"mouthFrown": 0.60},
@@ -51,7 +51,7 @@ Weights: how far face and jaw of a filmed speaker go (`benchmarks/mesh/faces.py`
 the identity measure there.
 """
 
-_BROW_PREFIXES = ("brow", "cheekSquint", "noseSneer")
+_BROW_PREFIXES = ("brow", "cheekSquint")
 """Shapes of the rig that glasses limit: they move the skin behind a frame."""
 
 SEALED_SHAPES = ("smile", "corners", "frown")
@@ -78,7 +78,7 @@ _PART_WEIGHT, _PART_JAW_GAIN = 0.6, 2.5
 """Weight of lips that part without the jaw, and gain of the jaw in it: they part early in an opening."""
 _CLOSURE_SMILE_LOSS, _ROUNDING_SMILE_LOSS = 0.3, 0.5
 """Shares of a smile or a frown that a closure, or the lip on the teeth, and rounded lips take back."""
-_SMILE_LIP_RISE = 0.5
+_SMILE_LIP_RISE = 0.25
 """Weight of the upper lip that a whole smile raises in an open mouth."""
 _JAW_LIP_RISE, _ROUNDING_LIP_LOSS = 0.8, 0.7
 """Rise of the upper lip with the jaw, and share of it, and of the parting, that rounded lips take back: they cover the
