@@ -378,7 +378,7 @@ def test_motion_and_expression_of_zero_reproduce_the_portrait(portrait: Portrait
     swelling = babble[:16_000] * np.linspace(0, 1, 16_000, dtype=np.float32) ** 2
     for picture in speak(quiet, [swelling])[:8]:  # later onsets are abrupt and may be recognised as /b/
         still = np.abs(picture.astype(int) - portrait.rgb)
-        assert np.quantile(still, 0.99) <= 1
+        assert np.quantile(still, 0.99) <= 2  # the first onset counts as a closure by half
     assert (
         mouth_opening_area(quiet.renderer, replace(RESTING_ARTICULATION, jaw=1.0).scale_except_closure(0))
         < 0.001

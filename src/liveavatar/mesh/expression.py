@@ -169,7 +169,7 @@ class MouthArticulation:
         return {
             "jaw": opening * (1 - _BITE_JAW_LOSS * bite),
             "seal": opening * (self.closure + (1 - _BITE_JAW_LOSS) * bite),
-            "press": self.closure,
+            "press": self.closure**2,  # lips that nearly meet do not press yet
             "part": min(1.0, _PART_JAW_GAIN * self.jaw + self.spread)
             * free
             * (1 - bite)
