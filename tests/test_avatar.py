@@ -4,11 +4,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import liveavatar
 from audio.sounds import write_wav
@@ -52,6 +55,17 @@ class CountingSession:
             self.frame_count += 1
             rgb = np.zeros((2, 2, 3), np.uint8)
             yield VideoFrame(rgb=rgb, pts=self.frame_count - 1, fps=Fraction(25))
+
+
+class FeelingSession(CountingSession):
+    """Notes the sample at which each emotion begins."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.emotions: list[tuple[str, int]] = []
+
+    def set_emotion(self, emotion: str, delay: int = 0) -> None:
+        self.emotions.append((emotion, self.sample_count + delay))
 
 
 class CountingActor:
@@ -120,6 +134,50 @@ def test_an_interruption_drops_what_the_front_end_holds(engine_session: Counting
     session.interrupt()
     session.flush()
     assert engine_session.sample_count == 0
+
+
+@given(
+    st.lists(st.integers(1, 9_000), max_size=6),
+    st.integers(0, 20_000),
+    st.sampled_from([16_000, 24_000, 44_100]),
+)
+def test_an_emotion_begins_with_the_sound_that_follows_however_it_is_cut(
+    cuts: list[int], change: int, rate: int
+) -> None:
+    """To the sample, although resampler and gain control hold some of the sound back."""
+    engine_session = FeelingSession()
+    session = AvatarSession(engine_session)
+    edges = sorted({0, change, 20_000, *(cut for cut in cuts if cut < 20_000)})
+    for start, end in pairwise(edges):
+        if start == change:
+            session.set_emotion("happy")
+        session.push(np.zeros(end - start, np.float32), rate)
+    if change == 20_000:
+        session.set_emotion("happy")
+    assert engine_session.emotions == [("happy", change * 16_000 // rate)]
+
+
+def test_an_engine_without_emotions_says_so(engine_session: CountingSession, recording: Path) -> None:
+    with pytest.raises(OptionError, match="takes no emotion; describe the face in its prompt"):
+        AvatarSession(engine_session).set_emotion("happy")
+    output = recording.with_suffix(".mp4")
+    with pytest.raises(OptionError, match="takes no emotion"):
+        Avatar(CountingActor()).render(recording, output, audio_policy="as-is", emotion="sad")
+    assert not output.exists()
+
+
+def test_a_rendering_may_have_an_emotion_of_its_own(recording: Path) -> None:
+    actor = CountingActor()
+    actor.engine_session = session = FeelingSession()
+    Avatar(actor).render(recording, recording.with_suffix(".mp4"), audio_policy="as-is", emotion="sad:0.5")
+    assert session.emotions == [("sad:0.5", 0)]
+
+
+def test_a_closed_session_takes_no_emotion(engine_session: CountingSession) -> None:
+    session = AvatarSession(engine_session)
+    session.flush()
+    with pytest.raises(SessionClosed):
+        session.set_emotion("happy")
 
 
 @pytest.fixture

@@ -42,6 +42,11 @@ def test_an_option_without_effect_is_refused_by_its_flag(engine: str, option: st
         open_engine(engine, {option: 1})
 
 
+def test_the_dit_engine_takes_a_prompt_for_an_emotion() -> None:
+    with pytest.raises(OptionError, match="describe the face in --prompt"):
+        open_engine("dit", {"emotion": "happy"})
+
+
 def test_every_engine_lists_the_fields_of_its_options() -> None:
     for name, options in ENGINE_OPTIONS.items():
         assert list_engine_options(name) == fields(options)

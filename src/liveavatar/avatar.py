@@ -6,9 +6,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
 from liveavatar.audio.front_end import RepairPolicy, StreamFrontEnd
 from liveavatar.audio.io.live_chunk import LiveChunk
-from liveavatar.engine import Actor, Session, check_seed, open_actor
+from liveavatar.engine import Actor, Session, change_emotion, check_seed, open_actor
 from liveavatar.engines import ENGINE_SOURCE_TYPES, open_engine
 from liveavatar.errors import AudioError, OptionError, OutputError, PortraitError, SessionClosed
 from liveavatar.face.crop import check_frame_size
@@ -20,7 +22,7 @@ from liveavatar.provenance.aigc import DEFAULT_PRODUCER
 from liveavatar.provenance.frame_marker import FrameMarker, MarkedSession
 from liveavatar.provenance.label.visible_label import AUTO_LABEL
 from liveavatar.provenance.policy import DigitalSourceType, MarkPolicy
-from liveavatar.timeline import parse_fps
+from liveavatar.timeline import SAMPLE_RATE, parse_fps
 from liveavatar.video.formats import EncodingOptions
 
 FilePath = str | bytes | PathLike[str] | PathLike[bytes]
@@ -66,6 +68,7 @@ class Avatar:
         quality: str = "good",
         codec: str | None = None,
         background: str | PathLike[str] | None = None,
+        emotion: str | None = None,
         progress: ProgressCallback = lambda _done, _total: None,
     ) -> Result:
         """Render the portrait speaking the recording `audio` into the video `output`.
@@ -85,6 +88,7 @@ class Avatar:
             quality: "draft", "good" or "best": from small and fast to large and slow.
             codec: "h264", "hevc", "av1" or "vp9"; None is the usual one of the output's container.
             background: "transparent" (webm, mov), a colour as "#RRGGBB", or a picture; None is the portrait's own.
+            emotion: of the face, as in `open`; None is that of the avatar.
             progress: called with the frames done and the frames in all.
 
         The law of many countries asks for such marks: see docs/provenance.md before you leave any out.
@@ -114,6 +118,7 @@ class Avatar:
             ),
             encoding=EncodingOptions(codec=codec, quality=quality),
             background=None if background is None else str(background),
+            emotion=emotion,
             on_progress=progress,
         )
 
@@ -140,6 +145,8 @@ class AvatarSession:
         self._session = session
         self._front_end = StreamFrontEnd()
         self._is_flushed = self._is_aborted = False
+        self._pushed_seconds = Fraction(0)
+        self._passed_samples = 0  # of them, how many the session has got
 
     def __enter__(self) -> Self:
         return self
@@ -161,7 +168,25 @@ class AvatarSession:
         """
         if self._is_flushed or self._is_aborted:
             raise SessionClosed("the session has ended", "start a new one with avatar.session()")
-        self._session.push(self._front_end.push(chunk, rate))
+        samples = self._front_end.push(chunk, rate)
+        self._pushed_seconds += Fraction(np.shape(chunk)[0], int(float(rate)))
+        self._passed_samples += len(samples)
+        self._session.push(samples)
+
+    def set_emotion(self, emotion: str) -> None:
+        """Glide within half a second to `emotion`, as in `open`, from the sound on that is pushed next.
+
+        Frames depend on what was pushed before, not on how it was cut or on which frames were taken. `interrupt()`
+        lets the emotion begin with the next frame.
+
+        Raises:
+            OptionError: there is no such emotion, or the engine takes a prompt instead.
+            SessionClosed: after `flush()`.
+        """
+        if self._is_flushed or self._is_aborted:
+            raise SessionClosed("the session has ended", "start a new one with avatar.session()")
+        waiting = int(self._pushed_seconds * SAMPLE_RATE) - self._passed_samples
+        change_emotion(self._session, emotion, max(0, waiting))
 
     def flush(self) -> None:
         """End the sound: the remaining frames become available. Further calls do nothing."""
@@ -174,6 +199,7 @@ class AvatarSession:
     def interrupt(self) -> None:
         """Drop all sound that has not become a frame yet; the next frame continues from the last one."""
         self._front_end = StreamFrontEnd()
+        self._pushed_seconds, self._passed_samples = Fraction(0), 0
         self._session.interrupt()
 
     def frames(self) -> Iterator[VideoFrame]:
@@ -198,8 +224,9 @@ def open(  # noqa: A001  (liveavatar.open is meant)
         size: (width, height) of the frames, even and 64…4096, cut around head and shoulders; None follows the picture.
         face: the number of the face, from 1, largest first; None takes the largest.
         force: draw a portrait that `liveavatar portrait check`, or the engine's look at its own drawing, calls bad.
-        options: options of the engine. For "mesh": `motion` (head and gaze, 0…2), `expression` (mouth opening, 0…1)
-            and `speech` ("small" or "whisper"). For "dit": see docs/dit.md.
+        options: options of the engine. For "mesh": `motion` (head and gaze, 0…2), `expression` (mouth opening, 0…1),
+            `emotion` ("neutral", "warm", "happy", "serious", "sad", "surprised", or with an amount "happy:0.6") and
+            `speech` ("small" or "whisper"). For "dit": see docs/dit.md.
 
     Raises:
         PortraitError: the picture cannot be read, has no usable face, one of under 40 pixels in frames of `size`, or is

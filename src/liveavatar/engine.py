@@ -9,7 +9,8 @@ for frame in session.frames(): ...
 ```
 
 The options of an engine are the fields of a frozen dataclass. A field with `metadata={"help": …}` becomes an option of
-the command line, spelled `--name` or as in the metadata's `flags`.
+the command line, spelled `--name` or as in the metadata's `flags`; `instead` says what to do with engines that do not
+have the option.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -69,6 +70,20 @@ class Session(Protocol):
         ...
 
 
+@runtime_checkable
+class EmotionalSession(Session, Protocol):
+    """A session whose face shows an emotion that may change while it speaks."""
+
+    def set_emotion(self, emotion: str, delay: int = 0) -> None:
+        """Glide to `emotion` from the sound on that is pushed next, or from `delay` samples after its start.
+
+        Raises:
+            OptionError: there is no such emotion.
+            SessionClosed: after `flush()`.
+        """
+        ...
+
+
 class Actor(Protocol):
     """One prepared portrait."""
 
@@ -102,6 +117,18 @@ class Engine(Protocol):
     def open(self, portrait: Portrait, size: tuple[int, int] | None) -> Actor:
         """Prepare a portrait; `size` is (width, height), or None to follow the portrait."""
         ...
+
+
+def change_emotion(session: Session, emotion: str, delay: int = 0) -> None:
+    """`set_emotion` of an `EmotionalSession`.
+
+    Raises:
+        OptionError: the engine takes no emotions, or there is no such emotion.
+        SessionClosed: after `flush()`.
+    """
+    if not isinstance(session, EmotionalSession):
+        raise OptionError("this engine takes no emotion", "describe the face in its prompt")
+    session.set_emotion(emotion, delay)
 
 
 def open_actor(

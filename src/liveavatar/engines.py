@@ -85,16 +85,15 @@ def open_engine(name: str, options: EngineOptions = NO_OPTIONS) -> Engine:
 
 def _refuse_unknown_options(name: str, options: EngineOptions) -> None:
     known = {option.name for option in list_engine_options(name)}
-    flags = {
-        option.name: primary_flag(option)
-        for engine in ENGINE_OPTIONS
-        for option in list_engine_options(engine)
-    }
+    others = {option.name: option for engine in ENGINE_OPTIONS for option in list_engine_options(engine)}
     for option in options:
         if option not in known:
-            flag = flags.get(option, f"--{option.replace('_', '-')}")
+            other = others.get(option)
+            flag = primary_flag(other) if other else f"--{option.replace('_', '-')}"
+            remedy = other.metadata.get("instead") if other else None
             raise OptionError(
-                f"{flag} has no effect with the {name} engine", "leave it out, or use another --engine"
+                f"{flag} has no effect with the {name} engine",
+                remedy or "leave it out, or use another --engine",
             )
 
 

@@ -20,7 +20,7 @@ from liveavatar.audio.front_end import RepairPolicy, read_speech, write_checked_
 from liveavatar.background import TRANSPARENT, check_background, find_background_file, replace_background
 from liveavatar.captions.cues import Cue
 from liveavatar.captions.painter import CaptionedSession, CaptionPainter
-from liveavatar.engine import Actor, Session, check_seed
+from liveavatar.engine import Actor, Session, change_emotion, check_seed
 from liveavatar.errors import EngineError
 from liveavatar.files import check_output_path, scratch_folder
 from liveavatar.frames import Samples, VideoFrame
@@ -78,6 +78,7 @@ def render_video(
     encoding: EncodingOptions = DEFAULT_ENCODING,
     background: str | None = None,
     cues: Sequence[Cue] = (),
+    emotion: str | None = None,
     on_progress: ProgressCallback = lambda _done, _total: None,
     on_report: Callable[[AudioReport], None] = lambda _report: None,
 ) -> Result:
@@ -86,12 +87,13 @@ def render_video(
     `track` is the number of the recording's sound track, from 1; None is the one that players play. `portrait` is the
     picture's file, if there is one: like the recording, it is never replaced. `marks` are those that say that a program
     made the video. The ending of the output's name says the container; `encoding` is the codec in it and its quality.
-    `background` is that of `replace_background`; `cues` are captions that are drawn into the frames. `on_report` is
-    called with the analysis of the recording before the first frame, `on_progress` after each frame.
+    `background` is that of `replace_background`; `cues` are captions that are drawn into the frames; `emotion` replaces
+    the engine's. `on_report` is called with the analysis of the recording before the first frame, `on_progress` after
+    each frame.
 
     Raises:
-        OptionError: `seed`, `policy`, `marks`, `encoding` or `background` has an unusable value, or no font here has
-            the characters of `cues`.
+        OptionError: `seed`, `policy`, `marks`, `encoding`, `background` or `emotion` has an unusable value, or no
+            font here has the characters of `cues`.
         AudioError: the recording cannot be read, or `policy` is strict and it needs repair.
         EngineError: the engine failed; the frames so far are in a playable video whose name ends in `.partial.mp4`.
         OutputError: the video cannot be written, or its name promises no known format or is that of an input.
@@ -107,6 +109,11 @@ def render_video(
     missing_samples = Timeline(fps=fps).frame_start(frame_count - 1) + 1 - report.speech_sample_count
     actor = replace_background(actor, background)
     painter = CaptionPainter(cues, actor.size) if cues else None
+    session: Session = actor.session(fps, seed)
+    if emotion is not None:
+        change_emotion(session, emotion)
+    if painter is not None:
+        session = CaptionedSession(session, painter)
     padded = chain(sound, [np.zeros(max(0, missing_samples), np.float32)])
     started = time.perf_counter()
     tags = {**file_marks.tags, "audio_report": format_report_tag(report)}
@@ -125,8 +132,6 @@ def render_video(
             seal=file_marks.seal,
         )
         with name_partial_video(writer), writer:
-            session = actor.session(fps, seed)
-            session = session if painter is None else CaptionedSession(session, painter)
             frames = stream_frames(MarkedSession(session, marker), padded)
             first_frame_at = _write_frames(writer, frames, frame_count, on_progress)
     return Result(

@@ -15,11 +15,11 @@ from liveavatar.face.portrait import Portrait, find_portrait
 from liveavatar.frames import Picture
 from liveavatar.mesh.expression import RESTING_ARTICULATION, MouthArticulation, build_expression
 from liveavatar.mesh.geometry.face_landmarks import CHIN_LANDMARK, EYE_LANDMARKS, interocular_distance
-from liveavatar.mesh.motion.head_pose import HeadPose
+from liveavatar.mesh.motion.head_pose import RESTING_POSE
 from liveavatar.mesh.render.face_renderer import FaceRenderer
 from liveavatar.mesh.session import MeshActor, MeshEngine
 
-REST_POSE = HeadPose(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+REST_POSE = RESTING_POSE
 VOWEL = replace(RESTING_ARTICULATION, jaw=1.0)
 
 

@@ -22,7 +22,7 @@ from liveavatar.mesh.expression import (
 )
 from liveavatar.mesh.geometry.arrays import as_float32
 from liveavatar.mesh.geometry.boxes import slice_box
-from liveavatar.mesh.motion.head_pose import HeadPose, HeadPoseGenerator
+from liveavatar.mesh.motion.head_pose import RESTING_POSE, HeadPoseGenerator
 from liveavatar.mesh.render.face_renderer import FaceRenderer, FrameExpression
 from liveavatar.mesh.session import (
     LIP_LAG_SAMPLES,
@@ -36,7 +36,7 @@ from liveavatar.speech.track import CONTROLS, STEP_SAMPLES, VISEMES, SpeechTrack
 from liveavatar.timeline import Timeline
 
 FPS = Fraction(25)
-REST_POSE = HeadPose(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+REST_POSE = RESTING_POSE
 
 
 @pytest.fixture(scope="module")
@@ -378,7 +378,7 @@ def test_motion_and_expression_of_zero_reproduce_the_portrait(portrait: Portrait
     swelling = babble[:16_000] * np.linspace(0, 1, 16_000, dtype=np.float32) ** 2
     for picture in speak(quiet, [swelling])[:8]:  # later onsets are abrupt and may be recognised as /b/
         still = np.abs(picture.astype(int) - portrait.rgb)
-        assert np.quantile(still, 0.99) <= 1
+        assert np.quantile(still, 0.99) <= 2  # the first onset counts as a closure by half
     assert (
         mouth_opening_area(quiet.renderer, replace(RESTING_ARTICULATION, jaw=1.0).scale_except_closure(0))
         < 0.001

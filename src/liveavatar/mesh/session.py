@@ -13,6 +13,7 @@ from liveavatar.face.crop import crop_portrait
 from liveavatar.face.inspection.mouth_profile import measure_mouth_profile
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Picture, Samples, VideoFrame
+from liveavatar.mesh.emotions import EmotionTrack, parse_emotion
 from liveavatar.mesh.expression import (
     RESTING_ARTICULATION,
     MouthArticulation,
@@ -20,6 +21,7 @@ from liveavatar.mesh.expression import (
     build_face_shapes,
 )
 from liveavatar.mesh.geometry.arrays import as_float32
+from liveavatar.mesh.geometry.glasses import choose_brow_share
 from liveavatar.mesh.geometry.rig import fit_rig_pose, rig_misfit
 from liveavatar.mesh.lips.shut_base import build_shut_base
 from liveavatar.mesh.motion.head_pose import RESTING_POSE, HeadPose, HeadPoseGenerator
@@ -64,7 +66,9 @@ class MeshEngine(MeshOptions):
         landmarks = fitted.landmarks
         share = float(np.interp(rig_misfit(landmarks, fit_rig_pose(landmarks)), *_MISFIT_TO_MOTION))
         base = build_shut_base(fitted)
-        renderer = prepare_renderer(base, build_face_shapes(base.portrait.landmarks, base.reveal))
+        brow_share = choose_brow_share(fitted.rgb, landmarks)
+        shapes = build_face_shapes(base.portrait.landmarks, base.reveal, brow_share)
+        renderer = prepare_renderer(base, shapes)
         findings = _check_open_mouth(fitted, renderer)
         return MeshActor(renderer=renderer, engine=self, motion=share * self.motion, findings=findings)
 
@@ -116,6 +120,7 @@ class MeshSession:
         self._actor = actor
         self._timeline = Timeline(fps=fps)
         self._pose_generator = HeadPoseGenerator(fps, seed, actor.motion, actor.engine.gaze)
+        self._emotions = EmotionTrack(self._timeline, parse_emotion(actor.engine.emotion))
         self._next_frame = 0
         self._last_articulation = RESTING_ARTICULATION
         self._flushed_at: int | None = None  # samples of sound in all, once flushed
@@ -153,6 +158,19 @@ class MeshSession:
     def interrupt(self) -> None:
         """Drop sound that has not become a frame; sound pushed from now on starts with the next frame."""
         self._restart_speech(origin=self._timeline.frame_start(self._next_frame))
+        self._emotions.move_changes(self._next_frame)
+
+    def set_emotion(self, emotion: str, delay: int = 0) -> None:
+        """Glide to `emotion`, as in `MeshOptions`, from `delay` samples after the sound pushed so far on.
+
+        Raises:
+            OptionError: there is no such emotion.
+            SessionClosed: after `flush()`.
+        """
+        weights = parse_emotion(emotion)
+        if self._flushed_at is not None:
+            raise SessionClosed("the session has been flushed", "open a new one")
+        self._emotions.change_emotion(self._timeline.frames_within(self._received_until + delay), weights)
 
     def frames(self) -> Iterator[VideoFrame]:
         """The frames that are complete, each drawn when it is taken."""
@@ -162,7 +180,8 @@ class MeshSession:
             pose = self._open_eyes_at_end(self._next_pose(speech), number)
             articulation = self._ease_articulation(MouthArticulation.from_speech(speech))
             articulation = articulation.scale_except_closure(self._actor.engine.expression)
-            yield self._draw_frame(build_expression(articulation, pose), number)
+            emotion = self._emotions.read_frame(number)
+            yield self._draw_frame(build_expression(articulation, pose, emotion), number)
 
     def _draw_frame(self, expression: FrameExpression, number: int) -> VideoFrame:
         renderer, still_person, fps = self._actor.renderer, self._actor.still_person, self._timeline.fps

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from liveavatar.engine import Session
+from liveavatar.engine import Session, change_emotion
 from liveavatar.frames import Samples, VideoFrame
 from liveavatar.provenance.label.visible_label import VisibleLabel, choose_label_text
 from liveavatar.provenance.policy import MarkPolicy
@@ -104,6 +104,10 @@ class MarkedSession:
         """Add sound: float32 mono at 16 kHz."""
         self._session.push(samples)
         self._marker.push(samples)
+
+    def set_emotion(self, emotion: str, delay: int = 0) -> None:
+        """Glide to `emotion`, if the engine's session can; see `change_emotion`."""
+        change_emotion(self._session, emotion, delay)
 
     def flush(self) -> None:
         """The sound is over."""

@@ -11,6 +11,7 @@ from random import Random
 
 from liveavatar.mesh.motion.blinks import BlinkProcess, blink_probability
 from liveavatar.mesh.motion.breath import BreathProcess
+from liveavatar.mesh.motion.facial_play import FacialPlayProcess
 from liveavatar.mesh.motion.gaze import GazeProcess
 from liveavatar.mesh.motion.posture import MAX_ANGLE_RADIANS, MAX_SHIFT, HeadMotionProcess, limit_smoothly
 from liveavatar.mesh.motion.signals import RADIANS_PER_DEGREE, TICKS_PER_SECOND, DampedSpring
@@ -19,6 +20,8 @@ from liveavatar.timeline import Timeline
 
 SQUINT_HERTZ, SQUINT_GAIN = 0.4, 0.5
 """Smoothing of emphasis, and gain of it in the squint of the eyes."""
+LOWEST_PLAY = -0.5
+"""How far brows are lowered and corners of the mouth drawn together at most, relative to the other direction."""
 BREATH_PITCH_DEGREES, BREATH_RISE = 0.2, 0.003
 """Pitch of the head back, and its rise in interocular units, with a full breath."""
 
@@ -29,8 +32,8 @@ class HeadPose:
 
     Angles are in radians: `yaw` to the right of the picture, `pitch` down, `roll` clockwise; gaze likewise, relative
     to the head. Shifts go right and down, in interocular units. `blink_left` closes the subject's left eye, on the
-    right of the picture; 1 is closed. `brow` raises the brows, `squint` narrows the eyes, `breath` is the fullness of
-    the chest; all within 0…1.
+    right of the picture; 1 is closed. `brow` raises the brows, `corners` draws the corners of the mouth apart and up;
+    both go down to LOWEST_PLAY the other way. `squint` narrows the eyes, `breath` is the fullness of the chest: 0…1.
     """
 
     yaw: float
@@ -44,6 +47,7 @@ class HeadPose:
     gaze_y: float
     brow: float
     squint: float
+    corners: float
     breath: float
 
 
@@ -97,13 +101,15 @@ class _HeadSimulation:
         self._blinks = BlinkProcess(Random(f"{seed} blinks"))
         self._breath = BreathProcess(Random(f"{seed} breath"))
         self._squint = DampedSpring(SQUINT_HERTZ)
+        self._play = FacialPlayProcess(seed)
 
     def next_pose_values(self, voice: VoiceCues, amount: float) -> tuple[float, ...]:
         """The values of `HeadPose` one tick later, in the order of its fields."""
         self._phrase.update_phrase(voice.speaking)
         breath = amount * self._breath.next_fullness(self._phrase)
         motion = self._head.next_motion(voice, self._phrase)
-        yaw, pitch, roll, right, down, brow = (amount * value for value in motion)
+        yaw, pitch, roll, right, down, beat = (amount * value for value in motion)
+        brow, corners = (amount * value for value in self._play.next_play(voice))
         pitch -= BREATH_PITCH_DEGREES * RADIANS_PER_DEGREE * breath
         yaw, pitch, roll = (limit_smoothly(angle, MAX_ANGLE_RADIANS) for angle in (yaw, pitch, roll))
         look_x, look_y, saccade_size = self._gaze.next_direction(self._phrase)
@@ -118,5 +124,6 @@ class _HeadSimulation:
             *shift,
             *blink,
             *gaze,
-            *(min(value, 1.0) for value in (brow, squint, breath)),
+            *(min(max(value, LOWEST_PLAY), 1.0) for value in (brow + beat, squint, corners)),
+            min(breath, 1.0),
         )

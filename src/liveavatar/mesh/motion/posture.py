@@ -117,7 +117,6 @@ class HeadMotionProcess:
     """Probability of a nod on a stressed syllable, range of its size, and share of it that needs no emphasis."""
     BROW_PROBABILITY, BROW_HEIGHTS = 0.4, (0.3, 0.8)
     """Probability that the brows rise on a stressed syllable, and range of the height, 0…1."""
-    BROW_PER_SEMITONE = 0.02
 
     def __init__(self, seed: int) -> None:
         random = Random(f"{seed} head")
@@ -159,7 +158,7 @@ class HeadMotionProcess:
             roll + degree * sway_roll + self.ROLL_PER_LEAN * lean_right,
             right + lean_right + self.SWAY_SHIFT_PER_YAW * degree * sway[0],
             lean_down + self.SHIFT_PER_NOD * nod,
-            self._brow_pulse.next_value() + self.BROW_PER_SEMITONE * max(melody, 0.0),
+            self._brow_pulse.next_value(),
         )
 
     def _start_beats(self, emphasis: float) -> None:
