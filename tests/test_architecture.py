@@ -12,10 +12,11 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "liveavatar"
 MODULES = sorted(SOURCE.rglob("*.py"))
 
-BASE = {"errors", "files", "frames", "partials", "report", "timeline", "plotting"}
+BASE = {"errors", "files", "frames", "partials", "processes", "report", "timeline", "plotting"}
 ROOMS: dict[str, set[str] | None] = {
     "errors": set(),
     "partials": set(),
+    "processes": set(),
     "files": {"errors", "partials"},
     "report": set(),
     "timeline": {"errors"},

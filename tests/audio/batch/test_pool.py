@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from liveavatar.audio.batch.pool import WorkerCrash, run_in_processes
+from liveavatar.audio.batch.pool import run_in_processes
 from liveavatar.errors import OptionError
+from liveavatar.processes import WorkerCrash
 
 Task = Callable[[], object]
 
