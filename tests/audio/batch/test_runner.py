@@ -14,8 +14,8 @@ from liveavatar.audio.batch.prepare import PreparationOptions
 from liveavatar.audio.batch.results import PlannedResult
 from liveavatar.audio.batch.runner import PreparationOutcome, PreparationTask, TaskRunner
 from liveavatar.audio.batch.search import FoundRecording
+from liveavatar.audio.batch.worker_process import WorkerCrash
 from liveavatar.errors import AudioError, OutputError
-from liveavatar.processes import WorkerCrash
 
 
 def one_by_one(work, tasks):  # type: ignore[no-untyped-def]

@@ -6,8 +6,8 @@ from itertools import chain, islice
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
+from liveavatar.audio.batch.worker_process import Report, WorkerCrash, WorkerProcess
 from liveavatar.errors import OptionError
-from liveavatar.processes import Report, WorkerCrash, WorkerProcess
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

@@ -20,9 +20,9 @@ from liveavatar.audio.batch.results import (
     open_result_folder,
 )
 from liveavatar.audio.batch.search import FoundRecording, find_recordings
+from liveavatar.audio.batch.worker_process import WorkerCrash
 from liveavatar.errors import AudioError, LiveAvatarError, OutputError
 from liveavatar.files import describe_path, explain_system_error, require_regular_file
-from liveavatar.processes import WorkerCrash
 
 OutcomeState = Literal["done", "unchanged", "failed"]
 """What became of a recording."""

@@ -82,6 +82,19 @@ class WorkerProcess:
             self._process.join()
             return WorkerCrash(self._process.exitcode or 0)
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.is_alive()
+
+    def ask_to_end(self) -> None:
+        """Let the process remove its partial files and end. Any thread may call this, also while another one waits."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """End the process wherever it is. Any thread may call this."""
+        self._process.kill()
+
     def stop(self) -> None:
         """End the process at once, or after some seconds if it does not listen."""
         self._process.terminate()
