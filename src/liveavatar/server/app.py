@@ -31,6 +31,9 @@ from liveavatar.server.studio.studio import Studio
 
 STATIC_FOLDER = Path(str(resources.files("liveavatar.server"))) / "static"
 
+PAGES = ({"name": "studio", "module": "/static/studio/studio.js"},)
+"""The tabs of the page, and the modules that draw them."""
+
 
 def build_app(settings: ServerSettings) -> Starlette:
     """The application of one server; `app.state.studio` is its studio.
@@ -47,7 +50,7 @@ def build_app(settings: ServerSettings) -> Starlette:
     )
     tables = [
         *authenticator.endpoints,
-        *StudioEndpoints(studio, metrics).endpoints,
+        *StudioEndpoints(studio, metrics, PAGES).endpoints,
         *_list_service_endpoints(studio, metrics),
     ]
 

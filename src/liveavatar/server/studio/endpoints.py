@@ -1,6 +1,6 @@
 """The studio's part of the programming interface: portraits, speech, jobs, events."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from starlette.requests import ClientDisconnect, Request
@@ -33,9 +33,10 @@ _WAIT_HEADERS = {"Retry-After": "10"}
 class StudioEndpoints:
     """Handlers of requests, and the table of them."""
 
-    def __init__(self, studio: Studio, metrics: StudioMetrics) -> None:
+    def __init__(self, studio: Studio, metrics: StudioMetrics, pages: Sequence[Mapping[str, str]]) -> None:
         self._studio = studio
         self._metrics = metrics
+        self._pages = pages
 
     @property
     def endpoints(self) -> list[Endpoint]:
@@ -86,6 +87,7 @@ class StudioEndpoints:
                 {"name": name, "options": describe_client_options(name)} for name in list_ready_engines()
             ],
             "sizes": FRAME_SIZES,
+            "pages": self._pages,
             "limits": {name: getattr(limits, name) for name in limits.__slots__},
             "keep_hours": settings.keep_hours,
             "has_token": settings.token is not None,
