@@ -34,7 +34,7 @@ export function sayCount(key, count) {
 
 export function formatSeconds(seconds) {
   const whole = Math.round(seconds);
-  return whole < 60 ? say("seconds", { count: seconds < 10 ? seconds.toFixed(1) : whole })
+  return whole < 60 ? say("seconds", { count: seconds < 10 && !Number.isInteger(seconds) ? seconds.toFixed(1) : whole })
     : say("minutes", { minutes: Math.floor(whole / 60), seconds: String(whole % 60).padStart(2, "0") });
 }
 

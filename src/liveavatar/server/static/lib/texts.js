@@ -15,6 +15,7 @@ export const TEXTS = {
     "token.title": "This server asks for a token",
     "token.lead": "Whoever runs it knows it.",
     "token.label": "Token", "token.send": "Come in",
+    comma: ", ", semicolon: "; ",
     seconds: "{count} s", minutes: "{minutes}:{seconds} min",
 
     "portrait.title": "Portrait",
@@ -45,7 +46,7 @@ export const TEXTS = {
 
     "order.title": "How it looks",
     "order.engine": "Engine", "order.size": "Size",
-    "size.auto": "as the picture", "size.512x512": "512 × 512, square", "size.720x720": "720 × 720, square",
+    "size.auto": "as the picture", "size.auto.known": "{width} × {height}, as the picture", "size.512x512": "512 × 512, square", "size.720x720": "720 × 720, square",
     "size.720x1280": "720 × 1280, upright", "size.1280x720": "1280 × 720, wide",
     "order.more": "More", "order.quality": "Quality", "order.fps": "Frames a second", "order.seed": "Seed of blinks and nods",
     "quality.draft": "draft: small and fast", "quality.good": "good", "quality.best": "best: large and slow",
@@ -100,6 +101,7 @@ export const TEXTS = {
     "token.title": "这台服务器需要口令",
     "token.lead": "请向服务器的管理者索取。",
     "token.label": "口令", "token.send": "进入",
+    comma: "，", semicolon: "；",
     seconds: "{count} 秒", minutes: "{minutes}:{seconds} 分",
 
     "portrait.title": "肖像",
@@ -130,7 +132,7 @@ export const TEXTS = {
 
     "order.title": "画面",
     "order.engine": "引擎", "order.size": "尺寸",
-    "size.auto": "与图片相同", "size.512x512": "512 × 512，方形", "size.720x720": "720 × 720，方形",
+    "size.auto": "与图片相同", "size.auto.known": "{width} × {height}，与图片相同", "size.512x512": "512 × 512，方形", "size.720x720": "720 × 720，方形",
     "size.720x1280": "720 × 1280，竖屏", "size.1280x720": "1280 × 720，横屏",
     "order.more": "更多", "order.quality": "质量", "order.fps": "帧率", "order.seed": "眨眼和点头的随机种子",
     "quality.draft": "草稿：小而快", "quality.good": "良好", "quality.best": "最好：大而慢",

@@ -7,10 +7,13 @@ import { CHINESE } from "./findings_zh.js";
 const PATTERNS = CHINESE.map(([english, chinese]) => [new RegExp(`^${english}$`), chinese]);
 
 export function translate(text) {
-  if (currentLanguage() !== "zh") return text && text[0].toUpperCase() + text.slice(1);
+  if (!text) return "";
+  if (currentLanguage() !== "zh") return capitalise(text.replace(/ \(--[^)]*\)/, "")); // flags are for the command line
   for (const [pattern, chinese] of PATTERNS) if (pattern.test(text)) return text.replace(pattern, chinese);
   return text;
 }
+
+const capitalise = (text) => text[0].toUpperCase() + text.slice(1);
 
 // What needs attention, numbered from 1 if `numbered`; the rest folded away.
 export function makeFindings(findings, numbered = false) {

@@ -47,7 +47,7 @@ export class OrderCard {
 
   describeSize(name) {
     const check = this.portrait.result?.check;
-    return name === "auto" && check ? `${say("size.auto")} (${check.width} × ${check.height})` : say(`size.${name}`);
+    return name === "auto" && check ? say("size.auto.known", check) : say(`size.${name}`);
   }
 
   makeChoice(name, label, choices, describe, onchange = () => {}) {

@@ -63,7 +63,7 @@ export class PortraitCard extends UploadCard {
       make("img", { src: `/api/portraits/${id}/picture`, alt: say("portrait.alt"), width: check.width, height: check.height }),
       makeMarks(check));
     return [
-      make("div", { class: "shown" }, picture, make("div", { class: "verdict-side" },
+      make("div", { class: `shown${check.width > 1.1 * check.height ? " wide" : ""}` }, picture, make("div", { class: "verdict-side" },
         make("p", { class: `verdict ${check.level}` }, say(`portrait.level.${check.level}`)),
         makeFindings(check.findings, true))),
       this.makeButtons("portrait.other", this.file?.type === "image/jpeg" && this.result.name === "camera.jpg" ? "portrait.again" : "portrait.camera"),
@@ -76,14 +76,13 @@ function makeMarks({ width, height, boxes, findings, level }) {
   const [left, top, wide, high] = boxes.face.map((share, number) => share * (number % 2 ? height : width));
   const unit = Math.max(width, height) / 100;
   const open = findings.filter((finding) => finding.level !== "ok");
-  const used = {};
+  const x = Math.min(width - 5 * unit, left + wide + 8 * unit); // a column of marks beside the face
+  const first = Math.max(5 * unit, Math.min(top + 4 * unit, height - (8 * open.length - 3) * unit));
   const marks = open.map((finding, number) => {
-    const box = boxes[finding.place] ?? [0.02, 0.02, 0, 0];
-    const step = used[finding.place] ?? 0;
-    used[finding.place] = step + 1;
-    const x = Math.min(width - 4 * unit, Math.max(4 * unit, (box[0] + box[2]) * width + 3 * unit));
-    const y = Math.min(height - 4 * unit, Math.max(4 * unit, box[1] * height + (4 + 8 * step) * unit));
+    const box = boxes[finding.place] ?? boxes.face;
+    const y = first + 8 * unit * number;
     return makeSvg("g", { class: finding.level },
+      makeSvg("line", { x1: x, y1: y, x2: (box[0] + box[2]) * width, y2: (box[1] + box[3] / 2) * height, "stroke-width": 0.5 * unit }),
       makeSvg("circle", { cx: x, cy: y, r: 3.2 * unit }),
       makeSvg("text", { x, y: y + 1.4 * unit, "font-size": 4 * unit, "text-anchor": "middle" }, String(number + 1)));
   });

@@ -108,7 +108,7 @@ class VideoRow {
     } else if (state === "running") {
       const [begin, end] = STAGES[stage];
       this.bar.value = begin + (end - begin) * share;
-      this.stage.textContent = [say(`stage.${stage}`), this.estimate()].filter(Boolean).join(", ");
+      this.stage.textContent = [say(`stage.${stage}`), this.estimate()].filter(Boolean).join(say("comma"));
     }
   }
 
@@ -137,5 +137,5 @@ function describeVideo(video) {
   return [
     say("job.facts", { ...video, seconds: formatSeconds(video.seconds), size: formatBytes(video.bytes) }),
     say("job.speed", { time: formatSeconds(video.render_seconds) }),
-  ].join("; ");
+  ].join(say("semicolon"));
 }
