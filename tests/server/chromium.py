@@ -72,10 +72,14 @@ class Page:
         """Wait until an expression is true."""
         ends = time.monotonic() + _WAIT_SECONDS
         while time.monotonic() < ends:
-            if self.evaluate(f"(() => {{ try {{ return Boolean({expression}) }} catch {{ return false }} }})()"):
+            if self.evaluate(
+                f"(() => {{ try {{ return Boolean({expression}) }} catch {{ return false }} }})()"
+            ):
                 return
             time.sleep(0.1)
-        raise TimeoutError(f"{expression} never became true; the page says: {self.evaluate('document.body.innerText')}")
+        raise TimeoutError(
+            f"{expression} never became true; the page says: {self.evaluate('document.body.innerText')}"
+        )
 
     def find_centre(self, selector: str) -> tuple[float, float]:
         """The middle of an element, scrolled into view."""
@@ -113,7 +117,11 @@ class Page:
     def resize(self, width: int, height: int, *, is_mobile: bool = False) -> None:
         """Change the size of the window."""
         self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=is_mobile
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=is_mobile,
         )
 
     def _note_problem(self, message: dict[str, Any]) -> None:
@@ -151,7 +159,9 @@ def _find_tab(process: "subprocess.Popen[bytes]", profile: Path) -> str:
     while time.monotonic() < ends and process.poll() is None:
         lines = _read_lines(profile / "DevToolsActivePort")
         if lines:
-            with urllib.request.urlopen(f"http://127.0.0.1:{lines[0]}/json/list", timeout=_START_SECONDS) as answer:  # noqa: S310
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{lines[0]}/json/list", timeout=_START_SECONDS
+            ) as answer:
                 tabs = [tab for tab in json.load(answer) if tab["type"] == "page"]
             if tabs:
                 return str(tabs[0]["webSocketDebuggerUrl"])

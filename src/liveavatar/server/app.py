@@ -42,7 +42,8 @@ def build_app(settings: ServerSettings) -> Starlette:
         OptionError: another server uses the folder of the settings.
         OutputError: that folder cannot be written.
     """
-    studio, metrics = Studio(settings), StudioMetrics()
+    metrics = StudioMetrics()
+    studio = Studio(settings, metrics)
     authenticator = Authenticator(studio.storage.session_tokens, settings.token)
     metrics.watch_value("liveavatar_jobs_waiting", "Videos that wait.", lambda: studio.jobs.waiting_count)
     metrics.watch_value(
@@ -50,7 +51,7 @@ def build_app(settings: ServerSettings) -> Starlette:
     )
     tables = [
         *authenticator.endpoints,
-        *StudioEndpoints(studio, metrics, PAGES).endpoints,
+        *StudioEndpoints(studio, PAGES).endpoints,
         *_list_service_endpoints(studio, metrics),
     ]
 

@@ -11,7 +11,6 @@ from liveavatar.server.http.authentication import read_json_object
 from liveavatar.server.http.endpoints import Endpoint
 from liveavatar.server.http.errors import RequestRefused
 from liveavatar.server.http.event_stream import EventSubscription
-from liveavatar.server.metrics import StudioMetrics
 from liveavatar.server.studio.jobs import SYNC_PLOT_NAME, VIDEO_NAME, Job
 from liveavatar.server.studio.orders import (
     FRAME_SIZES,
@@ -33,9 +32,8 @@ _WAIT_HEADERS = {"Retry-After": "10"}
 class StudioEndpoints:
     """Handlers of requests, and the table of them."""
 
-    def __init__(self, studio: Studio, metrics: StudioMetrics, pages: Sequence[Mapping[str, str]]) -> None:
+    def __init__(self, studio: Studio, pages: Sequence[Mapping[str, str]]) -> None:
         self._studio = studio
-        self._metrics = metrics
         self._pages = pages
 
     @property
@@ -198,7 +196,7 @@ class StudioEndpoints:
             raise RequestRefused(503, "busy", "too many files are being checked", "try again", _WAIT_HEADERS)
         with studio.storage.receive_upload() as folder:
             size = await write_body(request, folder / CONTENT_NAME)
-            self._metrics.count_upload(kind, size)
+            studio.metrics.count_upload(kind, size)
             try:
                 check = await studio.check_upload(folder, kind, name)
             except TaskFailed as error:

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import Field, asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from liveavatar.engine import check_seed
 from liveavatar.engines import ENGINE_OPTIONS, check_engine_readiness, list_engine_options
 from liveavatar.errors import OptionError
 from liveavatar.face.crop import parse_size
+from liveavatar.server.studio.jobs import VIDEO_NAME
 from liveavatar.timeline import parse_fps
-from liveavatar.video.formats import EncodingOptions
+from liveavatar.video.formats import EncodingOptions, choose_format
 
 FRAME_SIZES = ("auto", "512x512", "720x720", "720x1280", "1280x720")
 """Sizes that the page offers; others are accepted, too."""
@@ -45,7 +47,7 @@ class RenderOrder:
         if parse_fps(self.fps) > _MAX_FPS:
             raise OptionError(f"{self.fps} frames a second are too many", f"use {_MAX_FPS} or fewer")
         check_seed(self.seed)
-        EncodingOptions(quality=self.quality)
+        choose_format(Path(VIDEO_NAME), EncodingOptions(quality=self.quality))
         check_client_options(self.engine, self.options)
 
     @property

@@ -12,6 +12,7 @@ from liveavatar.engines import ENGINE_SOURCE_TYPES
 from liveavatar.provenance.label.visible_label import AUTO_LABEL, CHINESE_LABEL, ENGLISH_LABEL
 from liveavatar.provenance.policy import MarkPolicy
 from liveavatar.server.http.event_stream import EventBroadcast
+from liveavatar.server.metrics import StudioMetrics
 from liveavatar.server.settings import ServerSettings
 from liveavatar.server.studio.job_queue import JobQueue
 from liveavatar.server.studio.jobs import Job
@@ -28,8 +29,9 @@ _LABELS = {"en": ENGLISH_LABEL, "zh": CHINESE_LABEL}
 class Studio:
     """Checks uploads and runs jobs. Belongs to the event loop; `run` has to be entered."""
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self, settings: ServerSettings, metrics: StudioMetrics) -> None:
         self.settings = settings
+        self.metrics = metrics
         self.storage = Storage(settings.folder)
         self.events = EventBroadcast()
         self.jobs = JobQueue(self.storage, self._choose_marks, self._send_job)
@@ -86,6 +88,8 @@ class Studio:
             await asyncio.sleep(_SWEEP_SECONDS)
 
     def _send_job(self, job: Job) -> None:
+        if job.ended is not None:
+            self.metrics.count_job(job.state, job.ended - (job.started or job.ended))
         self.events.send_state(job.owner, "job", job.id, self.describe_job(job))
 
     def _choose_marks(self, job: Job) -> MarkPolicy:

@@ -1,0 +1,60 @@
+"""The worker: one process that is kept, survives nothing bad, and can be stopped at any time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from liveavatar.server.studio import worker as worker_module
+from liveavatar.server.studio.worker import TaskStopped, Worker
+from server.odd_work import work_oddly
+
+
+@pytest.fixture
+def run_with_worker(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Any], Awaitable[None]]], None]:
+    monkeypatch.setattr(worker_module, "perform_task", work_oddly)
+
+    def run(test: Callable[[Any], Awaitable[None]]) -> None:
+        async def use_worker() -> None:
+            worker = Worker()
+            try:
+                await test(worker)
+            finally:
+                await worker.close()
+
+        asyncio.run(use_worker())
+
+    return run
+
+
+@pytest.mark.slow
+def test_a_process_is_kept_until_it_dies_hangs_or_is_stopped(
+    run_with_worker: Callable[[Callable[[Any], Awaitable[None]]], None],
+) -> None:
+    async def use(worker: Any) -> None:
+        seen: list[str] = []
+        first, second = await asyncio.gather(
+            worker.run_task("a", seen.append), worker.run_task("b", seen.append)
+        )
+        assert (first[0], second[0]) == ("a", "b")
+        assert first[1] == second[1]
+        assert seen == ["a", "b"]
+        with pytest.raises(TaskStopped):
+            await worker.run_task("die")
+        third = await worker.run_task("c")
+        assert third[1] != first[1]
+        with pytest.raises(TaskStopped):
+            await worker.run_task("hang", limit_seconds=0.01)
+
+        def stop_soon(_: object) -> None:
+            stops.append(asyncio.ensure_future(worker.stop_task()))
+
+        stops: list[asyncio.Future[None]] = []
+        with pytest.raises(TaskStopped):
+            await worker.run_task("hang", stop_soon)
+        await asyncio.gather(*stops)
+        assert (await worker.run_task("d"))[0] == "d"
+        assert worker.waiting_count == 0
+
+    run_with_worker(use)
