@@ -1,6 +1,7 @@
 """Runs the application with uvicorn until a signal asks it to end."""
 
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,6 +15,8 @@ from liveavatar.server.settings import ServerSettings, is_loopback
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CONNECTION_SECONDS = 5
 """How long connections may take to end."""
+_BACKLOG = 128
+"""Connections that may wait to be accepted."""
 
 
 class DrainingServer(uvicorn.Server):
@@ -23,7 +26,7 @@ class DrainingServer(uvicorn.Server):
     """
 
     def __init__(
-        self, config: uvicorn.Config, on_start: Callable[[int], None], on_drain: Callable[[], None]
+        self, config: uvicorn.Config, on_start: Callable[[], None], on_drain: Callable[[], None]
     ) -> None:
         super().__init__(config)
         self._on_start = on_start
@@ -49,8 +52,8 @@ class DrainingServer(uvicorn.Server):
     async def startup(self, sockets: object = None) -> None:
         """Listen, then say where."""
         await super().startup(sockets)  # type: ignore[arg-type]
-        if self.servers:
-            self._on_start(self.servers[0].sockets[0].getsockname()[1])
+        if self.started:
+            self._on_start()
 
 
 def run_server(settings: ServerSettings, on_start: Callable[[str], None]) -> None:
@@ -59,11 +62,10 @@ def run_server(settings: ServerSettings, on_start: Callable[[str], None]) -> Non
     Raises:
         OptionError: the port is taken or not allowed, or another server uses the folder.
     """
+    listener = open_listener(settings)
     app = build_app(settings)
     config = uvicorn.Config(
         app,
-        host=settings.host,
-        port=settings.port,
         log_level="warning",
         log_config=None,
         access_log=False,
@@ -74,14 +76,28 @@ def run_server(settings: ServerSettings, on_start: Callable[[str], None]) -> Non
     )
     server = DrainingServer(
         config,
-        on_start=lambda port: on_start(format_address(settings, port)),
+        on_start=lambda: on_start(format_address(settings, listener.getsockname()[1])),
         on_drain=app.state.studio.start_draining,
     )
+    server.run(sockets=[listener])
+
+
+def open_listener(settings: ServerSettings) -> socket.socket:
+    """A socket that listens where the settings say.
+
+    Raises:
+        OptionError: the address is not of this machine, or the port is taken or not allowed.
+    """
     try:
-        server.run()
-    except SystemExit as error:  # uvicorn logs why it cannot listen, and exits
-        problem = f"{settings.host} port {settings.port} cannot be used"
-        raise OptionError(problem, "another program may have it: choose another --port, or 0") from error
+        found = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, *_, address = found[0]
+        return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        problem = f"{settings.host} port {settings.port} cannot be used: {reason}"
+        raise OptionError(problem, "choose another --port, or 0 for any free one") from error
 
 
 def format_address(settings: ServerSettings, port: int) -> str:
