@@ -15,6 +15,8 @@ from liveavatar.server.settings import ServerSettings, is_loopback
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CONNECTION_SECONDS = 5
 """How long connections may take to end."""
+_MAX_CONNECTIONS = 256
+"""More are answered with 503."""
 _BACKLOG = 128
 """Connections that may wait to be accepted."""
 
@@ -71,6 +73,7 @@ def run_server(settings: ServerSettings, on_start: Callable[[str], None]) -> Non
         access_log=False,
         server_header=False,
         date_header=False,
+        limit_concurrency=_MAX_CONNECTIONS,
         timeout_graceful_shutdown=_CONNECTION_SECONDS,
         ws="websockets-sansio",
     )

@@ -1,5 +1,6 @@
 """The studio's part of the programming interface: portraits, speech, jobs, events."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from liveavatar.server.studio.storage import CONTENT_NAME, PICTURE_NAME, Upload,
 from liveavatar.server.studio.studio import Studio
 from liveavatar.server.studio.worker import TaskFailed, TaskStopped
 
+_PIECE_SECONDS = 30.0
+"""A client that sends nothing for this long is gone."""
 _MAX_NAME = 120  # characters of a file's name
 _NAME_QUERY = {"name": "what the file is called; shown, and part of the video's name"}
 _WAIT_HEADERS = {"Retry-After": "10"}
@@ -238,20 +241,22 @@ def read_upload_name(request: Request, kind: UploadKind) -> str:
     return describe_path(name)[:_MAX_NAME] or kind
 
 
-async def write_body(request: Request, path: Path) -> int:
+async def write_body(request: Request, path: Path, piece_seconds: float = _PIECE_SECONDS) -> int:
     """Write a request's body to a file as it comes; gives its bytes.
 
     Raises:
-        RequestRefused: it is empty, or the client went away.
+        RequestRefused: it is empty, the client went away, or sent nothing for `piece_seconds`.
     """
-    size = 0
+    size, pieces = 0, aiter(request.stream())
     try:
         with path.open("xb") as file:
-            async for piece in request.stream():
+            while (piece := await asyncio.wait_for(anext(pieces, None), piece_seconds)) is not None:
                 file.write(piece)
                 size += len(piece)
     except ClientDisconnect as error:
         raise RequestRefused(400, "cut-off", "the upload was cut off") from error
+    except TimeoutError as error:
+        raise RequestRefused(408, "too-slow", f"nothing came for {piece_seconds:g} s", "try again") from error
     if not size:
         raise RequestRefused(400, "empty", "the file is empty", "send its bytes as the body")
     return size
