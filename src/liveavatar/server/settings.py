@@ -36,6 +36,7 @@ class ServerLimits:
     portrait_bytes: int = 32 * _MEGABYTE
     speech_bytes: int = 256 * _MEGABYTE
     speech_seconds: int = 600
+    text_characters: int = 5_000
     frame_pixels: int = 1920 * 1080
     waiting_jobs: int = 20
     waiting_checks: int = 8

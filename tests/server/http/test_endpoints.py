@@ -28,6 +28,7 @@ def test_the_surface_is_what_we_say(visitor: TestClient) -> None:
         "GET /api/jobs/{job_id}/sync",
         "GET /api/jobs/{job_id}/video",
         "GET /api/portraits/{upload_id}/picture",
+        "GET /api/speeches/{upload_id}/sound",
         "GET /api/studio",
         "GET /healthz",
         "GET /metrics",
@@ -36,6 +37,7 @@ def test_the_surface_is_what_we_say(visitor: TestClient) -> None:
         "POST /api/portraits",
         "POST /api/session",
         "POST /api/speeches",
+        "POST /api/speeches/text",
     ]
 
 

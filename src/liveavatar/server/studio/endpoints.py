@@ -1,8 +1,9 @@
 """The studio's part of the programming interface: portraits, speech, jobs, events."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
@@ -20,7 +21,8 @@ from liveavatar.server.studio.orders import (
     order_to_json,
     parse_order,
 )
-from liveavatar.server.studio.schemas import JOB_SCHEMA, ORDER_SCHEMA, UPLOAD_SCHEMA
+from liveavatar.server.studio.schemas import JOB_SCHEMA, ORDER_SCHEMA, TEXT_SCHEMA, UPLOAD_SCHEMA
+from liveavatar.server.studio.spoken_text import AUTO_VOICE, list_voices, name_text
 from liveavatar.server.studio.storage import CONTENT_NAME, PICTURE_NAME, Upload, UploadKind
 from liveavatar.server.studio.studio import Studio
 from liveavatar.server.studio.worker import TaskFailed, TaskStopped
@@ -57,6 +59,12 @@ class StudioEndpoints:
             Endpoint(method="POST", path="/api/speeches", handler=self.add_speech, status=201, query=_NAME_QUERY,
                      summary="Upload a recording, as it is; the answer is its check.", body="application/octet-stream",
                      answer=UPLOAD_SCHEMA, errors=(413, 422, 503, 507), max_bytes=limits.speech_bytes),
+            Endpoint(method="POST", path="/api/speeches/text", handler=self.add_text, status=201, body=TEXT_SCHEMA,
+                     summary="Speak a text; the answer is as for a recording. GET /api/studio lists the voices.",
+                     answer=UPLOAD_SCHEMA, errors=(400, 413, 422, 503, 507)),
+            Endpoint(method="GET", path="/api/speeches/{upload_id}/sound", handler=self.show_sound,
+                     summary="The recording as it was sent, or the spoken text as WAV.",
+                     answer="application/octet-stream", errors=(404,)),
             Endpoint(method="DELETE", path="/api/speeches/{upload_id}", handler=self.delete_speech, status=204,
                      summary="Delete a recording now.", errors=(404,)),
             Endpoint(method="POST", path="/api/jobs", handler=self.add_job, status=202, body=ORDER_SCHEMA,
@@ -89,6 +97,7 @@ class StudioEndpoints:
             ],
             "sizes": FRAME_SIZES,
             "pages": self._pages,
+            "voices": list_voices(),
             "limits": {name: getattr(limits, name) for name in limits.__slots__},
             "keep_hours": settings.keep_hours,
             "has_token": settings.token is not None,
@@ -101,6 +110,30 @@ class StudioEndpoints:
     async def add_speech(self, request: Request) -> Response:
         """Receive a recording and check it."""
         return await self._receive_upload(request, "speech")
+
+    async def add_text(self, request: Request) -> Response:
+        """Speak a text."""
+        values = await read_json_object(request)
+        text, voice = values.get("text"), values.get("voice", AUTO_VOICE)
+        if not (isinstance(text, str) and text.strip() and isinstance(voice, str)):
+            raise RequestRefused(400, "no-text", "there is no text to speak", "send text, and perhaps voice")
+        if len(text) > self._studio.settings.limits.text_characters:
+            problem, most = (
+                f"the text has {len(text)} characters",
+                self._studio.settings.limits.text_characters,
+            )
+            raise RequestRefused(413, "text-too-long", problem, f"use {most} or fewer")
+        name = describe_path(name_text(text))
+        self._require_room(0)
+        with self._studio.storage.receive_upload() as folder:
+            check = await self._await_check(self._studio.speak_text(folder, text, voice, name))
+            return self._keep_upload(request, folder, "speech", name, check)
+
+    async def show_sound(self, request: Request) -> Response:
+        """The sound of a speech, as a file that no browser takes for a page."""
+        upload = self._find_upload(request, "speech")
+        path = self._studio.storage.locate_upload(upload) / CONTENT_NAME
+        return FileResponse(path, media_type="application/octet-stream", filename=upload.name)
 
     async def show_picture(self, request: Request) -> Response:
         """The copy of a portrait."""
@@ -195,26 +228,37 @@ class StudioEndpoints:
         studio = self._studio
         self._require_room(int(request.headers.get("content-length") or 0))
         name = read_upload_name(request, kind)
-        if studio.checker.waiting_count >= studio.settings.limits.waiting_checks:
-            raise RequestRefused(503, "busy", "too many files are being checked", "try again", _WAIT_HEADERS)
         with studio.storage.receive_upload() as folder:
             size = await write_body(request, folder / CONTENT_NAME)
             studio.metrics.count_upload(kind, size)
-            try:
-                check = await studio.check_upload(folder, kind, name)
-            except TaskFailed as error:
-                raise RequestRefused(422, error.code, error.problem, error.remedy) from error
-            except TaskStopped as error:
-                raise RequestRefused(422, "crash", error.problem, error.remedy) from error
-            upload = studio.storage.keep_upload(folder, kind, request.state.owner, name, check)
+            check = await self._await_check(studio.check_upload(folder, kind, name))
+            return self._keep_upload(request, folder, kind, name, check)
+
+    async def _await_check(self, checking: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+        """The result of a check; one that fails is answered with what is wrong with the file."""
+        try:
+            return await checking
+        except TaskFailed as error:
+            raise RequestRefused(422, error.code, error.problem, error.remedy) from error
+        except TaskStopped as error:
+            raise RequestRefused(422, "crash", error.problem, error.remedy) from error
+
+    def _keep_upload(
+        self, request: Request, folder: Path, kind: UploadKind, name: str, check: dict[str, Any]
+    ) -> Response:
+        upload = self._studio.storage.keep_upload(folder, kind, request.state.owner, name, check)
         return JSONResponse({"id": upload.id, "name": name, "bytes": upload.size, "check": check}, 201)
 
     def _require_room(self, wanted: int) -> None:
-        if self._studio.is_draining:
+        """Refuse what would need `wanted` bytes more than there are, or one check more than may wait."""
+        studio = self._studio
+        if studio.checker.waiting_count >= studio.settings.limits.waiting_checks:
+            raise RequestRefused(503, "busy", "too many files are being checked", "try again", _WAIT_HEADERS)
+        if studio.is_draining:
             raise RequestRefused(
                 503, "ending", "the server is about to end", "try again later", _WAIT_HEADERS
             )
-        if self._studio.storage.measure_size() + wanted > self._studio.settings.limits.stored_bytes:
+        if studio.storage.measure_size() + wanted > studio.settings.limits.stored_bytes:
             raise RequestRefused(
                 507, "full", "this server keeps too many files already", "delete some videos"
             )

@@ -42,6 +42,13 @@ UPLOAD_SCHEMA: dict[str, Any] = {
 }
 """A portrait or a recording, with what was found in it."""
 
+TEXT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["text"],
+    "properties": {"text": _TEXT, "voice": _TEXT | {"default": "auto"}},
+}
+"""What POST /api/speeches/text takes."""
+
 ORDER_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["portrait", "speech", "consent"],

@@ -17,11 +17,13 @@ from liveavatar.server.settings import ServerSettings
 from liveavatar.server.studio.job_queue import JobQueue
 from liveavatar.server.studio.jobs import Job
 from liveavatar.server.studio.storage import CONTENT_NAME, PICTURE_NAME, Storage, UploadKind
-from liveavatar.server.studio.tasks import PortraitTask, SpeechTask, Task
+from liveavatar.server.studio.tasks import PortraitTask, SpeechTask, Task, TextTask
 from liveavatar.server.studio.worker import Worker
 
 _CHECK_SECONDS = 120.0
 """A check that takes longer is stopped: the file is odd, or meant to be."""
+_SPEAK_SECONDS = 900.0
+"""The same for a text, which may have to wait for a model to be fetched."""
 _SWEEP_SECONDS = 60.0
 _LABELS = {"en": ENGLISH_LABEL, "zh": CHINESE_LABEL}
 
@@ -69,7 +71,16 @@ class Studio:
         task: Task = SpeechTask(path=path, name=name, max_seconds=self.settings.limits.speech_seconds)
         if kind == "portrait":
             task = PortraitTask(path=path, name=name, picture=folder / PICTURE_NAME)
-        check: dict[str, Any] = await self.checker.run_task(task, limit_seconds=_CHECK_SECONDS)
+        return await self._run_check(task, _CHECK_SECONDS)
+
+    async def speak_text(self, folder: Path, text: str, voice: str, name: str) -> dict[str, Any]:
+        """Speak a text into `folder`, and say what is found in it. Raises what `check_upload` does."""
+        seconds = self.settings.limits.speech_seconds
+        task = TextTask(text=text, voice=voice, path=folder / CONTENT_NAME, name=name, max_seconds=seconds)
+        return await self._run_check(task, _SPEAK_SECONDS)
+
+    async def _run_check(self, task: Task, limit_seconds: float) -> dict[str, Any]:
+        check: dict[str, Any] = await self.checker.run_task(task, limit_seconds=limit_seconds)
         return check
 
     def describe_job(self, job: Job) -> dict[str, Any]:

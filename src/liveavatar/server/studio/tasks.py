@@ -18,6 +18,7 @@ from liveavatar.server.http.errors import name_error
 from liveavatar.server.studio.lip_check import check_lips
 from liveavatar.server.studio.portrait_check import inspect_picture
 from liveavatar.server.studio.speech_check import inspect_recording
+from liveavatar.server.studio.spoken_text import speak_text
 from liveavatar.timeline import parse_fps
 from liveavatar.video.formats import EncodingOptions
 
@@ -44,6 +45,17 @@ class SpeechTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TextTask:
+    """Speak `text` into `path`, and check that as `SpeechTask` does."""
+
+    text: str
+    voice: str
+    path: Path
+    name: str
+    max_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RenderTask:
     """Make `video`, and draw its lips and sound into `sync_plot`."""
 
@@ -61,7 +73,7 @@ class RenderTask:
     marks: MarkPolicy = field(default_factory=lambda: ALL_MARKS)
 
 
-Task = PortraitTask | SpeechTask | RenderTask
+Task = PortraitTask | SpeechTask | TextTask | RenderTask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +92,9 @@ def perform_task(task: Task, report: Report) -> dict[str, Any] | TaskFailure:
             case PortraitTask():
                 return inspect_picture(task.path, task.name, task.picture)
             case SpeechTask():
+                return inspect_recording(task.path, task.name, task.max_seconds)
+            case TextTask():
+                speak_text(task.text, task.voice, task.path)
                 return inspect_recording(task.path, task.name, task.max_seconds)
             case RenderTask():
                 return _render_order(task, report)

@@ -1,7 +1,8 @@
 // The speech: dropped, chosen or recorded; then its waveform, what was found and what is mended.
 
+import { post } from "../lib/api.js";
 import { make, makeFileButton, makeSvg } from "../lib/dom.js";
-import { formatSeconds, say } from "../lib/language.js";
+import { currentLanguage, formatSeconds, has, say } from "../lib/language.js";
 import { makeFindings, translate } from "./findings.js";
 import { UploadCard } from "./upload_card.js";
 
@@ -12,6 +13,10 @@ export class SpeechCard extends UploadCard {
   constructor(studio, onchange) {
     super("speech", "/api/speeches", studio.limits.speech_bytes, onchange);
     this.maxSeconds = studio.limits.speech_seconds;
+    this.voices = studio.voices;
+    this.maxCharacters = studio.limits.text_characters;
+    this.text = "";
+    this.voice = "auto";
     this.recorder = null;
     this.note = "";
   }
@@ -22,7 +27,27 @@ export class SpeechCard extends UploadCard {
       make("p", { class: "drop" }, say("speech.drop")),
       make("p", { class: "hint" }, say("speech.hint", { minutes: Math.round(this.maxSeconds / 60) })),
       this.makeButtons("speech.choose", "speech.record"),
-      this.note && make("p", { class: "problem", role: "alert" }, say(this.note)))];
+      this.note && make("p", { class: "problem", role: "alert" }, say(this.note))),
+      this.voices.length > 0 && this.makeText()].filter(Boolean);
+  }
+
+  // A text to type, and a voice that speaks it.
+  makeText() {
+    const text = make("textarea", { id: "text", rows: 3, maxlength: this.maxCharacters, required: true, value: this.text,
+      oninput: () => { this.text = text.value; } });
+    const voice = make("select", { "aria-label": say("text.voice"), onchange: () => { this.voice = voice.value; } },
+      make("option", { value: "auto" }, say("text.auto")),
+      this.voices.map((entry) => make("option", { value: entry.name }, describeVoice(entry))));
+    voice.value = this.voice;
+    return make("form", { class: "text", onsubmit: (event) => { event.preventDefault(); this.sendText(); } },
+      make("label", { for: "text" }, say("text.label")), text,
+      make("div", { class: "buttons" }, voice, make("button", {}, say("text.speak"))));
+  }
+
+  async sendText() {
+    this.forget();
+    Object.assign(this, { error: null, file: null });
+    await this.follow({ share: 1, abort: () => {} }, post("/api/speeches/text", { text: this.text, voice: this.voice }));
   }
 
   makeButtons(choose, record) {
@@ -86,12 +111,27 @@ export class SpeechCard extends UploadCard {
 
   // The file as it was given; browsers cannot play every kind.
   makePlayer() {
-    if (this.url) URL.revokeObjectURL(this.url);
-    this.url = URL.createObjectURL(this.file);
-    const player = make("audio", { controls: true, src: this.url, preload: "metadata" });
+    const player = make("audio", { controls: true, preload: "metadata" });
     player.addEventListener("error", () => player.remove());
+    this.readSound().then((sound) => {
+      if (this.url) URL.revokeObjectURL(this.url);
+      this.url = URL.createObjectURL(sound);
+      player.src = this.url;
+    }, () => player.remove());
     return player;
   }
+
+  async readSound() {
+    if (this.file) return this.file;
+    const response = await fetch(`/api/speeches/${this.result.id}/sound`);
+    return new Blob([await response.arrayBuffer()], { type: "audio/wav" });
+  }
+}
+
+function describeVoice({ name, languages, description }) {
+  const names = new Intl.DisplayNames(currentLanguage() === "zh" ? "zh-CN" : "en", { type: "language" });
+  const key = `voice.${description}`;
+  return `${names.of(languages[0])}${say("comma")}${has(key) ? say(key) : description}: ${name}`;
 }
 
 function makeWaveform(columns) {

@@ -28,9 +28,13 @@ export class UploadCard {
       this.show();
       return;
     }
-    const sending = { share: 0, abort: null };
+    const sending = { share: 0 };
     const { done, abort } = upload(this.path, file, name, (share) => { sending.share = share; this.showSending(); });
-    sending.abort = abort;
+    await this.follow(Object.assign(sending, { abort }), done);
+  }
+
+  // Shows that something is on its way until its check is there.
+  async follow(sending, done) {
     this.sending = sending;
     this.show();
     try {
