@@ -37,6 +37,7 @@ class MeshOptions:
             "help": "Articulation model: small, or whisper, which is more accurate and slower "
             "(pip install 'liveavatar[whisper]').",
             "choices": tuple(ARTICULATION_MODELS),
+            "packages": {"whisper": "ctranslate2"},
         },
     )
 

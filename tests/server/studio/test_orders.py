@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from liveavatar.engines import ENGINE_OPTIONS, list_engine_options
 from liveavatar.errors import OptionError
 from liveavatar.mesh.options import MeshOptions
-from liveavatar.server.studio.orders import FRAME_SIZES, list_client_options, order_to_json, parse_order
+from liveavatar.server.studio import orders
+from liveavatar.server.studio.orders import (
+    FRAME_SIZES,
+    describe_client_options,
+    list_client_options,
+    order_to_json,
+    parse_order,
+)
 
 IDS = {"portrait": "a", "speech": "b"}
 
@@ -24,10 +31,19 @@ def test_paths_memory_and_prompts_are_the_operators(engine: str) -> None:
 def test_every_bounded_option_takes_its_bounds() -> None:
     for option in list_client_options("mesh"):
         for value in option.metadata.get("choices", option.metadata.get("range")):
-            if (option.name, value) != ("speech", "whisper"):
-                order = parse_order({**IDS, "options": {option.name: value}})
-                options = MeshOptions(**order.engine_options)  # type: ignore[arg-type]
-                assert getattr(options, option.name) == value
+            order = parse_order({**IDS, "options": {option.name: value}})
+            options = MeshOptions(**order.engine_options)  # type: ignore[arg-type]
+            assert getattr(options, option.name) == value
+
+
+def test_a_choice_whose_package_is_missing_is_neither_offered_nor_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(orders, "find_spec", lambda _name: None)
+    (speech,) = (option for option in describe_client_options("mesh") if option["name"] == "speech")
+    assert speech["choices"] == ["small"]
+    with pytest.raises(OptionError):
+        parse_order({**IDS, "options": {"speech": "whisper"}})
 
 
 @pytest.mark.parametrize("size", FRAME_SIZES)

@@ -56,7 +56,7 @@ function askForToken() {
         await openSession(input.value);
         resolve();
       } catch (error) {
-        problem.textContent = error.problem || say("error.lost");
+        problem.textContent = say(error.status === 401 ? "token.wrong" : "error.lost");
         input.select();
       }
     };

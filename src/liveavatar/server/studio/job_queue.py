@@ -1,6 +1,7 @@
 """Runs jobs one after another, in the order in which they came."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -13,6 +14,9 @@ from liveavatar.server.studio.orders import parse_order
 from liveavatar.server.studio.storage import Storage, Upload, create_id, write_record
 from liveavatar.server.studio.tasks import RenderTask
 from liveavatar.server.studio.worker import TaskFailed, TaskStopped, Worker
+
+_ENDING = re.compile(r"\.\w{1,5}$")
+_MAX_STEM = 60  # characters of each part of a video's name
 
 
 class JobQueue:
@@ -130,6 +134,9 @@ class JobQueue:
         elif self._is_draining:
             self._jobs[job.id] = read_job(asdict(job))
             self._save_job(self._jobs[job.id])
+        elif job.video is not None:  # only its lips were not measured to the end
+            job.video["lips"] = {"verdict": None, "problem": error.problem}
+            self._end_job(job, "done")
         else:
             job.error = {"code": "crash", "problem": error.problem, "remedy": error.remedy}
             self._end_job(job, "failed")
@@ -178,5 +185,5 @@ class JobQueue:
 
 def name_video(portrait: Upload, speech: Upload) -> str:
     """The name under which a video is downloaded."""
-    stems = (Path(upload.name).stem for upload in (portrait, speech))
-    return f"{' - '.join(stem[:60] for stem in stems)}.mp4"
+    stems = (_ENDING.sub("", upload.name)[:_MAX_STEM] for upload in (portrait, speech))
+    return f"{' - '.join(stems)}.mp4"

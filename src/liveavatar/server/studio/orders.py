@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import Field, asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -118,15 +119,25 @@ def describe_client_options(engine: str) -> list[dict[str, Any]]:
             "help": option.metadata["help"],
             "default": option.default,
             "range": option.metadata.get("range"),
-            "choices": option.metadata.get("choices"),
+            "choices": _list_choices(option),
         }
         for option in list_client_options(engine)
     ]
 
 
+def _list_choices(option: Field[Any]) -> list[str] | None:
+    """The choices for which everything is installed; None for a range."""
+    packages = option.metadata.get("packages", {})
+    return [
+        choice
+        for choice in option.metadata.get("choices", ())
+        if choice not in packages or find_spec(packages[choice]) is not None
+    ] or None
+
+
 def _check_bounds(option: Field[Any], value: object) -> None:
-    if choices := option.metadata.get("choices"):
-        if value not in tuple(choices):
+    if choices := _list_choices(option):
+        if value not in choices:
             raise OptionError(
                 f"{option.name} {str(value)[:40]!r} is not possible", f"use {', '.join(choices)}"
             )

@@ -10,7 +10,7 @@ AUTO_VOICE = "auto"
 """Goes by the language of the text."""
 
 _NAME_LENGTH = 40  # characters
-_PACKAGES = ("liveavatar.voices", "hibari_tts", "onnxruntime", "pypinyin")
+_PACKAGES = ("liveavatar.voices", "hibari", "onnxruntime", "pypinyin")
 
 
 def list_voices() -> list[dict[str, Any]]:

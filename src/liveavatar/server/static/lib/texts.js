@@ -14,7 +14,7 @@ export const TEXTS = {
     lost: "The server does not answer. It may have been stopped; this page goes on when it is back.",
     "token.title": "This server asks for a token",
     "token.lead": "Whoever runs it knows it.",
-    "token.label": "Token", "token.send": "Come in",
+    "token.label": "Token", "token.wrong": "That is not it.", "token.send": "Come in",
     comma: ", ", semicolon: "; ",
     seconds: "{count} s", minutes: "{minutes}:{seconds} min",
 
@@ -102,7 +102,7 @@ export const TEXTS = {
     lost: "服务器没有回应，可能已经停止；恢复后本页会自动继续。",
     "token.title": "这台服务器需要口令",
     "token.lead": "请向服务器的管理者索取。",
-    "token.label": "口令", "token.send": "进入",
+    "token.label": "口令", "token.wrong": "口令不对。", "token.send": "进入",
     comma: "，", semicolon: "；",
     seconds: "{count} 秒", minutes: "{minutes}:{seconds} 分",
 

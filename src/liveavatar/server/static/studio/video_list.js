@@ -88,7 +88,7 @@ class VideoRow {
   }
 
   makeLips(lips) {
-    const offset = Math.abs(Math.round(lips.offset ?? 0));
+    const offset = Math.max(1, Math.abs(Math.round(lips.offset ?? 0)));
     const level = lips.verdict === "in step" ? "ok" : lips.verdict === null || lips.verdict === "uncertain" ? "" : "warn";
     const picture = make("details", { class: "lips" }, make("summary", {}, say("lips.show")));
     picture.addEventListener("toggle", () => {
