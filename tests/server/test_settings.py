@@ -16,6 +16,11 @@ def test_other_machines_need_a_token(host: str, tmp_path: Path) -> None:
     assert ServerSettings(host=host, folder=tmp_path, token="x" * 16).host == host
 
 
+def test_a_name_of_a_proxy_needs_a_token(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="token"):
+        ServerSettings(host_names=("avatar.example",), folder=tmp_path)
+
+
 @pytest.mark.parametrize(
     ("host", "expected"),
     [

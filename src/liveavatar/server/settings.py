@@ -76,8 +76,11 @@ class ServerSettings:
         if self.token is not None and len(self.token) < MIN_TOKEN_LENGTH:
             problem = f"the token has {len(self.token)} characters, which can be guessed"
             raise OptionError(problem, f"use {MIN_TOKEN_LENGTH} or more: --token $(openssl rand -hex 16)")
-        if self.token is None and not is_loopback(self.host):
+        if self.token is None and not (is_loopback(self.host) and not self.host_names):
+            where = (
+                f"{self.host} can" if not is_loopback(self.host) else f"behind {self.host_names[0]} it can"
+            )
             raise OptionError(
-                f"{self.host} can be reached by other machines, and there is no token",
-                "add --token $(openssl rand -hex 16), or leave out --host",
+                f"{where} be reached by other machines, and there is no token",
+                "add --token $(openssl rand -hex 16), or leave out --host and --allow-host",
             )

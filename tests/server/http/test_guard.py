@@ -14,7 +14,9 @@ from server.conftest import ADDRESS
 
 @pytest.fixture
 def visitor(make_settings: Callable[..., ServerSettings]) -> TestClient:
-    return TestClient(build_app(make_settings(host_names=("avatar.example",))), base_url=ADDRESS)
+    return TestClient(
+        build_app(make_settings(host_names=("avatar.example",), token="x" * 16)), base_url=ADDRESS
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,7 +45,7 @@ def test_other_sites_cannot_post(visitor: TestClient, origin: str, path: str) ->
 
 def test_our_own_page_can(visitor: TestClient) -> None:
     headers = {"Origin": ADDRESS, "Sec-Fetch-Site": "same-origin"}
-    assert visitor.post("/api/session", headers=headers).status_code == 200
+    assert visitor.post("/api/session", headers=headers, json={"token": "x" * 16}).status_code == 200
 
 
 def test_other_sites_cannot_embed_but_may_link(visitor: TestClient) -> None:
