@@ -1,16 +1,23 @@
 """The page in a real browser: from two dropped files to a video that plays."""
 
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from liveavatar.audio.front_end import check_recording
+from liveavatar.face.inspection.quality import check_portrait
+from liveavatar.face.portrait import Portrait
 from liveavatar.server.app import STATIC_FOLDER
 from server.chromium import CHROMIUM, open_page
 
@@ -71,6 +78,66 @@ def test_the_page_is_ours_alone() -> None:
         assert not re.search(r"\b(eval|innerHTML|outerHTML|insertAdjacentHTML|document\.write)\b", text), path
 
 
+def translate(sentence: str) -> str | None:
+    """The Chinese of a finding, None if the page does not know it."""
+    source = MODULES[Path("studio/findings_zh.js")].replace("${NUMBER}", r"([-+\\d.,]+)")
+    for english, chinese in re.findall(r'^  \[["`](.*)["`], "(.*)"\],$', source, re.MULTILINE):
+        if re.fullmatch(json.loads(f'"{english}"'), sentence):
+            return str(chinese)
+    return None
+
+
+def test_the_page_says_findings_in_chinese(portrait: Portrait, tmp_path: Path, speech_bytes: bytes) -> None:
+    (tmp_path / "speech.wav").write_bytes(speech_bytes)
+    findings = [*check_portrait(portrait), *check_recording(tmp_path / "speech.wav").findings]
+    assert len(findings) > 15
+    assert [finding.sentence for finding in findings if translate(finding.sentence) is None] == []
+    assert translate("no such sentence") is None
+
+
+@pytest.mark.slow
+def test_those_who_go_away_leave_nothing(tmp_path: Path) -> None:
+    with run_server(tmp_path) as (_, address):
+        port = int(address.rstrip("/").rpartition(":")[2])
+        with connect_session(port) as (watcher, token):
+            send_request(watcher, "GET", "/api/events", token)
+            assert b"text/event-stream" in watcher.recv(4096)
+            with socket.create_connection(("127.0.0.1", port)) as sender:
+                send_request(sender, "POST", "/api/portraits", token, "Content-Length: 1000", "", "half of")
+                while not list(tmp_path.glob("uploads/*/content")):
+                    time.sleep(0.01)
+            while list(tmp_path.glob("uploads/*")):
+                time.sleep(0.01)
+        while read_figure(port, token, "liveavatar_event_streams") != 0:
+            time.sleep(0.01)
+
+
+@contextmanager
+def connect_session(port: int) -> Iterator[tuple[socket.socket, str]]:
+    """A connection, and the token of a session."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/api/session", method="POST")
+    with urllib.request.urlopen(request) as answer:  # noqa: S310
+        token = json.load(answer)["token"]
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        yield connection, token
+
+
+def send_request(connection: socket.socket, method: str, path: str, token: str, *lines: str) -> None:
+    """Send the head of a request, and `lines` after it."""
+    head = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {token}", *lines]
+    connection.sendall("\r\n".join(head if lines else [*head, "", ""]).encode())
+
+
+def read_figure(port: int, token: str, name: str) -> float:
+    """A figure of /metrics."""
+    headers = {"Authorization": f"Bearer {token}"}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers=headers)
+    with urllib.request.urlopen(request) as answer:  # noqa: S310
+        found = re.search(rf"^{name} (\S+)$", answer.read().decode(), re.MULTILINE)
+    assert found is not None
+    return float(found[1])
+
+
 @pytest.mark.slow
 def test_a_signal_ends_the_server_in_order(tmp_path: Path) -> None:
     with run_server(tmp_path) as (process, address):
@@ -89,19 +156,25 @@ def test_a_signal_ends_the_server_in_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_cannot_be_served_is_said_in_one_line(tmp_path: Path) -> None:
-    with run_server(tmp_path / "one") as (_, address):
-        port = address.rstrip("/").rpartition(":")[2]
-        for options, word in (
-            (["--port", port, "--folder", str(tmp_path / "two")], "port"),
-            (["--folder", str(tmp_path / "one")], "another server"),
-            (["--host", "0.0.0.0", "--folder", str(tmp_path / "three")], "token"),  # noqa: S104
-        ):
-            command = [sys.executable, "-m", "liveavatar", "serve", "--no-open", *options]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            assert done.returncode == 2
-            assert word in done.stderr
-            assert len(done.stderr.strip().splitlines()) == 1
+def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [
+            sys.executable,
+            "-m",
+            "liveavatar",
+            "serve",
+            "--no-open",
+            "--port",
+            port,
+            "--folder",
+            str(tmp_path),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "already in use" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

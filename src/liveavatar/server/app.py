@@ -21,6 +21,7 @@ from liveavatar.server.http.errors import (
     answer_failure,
     answer_http_error,
     answer_refusal,
+    answer_system_error,
     describe_error,
 )
 from liveavatar.server.http.guard import RequestGuard
@@ -75,6 +76,7 @@ def build_app(settings: ServerSettings) -> Starlette:
             RequestRefused: answer_refusal,
             LiveAvatarError: answer_failure,
             HTTPException: answer_http_error,
+            OSError: answer_system_error,
         },
         lifespan=run_studio,
     )

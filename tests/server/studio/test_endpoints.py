@@ -1,7 +1,9 @@
 """The studio over its programming interface: from two files to a video, and everything that may go wrong."""
 
+import errno
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,10 @@ import av
 import pytest
 from starlette.testclient import TestClient
 
+from liveavatar.server.http.authentication import LOCAL_OWNER
 from liveavatar.server.settings import ServerLimits, ServerSettings
+from liveavatar.server.studio.jobs import Job
+from liveavatar.server.studio.storage import Storage, create_id, write_record
 from server.conftest import open_client
 
 pytestmark = pytest.mark.slow
@@ -215,13 +220,35 @@ def test_jobs_survive_a_restart(tmp_path: Path, picture_bytes: bytes, speech_byt
             "speech": post_file(client, "/api/speeches", speech_bytes)["id"],
             "consent": True,
         }
-        jobs = [client.post("/api/jobs", json=order).json() for _ in range(2)]
-        wait_for_job(client, jobs[0], "running")
-    states = {json.loads(path.read_text())["state"] for path in tmp_path.glob("jobs/*/job.json")}
-    assert states == {"waiting"}
+        job = wait_for_job(client, client.post("/api/jobs", json=order).json(), "running")
+    (record,) = tmp_path.glob("jobs/*/job.json")
+    assert json.loads(record.read_text())["state"] == "waiting"
     with open_client(settings) as client:
-        for job in jobs:
-            assert wait_for_job(client, job, "done", "failed")["state"] == "done"
+        assert wait_for_job(client, job, "done", "failed")["state"] == "done"
+
+
+def test_an_order_that_an_older_version_took_fails_and_is_said(tmp_path: Path) -> None:
+    order = {"portrait": "a", "speech": "b", "size": "enormous"}
+    names = {"portrait": "a", "speech": "b", "video": "c.mp4"}
+    record = asdict(Job(id=create_id(), owner=LOCAL_OWNER, order=order, names=names, created=0))
+    folder = tmp_path / "jobs" / record["id"]
+    folder.mkdir(parents=True)
+    write_record(folder / "job.json", record)
+    with open_client(ServerSettings(folder=tmp_path)) as client:
+        job = wait_for_job(client, {"state": "waiting", "id": record["id"]}, "failed", "done")
+        assert job["error"]["code"] == "option"
+
+
+def test_a_full_disk_is_said_without_a_path(
+    client: TestClient, inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/secret/place")
+
+    monkeypatch.setattr(Storage, "create_job_folder", fail)
+    answer = client.post("/api/jobs", json=inputs)
+    assert answer.status_code == 507
+    assert answer.json()["error"]["problem"] == "the server has a problem: the disk is full"
 
 
 def test_old_things_are_deleted(

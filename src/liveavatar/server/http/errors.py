@@ -6,7 +6,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from liveavatar.errors import LiveAvatarError, OptionError
+from liveavatar.errors import LiveAvatarError, OptionError, OutputError
+from liveavatar.files import describe_write_error
 
 _NO_HEADERS: Mapping[str, str] = {}
 
@@ -37,8 +38,20 @@ async def answer_refusal(_request: Request, error: Exception) -> Response:
 async def answer_failure(_request: Request, error: Exception) -> Response:
     """The answer to an error of the package: what was sent cannot be used."""
     assert isinstance(error, LiveAvatarError)  # noqa: S101
+    if isinstance(error, OutputError):  # of a file of the server
+        problem = f"the server has a problem: {error.problem.rpartition(': ')[2]}"
+        return JSONResponse(describe_error("system", problem, "tell its operator"), 507)
     status = 400 if isinstance(error, OptionError) else 422
     return JSONResponse(describe_error(name_error(error), error.problem, error.remedy), status)
+
+
+async def answer_system_error(_request: Request, error: Exception) -> Response:
+    """The answer to an error of the system, such as a full disk. It names no path of the server."""
+    assert isinstance(error, OSError)  # noqa: S101
+    reason, _ = describe_write_error(error.errno, error.strerror)
+    return JSONResponse(
+        describe_error("system", f"the server has a problem: {reason}", "tell its operator"), 507
+    )
 
 
 async def answer_http_error(_request: Request, error: Exception) -> Response:

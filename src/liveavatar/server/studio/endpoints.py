@@ -127,7 +127,7 @@ class StudioEndpoints:
         self._require_room(0)
         with self._studio.storage.receive_upload() as folder:
             check = await self._await_check(self._studio.speak_text(folder, text, voice, name))
-            return self._keep_upload(request, folder, "speech", name, check)
+            return await self._keep_upload(request, folder, "speech", name, check)
 
     async def show_sound(self, request: Request) -> Response:
         """The sound of a speech, as a file that no browser takes for a page."""
@@ -232,7 +232,7 @@ class StudioEndpoints:
             size = await write_body(request, folder / CONTENT_NAME)
             studio.metrics.count_upload(kind, size)
             check = await self._await_check(studio.check_upload(folder, kind, name))
-            return self._keep_upload(request, folder, kind, name, check)
+            return await self._keep_upload(request, folder, kind, name, check)
 
     async def _await_check(self, checking: Awaitable[dict[str, Any]]) -> dict[str, Any]:
         """The result of a check; one that fails is answered with what is wrong with the file."""
@@ -243,9 +243,12 @@ class StudioEndpoints:
         except TaskStopped as error:
             raise RequestRefused(422, "crash", error.problem, error.remedy) from error
 
-    def _keep_upload(
+    async def _keep_upload(
         self, request: Request, folder: Path, kind: UploadKind, name: str, check: dict[str, Any]
     ) -> Response:
+        """Keep what is in `folder`, unless nobody waits for it any more."""
+        if await request.is_disconnected():
+            raise RequestRefused(400, "cut-off", "the upload was cut off")
         upload = self._studio.storage.keep_upload(folder, kind, request.state.owner, name, check)
         return JSONResponse({"id": upload.id, "name": name, "bytes": upload.size, "check": check}, 201)
 

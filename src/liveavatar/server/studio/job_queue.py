@@ -1,6 +1,7 @@
 """Runs jobs one after another, in the order in which they came."""
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -8,13 +9,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from liveavatar.errors import LiveAvatarError, OptionError, OutputError
 from liveavatar.provenance.policy import MarkPolicy
+from liveavatar.server.http.errors import name_error
 from liveavatar.server.studio.jobs import JOB_RECORD, SYNC_PLOT_NAME, VIDEO_NAME, Job, read_job
 from liveavatar.server.studio.orders import parse_order
 from liveavatar.server.studio.storage import Storage, Upload, create_id, write_record
 from liveavatar.server.studio.tasks import RenderTask
 from liveavatar.server.studio.worker import TaskFailed, TaskStopped, Worker
 
+_LOG = logging.getLogger(__name__)
 _ENDING = re.compile(r"\.\w{1,5}$")
 _MAX_STEM = 60  # characters of each part of a video's name
 
@@ -77,12 +81,21 @@ class JobQueue:
         return sum(not other.has_ended and other.created < job.created for other in self._jobs.values())
 
     def add_job(self, order: dict[str, Any], portrait: Upload, speech: Upload) -> Job:
-        """Put a job at the end of the queue."""
+        """Put a job at the end of the queue.
+
+        Raises:
+            OutputError: its record cannot be written.
+        """
         names = {"portrait": portrait.name, "speech": speech.name, "video": name_video(portrait, speech)}
         job = Job(id=create_id(), owner=portrait.owner, order=order, names=names, created=time.time())
         self._storage.create_job_folder(job.id, portrait, speech)
+        try:
+            write_record(self.locate_file(job, JOB_RECORD), asdict(job))
+        except OutputError:
+            self._storage.delete_job_folder(job.id)
+            raise
         self._jobs[job.id] = job
-        self._save_job(job)
+        self._on_change(job)
         self._added.set()
         return job
 
@@ -119,8 +132,9 @@ class JobQueue:
                 self._build_task(job), lambda progress: self._note_progress(job, progress)
             )
         except TaskFailed as error:
-            job.error = {"code": error.code, "problem": error.problem, "remedy": error.remedy}
-            self._end_job(job, "failed")
+            self._fail_job(job, error.code, error)
+        except OptionError as error:  # of an order that an older version of the program took
+            self._fail_job(job, name_error(error), error)
         except TaskStopped as error:
             self._note_stop(job, error)
         else:
@@ -138,8 +152,11 @@ class JobQueue:
             job.video["lips"] = {"verdict": None, "problem": error.problem}
             self._end_job(job, "done")
         else:
-            job.error = {"code": "crash", "problem": error.problem, "remedy": error.remedy}
-            self._end_job(job, "failed")
+            self._fail_job(job, "crash", error)
+
+    def _fail_job(self, job: Job, code: str, error: LiveAvatarError) -> None:
+        job.error = {"code": code, "problem": error.problem, "remedy": error.remedy}
+        self._end_job(job, "failed")
 
     def _build_task(self, job: Job) -> RenderTask:
         order, folder = parse_order(job.order), self._storage.locate_job(job.id)
@@ -174,9 +191,12 @@ class JobQueue:
         self._save_job(job)
 
     def _save_job(self, job: Job) -> None:
-        """Write the record of a job, unless it was deleted meanwhile."""
+        """Write the record of a job, unless it was deleted meanwhile. On a full disk, the queue goes on without it."""
         if job.id in self._jobs:
-            write_record(self.locate_file(job, JOB_RECORD), asdict(job))
+            try:
+                write_record(self.locate_file(job, JOB_RECORD), asdict(job))
+            except OutputError as error:
+                _LOG.warning("the record of a job is not up to date: %s", error)
             self._on_change(job)
 
     def _find_running(self) -> Job | None:

@@ -31,6 +31,7 @@ class Worker:
     def __init__(self) -> None:
         self._process: WorkerProcess | None = None
         self._turn = asyncio.Lock()
+        self._is_stopping = False
         self.waiting_count = 0
 
     async def run_task(
@@ -53,9 +54,10 @@ class Worker:
             self.waiting_count -= 1
 
     async def stop_task(self) -> None:
-        """Stop the task that runs; its partial files are removed."""
+        """Stop the task that runs, if there is one; its partial files are removed."""
+        self._is_stopping = self._turn.locked()
         process = self._process
-        if process is not None:
+        if self._is_stopping and process is not None:
             process.ask_to_end()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wait_for_end(process), _STOP_SECONDS)
@@ -72,8 +74,11 @@ class Worker:
         self, task: Task, on_progress: Callable[[Any], None], limit_seconds: float | None
     ) -> Any:
         loop = asyncio.get_running_loop()
+        self._is_stopping = False
         if self._process is None:
             self._process = await asyncio.to_thread(WorkerProcess, perform_task)
+        if self._is_stopping:  # while the process started
+            raise TaskStopped("the work was stopped")
         process = self._process
         process.send_task(task)
         timer = None if limit_seconds is None else loop.call_later(limit_seconds, process.kill)

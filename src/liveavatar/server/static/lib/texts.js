@@ -43,7 +43,7 @@ export const TEXTS = {
     "speech.voice": "speech", "speech.rest": "silence and other sound",
     "speech.name": "recording",
 
-    sending: "Sending, {share} %", checking: "Looking at it", cancel: "Cancel", remove: "Remove",
+    sending: "Sending, {share} %", checking: "Looking at it", cancel: "Cancel",
     "checks.passed": "{count} checks passed", "checks.passed.one": "1 check passed",
 
     "order.title": "How it looks",
@@ -72,11 +72,10 @@ export const TEXTS = {
     "stage.": "Begins", "stage.portrait": "Prepares the face", "stage.speech": "Listens to the speech",
     "stage.frames": "Draws", "stage.lips": "Measures its lips",
     left: "about {time} left",
-    "job.download": "Download", "job.delete": "Delete", "job.again": "Again",
+    "job.download": "Download", "job.delete": "Delete",
     "job.cancelled": "Cancelled.", "job.failed": "This did not work.",
     "job.facts": "{seconds}, {width} × {height}, {fps} frames a second, {size}",
     "job.speed": "made in {time}",
-    "job.old-upload": "Its portrait or speech is gone; add them again above.",
     "lips.show": "How the lips follow the sound", "lips.alt": "Opening of the lips and of the sound over time",
     "lips.in step": "Lips are on time: within {offset} ms.",
     "lips.late": "The lips come {offset} ms late.", "lips.early": "The lips come {offset} ms early.",
@@ -131,7 +130,7 @@ export const TEXTS = {
     "speech.voice": "说话", "speech.rest": "安静和其他声音",
     "speech.name": "录音",
 
-    sending: "正在上传，{share}%", checking: "正在检查", cancel: "取消", remove: "移除",
+    sending: "正在上传，{share}%", checking: "正在检查", cancel: "取消",
     "checks.passed": "{count} 项检查通过",
 
     "order.title": "画面",
@@ -160,11 +159,10 @@ export const TEXTS = {
     "stage.": "开始", "stage.portrait": "准备人脸", "stage.speech": "听语音",
     "stage.frames": "绘制画面", "stage.lips": "检查口型",
     left: "大约还要 {time}",
-    "job.download": "下载", "job.delete": "删除", "job.again": "再来一次",
+    "job.download": "下载", "job.delete": "删除",
     "job.cancelled": "已取消。", "job.failed": "没有成功。",
     "job.facts": "{seconds}，{width} × {height}，每秒 {fps} 帧，{size}",
     "job.speed": "用时 {time}",
-    "job.old-upload": "它的肖像或语音已经删除，请在上面重新添加。",
     "lips.show": "口型与声音的对照", "lips.alt": "嘴唇张开程度与声音随时间的变化",
     "lips.in step": "口型准时，误差不超过 {offset} 毫秒。",
     "lips.late": "口型晚了 {offset} 毫秒。", "lips.early": "口型早了 {offset} 毫秒。",
