@@ -16,7 +16,7 @@ from liveavatar.provenance.aigc import DEFAULT_PRODUCER
 from liveavatar.provenance.label.visible_label import AUTO_LABEL
 from liveavatar.provenance.policy import MarkPolicy, check_mark_policy
 
-_PACKAGES = ("starlette", "uvicorn", "websockets", "prometheus_client", "matplotlib")
+_PACKAGES = ("starlette", "uvicorn", "websockets", "prometheus_client", "python_multipart", "matplotlib")
 
 
 def serve(

@@ -1,11 +1,10 @@
 """The studio's part of the programming interface: portraits, speech, jobs, events."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from liveavatar.files import describe_path
@@ -13,6 +12,7 @@ from liveavatar.server.http.authentication import read_json_object
 from liveavatar.server.http.endpoints import Endpoint
 from liveavatar.server.http.errors import RequestRefused
 from liveavatar.server.http.event_stream import EventSubscription
+from liveavatar.server.http.uploads import receive_file
 from liveavatar.server.studio.jobs import SYNC_PLOT_NAME, VIDEO_NAME, Job
 from liveavatar.server.studio.orders import (
     FRAME_SIZES,
@@ -27,9 +27,6 @@ from liveavatar.server.studio.storage import CONTENT_NAME, PICTURE_NAME, Upload,
 from liveavatar.server.studio.studio import Studio
 from liveavatar.server.studio.worker import TaskFailed, TaskStopped
 
-_PIECE_SECONDS = 30.0
-"""A client that sends nothing for this long is gone."""
-_MAX_NAME = 120  # characters of a file's name
 _NAME_QUERY = {"name": "what the file is called; shown, and part of the video's name"}
 _WAIT_HEADERS = {"Retry-After": "10"}
 
@@ -50,14 +47,16 @@ class StudioEndpoints:
                      summary="What can be chosen: engines, their options, sizes; and the limits.",
                      answer={"type": "object"}),
             Endpoint(method="POST", path="/api/portraits", handler=self.add_portrait, status=201, query=_NAME_QUERY,
-                     summary="Upload a picture, as it is; the answer is its check.", body="application/octet-stream",
+                     summary="Upload a picture, as the body or the field `file` of a form; the answer is its check.",
+                     body="application/octet-stream",
                      answer=UPLOAD_SCHEMA, errors=(413, 422, 503, 507), max_bytes=limits.portrait_bytes),
             Endpoint(method="GET", path="/api/portraits/{upload_id}/picture", handler=self.show_picture,
                      summary="A small upright copy.", answer="image/jpeg", errors=(404,)),
             Endpoint(method="DELETE", path="/api/portraits/{upload_id}", handler=self.delete_portrait, status=204,
                      summary="Delete a portrait now.", errors=(404,)),
             Endpoint(method="POST", path="/api/speeches", handler=self.add_speech, status=201, query=_NAME_QUERY,
-                     summary="Upload a recording, as it is; the answer is its check.", body="application/octet-stream",
+                     summary="Upload a recording, as the body or the field `file` of a form; the answer is its check.",
+                     body="application/octet-stream",
                      answer=UPLOAD_SCHEMA, errors=(413, 422, 503, 507), max_bytes=limits.speech_bytes),
             Endpoint(method="POST", path="/api/speeches/text", handler=self.add_text, status=201, body=TEXT_SCHEMA,
                      summary="Speak a text; the answer is as for a recording. GET /api/studio lists the voices.",
@@ -227,10 +226,9 @@ class StudioEndpoints:
         """Write the body into a folder of its own, check it, and keep it if it can be used."""
         studio = self._studio
         self._require_room(int(request.headers.get("content-length") or 0))
-        name = read_upload_name(request, kind)
         with studio.storage.receive_upload() as folder:
-            size = await write_body(request, folder / CONTENT_NAME)
-            studio.metrics.count_upload(kind, size)
+            name = await receive_file(request, folder / CONTENT_NAME) or kind
+            studio.metrics.count_upload(kind, (folder / CONTENT_NAME).stat().st_size)
             check = await self._await_check(studio.check_upload(folder, kind, name))
             return await self._keep_upload(request, folder, kind, name, check)
 
@@ -280,30 +278,3 @@ class StudioEndpoints:
         if job is None:
             raise RequestRefused(404, "not-found", "there is no such job")
         return job
-
-
-def read_upload_name(request: Request, kind: UploadKind) -> str:
-    """What the client calls a file, on one line; it is shown and never opened."""
-    name = Path(request.query_params.get("name", "")).name
-    return describe_path(name)[:_MAX_NAME] or kind
-
-
-async def write_body(request: Request, path: Path, piece_seconds: float = _PIECE_SECONDS) -> int:
-    """Write a request's body to a file as it comes; gives its bytes.
-
-    Raises:
-        RequestRefused: it is empty, the client went away, or sent nothing for `piece_seconds`.
-    """
-    size, pieces = 0, aiter(request.stream())
-    try:
-        with path.open("xb") as file:
-            while (piece := await asyncio.wait_for(anext(pieces, None), piece_seconds)) is not None:
-                file.write(piece)
-                size += len(piece)
-    except ClientDisconnect as error:
-        raise RequestRefused(400, "cut-off", "the upload was cut off") from error
-    except TimeoutError as error:
-        raise RequestRefused(408, "too-slow", f"nothing came for {piece_seconds:g} s", "try again") from error
-    if not size:
-        raise RequestRefused(400, "empty", "the file is empty", "send its bytes as the body")
-    return size
