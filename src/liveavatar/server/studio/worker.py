@@ -7,6 +7,7 @@ from typing import Any
 
 from liveavatar.audio.batch.worker_process import Progress, WorkerCrash, WorkerProcess
 from liveavatar.errors import LiveAvatarError
+from liveavatar.files import describe_write_error
 from liveavatar.server.studio.tasks import Task, TaskFailure, perform_task
 
 _STOP_SECONDS = 5.0
@@ -76,7 +77,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         self._is_stopping = False
         if self._process is None:
-            self._process = await asyncio.to_thread(WorkerProcess, perform_task)
+            self._process = await self._start_process()
         if self._is_stopping:  # while the process started
             raise TaskStopped("the work was stopped")
         process = self._process
@@ -100,6 +101,13 @@ class Worker:
         if isinstance(result, TaskFailure):
             raise TaskFailed(result)
         return result
+
+    async def _start_process(self) -> WorkerProcess:
+        try:
+            return await asyncio.to_thread(WorkerProcess, perform_task)
+        except OSError as error:
+            reason, _ = describe_write_error(error.errno, error.strerror)
+            raise TaskStopped(f"no process can be started: {reason}", "try again later") from error
 
     async def _wait_for_end(self, process: WorkerProcess) -> None:
         while process.is_alive and self._process is process:
