@@ -122,6 +122,31 @@ def test_a_playlist_opens_no_other_file(client: TestClient, tmp_path: Path, spee
         assert client.post("/api/speeches", content=text.encode()).status_code == 422
 
 
+@pytest.mark.network
+def test_a_typed_text_is_spoken(client: TestClient) -> None:
+    assert "hibari" in {voice["name"] for voice in client.get("/api/studio").json()["voices"]}
+    answer = client.post("/api/speeches/text", json={"text": "Hello there, how are you?", "voice": "hibari"})
+    assert answer.status_code == 201, answer.text
+    speech = answer.json()
+    assert speech["name"] == "Hello there, how are you?"
+    assert 1 < speech["check"]["seconds"] < 5
+    assert client.get(f"/api/speeches/{speech['id']}/sound").content[:4] == b"RIFF"
+
+
+@pytest.mark.parametrize(
+    ("values", "status"),
+    [
+        ({}, 400),
+        ({"text": " "}, 400),
+        ({"text": ["a"]}, 400),
+        ({"text": "a" * 5001}, 413),
+        ({"text": "a", "voice": "../x"}, 422),
+    ],
+)
+def test_texts_that_cannot_be_spoken(client: TestClient, values: dict[str, Any], status: int) -> None:
+    assert client.post("/api/speeches/text", json=values).status_code == status
+
+
 def test_an_empty_upload_is_refused(client: TestClient) -> None:
     assert client.post("/api/portraits").json()["error"]["code"] == "empty"
 

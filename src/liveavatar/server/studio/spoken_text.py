@@ -17,7 +17,7 @@ def list_voices() -> list[dict[str, Any]]:
     """The voices that can speak here, by name; empty if there are none."""
     if any(find_spec(package) is None for package in _PACKAGES):
         return []
-    from liveavatar.voices import VOICES  # type: ignore[import-not-found, unused-ignore]
+    from liveavatar.voices import VOICES
 
     return [
         {"name": voice.name, "languages": voice.languages, "description": voice.description}
