@@ -4,11 +4,15 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo check test lint types quick unit docs train-articulation lock clean
+.PHONY: demo serve check test lint types quick unit docs train-articulation lock clean
 
 demo:  ## a photograph speaks: out/demo.mp4
 demo: $(VENV)/.demo
 	$(BIN)/liveavatar demo -o out/demo.mp4
+
+serve:  ## the studio in a browser: http://127.0.0.1:8642/
+serve: $(VENV)/.serve
+	$(BIN)/liveavatar serve
 
 check: lint types quick  ## style, types, and the tests that are neither slow nor need a network
 test: lint types unit    ## everything, as CI runs it
@@ -42,9 +46,13 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) -e '.[credentials,demo]'
 	@touch $@
 
+$(VENV)/.serve: pyproject.toml constraints.txt | $(BIN)/pip
+	$(PIP) -e '.[credentials,demo,serve,voices]'
+	@touch $@
+
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/pip
-	$(PIP) -e '.[credentials,demo,dit,ears,voices,whisper,dev]'
-	@touch $@ $(VENV)/.demo
+	$(PIP) -e '.[credentials,demo,dit,ears,serve,voices,whisper,dev]'
+	@touch $@ $(VENV)/.demo $(VENV)/.serve
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) -e '.[docs]'
@@ -53,7 +61,7 @@ $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/pip
 lock:  ## pin what is installed now: versions for development, and hashes for installations (requirements.lock)
 	$(BIN)/pip freeze --exclude-editable --exclude uv | sed 's/+cpu$$//' > constraints.txt
 	$(PIP) 'uv>=0.9,<1'
-	$(BIN)/uv pip compile pyproject.toml --extra credentials --extra demo --extra ears --extra voices --extra whisper -c constraints.txt --universal --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml --extra credentials --extra demo --extra ears --extra serve --extra voices --extra whisper -c constraints.txt --universal --generate-hashes \
 		--quiet --custom-compile-command 'make lock' -o requirements.lock
 
 clean:

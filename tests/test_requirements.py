@@ -22,7 +22,9 @@ def test_every_dependency_is_locked_with_hashes_at_the_version_of_development() 
     locked = {read_name(name): version for name, version, _ in entries}
     assert len(entries) == len(re.findall(r"^[\w.-]+", lock, re.MULTILINE))
     locked_extras = [
-        line for name in ("credentials", "demo", "ears", "voices", "whisper") for line in extras[name]
+        line
+        for name in ("credentials", "demo", "ears", "serve", "voices", "whisper")
+        for line in extras[name]
     ]
     wanted = {read_name(line) for line in [*project["dependencies"], *locked_extras]}
     assert wanted <= locked.keys()

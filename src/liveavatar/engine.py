@@ -10,7 +10,8 @@ for frame in session.frames(): ...
 
 The options of an engine are the fields of a frozen dataclass. A field with `metadata={"help": …}` becomes an option of
 the command line, spelled `--name` or as in the metadata's `flags`; `instead` says what to do with engines that do not
-have the option.
+have the option. One whose metadata bounds it by a `range` (least, most) or by `choices` may also be set by the clients of
+a server; the others are its operator's. `packages` names what has to be installed for a choice.
 """
 
 from collections.abc import Callable, Iterator, Sequence

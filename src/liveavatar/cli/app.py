@@ -10,7 +10,18 @@ from typer.main import get_group
 
 from liveavatar import __version__
 
-_COMMAND_NAMES = ("demo", "generate", "say", "sync", "verify", "doctor", "audio", "portrait", "weights")
+_COMMAND_NAMES = (
+    "demo",
+    "generate",
+    "say",
+    "serve",
+    "sync",
+    "verify",
+    "doctor",
+    "audio",
+    "portrait",
+    "weights",
+)
 """In the order of the help text. Each is a module of `commands` with a Typer group `app` or a function of its name."""
 
 

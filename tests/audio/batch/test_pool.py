@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from liveavatar.audio.batch.pool import WorkerCrash, run_in_processes
+from liveavatar.audio.batch.pool import run_in_processes
+from liveavatar.audio.batch.worker_process import WorkerCrash
 from liveavatar.errors import OptionError
 
 Task = Callable[[], object]

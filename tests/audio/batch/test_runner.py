@@ -10,11 +10,11 @@ import pytest
 
 from audio.sounds import babble, encode, write_wav
 from liveavatar.audio.batch import manifest, runner
-from liveavatar.audio.batch.pool import WorkerCrash
 from liveavatar.audio.batch.prepare import PreparationOptions
 from liveavatar.audio.batch.results import PlannedResult
 from liveavatar.audio.batch.runner import PreparationOutcome, PreparationTask, TaskRunner
 from liveavatar.audio.batch.search import FoundRecording
+from liveavatar.audio.batch.worker_process import WorkerCrash
 from liveavatar.errors import AudioError, OutputError
 
 

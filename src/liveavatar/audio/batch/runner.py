@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from liveavatar.audio.analysis.report_json import audio_report_to_json
 from liveavatar.audio.batch.manifest import ManifestEntry, hash_file
-from liveavatar.audio.batch.pool import WorkerCrash
 from liveavatar.audio.batch.prepare import PreparationOptions, PreparedRecording, prepare_recording
 from liveavatar.audio.batch.results import (
     PlannedResult,
@@ -21,6 +20,7 @@ from liveavatar.audio.batch.results import (
     open_result_folder,
 )
 from liveavatar.audio.batch.search import FoundRecording, find_recordings
+from liveavatar.audio.batch.worker_process import WorkerCrash
 from liveavatar.errors import AudioError, LiveAvatarError, OutputError
 from liveavatar.files import describe_path, explain_system_error, require_regular_file
 

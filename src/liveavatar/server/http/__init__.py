@@ -1,0 +1,1 @@
+"""What every request passes: the guard, sessions, errors, and the table of endpoints."""

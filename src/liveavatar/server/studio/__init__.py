@@ -1,0 +1,1 @@
+"""The studio: uploads and their checks, jobs and their videos."""
