@@ -69,6 +69,20 @@ class Session(Protocol):
         ...
 
 
+@runtime_checkable
+class BlockSession(Session, Protocol):
+    """A session that draws several frames at a time, which takes long.
+
+    Its `push`, `flush` and `interrupt` may come from another thread than the one that takes frames; an interruption
+    stops what is being drawn.
+    """
+
+    @property
+    def block_frames(self) -> int:
+        """Frames that are drawn at a time."""
+        ...
+
+
 class Actor(Protocol):
     """One prepared portrait."""
 
