@@ -39,6 +39,7 @@ ROOMS: dict[str, set[str] | None] = {
     "generate": BASE | {"audio", "background", "captions", "engine", "provenance", "video"},
     "avatar": BASE | {"audio", "engine", "engines", "face", "generate", "provenance", "video"},
     "live": BASE | {"audio", "engine", "provenance", "video"},
+    "server": BASE | {"live"},
     "__init__": {"avatar", "errors", "frames", "generate"},
     "cli": None,
     "__main__": {"cli"},
