@@ -38,6 +38,7 @@ ROOMS: dict[str, set[str] | None] = {
     "sync": BASE | {"audio", "face", "video", "speech", "weights"},
     "generate": BASE | {"audio", "background", "captions", "engine", "provenance", "video"},
     "avatar": BASE | {"audio", "engine", "engines", "face", "generate", "provenance", "video"},
+    "live": BASE | {"audio", "engine", "provenance", "video"},
     "__init__": {"avatar", "errors", "frames", "generate"},
     "server": BASE
     | {
@@ -52,8 +53,9 @@ ROOMS: dict[str, set[str] | None] = {
         "live",
         "provenance",
         "sync",
-    }
-    | {"video", "voices"},
+        "video",
+        "voices",
+    },
     "cli": None,
     "__main__": {"cli"},
 }
@@ -146,6 +148,29 @@ SUB_ROOMS = {
         "catalogue": {"text", "voice", "hibari", "kokoro"},
         "speech_file": {"catalogue", "voice"},
     },
+    "live": {
+        "clock": set[str](),
+        "messages": set[str](),
+        "budget": {"clock"},
+        "segments": {"messages"},
+        "sound_track": {"messages", "segments"},
+        "playout": {"messages"},
+        "viewers": {"messages"},
+        "drawing": set[str](),
+        "encoder": {"messages", "segments"},
+        "session": {
+            "budget",
+            "clock",
+            "drawing",
+            "encoder",
+            "messages",
+            "playout",
+            "segments",
+            "sound_track",
+            "viewers",
+        },
+        "runner": {"session"},
+    },
     "dit": {
         "plan": set[str](),
         "model": {"plan"},
@@ -172,7 +197,7 @@ SUB_ROOMS = {
 
 CONFINED = {
     "torch": ("dit/", "sync/syncnet.py"),
-    "av": ("audio/io/", "audio/dsp/loudness.py", "video/"),
+    "av": ("audio/io/", "audio/dsp/loudness.py", "video/", "live/encoder/"),
     "PIL": ("captions/", "face/", "dit/codecs/image.py", "provenance/"),
     "c2pa": ("provenance/credentials.py",),
     "cryptography": ("provenance/certificate.py",),

@@ -51,6 +51,11 @@ class Avatar:
         """Width and height of the frames."""
         return self._actor.size
 
+    @property
+    def actor(self) -> Actor:
+        """What the engine prepared; `live.session` takes it."""
+        return self._actor
+
     def render(
         self,
         audio: FilePath,

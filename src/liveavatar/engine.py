@@ -10,8 +10,8 @@ for frame in session.frames(): ...
 
 The options of an engine are the fields of a frozen dataclass. A field with `metadata={"help": …}` becomes an option of
 the command line, spelled `--name` or as in the metadata's `flags`; `instead` says what to do with engines that do not
-have the option. One whose metadata bounds it by a `range` (least, most) or by `choices` may also be set by the clients of
-a server; the others are its operator's. `packages` names what has to be installed for a choice.
+have the option. One whose metadata bounds it by a `range` (least, most) or by `choices` may also be set by clients of a
+server; the others are its operator's. `packages` names what has to be installed for a choice.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -82,6 +82,20 @@ class EmotionalSession(Session, Protocol):
             OptionError: there is no such emotion.
             SessionClosed: after `flush()`.
         """
+        ...
+
+
+@runtime_checkable
+class BlockSession(Session, Protocol):
+    """A session that draws several frames at a time, which takes long.
+
+    Its `push`, `flush` and `interrupt` may come from another thread than the one that takes frames; an interruption
+    stops what is being drawn.
+    """
+
+    @property
+    def block_frames(self) -> int:
+        """Frames that are drawn at a time."""
         ...
 
 

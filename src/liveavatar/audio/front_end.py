@@ -143,22 +143,29 @@ class StreamFrontEnd:
     Rate and channels may change between chunks without a gap in time. Samples that are not numbers are silenced. The
     latency is that of the stages: resampler 6 ms (none at 16 kHz), downmix of several channels 20 ms, gain 10 ms. Any
     chunking gives the same samples to the last bit.
+
+    Without gain control, the output may have another `rate`: what people hear is converted as what engines hear.
     """
 
-    def __init__(self, adjust_gain: bool = True) -> None:
+    def __init__(self, adjust_gain: bool = True, rate: int = SAMPLE_RATE) -> None:
+        if adjust_gain and rate != SAMPLE_RATE:
+            raise OptionError(
+                f"gain control at {rate} Hz is not possible", f"use {SAMPLE_RATE} Hz, or adjust_gain=False"
+            )
         self._gain_control = LiveGainControl() if adjust_gain else None
+        self._rate = rate
         self.clear()
 
     def clear(self) -> None:
         """Drop all state, for another stream."""
-        self._splicer = Splicer(SAMPLE_RATE, 1, Fraction(1, SAMPLE_RATE), None, create_live_resampler)
-        self._downmixer = Downmixer(SAMPLE_RATE, default_layout(1))
-        self._input_format = (SAMPLE_RATE, 1)
+        self._splicer = Splicer(self._rate, 1, Fraction(1, self._rate), None, create_live_resampler)
+        self._downmixer = Downmixer(self._rate, default_layout(1))
+        self._input_format = (self._rate, 1)
         if self._gain_control is not None:
             self._gain_control.clear()
 
     def push(self, chunk: LiveChunk, rate: float) -> Samples:
-        """Convert float32 or int16, [n] or [n, channels], at `rate` Hz; returns what is ready at 16 kHz, float32 [m].
+        """Convert float32 or int16, [n] or [n, channels], at `rate` Hz; returns what is ready, float32 [m].
 
         Raises:
             AudioError: a rate outside 1…768 kHz, another type of samples, or another shape. Nothing was added.
@@ -181,6 +188,6 @@ class StreamFrontEnd:
         return rest
 
     def _append_mono(self, mono: Samples) -> Samples:
-        """Resample to 16 kHz, without a gap to the run before."""
+        """Resample to the rate of the output, without a gap to the run before."""
         pieces = self._splicer.push(mono[:, None], self._input_format[0], None)
         return np.concatenate([np.empty(0, np.float32), *(piece[:, 0] for piece in pieces)])

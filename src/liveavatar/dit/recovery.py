@@ -28,7 +28,7 @@ from liveavatar.dit.performance.assembly import count_offloaded_blocks, offload_
 from liveavatar.dit.plan.memory import OFFLOAD_BUFFERS, MemoryPlan, find_smaller_profile, fit_memory_profile
 from liveavatar.dit.plan.options import DitOptions
 from liveavatar.dit.session import DitEngine
-from liveavatar.engine import Actor, Engine, Session
+from liveavatar.engine import Actor, BlockSession, Engine, Session
 from liveavatar.errors import EngineError, SessionClosed
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Samples, VideoFrame
@@ -194,11 +194,17 @@ class RecoveringSession:
         self._inner_frames: Iterator[VideoFrame] | None = None
         inner = retry_on_oom(actor.supervisor, self._open_inner_session, self._release_inner_session)
         self._lookahead = inner.lookahead
+        self._block_frames = inner.block_frames if isinstance(inner, BlockSession) else 1
 
     @property
     def lookahead(self) -> int:
         """Samples that must follow a frame before it can be made."""
         return self._lookahead
+
+    @property
+    def block_frames(self) -> int:
+        """Frames that are drawn at a time, at most."""
+        return self._block_frames
 
     def push(self, samples: Samples) -> None:
         """Add sound: float32 mono at 16 kHz, any length."""

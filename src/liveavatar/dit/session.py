@@ -145,6 +145,11 @@ class DitSession:
         block = MODEL_TIMELINE.frame_start(self._block_pictures + self._pictures_ahead)
         return block - self._timeline.half_frame + self._feature_stream.lookahead
 
+    @property
+    def block_frames(self) -> int:
+        """Frames that are drawn at a time, at most."""
+        return self._timeline.frame_count(MODEL_TIMELINE.frame_start(self._block_pictures))
+
     def push(self, samples: Samples) -> None:
         """Add sound: float32 mono at 16 kHz, any length."""
         if self._closed:

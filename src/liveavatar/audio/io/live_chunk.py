@@ -29,9 +29,14 @@ def check_live_rate(rate: object) -> int:
     Raises:
         AudioError: it is no number, not whole, or outside 1…768 kHz.
     """
-    if isinstance(rate, bool) or not isinstance(rate, Real) or float(rate) not in SUPPORTED_RATES:
+    if isinstance(rate, bool) or not isinstance(rate, Real) or not _is_supported_rate(float(rate)):
         raise AudioError(f"live sound at {rate!r} Hz is not possible", "send 16000, 24000, 44100 or 48000 Hz")
     return int(float(rate))
+
+
+def _is_supported_rate(rate: float) -> bool:
+    """A range looks for a float among its numbers one by one; an integer it finds at once."""
+    return rate.is_integer() and int(rate) in SUPPORTED_RATES
 
 
 def convert_live_chunk(chunk: object) -> NDArray[np.float32]:
