@@ -34,6 +34,7 @@ from liveavatar.mesh.lips.lip_contours import (
     MouthPatch,
     measure_curve_positions,
 )
+from liveavatar.mesh.lips.lip_repair import repair_lips
 
 LIP_CORNERS = (61, 291, 76, 306, 62, 292, 78, 308)
 """Left and right corner of four lines of the lips, from the outer line to the inner one."""
@@ -90,8 +91,13 @@ def close_mouth(
     shut: LipContours,
     colours: LipColours,
     blur: float,
+    *,
+    repair: bool = False,
 ) -> tuple[Portrait, LipSeam]:
-    """The portrait with its lips moved from `contours` to `shut`, and the seam between them; `blur` in pixels."""
+    """The portrait with its lips moved from `contours` to `shut`, and the seam between them; `blur` in pixels.
+
+    With `repair`, what is no lip on them, and lip beside them, is painted over.
+    """
     points = patch.to_patch(portrait.landmarks[:, :2])
     jaw = _jaw_rise(contours, shut)
     box, border = _warp_box(patch, contours, portrait.rgb.shape[:2])
@@ -115,6 +121,8 @@ def close_mouth(
     share = lips.upper_side_mask(at)
     rgb, matte = portrait.rgb.copy(), portrait.matte.copy()
     mixed = _mix_sides(portrait.rgb, (upper, lower), share)
+    if repair:
+        mixed = repair_lips(mixed, at, patch, shut, colours)
     slice_box(rgb, box)[:] = _draw_line(mixed, lips, at, colours)
     slice_box(matte, box)[:] = _mix_sides(portrait.matte, (upper, lower), share)
     return replace(portrait, rgb=rgb, matte=matte, landmarks=landmarks), lips

@@ -17,6 +17,7 @@ from liveavatar.mesh.geometry.picture_blur import measure_blur
 from liveavatar.mesh.lips.closed_contours import shut_contours
 from liveavatar.mesh.lips.inner_edges import LipColours, refine_inner_edges
 from liveavatar.mesh.lips.lip_contours import CURVE_LANDMARKS, MOUTH_PIXELS, LipContours, MouthPatch
+from liveavatar.mesh.lips.lip_repair import even_outlines
 from liveavatar.mesh.lips.mouth_closing import close_mouth, trace_lip_landmarks
 from liveavatar.mesh.lips.portrait_teeth import PortraitTeeth, cut_upper_teeth
 
@@ -41,8 +42,8 @@ class ShutBase:
     reveal: Array
 
 
-def build_shut_base(portrait: Portrait) -> ShutBase:
-    """The portrait with its mouth shut."""
+def build_shut_base(portrait: Portrait, *, repair: bool = False) -> ShutBase:
+    """The portrait with its mouth shut; with `repair`, with plain lips whose flaws are painted over."""
     landmarks, unit = portrait.landmarks, interocular_distance(portrait.landmarks)
     if measure_lip_gap(landmarks) <= _MAX_CLOSED_GAP * unit:
         lips = LipSeam.from_picture(landmarks, unit, portrait.rgb)
@@ -53,7 +54,10 @@ def build_shut_base(portrait: Portrait) -> ShutBase:
     contours, colours = refine_inner_edges(drawn, patch)
     blur = measure_blur(portrait.rgb, landmarks)
     cover = _LINE_COVER * choose_line_width(MOUTH_PIXELS / patch.scale, blur) * patch.scale
-    shut, lips = close_mouth(portrait, patch, contours, shut_contours(contours, cover), colours, blur)
+    closed = shut_contours(contours, cover)
+    if repair:
+        closed = even_outlines(closed)
+    shut, lips = close_mouth(portrait, patch, contours, closed, colours, blur, repair=repair)
     teeth = _cut_teeth(portrait, patch, contours, colours)
     reveal = _lift_upper_lip(landmarks, patch, contours, shut.landmarks)
     return ShutBase(portrait=shut, lips=lips, teeth=teeth, reveal=reveal if teeth else 0 * reveal)
