@@ -3,13 +3,12 @@
 Each frame is looked at as any picture is: its landmarks are found anew and its colours compared with those of the
 portrait, so no error of the engine's own contours is taken for granted. No single measure tells good mouths from bad
 ones: a gap finds lips that do not meet, the red of the lips those that are gone, tooth colour on the lips teeth that
-were dragged along.
+were dragged along, lip colour on the chin and a pointed lip those that were stretched.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from liveavatar.face.inspection.mouth_profile import (
@@ -25,6 +24,7 @@ from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Picture
 from liveavatar.mesh.expression import RESTING_ARTICULATION, MouthArticulation
 from liveavatar.mesh.geometry.arrays import Array, as_float32
+from liveavatar.mesh.lip_outline import LipColourModel, LowerLipOutline
 from liveavatar.report import Finding, FindingLevel
 
 CHECKED_VISEMES: Mapping[str, MouthArticulation] = {
@@ -38,8 +38,6 @@ CHECKED_VISEMES: Mapping[str, MouthArticulation] = {
 """The visemes that are drawn."""
 _SHUT_VISEMES = ("rest", "PP")
 
-_LIGHTNESS_SHARE = 0.4
-"""Share of differences in lightness when colours are compared: lips are shaded as they move."""
 _REACH = 6.0
 """How far beyond the landmarks' edges a lip's red is counted, pixels of the level mouth (80 wide)."""
 
@@ -57,6 +55,8 @@ _GAP_LIMITS = _Limits(warn=0.03, bad=0.06)
 _TEETH_LIMITS = _Limits(warn=0.08, bad=0.15)
 _RED_LOSS_LIMITS = _Limits(warn=0.5, bad=0.65)
 _ASYMMETRY_LIMITS = _Limits(warn=0.03, bad=0.05)
+_STRAY_LIMITS = _Limits(warn=0.4, bad=0.7)
+_POINT_LIMITS = _Limits(warn=0.07, bad=0.095)
 """Limits of the measures of `DrawnMouthReport`, chosen on the forty portraits of `benchmarks/mesh/faces.py`."""
 
 
@@ -68,7 +68,9 @@ class DrawnMouthReport:
     beyond the line that shut lips have. `teeth_on_lips` is the share of the lips' area that has the colour of teeth,
     beyond that in the portrait. `upper_red`, `lower_red` are the areas with the lips' colour on PP over those in the
     portrait. `asymmetry` is the mean difference between the left and the right half of the line between the lips, over
-    the mouth's width, beyond that in the portrait.
+    the mouth's width, beyond that in the portrait. `stray_red` is the area of lip colour on the chin over the lower
+    lip's, beyond that in the portrait; `pointedness` how much lower the lip's flanks are than the portrait's would be
+    at this height, over the mouth's width; both on PP.
     """
 
     gap: float
@@ -76,6 +78,8 @@ class DrawnMouthReport:
     upper_red: float
     lower_red: float
     asymmetry: float
+    stray_red: float
+    pointedness: float
 
 
 DrawMouth = Callable[[MouthArticulation], Picture]
@@ -94,14 +98,19 @@ def measure_drawn_mouth(portrait: Portrait, draw: DrawMouth) -> DrawnMouthReport
         name: _SeenMouth.from_picture(draw(viseme), portrait) for name, viseme in CHECKED_VISEMES.items()
     }
     shut = drawn["PP"]
-    own_upper, own_lower = own.measure_red_areas(own)
-    upper, lower = shut.measure_red_areas(own)
+    colours = LipColourModel.from_mouth(own.level)
+    own_upper, own_lower = own.measure_red_areas(colours)
+    upper, lower = shut.measure_red_areas(colours)
+    teeth = [mouth.measure_teeth_on_lips(colours) for mouth in (own, *drawn.values())]
+    outline, shut_outline = own.trace_lower_lip(colours), shut.trace_lower_lip(colours)
     return DrawnMouthReport(
         gap=max(drawn[name].gap for name in _SHUT_VISEMES),
-        teeth_on_lips=max(mouth.teeth_on_lips for mouth in drawn.values()) - own.teeth_on_lips,
+        teeth_on_lips=max(teeth) - teeth[0],
         upper_red=upper / max(own_upper, 1.0),
         lower_red=lower / max(own_lower, 1.0),
         asymmetry=max(mouth.asymmetry for mouth in drawn.values()) - own.asymmetry,
+        stray_red=shut_outline.stray - outline.stray,
+        pointedness=shut_outline.measure_pointedness(outline),
     )
 
 
@@ -113,6 +122,8 @@ def judge_drawn_mouth(report: DrawnMouthReport) -> Iterator[Finding]:
         ("lips meet", _GAP_LIMITS.grade(report.gap), "the drawn lips do not meet"),
         ("teeth", _TEETH_LIMITS.grade(report.teeth_on_lips), "teeth are drawn on the lips"),
         ("red of the lips", _RED_LOSS_LIMITS.grade(loss), f"the {lip} lip loses its colour when it moves"),
+        ("lip colour", _STRAY_LIMITS.grade(report.stray_red), "lip colour is drawn on the chin"),
+        ("lip shape", _POINT_LIMITS.grade(report.pointedness), "the drawn lower lip is pointed"),
         ("symmetry", _ASYMMETRY_LIMITS.grade(report.asymmetry), "the drawn mouth is crooked"),
     ):
         remedy = "" if level == "ok" else "use a picture with closed lips"
@@ -129,7 +140,6 @@ class _SeenMouth:
     dark: Mask
     teeth: Mask
     gap: float
-    teeth_on_lips: float
     skin: Array
 
     @classmethod
@@ -144,7 +154,6 @@ class _SeenMouth:
             dark=dark,
             teeth=teeth,
             gap=measure_mouth_profile(rgb, landmarks).excess,
-            teeth_on_lips=find_teeth_on_lips(level, skin),
             skin=as_float32(skin),
         )
 
@@ -154,29 +163,24 @@ class _SeenMouth:
         line = (self.level.inner_upper + self.level.inner_lower)[self.level.columns] / 2
         return float(np.abs(line - line[::-1]).mean()) / self.level.width
 
-    def measure_red_areas(self, own: "_SeenMouth") -> tuple[float, float]:
-        """Areas of the upper and of the lower lip that have the colours of those of `own`, square pixels."""
-        upper, lower = self._red_mask(own, own.level.upper_lip), self._red_mask(own, own.level.lower_lip)
-        level = self.level
+    def measure_red_areas(self, colours: LipColourModel) -> tuple[float, float]:
+        """Areas of the upper and of the lower lip that have the `colours` of the portrait's, square pixels."""
+        upper, lower = colours.find_lips(self.level)
+        level, inside = self.level, self.dark | self.teeth
         line = as_float32((level.inner_upper + level.inner_lower) / 2)
         above = level.select_rows(level.outer_upper - np.float32(_REACH), line)
         below = level.select_rows(line, level.outer_lower + np.float32(_REACH))
         scale = (self.pixels / level.width) ** 2
-        return scale * float((upper & above).sum()), scale * float((lower & below).sum())
+        return scale * float((upper & above & ~inside).sum()), scale * float((lower & below & ~inside).sum())
 
-    def _red_mask(self, own: "_SeenMouth", lip: Mask) -> Mask:
-        """Pixels whose colour is nearer to that of the lip of `own` than to its skin, and neither dark nor tooth."""
-        lab, own_lab = _to_weighted_lab(self.level.rgb), _to_weighted_lab(own.level.rgb)
-        lip_colour = np.median(own_lab[lip], axis=0)
-        skin_colour = _to_weighted_lab(own.skin[None, None])[0, 0]
-        from_lip, from_skin = (np.linalg.norm(lab - colour, axis=-1) for colour in (lip_colour, skin_colour))
-        return np.asarray((from_lip < from_skin) & ~self.dark & ~self.teeth)
+    def measure_teeth_on_lips(self, colours: LipColourModel) -> float:
+        """Share of the lips' area, away from the opening, that has the colour of teeth and not that of lips or skin."""
+        teeth, lips = find_teeth_on_lips(self.level, self.skin)
+        return float((teeth & colours.find_alien_colours(self.level)).sum() / max(int(lips.sum()), 1))
 
-
-def _to_weighted_lab(rgb: Array) -> Array:
-    """CIE Lab [h, w, 3] of RGB 0…255, with less weight on lightness."""
-    lab = cv2.cvtColor(as_float32(rgb.clip(0, 255) / 255), cv2.COLOR_RGB2Lab)
-    return as_float32(lab * (_LIGHTNESS_SHARE, 1, 1))
+    def trace_lower_lip(self, colours: LipColourModel) -> LowerLipOutline:
+        """The outline of the lower lip."""
+        return LowerLipOutline.from_mask(self.level, colours.find_lips(self.level)[1])
 
 
 def _mouth_width(landmarks: Landmarks) -> float:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from liveavatar.errors import SessionClosed
 from liveavatar.face.crop import crop_portrait
-from liveavatar.face.inspection.mouth_profile import measure_mouth_profile
 from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Picture, Samples, VideoFrame
 from liveavatar.mesh.emotions import EmotionTrack, parse_emotion
@@ -18,18 +17,14 @@ from liveavatar.mesh.expression import (
     RESTING_ARTICULATION,
     MouthArticulation,
     build_expression,
-    build_face_shapes,
 )
 from liveavatar.mesh.geometry.arrays import as_float32
-from liveavatar.mesh.geometry.glasses import choose_brow_share
 from liveavatar.mesh.geometry.rig import fit_rig_pose, rig_misfit
-from liveavatar.mesh.lips.shut_base import build_shut_base
-from liveavatar.mesh.motion.head_pose import RESTING_POSE, HeadPose, HeadPoseGenerator
+from liveavatar.mesh.motion.head_pose import HeadPose, HeadPoseGenerator
+from liveavatar.mesh.mouth_ways import prepare_mouth
 from liveavatar.mesh.options import MeshOptions
-from liveavatar.mesh.prepare import prepare_renderer
 from liveavatar.mesh.render.face_renderer import FaceRenderer, FrameExpression
 from liveavatar.mesh.render.person_layer import build_static_picture, extract_still_person, render_person
-from liveavatar.mesh.self_check import check_drawn_mouth
 from liveavatar.report import Finding
 from liveavatar.speech.stream import SpeechStream
 from liveavatar.speech.track import STEP_SAMPLES, SpeechTrack
@@ -65,20 +60,10 @@ class MeshEngine(MeshOptions):
         fitted = crop_portrait(portrait, size)
         landmarks = fitted.landmarks
         share = float(np.interp(rig_misfit(landmarks, fit_rig_pose(landmarks)), *_MISFIT_TO_MOTION))
-        base = build_shut_base(fitted)
-        brow_share = choose_brow_share(fitted.rgb, landmarks)
-        shapes = build_face_shapes(base.portrait.landmarks, base.reveal, brow_share)
-        renderer = prepare_renderer(base, shapes)
-        findings = _check_open_mouth(fitted, renderer)
-        return MeshActor(renderer=renderer, engine=self, motion=share * self.motion, findings=findings)
-
-
-def _check_open_mouth(portrait: Portrait, renderer: FaceRenderer) -> tuple[Finding, ...]:
-    """What is wrong with the drawn mouth of a portrait that does not show it shut."""
-    if measure_mouth_profile(portrait.rgb, portrait.landmarks).state == "shut":
-        return ()
-    found = check_drawn_mouth(portrait, lambda mouth: renderer.render(build_expression(mouth, RESTING_POSE)))
-    return tuple(finding for finding in found if finding.level != "ok")
+        mouth = prepare_mouth(fitted)
+        return MeshActor(
+            renderer=mouth.renderer, engine=self, motion=share * self.motion, findings=mouth.findings
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -247,12 +247,12 @@ def find_mouth_inside(mouth: LevelMouth, skin: FloatArray) -> tuple[Mask, Mask]:
     return between & dark, between & pale
 
 
-def find_teeth_on_lips(mouth: LevelMouth, skin: FloatArray) -> float:
-    """Share of the lips' area that has the colour of teeth, away from the opening."""
+def find_teeth_on_lips(mouth: LevelMouth, skin: FloatArray) -> tuple[Mask, Mask]:
+    """Masks of what has the colour of teeth on the lips away from the opening, and of these lips, [h, w]."""
     lips = mouth.select_rows(mouth.outer_upper, mouth.inner_upper - _EDGE_PIXELS)
     lips |= mouth.select_rows(mouth.inner_lower + _EDGE_PIXELS, mouth.outer_lower)
     pale = _find_dark_and_pale(mouth, skin)[1]
-    return float((lips & pale).sum() / max(int(lips.sum()), 1))
+    return lips & pale, lips
 
 
 def _find_dark_and_pale(mouth: LevelMouth, skin: FloatArray) -> tuple[Mask, Mask]:

@@ -57,3 +57,8 @@ class ColourMixture:
         terms = terms - 0.5 * (away**2 / self.variances).sum(-1)
         highest = terms.max(-1, keepdims=True)
         return as_float32(highest[..., 0] + np.log(np.exp(terms - highest).sum(-1)))
+
+    def measure_distance(self, colours: Array) -> Array:
+        """Distance of `colours` [..., 3] from the nearest component, in standard deviations: [...]."""
+        away = np.square(colours[..., None, :] - self.means) / self.variances
+        return as_float32(np.sqrt(away.sum(-1).min(-1)))

@@ -26,7 +26,7 @@ POINTS = 61
 """Points of a curve; the middle one lies on the middle of the lip."""
 MOUTH_PIXELS = 220
 """Distance of the outer corners of the mouth in a patch."""
-_PATCH_SIZE = (400, 480)
+PATCH_SIZE = (400, 480)
 """Width and height of a patch."""
 _PATCH_CENTRE = (200.0, 200.0)
 """Place of the middle between the corners of the mouth in a patch."""
@@ -61,7 +61,7 @@ class MouthPatch:
         if scale < 1:
             rgb = np.asarray(cv2.GaussianBlur(rgb, (0, 0), 0.4 / scale), np.uint8)
         matrix = as_float32([[cos, -sin, left], [sin, cos, top]])
-        cut = cv2.warpAffine(rgb, matrix, _PATCH_SIZE, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        cut = cv2.warpAffine(rgb, matrix, PATCH_SIZE, flags=flags, borderMode=cv2.BORDER_REPLICATE)
         lab = as_float32(cv2.cvtColor(as_float32(cut) / np.float32(255), cv2.COLOR_RGB2Lab))
         return cls(lab=lab, frame=frame, scale=scale)
 

@@ -2,7 +2,8 @@
 
 The plainer way for mouths of which parts are stretched, as the sides of a shout's lower lip, or which show a tongue, a
 crooked far side, or a strand of beard. Large patches of colour are filled in from around; the picture's own grain
-stays. Constants were chosen by eye on the portraits listed in `docs/mesh.md`; lengths are relative to the mouth's width.
+stays. Constants were chosen by eye on the portraits listed in `docs/mesh.md`; lengths are relative to the mouth's
+width.
 """
 
 import cv2
@@ -14,7 +15,7 @@ from liveavatar.mesh.geometry.arrays import Array, as_float32, remap_image, smoo
 from liveavatar.mesh.lips.closed_contours import smooth_rows
 from liveavatar.mesh.lips.colour_mixture import ColourMixture
 from liveavatar.mesh.lips.inner_edges import LipColours
-from liveavatar.mesh.lips.lip_contours import MOUTH_PIXELS, LipContours, MouthPatch
+from liveavatar.mesh.lips.lip_contours import MOUTH_PIXELS, PATCH_SIZE, LipContours, MouthPatch
 
 _OUTLINE_SMOOTHING = 25
 """Points over which the thickness of a lip is smoothed."""
@@ -49,7 +50,9 @@ def even_outlines(shut: LipContours) -> LipContours:
     )
 
 
-def repair_lips(rgb: Picture, at: Array, patch: MouthPatch, shut: LipContours, colours: LipColours) -> Picture:
+def repair_lips(
+    rgb: Picture, at: Array, patch: MouthPatch, shut: LipContours, colours: LipColours
+) -> Picture:
     """`rgb` [h, w, 3], whose pixels lie at picture positions `at` [h, w, 2], with plain lips along `shut`."""
     places = patch.to_patch(at)
     lips, beyond = (remap_image(mask, places, cv2.INTER_LINEAR) for mask in _measure_distances(shut))
@@ -70,7 +73,7 @@ def repair_lips(rgb: Picture, at: Array, patch: MouthPatch, shut: LipContours, c
 
 def _measure_distances(shut: LipContours) -> tuple[Array, Array]:
     """Distances in the patch from the outside within the lips, and from the lips outside them, patch pixels, [h, w]."""
-    mask: NDArray[np.uint8] = np.zeros((480, 400), np.uint8)
+    mask: NDArray[np.uint8] = np.zeros(PATCH_SIZE[::-1], np.uint8)
     outline = np.rint(np.vstack([shut.outer_upper, shut.outer_lower[::-1]])).astype(np.int32)
     cv2.fillPoly(mask, [outline], 1)
     within, beyond = (cv2.distanceTransform(one, cv2.DIST_L2, 5) for one in (mask, 1 - mask))
