@@ -29,6 +29,7 @@ from liveavatar.frames import Picture
 from liveavatar.mesh.expression import MouthArticulation, build_expression
 from liveavatar.mesh.geometry.face_landmarks import interocular_distance
 from liveavatar.mesh.motion.head_pose import RESTING_POSE
+from liveavatar.mesh.mouth_ways import MOUTH_WAYS
 from liveavatar.mesh.self_check import CHECKED_VISEMES, judge_drawn_mouth, measure_drawn_mouth
 from liveavatar.mesh.session import MeshActor, MeshEngine
 from liveavatar.report import find_worst_level
@@ -126,6 +127,7 @@ class CaseResult:
     said_of_shut: MouthState | None
     row: str
     verdict: str
+    plainer: bool
     error: float
     mouths: Picture
 
@@ -136,6 +138,7 @@ def measure_case(case: MouthCase) -> CaseResult:
     started = time.process_time()
     actor = MeshEngine().open(portrait, None)
     seconds = time.process_time() - started
+    said_ways = {finding.sentence for finding in actor.findings}
     said = measure_mouth_profile(portrait.rgb, portrait.landmarks).state
     report = measure_drawn_mouth(portrait, lambda mouth: draw_viseme(actor, mouth))
     verdict = find_worst_level(judge_drawn_mouth(report))
@@ -150,6 +153,9 @@ def measure_case(case: MouthCase) -> CaseResult:
         f"{report.upper_red:.2f}",
         f"{report.lower_red:.2f}",
         f"{max(report.asymmetry, 0):.3f}",
+        f"{max(report.stray_red, 0):.2f}",
+        f"{max(report.pointedness, 0):.2f}",
+        next((str(number) for number, way in enumerate(MOUTH_WAYS[1:], 1) if way.sentence in said_ways), ""),
         verdict,
         "" if truth is None else f"{error:.2f}",
         f"{seconds:.2f}",
@@ -160,6 +166,7 @@ def measure_case(case: MouthCase) -> CaseResult:
         said_of_shut=measure_mouth_profile(truth.rgb, truth.landmarks).state if truth else None,
         row=f"| {' | '.join(cells)} |",
         verdict=verdict,
+        plainer=any(finding.name == "plainer mouth" for finding in actor.findings),
         error=error,
         mouths=_draw_row(portrait, truth, list(frames.values())),
     )
@@ -219,7 +226,8 @@ def write_png(path: Path, rgb: Picture) -> None:
 
 def format_results(results: Sequence[CaseResult]) -> str:
     """The tables: how each portrait is drawn, and what the check says against what is known."""
-    head = ["portrait", "check says", "gap", "teeth on lips", "upper red", "lower red", "asymmetry", "self-check",
+    head = ["portrait", "check says", "gap", "teeth on lips", "upper red", "lower red", "asymmetry", "stray red", "pointed",
+            "plainer way", "self-check",
             "error left", "prepared, s"]  # fmt: skip
     lines = [
         f"| {' | '.join(head)} |",
@@ -228,8 +236,10 @@ def format_results(results: Sequence[CaseResult]) -> str:
     ]
     counts = Counter(result.verdict for result in results)
     errors = [result.error for result in results if not np.isnan(result.error)]
+    plainer = sum(result.plainer for result in results)
     summary = (
-        f"Self-check: {counts['ok']} ok, {counts['warn']} warn, {counts['bad']} bad of {len(results)}. "
+        f"Self-check: {counts['ok']} ok, {counts['warn']} warn, {counts['bad']} bad of {len(results)}, "
+        f"{plainer} of them drawn in a plainer way. "
         f"Error left of a shut mouth: median {np.median(errors):.2f}, worst {max(errors):.2f}."
     )
     return "\n".join([*lines, "", summary, "", *_format_confusion(results)])

@@ -114,16 +114,20 @@ def test_closing_eyes(portrait: Portrait, share: float, level: str, word: str) -
     assert word in found.sentence
 
 
-def test_dark_glasses(hopper: Picture, portrait: Portrait) -> None:
+@pytest.mark.parametrize("reflection", [None, (150, 160, 175)])
+def test_dark_glasses(hopper: Picture, portrait: Portrait, reflection: tuple[int, int, int] | None) -> None:
     picture = hopper.copy()
     for outer, inner in EYES:
         middle = portrait.landmarks[[outer, inner], :2].mean(axis=0)
         width = round(float(np.ptp(portrait.landmarks[[outer, inner], 0])))
         axes = (round(0.85 * width), round(0.65 * width))
         cv2.ellipse(picture, tuple(np.round(middle).astype(int).tolist()), axes, 0, 0, 360, (15, 15, 18), -1)
+        if reflection:
+            at = tuple(np.round(middle - 0.2 * width).astype(int).tolist())
+            cv2.ellipse(picture, at, (round(0.3 * width), round(0.2 * width)), -20, 0, 360, reflection, -1)
     found = judge_picture(picture, "eyes")
     assert found.level == "bad"
-    assert "glasses" in found.remedy
+    assert "dark glasses" in found.sentence
 
 
 @pytest.mark.parametrize(

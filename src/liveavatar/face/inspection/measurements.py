@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from liveavatar.face.inspection.dark_glasses import has_dark_glasses
 from liveavatar.face.inspection.mouth_profile import (
     MouthProfile,
     SkinBeforeLips,
@@ -58,7 +59,8 @@ class PortraitReport:
     `size` is in pixels, `trust` in logits (see `Portrait`), `faces` the number of faces found, `nearest_face` the
     distance of the nearest other one over the size of this one. `blur` is within 0…1, 0 is sharp. `eyes` and `mouth`
     are their openings over their widths; `mouth_profile` is what the mouth shows, `lip_redness` that of the upper and
-    of the lower lip relative to the skin, `skin_before_lips` where they look like skin, both None without colours.
+    of the lower lip relative to the skin, `skin_before_lips` where they look like skin, both None without colours;
+    `dark_glasses` says whether such glasses are before both eyes.
     Light is CIE L* (0…100): `highlight` and `shadow` are its 95th and 5th percentile over the face; `eye_contrast` and
     `lip_contrast` are the same range within an eye (the lower of both) and within the lips; `shade` is the lightness of
     the half on the right of the picture less that of the other; `burnt` is the share of pixels at full scale.
@@ -75,6 +77,7 @@ class PortraitReport:
     mouth_profile: MouthProfile
     lip_redness: tuple[float, float] | None
     skin_before_lips: SkinBeforeLips | None
+    dark_glasses: bool
     highlight: float
     shadow: float
     shade: float
@@ -108,6 +111,7 @@ def measure_portrait(portrait: Portrait) -> PortraitReport:
         mouth_profile=measure_mouth_profile(portrait.rgb, points),
         lip_redness=measure_lip_redness(portrait.rgb, points),
         skin_before_lips=find_skin_before_lips(portrait.rgb, points),
+        dark_glasses=has_dark_glasses(portrait.rgb, points),
         highlight=highlight,
         shadow=shadow,
         shade=face.measure_shade(),

@@ -118,6 +118,8 @@ def _judge_pose(report: PortraitReport) -> Finding:
 
 
 def _judge_eyes(report: PortraitReport) -> Finding:
+    if report.dark_glasses:
+        return _build_finding("eyes", "bad", "dark glasses hide the eyes", "use a picture without them")
     if report.eye_contrast < _MIN_EYE_CONTRAST * report.contrast:
         remedy = "use a picture without dark glasses or blur"
         return _build_finding("eyes", "bad", "an eye cannot be made out", remedy)
