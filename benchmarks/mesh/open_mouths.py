@@ -226,8 +226,8 @@ def write_png(path: Path, rgb: Picture) -> None:
 
 def format_results(results: Sequence[CaseResult]) -> str:
     """The tables: how each portrait is drawn, and what the check says against what is known."""
-    head = ["portrait", "check says", "gap", "teeth on lips", "upper red", "lower red", "asymmetry", "stray red", "pointed",
-            "plainer way", "self-check",
+    head = ["portrait", "check says", "gap", "teeth on lips", "upper red", "lower red", "asymmetry", "stray red",
+            "pointed", "plainer way", "self-check",
             "error left", "prepared, s"]  # fmt: skip
     lines = [
         f"| {' | '.join(head)} |",
