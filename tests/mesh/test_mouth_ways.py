@@ -1,14 +1,18 @@
 """A mouth whose drawing is bad is drawn in plainer ways, one after the other, and says so."""
 
 from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from drawn_mouth import build_portrait
 from liveavatar.face.portrait import Portrait
-from liveavatar.mesh.mouth_ways import MOUTH_WAYS, CheckMouth, PreparedMouth, prepare_mouth
-from liveavatar.mesh.render.face_renderer import FaceRenderer
+from liveavatar.mesh import mouth_ways
+from liveavatar.mesh.geometry.arrays import Array
+from liveavatar.mesh.lips.shut_base import ShutBase
+from liveavatar.mesh.mouth_ways import MOUTH_WAYS, PreparedMouth, prepare_mouth
 from liveavatar.report import Finding, FindingLevel
 
 
@@ -17,24 +21,31 @@ def opened() -> Portrait:
     return build_portrait(0.4)
 
 
-def judge_in_turn(levels: Sequence[Sequence[FindingLevel]], seen: list[FaceRenderer]) -> CheckMouth:
-    """A check that finds `levels` in turn, and keeps the renderers it was shown."""
+@pytest.fixture(autouse=True)
+def nothing_is_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renderers are what they would be made of: preparing takes most of a second each."""
 
-    def check(portrait: Portrait, renderer: FaceRenderer) -> tuple[Finding, ...]:
+    def keep(base: ShutBase, shapes: Array) -> SimpleNamespace:
+        return SimpleNamespace(base=base, shapes=shapes)
+
+    monkeypatch.setattr(mouth_ways, "prepare_renderer", keep)
+
+
+def prepare(portrait: Portrait, *levels: Sequence[FindingLevel]) -> tuple[PreparedMouth, list[Any]]:
+    """The mouth if the check finds `levels` in turn, and the renderers it was shown."""
+    seen: list[Any] = []
+
+    def check(portrait: Portrait, renderer: object) -> tuple[Finding, ...]:
         seen.append(renderer)
         return tuple(Finding(name="x", level=level, sentence="x") for level in levels[len(seen) - 1])
 
-    return check
-
-
-def prepare(portrait: Portrait, *levels: Sequence[FindingLevel]) -> tuple[PreparedMouth, list[FaceRenderer]]:
-    seen: list[FaceRenderer] = []
-    return prepare_mouth(portrait, judge_in_turn(levels, seen)), seen
+    return prepare_mouth(portrait, check), seen
 
 
 def test_a_good_mouth_is_drawn_in_the_fullest_way(opened: Portrait) -> None:
     mouth, seen = prepare(opened, ["warn"])
     assert mouth.renderer is seen[0]
+    assert seen[0].base.teeth is not None
     assert [finding.name for finding in mouth.findings] == ["x"]
 
 
@@ -42,11 +53,10 @@ def test_the_first_way_that_is_not_bad_is_taken_and_said(opened: Portrait) -> No
     mouth, seen = prepare(opened, ["bad"], ["bad", "bad"], ["warn"])
     assert len(seen) == 3
     assert mouth.renderer is seen[-1]
-    assert mouth.renderer.interior.portrait_teeth is None
-    assert [(f.level, f.sentence) for f in mouth.findings] == [
-        ("warn", MOUTH_WAYS[2].sentence),
-        ("warn", "x"),
-    ]
+    assert seen[-1].base.teeth is None
+    assert np.abs(seen[-1].base.reveal).max() == 0
+    said = [(finding.level, finding.sentence) for finding in mouth.findings]
+    assert said == [("warn", MOUTH_WAYS[2].sentence), ("warn", "x")]
 
 
 def test_if_all_are_bad_the_least_bad_one_is_left_to_be_refused(opened: Portrait) -> None:
@@ -54,8 +64,14 @@ def test_if_all_are_bad_the_least_bad_one_is_left_to_be_refused(opened: Portrait
     assert len(seen) == len(MOUTH_WAYS)
     assert mouth.renderer is seen[1]
     assert mouth.findings[-1].level == "bad"
-    widest = [np.abs(renderer.lower_basis.fields).max() for renderer in seen]
-    assert widest[-1] == pytest.approx(widest[-2] / 2, rel=0.05)
+    assert seen[-1].shapes == pytest.approx(seen[-2].shapes / 2)
+
+
+def test_repaired_lips_are_another_picture(opened: Portrait) -> None:
+    _, seen = prepare(opened, *(["bad"] for _ in MOUTH_WAYS))
+    plain, repaired = (seen[number].base.portrait.rgb for number in (0, 1))
+    assert not np.array_equal(plain, repaired)
+    assert seen[3].base.portrait.rgb is repaired
 
 
 def test_without_teeth_in_the_picture_there_are_none_to_drop() -> None:

@@ -24,7 +24,7 @@ from liveavatar.face.portrait import Portrait
 from liveavatar.frames import Picture
 from liveavatar.mesh.expression import RESTING_ARTICULATION, MouthArticulation
 from liveavatar.mesh.geometry.arrays import Array, as_float32
-from liveavatar.mesh.lip_outline import LipColourModel, LowerLipOutline
+from liveavatar.mesh.lips.lip_outline import LipColourModel, LowerLipOutline
 from liveavatar.report import Finding, FindingLevel
 
 CHECKED_VISEMES: Mapping[str, MouthArticulation] = {

@@ -70,7 +70,8 @@ def test_a_leaning_head(portrait: Portrait, degrees: float) -> None:
 
 def test_teeth_on_a_lip_are_counted(portrait: Portrait) -> None:
     def count(rgb: np.ndarray, landmarks: Landmarks) -> float:
-        return find_teeth_on_lips(LevelMouth.from_picture(rgb, landmarks), median_skin(rgb, landmarks))
+        teeth, lips = find_teeth_on_lips(LevelMouth.from_picture(rgb, landmarks), median_skin(rgb, landmarks))
+        return float(teeth.sum() / lips.sum())
 
     lip, rgb = portrait.landmarks[[14, 17], :2].mean(0), portrait.rgb.copy()
     cv2.circle(rgb, np.rint(lip).astype(int).tolist(), 3, (228, 224, 214), -1)
