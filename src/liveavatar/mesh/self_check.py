@@ -53,7 +53,7 @@ class _Limits:
 
 _GAP_LIMITS = _Limits(warn=0.03, bad=0.06)
 _TEETH_LIMITS = _Limits(warn=0.08, bad=0.15)
-_RED_LOSS_LIMITS = _Limits(warn=0.5, bad=0.65)
+_RED_LOSS_LIMITS = _Limits(warn=0.55, bad=0.72)
 _ASYMMETRY_LIMITS = _Limits(warn=0.03, bad=0.05)
 _STRAY_LIMITS = _Limits(warn=0.4, bad=0.7)
 _POINT_LIMITS = _Limits(warn=0.07, bad=0.095)
