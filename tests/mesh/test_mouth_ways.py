@@ -42,6 +42,11 @@ def prepare(portrait: Portrait, *levels: Sequence[FindingLevel]) -> tuple[Prepar
     return prepare_mouth(portrait, check), seen
 
 
+def find_bad(*counts: int) -> list[list[FindingLevel]]:
+    """So many bad findings a way."""
+    return [["bad"] * count for count in counts]
+
+
 def test_a_good_mouth_is_drawn_in_the_fullest_way(opened: Portrait) -> None:
     mouth, seen = prepare(opened, ["warn"])
     assert mouth.renderer is seen[0]
@@ -60,7 +65,7 @@ def test_the_first_way_that_is_not_bad_is_taken_and_said(opened: Portrait) -> No
 
 
 def test_if_all_are_bad_the_least_bad_one_is_left_to_be_refused(opened: Portrait) -> None:
-    mouth, seen = prepare(opened, *(["bad"] * count for count in (3, 1, 2, 1, 2)))
+    mouth, seen = prepare(opened, *find_bad(3, 1, 2, 1, 2))
     assert len(seen) == len(MOUTH_WAYS)
     assert mouth.renderer is seen[1]
     assert mouth.findings[-1].level == "bad"
@@ -68,14 +73,14 @@ def test_if_all_are_bad_the_least_bad_one_is_left_to_be_refused(opened: Portrait
 
 
 def test_repaired_lips_are_another_picture(opened: Portrait) -> None:
-    _, seen = prepare(opened, *(["bad"] for _ in MOUTH_WAYS))
+    _, seen = prepare(opened, *find_bad(1, 1, 1, 1, 1))
     plain, repaired = (seen[number].base.portrait.rgb for number in (0, 1))
     assert not np.array_equal(plain, repaired)
     assert seen[3].base.portrait.rgb is repaired
 
 
 def test_without_teeth_in_the_picture_there_are_none_to_drop() -> None:
-    _, seen = prepare(build_portrait(0.4, teeth=False), *(["bad"] for _ in MOUTH_WAYS))
+    _, seen = prepare(build_portrait(0.4, teeth=False), *find_bad(1, 1, 1, 1, 1))
     assert len(seen) == 3
 
 
