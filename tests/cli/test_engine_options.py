@@ -14,6 +14,7 @@ from liveavatar.mesh.options import MeshOptions
 
 SPELLINGS = {
     "motion": ["--motion"],
+    "emotion": ["--emotion"],
     "expression": ["--expression"],
     "gaze": ["--gaze"],
     "speech": ["--speech"],
