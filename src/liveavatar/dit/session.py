@@ -6,20 +6,28 @@ middle of the frame's time: lips stay on time, and pictures are repeated or left
 
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 from torch import Tensor
 
 from liveavatar.dit.codecs import image
+from liveavatar.dit.codecs.face_window import (
+    FacePaster,
+    check_known_face,
+    choose_face_window,
+    cut_face,
+    move_window,
+)
 from liveavatar.dit.loader import DitModels, open_models
 from liveavatar.dit.plan.config import MODEL_FPS, MODEL_TIMELINE, SKIPPED_PICTURES
 from liveavatar.dit.plan.options import DitOptions
 from liveavatar.dit.streaming.audio_features import AudioFeatureStream
-from liveavatar.dit.streaming.decoding import PendingPictures, Pictures
+from liveavatar.dit.streaming.decoding import PendingPictures, Pictures, video_to_rgb
 from liveavatar.dit.streaming.video import (
     PipelinedVideoStream,
     PreparedPortrait,
@@ -49,7 +57,12 @@ class DitEngine:
 
         `size` is (width, height); None follows the portrait's shape within about 704x384 pixels. The model draws whole
         patches of 64 pixels; what exceeds `size` is cropped.
+
+        Raises:
+            PortraitError: the small model has not learned this face.
         """
+        if self._options.preset == "small":
+            return self._open_face(portrait, size)
         height, width = portrait.rgb.shape[:2]
         frame_size = size or image.fit_frame_size((width, height), self._options.max_frame_pixels)
         drawn_size = round_up_to_patches(frame_size)
@@ -63,8 +76,28 @@ class DitEngine:
             models=models,
             options=self._options,
             prepared=models.offload_portrait(encoded),
-            drawn_size=drawn_size,
+            compose_frame=partial(crop_middle, size=frame_size),
             size=frame_size,
+        )
+
+    def _open_face(self, portrait: Portrait, size: tuple[int, int] | None) -> "DitActor":
+        """The small model draws the face alone, which is laid back into the still portrait."""
+        models = self._models
+        window = choose_face_window(portrait.landmarks)
+        face = cut_face(portrait.rgb, window, image.SMALL_FACE_PIXELS)
+        tensor = image.frame_portrait(face, (image.SMALL_FACE_PIXELS, image.SMALL_FACE_PIXELS))[None]
+        tensor = tensor.to(models.prompt_embedding.device)
+        resting = video_to_rgb(models.vae.make_decoder().push(models.vae.encode(tensor[:, :, None])))[0]
+        check_known_face(face, resting.cpu().numpy())
+        still = crop_portrait(portrait, size)
+        moved = move_window(window, portrait.landmarks, still.landmarks)
+        encoded = encode_portrait(models.dit, models.vae, tensor, models.prompt_embedding)
+        return DitActor(
+            models=models,
+            options=self._options,
+            prepared=models.offload_portrait(encoded),
+            compose_frame=FacePaster(still, moved, resting.cpu().numpy()).paste_face,
+            size=(still.rgb.shape[1], still.rgb.shape[0]),
         )
 
 
@@ -74,14 +107,21 @@ def round_up_to_patches(size: tuple[int, int]) -> tuple[int, int]:
     return width, height
 
 
+def crop_middle(picture: Picture, size: tuple[int, int]) -> Picture:
+    """The middle of a drawn picture, of `size` (width, height)."""
+    height, width = picture.shape[:2]
+    left, top = (width - size[0]) // 2, (height - size[1]) // 2
+    return np.ascontiguousarray(picture[top : top + size[1], left : left + size[0]])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DitActor:
-    """One prepared portrait. Its frames have `size`, cropped from the middle of pictures of `drawn_size`."""
+    """One prepared portrait. `compose_frame` makes frames of `size` from drawn pictures."""
 
     models: DitModels
     options: DitOptions
     prepared: PreparedPortrait
-    drawn_size: tuple[int, int]
+    compose_frame: Callable[[Picture], Picture]
     size: tuple[int, int]
     findings: tuple[Finding, ...] = ()
 
@@ -94,11 +134,6 @@ class DitActor:
                 fps,
             )
         return DitSession(self, fps, seed)
-
-    def crop_picture(self, picture: Picture) -> Picture:
-        """The middle of a drawn picture, of `size`."""
-        left, top = ((drawn - shown) // 2 for drawn, shown in zip(self.drawn_size, self.size, strict=True))
-        return np.ascontiguousarray(picture[top : top + self.size[1], left : left + self.size[0]])
 
 
 class SessionSignal(Enum):
@@ -172,7 +207,7 @@ class DitSession:
         while (picture := self._take_picture()) is not None:
             number = self._next_frame
             self._next_frame += 1
-            yield VideoFrame(rgb=self._actor.crop_picture(picture), pts=number, fps=self._timeline.fps)
+            yield VideoFrame(rgb=self._actor.compose_frame(picture), pts=number, fps=self._timeline.fps)
 
     def _take_picture(self) -> Picture | None:
         """The next frame's picture, or None while there is none."""
