@@ -66,37 +66,38 @@ class DitEngine:
         height, width = portrait.rgb.shape[:2]
         frame_size = size or image.fit_frame_size((width, height), self._options.max_frame_pixels)
         drawn_size = round_up_to_patches(frame_size)
-        models = self._models
         fitted = cover_frame(portrait, drawn_size) if size is None else crop_portrait(portrait, drawn_size)
-        framed = image.frame_portrait(fitted.rgb, drawn_size)
-        portrait_tensor = framed[None].to(models.prompt_embedding.device)
-        with models.turns.take_turn():
-            encoded = encode_portrait(models.dit, models.vae, portrait_tensor, models.prompt_embedding)
         return DitActor(
-            models=models,
+            models=self._models,
             options=self._options,
-            prepared=models.offload_portrait(encoded),
+            prepared=self._prepare_portrait(fitted.rgb, drawn_size),
             compose_frame=partial(crop_middle, size=frame_size),
             size=frame_size,
         )
 
+    def _prepare_portrait(self, rgb: Picture, size: tuple[int, int]) -> PreparedPortrait:
+        """Encode a picture in a frame of `size`."""
+        models = self._models
+        framed = image.frame_portrait(rgb, size)[None].to(models.prompt_embedding.device)
+        with models.turns.take_turn():
+            encoded = encode_portrait(models.dit, models.vae, framed, models.prompt_embedding)
+        return models.offload_portrait(encoded)
+
     def _open_face(self, portrait: Portrait, size: tuple[int, int] | None) -> "DitActor":
         """The small model draws the face alone, which is laid back into the still portrait."""
-        models = self._models
+        vae, pixels = self._models.vae, image.SMALL_FACE_PIXELS
         window = choose_face_window(portrait.landmarks)
-        face = cut_face(portrait.rgb, window, image.SMALL_FACE_PIXELS)
-        tensor = image.frame_portrait(face, (image.SMALL_FACE_PIXELS, image.SMALL_FACE_PIXELS))[None]
-        tensor = tensor.to(models.prompt_embedding.device)
-        resting = video_to_rgb(models.vae.make_decoder().push(models.vae.encode(tensor[:, :, None])))[0]
-        check_known_face(face, resting.cpu().numpy())
+        face = cut_face(portrait.rgb, window, pixels)
+        prepared = self._prepare_portrait(face, (pixels, pixels))
+        resting_face = video_to_rgb(vae.make_decoder().push(prepared.past_latents[:, :, :1]))[0].cpu().numpy()
+        check_known_face(face, resting_face)
         still = crop_portrait(portrait, size)
         moved = move_window(window, portrait.landmarks, still.landmarks)
-        encoded = encode_portrait(models.dit, models.vae, tensor, models.prompt_embedding)
         return DitActor(
-            models=models,
+            models=self._models,
             options=self._options,
-            prepared=models.offload_portrait(encoded),
-            compose_frame=FacePaster(still, moved, resting.cpu().numpy()).paste_face,
+            prepared=prepared,
+            compose_frame=FacePaster(still, moved, resting_face).paste_face,
             size=(still.rgb.shape[1], still.rgb.shape[0]),
         )
 
