@@ -17,7 +17,7 @@ from liveavatar.errors import WeightsError
 from liveavatar.files import describe_path
 
 SMALL_FILE = "small.safetensors"
-SMALL_SHA256 = "ab366340ccd26f2316eb2924b3f61c8261672a4d49173cd6f3f9fa70e84608b7"
+SMALL_SHA256 = "5fc128c2f4410aedd35f39399f04b46333dc20f86775c754c627ce5434413b56"
 
 _SCALE_SUFFIX = ".int8_scale"
 PackedWeights = dict[str, Tensor]
