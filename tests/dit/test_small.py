@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from liveavatar.dit.codecs.face_window import choose_face_window, cut_face
 from liveavatar.dit.plan.options import DitOptions
 from liveavatar.dit.session import DitActor, DitEngine
 from liveavatar.engines import check_engine_readiness
 from liveavatar.errors import OptionError, PortraitError
+from liveavatar.face.picture import read_picture
 from liveavatar.face.portrait import Portrait, load_portrait
 from liveavatar.frames import Picture, Samples
 from liveavatar.mesh.session import MeshEngine
@@ -61,9 +63,9 @@ def test_the_lips_follow_a_voice_they_were_never_trained_on(
     window = choose_face_window(whole_portrait.landmarks)
     taught = [cut_face(frame.rgb, window, 128) for frame in teacher.frames()]
     assert len(drawn) == len(taught) == 50
-    courses = [measure_darkness(faces) for faces in (drawn, taught)]
-    assert np.corrcoef(*courses)[0, 1] > 0.9
-    late = [float(np.corrcoef(courses[0][2 + k : 46 + k], courses[1][2:46])[0, 1]) for k in range(-2, 5)]
+    ours, theirs = measure_darkness(drawn), measure_darkness(taught)
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.9
+    late = [float(np.corrcoef(ours[2 + k : 46 + k], theirs[2:46])[0, 1]) for k in range(-2, 5)]
     assert int(np.argmax(late)) - 2 in (0, 1)
 
 
@@ -109,7 +111,7 @@ def test_only_the_face_is_drawn(actor: DitActor, whole_portrait: Portrait, babbl
 
 def test_a_face_it_has_not_learned_is_refused(engine: DitEngine, whole_portrait: Portrait) -> None:
     mirrored = replace(whole_portrait, rgb=np.ascontiguousarray(whole_portrait.rgb[:, ::-1]))
-    with pytest.raises(PortraitError, match="one face only.*--engine mesh"):
+    with pytest.raises(PortraitError, match=r"one face only.*--engine mesh"):
         engine.open(mirrored, None)
 
 
@@ -117,12 +119,10 @@ def test_a_face_it_has_not_learned_is_refused(engine: DitEngine, whole_portrait:
 def test_the_same_portrait_in_another_size_is_known(
     engine: DitEngine, whole_portrait: Portrait, photograph: Path, tmp_path: Path, side: int
 ) -> None:
-    import cv2
-
     file = tmp_path / "scaled.png"
-    picture = cv2.imread(str(photograph))
-    cv2.imwrite(str(file), cv2.resize(picture, (side, side * 600 // 512), interpolation=cv2.INTER_AREA))
-    assert engine.open(load_portrait(file), None).size == (side, side * 600 // 512 & ~1)
+    height = side * 600 // 512
+    Image.fromarray(read_picture(photograph)).resize((side, height)).save(file)
+    assert engine.open(load_portrait(file), None).size == (side, height & ~1)
 
 
 def test_it_runs_on_any_cpu_and_has_no_parity() -> None:
