@@ -7,7 +7,6 @@ Every clip is three files: pictures of the face [n, 128, 128, 3] at 25 a second,
 """
 
 import argparse
-import json
 import logging
 from collections.abc import Iterator
 from fractions import Fraction
@@ -84,7 +83,6 @@ def main(arguments: list[str] | None = None) -> None:
             clip = draw_clip(actor, portrait, sound, seed=number)
             write_clip(options.folder, name, clip)
             _LOG.info("%s: %d pictures", name, len(clip.pictures))
-    (options.folder / "data.json").write_text(json.dumps({"clips": options.clips, "seed": options.seed}))
 
 
 if __name__ == "__main__":
