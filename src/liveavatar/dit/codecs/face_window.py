@@ -29,8 +29,8 @@ _MOVED_LEVELS = 6.0, 20.0
 """Change of a drawn pixel, in levels, up to which the portrait's detail is kept, and from which it is dropped."""
 
 LEAST_FAMILIARITY = 26.0
-"""PSNR of a face after the autoencoder, in decibels. The picture it was fitted to has 53, in other sizes 31; other faces
-have 13 or less. Between them are very small, brightened or damaged copies, which would be drawn with visible patches."""
+"""PSNR of a face after the autoencoder, in decibels. The picture it was fitted to has 53, in other sizes 31; other
+faces have 13 or less. Between lie very small, brightened or damaged copies, which would be drawn with visible patches."""
 
 
 @dataclass(frozen=True, slots=True)
