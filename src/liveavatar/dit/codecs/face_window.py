@@ -30,7 +30,7 @@ _MOVED_LEVELS = 6.0, 20.0
 
 LEAST_FAMILIARITY = 26.0
 """PSNR of a face after the autoencoder, in decibels. The picture it was fitted to has 53, in other sizes 31; other
-faces have 13 or less. Between lie very small, brightened or damaged copies, which would be drawn with visible patches."""
+faces have 13 or less. Between lie very small, bright or damaged copies, which would be drawn with visible patches."""
 
 
 @dataclass(frozen=True, slots=True)
