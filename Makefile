@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo serve check test lint types quick unit docs train-articulation lock clean
+.PHONY: demo demo-dit serve check test lint types quick unit docs train-articulation lock clean
 
 demo:  ## a photograph speaks: out/demo.mp4
 demo: $(VENV)/.demo
@@ -13,6 +13,10 @@ demo: $(VENV)/.demo
 serve:  ## the studio in a browser: http://127.0.0.1:8642/
 serve: $(VENV)/.serve
 	$(BIN)/liveavatar serve
+
+demo-dit:  ## the same by a small diffusion model, on any CPU: out/demo-dit.mp4
+demo-dit: $(VENV)/.demo-dit
+	$(BIN)/liveavatar demo --engine dit -o out/demo-dit.mp4
 
 check: lint types quick  ## style, types, and the tests that are neither slow nor need a network
 test: lint types unit    ## everything, as CI runs it
@@ -49,6 +53,10 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/pip
 $(VENV)/.serve: pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) -e '.[credentials,demo,serve,voices]'
 	@touch $@
+
+$(VENV)/.demo-dit: pyproject.toml constraints.txt | $(BIN)/pip
+	$(PIP) --extra-index-url https://download.pytorch.org/whl/cpu -e '.[credentials,demo,dit]'
+	@touch $@ $(VENV)/.demo
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) -e '.[credentials,demo,dit,ears,serve,voices,whisper,dev]'

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ from liveavatar.dit.plan.memory import (
 )
 from liveavatar.dit.plan.options import DitOptions, PresetName
 from liveavatar.dit.plan.speed import EXACT_SPEED, SPEED_PRESETS, SpeedOptions
-from liveavatar.dit.session import DitActor, DitSession
+from liveavatar.dit.session import DitActor, DitSession, crop_middle
 from liveavatar.dit.streaming.latents import LatentStream
 from liveavatar.dit.streaming.video import PreparedPortrait, encode_portrait
 from liveavatar.errors import LiveAvatarError
@@ -230,7 +231,13 @@ def open_session(models: DitModels, options: DitOptions, portrait: PreparedPortr
     """A live session, or one for a recording if the speed options need one."""
     size = SIZES[options.preset]
     options = replace(options, live=not models.speed.wavefront)
-    actor = DitActor(models=models, options=options, prepared=portrait, drawn_size=size, size=size)
+    actor = DitActor(
+        models=models,
+        options=options,
+        prepared=portrait,
+        compose_frame=partial(crop_middle, size=size),
+        size=size,
+    )
     return actor.session(FPS, 0)
 
 

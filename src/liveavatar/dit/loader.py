@@ -3,6 +3,7 @@
 import gc
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,8 +13,11 @@ from torch import Tensor, nn
 from liveavatar.dit.checkpoint.encoders import AUDIO_FOLDER, open_audio_encoder, open_text_encoder, open_vae
 from liveavatar.dit.checkpoint.load import Placement, find_shards, load_checkpoint, require_file
 from liveavatar.dit.checkpoint.lora import merge_lora_pairs, read_lora_pairs
+from liveavatar.dit.checkpoint.package_weights import fill_network, read_small_weights
 from liveavatar.dit.checkpoint.random_weights import build_random_encoders, randomise_weights
 from liveavatar.dit.codecs.audio_encoder import AudioEncoder
+from liveavatar.dit.codecs.placed_autoencoder import PlacedAutoencoder
+from liveavatar.dit.codecs.speech_features import SpeechEncoder
 from liveavatar.dit.codecs.tiled_vae import TiledDecoder
 from liveavatar.dit.codecs.vae import VAE
 from liveavatar.dit.model.transformer import DiT
@@ -31,7 +35,12 @@ from liveavatar.dit.plan.memory import (
     find_memory_profile,
 )
 from liveavatar.dit.plan.options import DitOptions
-from liveavatar.dit.plan.presets import MODEL_PRESETS
+from liveavatar.dit.plan.presets import (
+    MODEL_PRESETS,
+    SMALL_AUTOENCODER,
+    SMALL_TRANSFORMER,
+    TRANSFORMER_CONFIGS,
+)
 from liveavatar.dit.plan.requirements import BUNDLE, free_host_memory
 from liveavatar.dit.plan.speed import EXACT_SPEED, SpeedOptions
 from liveavatar.dit.streaming.host_kv_cache import HostKVCache, HostSink
@@ -50,6 +59,8 @@ _TEXT_ENCODER_HEADROOM = 1.1
 
 _LOG = logging.getLogger(__name__)
 
+OpenModels = Callable[[DitOptions, Placement, MemoryPlan, TransformerLayout], "DitModels"]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DitModels:
@@ -64,8 +75,8 @@ class DitModels:
     """
 
     dit: DiT
-    vae: VAE
-    audio: AudioEncoder
+    vae: VAE | PlacedAutoencoder
+    audio: AudioEncoder | SpeechEncoder
     prompt_embedding: Tensor
     plan: MemoryPlan
     make_cache: MakeKVCache = RingKVCache
@@ -95,8 +106,15 @@ def open_models(options: DitOptions, plan: MemoryPlan | None = None) -> DitModel
     layout = choose_layout(plan, device)
     if device.type == "cuda":
         _LOG.info("%s", describe_layout(plan, layout))
-    open_all = _load_from_files if options.needs_files else _build_random_models
-    return accelerate_models(open_all(options, placement, plan, layout), options.speed_options, device)
+    return accelerate_models(
+        _choose_source(options)(options, placement, plan, layout), options.speed_options, device
+    )
+
+
+def _choose_source(options: DitOptions) -> OpenModels:
+    if options.preset == "small":
+        return _load_from_package
+    return _load_from_files if options.needs_files else _build_random_models
 
 
 def accelerate_models(models: DitModels, requested: SpeedOptions, device: torch.device) -> DitModels:
@@ -119,7 +137,8 @@ def accelerate_models(models: DitModels, requested: SpeedOptions, device: torch.
     )
     if speed.compile:
         compile_model(models.dit)
-        compile_vae(models.vae)
+        if isinstance(models.vae, VAE):
+            compile_vae(models.vae)
     return replace(models, speed=speed, make_cache=choose_cache_factory(plan.profile, speed))
 
 
@@ -160,7 +179,7 @@ def plan_device_memory(options: DitOptions, device: torch.device) -> MemoryPlan:
     workload = options.to_workload()
     if device.type != "cuda":
         profile = find_memory_profile(options.memory)
-        blocks = MODEL_PRESETS[options.preset].dit.layers // 2 if profile.max_offloaded_blocks else 0
+        blocks = TRANSFORMER_CONFIGS[options.preset].layers // 2 if profile.max_offloaded_blocks else 0
         return workload.plan_profile(profile, blocks)
     free, _ = torch.cuda.mem_get_info(device)
     return choose_memory_plan(free, workload, name=options.memory, host_bytes=free_host_memory())
@@ -243,6 +262,27 @@ def open_transformer(folder: Path, lora: Path, placement: Placement, layout: Tra
         merge_lora_pairs(part, name, pairs)
 
     return assemble_transformer(dit, fill_part, layout)
+
+
+def _load_from_package(
+    options: DitOptions, placement: Placement, plan: MemoryPlan, layout: TransformerLayout
+) -> DitModels:
+    weights = read_small_weights(options.folder)
+    with torch.device("meta"):
+        dit, vae, audio = DiT(SMALL_TRANSFORMER), PlacedAutoencoder(SMALL_AUTOENCODER), SpeechEncoder()
+    fill_network(vae, weights, "autoencoder.").to(placement.device)
+    fill_network(audio, weights, "audio.").to(placement.device)
+
+    def fill_part(name: str, part: nn.Module) -> None:
+        fill_network(part, weights, f"transformer.{name}").to(placement.device, placement.dtype)
+
+    return DitModels(
+        dit=assemble_transformer(dit, fill_part, layout),
+        vae=vae,
+        audio=audio,
+        prompt_embedding=torch.zeros(1, SMALL_TRANSFORMER.text_dim, device=placement.device),
+        plan=plan,
+    )
 
 
 def _build_random_models(

@@ -6,20 +6,28 @@ middle of the frame's time: lips stay on time, and pictures are repeated or left
 
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 from torch import Tensor
 
 from liveavatar.dit.codecs import image
+from liveavatar.dit.codecs.face_window import (
+    FacePaster,
+    check_known_face,
+    choose_face_window,
+    cut_face,
+    move_window,
+)
 from liveavatar.dit.loader import DitModels, open_models
 from liveavatar.dit.plan.config import MODEL_FPS, MODEL_TIMELINE, SKIPPED_PICTURES
 from liveavatar.dit.plan.options import DitOptions
 from liveavatar.dit.streaming.audio_features import AudioFeatureStream
-from liveavatar.dit.streaming.decoding import PendingPictures, Pictures
+from liveavatar.dit.streaming.decoding import PendingPictures, Pictures, video_to_rgb
 from liveavatar.dit.streaming.video import (
     PipelinedVideoStream,
     PreparedPortrait,
@@ -49,22 +57,48 @@ class DitEngine:
 
         `size` is (width, height); None follows the portrait's shape within about 704x384 pixels. The model draws whole
         patches of 64 pixels; what exceeds `size` is cropped.
+
+        Raises:
+            PortraitError: the small model has not learned this face.
         """
+        if self._options.preset == "small":
+            return self._open_face(portrait, size)
         height, width = portrait.rgb.shape[:2]
         frame_size = size or image.fit_frame_size((width, height), self._options.max_frame_pixels)
         drawn_size = round_up_to_patches(frame_size)
-        models = self._models
         fitted = cover_frame(portrait, drawn_size) if size is None else crop_portrait(portrait, drawn_size)
-        framed = image.frame_portrait(fitted.rgb, drawn_size)
-        portrait_tensor = framed[None].to(models.prompt_embedding.device)
-        with models.turns.take_turn():
-            encoded = encode_portrait(models.dit, models.vae, portrait_tensor, models.prompt_embedding)
         return DitActor(
-            models=models,
+            models=self._models,
             options=self._options,
-            prepared=models.offload_portrait(encoded),
-            drawn_size=drawn_size,
+            prepared=self._prepare_portrait(fitted.rgb, drawn_size),
+            compose_frame=partial(crop_middle, size=frame_size),
             size=frame_size,
+        )
+
+    def _prepare_portrait(self, rgb: Picture, size: tuple[int, int]) -> PreparedPortrait:
+        """Encode a picture in a frame of `size`."""
+        models = self._models
+        framed = image.frame_portrait(rgb, size)[None].to(models.prompt_embedding.device)
+        with models.turns.take_turn():
+            encoded = encode_portrait(models.dit, models.vae, framed, models.prompt_embedding)
+        return models.offload_portrait(encoded)
+
+    def _open_face(self, portrait: Portrait, size: tuple[int, int] | None) -> "DitActor":
+        """The small model draws the face alone, which is laid back into the still portrait."""
+        vae, pixels = self._models.vae, image.SMALL_FACE_PIXELS
+        window = choose_face_window(portrait.landmarks)
+        face = cut_face(portrait.rgb, window, pixels)
+        prepared = self._prepare_portrait(face, (pixels, pixels))
+        resting_face = video_to_rgb(vae.make_decoder().push(prepared.past_latents[:, :, :1]))[0].cpu().numpy()
+        check_known_face(face, resting_face)
+        still = crop_portrait(portrait, size)
+        moved = move_window(window, portrait.landmarks, still.landmarks)
+        return DitActor(
+            models=self._models,
+            options=self._options,
+            prepared=prepared,
+            compose_frame=FacePaster(still, moved, resting_face).paste_face,
+            size=(still.rgb.shape[1], still.rgb.shape[0]),
         )
 
 
@@ -74,14 +108,21 @@ def round_up_to_patches(size: tuple[int, int]) -> tuple[int, int]:
     return width, height
 
 
+def crop_middle(picture: Picture, size: tuple[int, int]) -> Picture:
+    """The middle of a drawn picture, of `size` (width, height)."""
+    height, width = picture.shape[:2]
+    left, top = (width - size[0]) // 2, (height - size[1]) // 2
+    return np.ascontiguousarray(picture[top : top + size[1], left : left + size[0]])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DitActor:
-    """One prepared portrait. Its frames have `size`, cropped from the middle of pictures of `drawn_size`."""
+    """One prepared portrait. `compose_frame` makes frames of `size` from drawn pictures."""
 
     models: DitModels
     options: DitOptions
     prepared: PreparedPortrait
-    drawn_size: tuple[int, int]
+    compose_frame: Callable[[Picture], Picture]
     size: tuple[int, int]
     findings: tuple[Finding, ...] = ()
 
@@ -94,11 +135,6 @@ class DitActor:
                 fps,
             )
         return DitSession(self, fps, seed)
-
-    def crop_picture(self, picture: Picture) -> Picture:
-        """The middle of a drawn picture, of `size`."""
-        left, top = ((drawn - shown) // 2 for drawn, shown in zip(self.drawn_size, self.size, strict=True))
-        return np.ascontiguousarray(picture[top : top + self.size[1], left : left + self.size[0]])
 
 
 class SessionSignal(Enum):
@@ -172,7 +208,7 @@ class DitSession:
         while (picture := self._take_picture()) is not None:
             number = self._next_frame
             self._next_frame += 1
-            yield VideoFrame(rgb=self._actor.crop_picture(picture), pts=number, fps=self._timeline.fps)
+            yield VideoFrame(rgb=self._actor.compose_frame(picture), pts=number, fps=self._timeline.fps)
 
     def _take_picture(self) -> Picture | None:
         """The next frame's picture, or None while there is none."""

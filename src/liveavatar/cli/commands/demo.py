@@ -12,7 +12,7 @@ from liveavatar.cli.commands.generate import Label, Watermark, prepare_actor
 from liveavatar.cli.output import print_message, print_repairs
 from liveavatar.cli.process.paths import PATH_METAVAR, parse_path
 from liveavatar.cli.progress import format_result, show_frame_bar
-from liveavatar.engines import ENGINE_SOURCE_TYPES, open_engine
+from liveavatar.engines import ENGINE_SOURCE_TYPES, EngineOptions, open_engine
 from liveavatar.errors import PortraitError
 from liveavatar.files import check_output_path, create_folder
 from liveavatar.generate import render_video
@@ -29,6 +29,16 @@ class DemoLanguage(StrEnum):
     ZH = "zh"
 
 
+class DemoEngine(StrEnum):
+    """Engines that can draw the demo's portrait on any machine."""
+
+    MESH = "mesh"
+    DIT = "dit"
+
+
+_ENGINE_CHOICES: dict[DemoEngine, EngineOptions] = {DemoEngine.MESH: {}, DemoEngine.DIT: {"preset": "small"}}
+
+
 def demo(
     output: Annotated[
         Path,
@@ -37,16 +47,22 @@ def demo(
     lang: Annotated[
         DemoLanguage, typer.Option(help="The speech: en English, zh Mandarin.")
     ] = DemoLanguage.EN,
+    engine: Annotated[
+        DemoEngine,
+        typer.Option(
+            help="mesh, or dit: a small diffusion model that has learned this portrait (pip install 'liveavatar[dit]')."
+        ),
+    ] = DemoEngine.MESH,
     label: Label = AUTO_LABEL,
     watermark: Watermark = True,
 ) -> None:
     """Render ten seconds of a portrait of Grace Hopper (public domain, from matplotlib) speaking."""
     choose_format(output)
-    marks = MarkPolicy(label=label, watermark=watermark, source_type=ENGINE_SOURCE_TYPES["mesh"])
+    marks = MarkPolicy(label=label, watermark=watermark, source_type=ENGINE_SOURCE_TYPES[engine])
     check_mark_policy(marks)
     create_folder(output.parent)
     check_output_path(output)
-    actor = prepare_actor(find_demo_portrait(), open_engine("mesh"), None, None)
+    actor = prepare_actor(find_demo_portrait(), open_engine(engine, _ENGINE_CHOICES[engine]), None, None)
     fps = parse_fps(25)
     speech = resources.files("liveavatar") / "assets" / f"demo_{lang}.ogg"
     with resources.as_file(speech) as audio, show_frame_bar(fps) as progress:

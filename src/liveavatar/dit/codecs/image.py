@@ -19,6 +19,9 @@ FrameSize = tuple[int, int]
 SIDE_DIVISOR = 64
 """Sides of a frame are multiples of this: of 8 for the latent, times 8 for the widest patch of past latents."""
 
+SMALL_FACE_PIXELS = 128
+"""Side of the square that the small model draws."""
+
 _SCALE_TRIES = 100
 """Steps from the largest scale to the smallest, as in the reference."""
 

@@ -311,7 +311,11 @@ class VAE(nn.Module):
     @torch.no_grad()
     def decode(self, latent_BCTHW: Tensor) -> Tensor:
         """Video [B, 3, 4T-3, 8H, 8W] in -1…1 of normalised latents [B, 16, T, H, W]."""
-        return StreamingDecoder(self).push(latent_BCTHW)
+        return self.make_decoder().push(latent_BCTHW)
+
+    def make_decoder(self) -> "StreamingDecoder":
+        """A decoder at the start of a video."""
+        return StreamingDecoder(self)
 
 
 class StreamingDecoder:

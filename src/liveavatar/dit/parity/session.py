@@ -7,11 +7,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import cast
 
 import numpy as np
 from torch import Tensor
 
 from liveavatar.dit.codecs import image
+from liveavatar.dit.codecs.vae import VAE
 from liveavatar.dit.loader import DitModels
 from liveavatar.dit.parity.frame_features import bucket_by_clip, resample_to_30_hz
 from liveavatar.dit.parity.whole_file import REFERENCE_SINK_DISTANCE, draw_reference_clips
@@ -64,7 +66,7 @@ class ReferenceActor:
         features = bucket_by_clip(resample_to_30_hz(self.models.audio(samples)), clip=clip)
         return draw_reference_clips(
             self.models.dit,
-            self.models.vae,
+            cast(VAE, self.models.vae),  # the options refuse parity with the small preset
             picture.to(self.models.prompt_embedding.device),
             self.models.prompt_embedding,
             features[None],

@@ -115,6 +115,14 @@ class VAEConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PlacedConfig:
+    """Sizes of the autoencoder of one head: pictures of `grid` x `grid` places of 8x8 pixels."""
+
+    grid: int = 16
+    latent_channels: int = 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TextEncoderConfig:
     """Sizes of the text encoder; the defaults are UMT5-XXL."""
 

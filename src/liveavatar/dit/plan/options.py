@@ -9,11 +9,11 @@ from liveavatar.dit.plan.memory import MEMORY_PROFILES, Workload, find_memory_pr
 from liveavatar.dit.plan.speed import EXACT_SPEED, SPEED_PRESETS, SpeedOptions, find_speed_preset
 from liveavatar.errors import OptionError
 
-PresetName = Literal["full", "tiny"]
+PresetName = Literal["full", "small", "tiny"]
 
 DEFAULT_PROMPT = "A person looks into the camera and speaks, with natural expressions, in a steady shot."
 
-MAX_FRAME_PIXELS: dict[PresetName, int] = {"full": 704 * 384, "tiny": 128 * 128}
+MAX_FRAME_PIXELS: dict[PresetName, int] = {"full": 704 * 384, "small": 128 * 128, "tiny": 128 * 128}
 """Most pixels of a frame whose size follows the portrait."""
 
 
@@ -23,7 +23,7 @@ class DitOptions:
 
     Attributes:
         live: for a conversation, the audio encoder's window is short; False encodes a recording 25 s at a time.
-        device: "cuda", "cuda:1", "cpu", …; None takes a GPU for the full size and the CPU for the tiny one.
+        device: "cuda", "cuda:1", "cpu", …; None takes a GPU for the full size and the CPU for the others.
     """
 
     prompt: str = field(default=DEFAULT_PROMPT, metadata={"help": "Describes the scene."})
@@ -54,7 +54,11 @@ class DitOptions:
     )
     live: bool = True
     preset: PresetName = field(
-        default="full", metadata={"help": "full, or tiny: random weights of a few megabytes, on any CPU."}
+        default="full",
+        metadata={
+            "help": "full; small, which has learned to draw the demo's portrait, on any CPU; "
+            "or tiny: random weights."
+        },
     )
     random_weights: bool = field(
         default=False,
@@ -63,7 +67,8 @@ class DitOptions:
     folder: Path | None = field(
         default=None,
         metadata={
-            "help": "Folder of the checkpoints; the cache of `liveavatar weights fetch live-avatar` if not given.",
+            "help": "Folder of the checkpoints; the cache of `liveavatar weights fetch live-avatar` if not given. "
+            "With the small preset: of small.safetensors of your own training.",
             "flags": ("--ckpt-dir", "--ckpt_dir"),
         },
     )
@@ -86,6 +91,8 @@ class DitOptions:
             )
         if not self.prompt.strip():
             raise OptionError("the prompt is empty", "describe the scene, or leave --prompt out")
+        if self.parity and self.preset == "small":
+            raise OptionError("the public implementation has no small preset", "leave --parity out")
         stream = self.to_stream_config()
         find_memory_profile(self.memory)
         if self.speed_options.wavefront and (self.live or stream.clip_blocks < stream.steps):

@@ -1,8 +1,14 @@
-"""Two sizes of the whole model: the real one, and one of a few megabytes that runs the same code on a CPU."""
+"""Sizes of the whole model: the real one, a tiny one with random weights, and a small one with weights of our own."""
 
 from dataclasses import dataclass
 
-from liveavatar.dit.plan.config import AudioEncoderConfig, DitConfig, TextEncoderConfig, VAEConfig
+from liveavatar.dit.plan.config import (
+    AudioEncoderConfig,
+    DitConfig,
+    PlacedConfig,
+    TextEncoderConfig,
+    VAEConfig,
+)
 from liveavatar.errors import OptionError
 
 
@@ -44,4 +50,14 @@ TINY_PRESET = ModelPreset(
 )  # fmt: skip
 """Sizes for tests and examples, with random weights."""
 
+SMALL_TRANSFORMER = DitConfig(
+    dim=256, heads=4, layers=4, ffn_dim=1024, freq_dim=64, text_dim=8, text_len=1,
+    channels=8, audio_dim=96, audio_layers=1, inject=(0, 1, 2, 3), patch=4,
+)  # fmt: skip
+"""The transformer whose weights ship with the package: 9 million parameters, for pictures of one face of 128x128."""
+
+SMALL_AUTOENCODER = PlacedConfig(grid=16, latent_channels=8)
+
 MODEL_PRESETS = {"full": FULL_PRESET, "tiny": TINY_PRESET}
+
+TRANSFORMER_CONFIGS = {"full": FULL_PRESET.dit, "tiny": TINY_PRESET.dit, "small": SMALL_TRANSFORMER}

@@ -105,6 +105,8 @@ def free_disk_bytes() -> int:
 def _describe_fit(options: DitOptions) -> str:
     if options.preset == "tiny":
         return "a few megabytes of random weights, on any CPU"
+    if options.preset == "small":
+        return "a model of the demo's portrait, on any CPU"
     gpus = list_gpus()
     if not gpus or options.device_name == "cpu":
         return f"fits cards from {MEMORY_PROFILES[-1].name} GB"

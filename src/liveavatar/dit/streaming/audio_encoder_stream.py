@@ -87,6 +87,16 @@ class StreamingAudioEncoder:
         return hops
 
     @property
+    def hop(self) -> int:
+        """Steps that come together."""
+        return self._window.hop
+
+    @property
+    def lookahead(self) -> int:
+        """Samples that must follow a hop's own before it is computed: the window's, and the last step's overlap."""
+        return self._window.lookahead + WAV2VEC2_CLOCK.field - WAV2VEC2_CLOCK.stride
+
+    @property
     def _sound_end(self) -> int:
         return self._sound_start + len(self._sound)
 

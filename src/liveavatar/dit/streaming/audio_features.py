@@ -3,6 +3,8 @@
 Shapes: L layers of the audio encoder, T steps of 20 ms, C channels, P pictures.
 """
 
+from typing import Protocol
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,6 +12,7 @@ from torch import Tensor
 from liveavatar.dit.codecs import frame_features
 from liveavatar.dit.codecs.audio_encoder import AudioEncoder
 from liveavatar.dit.codecs.clock import WAV2VEC2_CLOCK
+from liveavatar.dit.codecs.speech_features import SpeechEncoder, SpeechStepStream
 from liveavatar.dit.plan.config import MODEL_FPS
 from liveavatar.dit.streaming.audio_encoder_stream import (
     RECORDING_WINDOW,
@@ -21,13 +24,46 @@ from liveavatar.frames import Samples
 STEPS_PER_PICTURE = int(WAV2VEC2_CLOCK.frame_to_step(1, MODEL_FPS))
 
 
+class StepStream(Protocol):
+    """Turns sound into steps of features, 50 a second, as it comes."""
+
+    @property
+    def hop(self) -> int:
+        """Steps that come together, at least."""
+        ...
+
+    @property
+    def lookahead(self) -> int:
+        """Samples that must follow a hop's own before it comes."""
+        ...
+
+    def push(self, samples: Samples) -> list[Tensor]:
+        """The next steps, [L, T, C] each."""
+        ...
+
+    def flush(self) -> list[Tensor]:
+        """The sound is over: the remaining steps."""
+        ...
+
+    def restart(self) -> None:
+        """Drop the sound."""
+        ...
+
+
+def open_step_stream(encoder: AudioEncoder | SpeechEncoder, block_pictures: int, *, live: bool) -> StepStream:
+    """A stream of an encoder's features; `live` matters to encoders that see a window at a time."""
+    if isinstance(encoder, SpeechEncoder):
+        return SpeechStepStream(encoder)
+    window = EncoderWindow(hop=STEPS_PER_PICTURE * block_pictures) if live else RECORDING_WINDOW
+    return StreamingAudioEncoder(encoder, window)
+
+
 class AudioFeatureStream:
     """Features of one session. Pictures, steps and samples are counted from its start, across interruptions."""
 
-    def __init__(self, encoder: AudioEncoder, block_pictures: int, *, live: bool) -> None:
+    def __init__(self, encoder: AudioEncoder | SpeechEncoder, block_pictures: int, *, live: bool) -> None:
         """`block_pictures` are drawn at once. With `live` the encoder's window is short, else it is a recording's."""
-        self._window = EncoderWindow(hop=STEPS_PER_PICTURE * block_pictures) if live else RECORDING_WINDOW
-        self._encoder = StreamingAudioEncoder(encoder, self._window)
+        self._encoder = open_step_stream(encoder, block_pictures, live=live)
         self._block_pictures = block_pictures
         self._states: Tensor | None = None
         self._first_step = 0  # number of the first step in `_states`
@@ -37,9 +73,8 @@ class AudioFeatureStream:
     @property
     def lookahead(self) -> int:
         """Samples that must follow a block before it can be drawn."""
-        waiting = max(0, self._window.hop - STEPS_PER_PICTURE * self._block_pictures)
-        overlap = WAV2VEC2_CLOCK.field - WAV2VEC2_CLOCK.stride
-        return self._window.lookahead + WAV2VEC2_CLOCK.step_start(waiting) + overlap
+        waiting = max(0, self._encoder.hop - STEPS_PER_PICTURE * self._block_pictures)
+        return self._encoder.lookahead + WAV2VEC2_CLOCK.step_start(waiting)
 
     def push(self, samples: Samples) -> None:
         """Add the next samples."""

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from liveavatar.dit.codecs.placed_autoencoder import PlacedDecoder
 from liveavatar.dit.codecs.vae import StreamingDecoder
 from liveavatar.dit.model.host_memory import allocate_host
 
@@ -47,7 +48,9 @@ class AsyncDecoder:
         own_stream = concurrent and device.type == "cuda"
         self._stream = torch.cuda.Stream(device, priority=-1) if own_stream else None  # type: ignore[no-untyped-call]
 
-    def start_decode(self, decoder: StreamingDecoder, latent_BCTHW: Tensor) -> PendingPictures:
+    def start_decode(
+        self, decoder: StreamingDecoder | PlacedDecoder, latent_BCTHW: Tensor
+    ) -> PendingPictures:
         """Queue the next latents of a video."""
         if self._stream is None:
             video = decoder.push(latent_BCTHW)

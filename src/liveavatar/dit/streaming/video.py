@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from liveavatar.dit.codecs.placed_autoencoder import PlacedAutoencoder, PlacedDecoder
 from liveavatar.dit.codecs.vae import VAE, StreamingDecoder
 from liveavatar.dit.model.frame_packer import HISTORY_LATENTS
 from liveavatar.dit.model.layers import KeyValue
@@ -39,17 +40,19 @@ class PreparedPortrait:
 
     conditioning: Conditioning
     past_latents: Tensor
-    decoder: StreamingDecoder
+    decoder: StreamingDecoder | PlacedDecoder
 
 
-def encode_portrait(dit: DiT, vae: VAE, portrait_BCHW: Tensor, prompt_LD: Tensor) -> PreparedPortrait:
+def encode_portrait(
+    dit: DiT, vae: VAE | PlacedAutoencoder, portrait_BCHW: Tensor, prompt_LD: Tensor
+) -> PreparedPortrait:
     """Encode a portrait, RGB in -1…1 with sides that are multiples of 64, and all that depends on it alone."""
     picture = portrait_BCHW[:, :, None]
     past = vae.encode(picture.expand(-1, -1, STILL_PAST_PICTURES, -1, -1))
     text = dit.project_text(prompt_LD)
     sink = dit.compute_sink(past[:, :, :1], past, text)
     height, width = past.shape[-2:]
-    decoder = StreamingDecoder(vae)
+    decoder = vae.make_decoder()
     decoder.push(past[:, :, :WARM_UP_LATENTS])
     conditioning = Conditioning(text=text, sink=sink, height=height, width=width)
     return PreparedPortrait(conditioning=conditioning, past_latents=past, decoder=decoder)
