@@ -28,6 +28,8 @@ class LiveFrame:
     frame: VideoFrame
     sound: Samples
     generation: int
+    speech_count: int = 0
+    """Samples at the front of `sound` that are speech; the rest is silence, and how speech dies away."""
 
     @property
     def time(self) -> Fraction:

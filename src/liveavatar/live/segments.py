@@ -40,6 +40,11 @@ class SpeechBlock:
     pushed_at: float | None = None
     """When the first chunk was pushed, in the first block of a segment that did not wait for another one."""
 
+    @property
+    def playback_count(self) -> int:
+        """Samples at 48 kHz that are speech."""
+        return self.speech_count * PLAYBACK_RATIO
+
 
 class SampleBuffer:
     """Samples in a row, float32 [n]."""

@@ -230,7 +230,13 @@ class LiveSession:
             self.budget.add_duration(LatencyStage.LATE, late)
             self._next_frame += 1
             sound = self._track.take_sound()
-            return LiveFrame(frame=frame, sound=sound.playback, generation=generation), sound
+            live = LiveFrame(
+                frame=frame,
+                sound=sound.playback,
+                generation=generation,
+                speech_count=0 if sound.speech is None else sound.speech.playback_count,
+            )
+            return live, sound
 
     def _encode_frame(self, live: LiveFrame) -> list[MediaPacket]:
         if not self._viewers.wants_packets:
