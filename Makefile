@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+PIPECAT_VENV ?= .venv-pipecat
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo demo-dit serve check test lint types quick unit docs train-articulation lock clean
+.PHONY: demo demo-dit serve check test test-pipecat lint types quick unit docs train-articulation lock clean
 
 demo:  ## a photograph speaks: out/demo.mp4
 demo: $(VENV)/.demo
@@ -34,6 +35,9 @@ quick: $(VENV)/.dev
 unit: $(VENV)/.dev
 	$(BIN)/pytest
 
+test-pipecat: $(PIPECAT_VENV)/.dev  ## the service for Pipecat, which wants another soxr than constraints.txt has
+	$(PIPECAT_VENV)/bin/python -m pytest -W default tests/integrations/test_pipecat.py
+
 docs: $(VENV)/.docs  ## the documentation as a site: out/site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
@@ -59,8 +63,13 @@ $(VENV)/.demo-dit: pyproject.toml constraints.txt | $(BIN)/pip
 	@touch $@ $(VENV)/.demo
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/pip
-	$(PIP) -e '.[credentials,demo,dit,ears,serve,voices,whisper,dev]'
+	$(PIP) -e '.[credentials,demo,dit,ears,livekit,serve,voices,whisper,dev]'
 	@touch $@ $(VENV)/.demo $(VENV)/.serve
+
+$(PIPECAT_VENV)/.dev: pyproject.toml
+	$(PYTHON) -m venv $(PIPECAT_VENV)
+	$(PIPECAT_VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[demo,pipecat]' 'hypothesis>=6.120,<7' 'pytest>=8.3,<10'
+	@touch $@
 
 $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) -e '.[docs]'
@@ -73,4 +82,4 @@ lock:  ## pin what is installed now: versions for development, and hashes for in
 		--quiet --custom-compile-command 'make lock' -o requirements.lock
 
 clean:
-	rm -rf $(VENV) out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PIPECAT_VENV) out .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -40,6 +40,7 @@ ROOMS: dict[str, set[str] | None] = {
     "avatar": BASE | {"audio", "engine", "engines", "face", "generate", "provenance", "video"},
     "live": BASE | {"audio", "engine", "provenance", "video"},
     "__init__": {"avatar", "errors", "frames", "generate"},
+    "integrations": BASE | {"audio", "engine", "live"},
     "server": BASE
     | {
         "__init__",
@@ -183,6 +184,11 @@ SUB_ROOMS = {
         "session": {"plan", "model", "codecs", "streaming", "loader"},
         "recovery": {"plan", "performance", "parity", "loader", "session"},
     },
+    "integrations": {
+        "message_stream": set[str](),
+        "livekit": {"message_stream"},
+        "pipecat": {"message_stream"},
+    },
     "server": {
         "settings": set[str](),
         "metrics": set[str](),
@@ -204,7 +210,9 @@ CONFINED = {
     "pooch": ("weights/",),
     "platformdirs": ("weights/", "server/settings.py"),
     "huggingface_hub": ("weights/",),
-    "asyncio": ("server/",),
+    "asyncio": ("server/", "integrations/"),
+    "livekit": ("integrations/livekit.py",),
+    "pipecat": ("integrations/pipecat.py",),
     "starlette": ("server/",),
     "uvicorn": ("server/run.py",),
     "prometheus_client": ("server/metrics.py",),

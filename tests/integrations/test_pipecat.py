@@ -15,9 +15,8 @@ from live.fakes import NO_MARKS, HearingActor, fail_at
 from liveavatar.live.session import LiveOptions
 
 pytest.importorskip("pipecat", reason="needs Pipecat: make test-pipecat")
-pytestmark = pytest.mark.filterwarnings("default")  # those of another project
 
-from pipecat.frames.frames import (  # noqa: E402
+from pipecat.frames.frames import (
     EndFrame,
     ErrorFrame,
     Frame,
@@ -29,14 +28,14 @@ from pipecat.frames.frames import (  # noqa: E402
     TTSStartedFrame,
     TTSStoppedFrame,
 )
-from pipecat.pipeline.pipeline import Pipeline  # noqa: E402
-from pipecat.pipeline.worker import PipelineParams, PipelineWorker  # noqa: E402
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor  # noqa: E402
-from pipecat.transports.base_output import BaseOutputTransport  # noqa: E402
-from pipecat.transports.base_transport import TransportParams  # noqa: E402
-from pipecat.workers.runner import WorkerRunner  # noqa: E402
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.transports.base_output import BaseOutputTransport
+from pipecat.transports.base_transport import TransportParams
+from pipecat.workers.runner import WorkerRunner
 
-from liveavatar.integrations.pipecat import AvatarVideoService  # noqa: E402
+from liveavatar.integrations.pipecat import AvatarVideoService
 
 RATE = 24_000
 PATIENCE = 60.0  # seconds; only a hang takes so long
@@ -168,9 +167,7 @@ def test_two_contexts_are_heard_whole_in_order_and_with_their_pictures() -> None
             if isinstance(frame, TTSStartedFrame | TTSStoppedFrame)
         ]
         assert told == [
-            (name, context)
-            for context in ("one", "two")
-            for name in ("TTSStartedFrame", "TTSStoppedFrame")
+            (name, context) for context in ("one", "two") for name in ("TTSStartedFrame", "TTSStoppedFrame")
         ]
         assert stage.heard_seconds("one") == pytest.approx(1.08, abs=0.001)
         assert stage.heard_seconds("two") == pytest.approx(0.24, abs=0.001)
@@ -193,6 +190,8 @@ def test_an_interruption_drops_speech_and_the_next_one_is_heard() -> None:
             await stage.wait_until(lambda: stage.heard_seconds("long") > 0.3)
             await stage.worker.queue_frame(InterruptionFrame())
             await stage.wait_until(lambda: bool(stage.after.find_frames(InterruptionFrame)))
+            seen = len(stage.after.find_frames(OutputImageRawFrame))
+            await stage.wait_until(lambda: len(stage.after.find_frames(OutputImageRawFrame)) > seen + 2)
             await stage.speak("next", [True] * 3)
 
         await stage.run(story())

@@ -69,6 +69,7 @@ class AvatarVideoService(AIService):
         self._next_started: TTSStartedFrame | None = None
         self._open: _Utterance | None = None  # that may get more sound
         self._utterances: deque[_Utterance] = deque()  # that have not been heard
+        self._passing_on = asyncio.Lock()
         self._all_heard = asyncio.Event()
         self._all_heard.set()
 
@@ -83,7 +84,7 @@ class AvatarVideoService(AIService):
             self._end_utterance(frame)
         else:
             if isinstance(frame, InterruptionFrame):
-                self._interrupt_speech()
+                await self._interrupt_speech()
             await self.push_frame(frame, direction)
             if isinstance(frame, StartFrame):  # it is the first that others get
                 self._reader = self.create_task(self._read_messages())
@@ -137,16 +138,22 @@ class AvatarVideoService(AIService):
             self._open.segment.end()
             self._open = None
 
-    def _interrupt_speech(self) -> None:
+    async def _interrupt_speech(self) -> None:
+        """Stop speaking; what has been passed on is then where the `InterruptionFrame` drops it."""
         self._stream.interrupt()
         self._open = self._next_started = None
         self._utterances.clear()
         self._all_heard.set()
+        async with self._passing_on:
+            await asyncio.sleep(
+                0
+            )  # the next processor takes it out of its queue, which the interruption overtakes
 
     async def _read_messages(self) -> None:
         try:
             async for message in self._stream.read_messages():
-                await self._pass_on(message)
+                async with self._passing_on:
+                    await self._pass_on(message)
         except LiveAvatarError as error:
             self._utterances.clear()
             self._all_heard.set()
@@ -169,9 +176,7 @@ class AvatarVideoService(AIService):
             sound = quantise_speech(live).tobytes()
             context = self._utterances[0].context
             await self.push_frame(
-                TTSAudioRawFrame(
-                    audio=sound, sample_rate=PLAYBACK_RATE, num_channels=1, context_id=context
-                )
+                TTSAudioRawFrame(audio=sound, sample_rate=PLAYBACK_RATE, num_channels=1, context_id=context)
             )
 
     async def _start_utterance(self, number: int) -> None:
