@@ -36,7 +36,7 @@ unit: $(VENV)/.dev
 	$(BIN)/pytest
 
 test-pipecat: $(PIPECAT_VENV)/.dev  ## the service for Pipecat, which wants another soxr than constraints.txt has
-	$(PIPECAT_VENV)/bin/python -m pytest -W default tests/integrations/test_pipecat.py
+	$(PIPECAT_VENV)/bin/python -m pytest -W default tests/integrations/test_pipecat.py tests/examples -k pipecat
 
 docs: $(VENV)/.docs  ## the documentation as a site: out/site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

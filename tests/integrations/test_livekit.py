@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from integrations.fake_room import FakeRoom
 from live.fakes import NO_MARKS, HearingActor, fail_at
 from liveavatar.errors import EngineError
 from liveavatar.frames import Samples
@@ -27,35 +28,6 @@ from liveavatar.integrations.livekit import AvatarVideoGenerator
 RATE = 24_000
 PATTERN = [True, False, True, True, False, False, True, False, True]
 PATIENCE = 60.0  # seconds; only a hang takes so long
-
-
-class FakePublication:
-    async def wait_for_subscription(self) -> None:
-        pass
-
-
-@dataclass
-class FakeRoom:
-    """A room in which somebody listens to every track. The tracks are real, and lead nowhere."""
-
-    tracks: list[str] = field(default_factory=list)
-
-    @property
-    def local_participant(self) -> "FakeRoom":
-        return self
-
-    async def publish_track(self, track: rtc.Track, options: rtc.TrackPublishOptions) -> FakePublication:
-        self.tracks.append(track.name)
-        return FakePublication()
-
-    def isconnected(self) -> bool:
-        return True
-
-    def on(self, name: str, callback: object) -> None:
-        pass
-
-    def off(self, name: str, callback: object) -> None:
-        pass
 
 
 @dataclass
