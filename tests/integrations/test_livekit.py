@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,9 @@ class Recording:
     pictures: list[float] = field(default_factory=list)
     sounds: list[Samples] = field(default_factory=list)
 
+    def has_sounds(self, count: int) -> bool:
+        return len(self.sounds) >= count
+
     @property
     def heard_seconds(self) -> float:
         return sum(len(samples) for samples in self.sounds) / 48_000
@@ -58,6 +62,9 @@ class Agent:
 
     def _count_start(self, _event: object) -> None:
         self.started += 1
+
+    def has_finished(self, count: int) -> bool:
+        return len(self.finished) == count
 
     async def speak(self, seconds: float, loudness: float, piece: float = 0.1) -> None:
         """A segment in pieces, as fast as they are taken."""
@@ -90,7 +97,7 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> Recording:
         capture_picture(source, frame, **options)
 
     async def record_sound(source: rtc.AudioSource, frame: rtc.AudioFrame) -> None:
-        samples = np.frombuffer(frame.data, np.int16) / np.float32(32768)
+        samples = np.frombuffer(frame.data, np.int16).astype(np.float32) / 32768
         recording.sounds.append(samples)
         await capture_sound(source, frame)
 
@@ -199,10 +206,10 @@ def test_interruptions_at_any_moment_are_told_once(recording: Recording, frames:
                 before = len(recording.sounds)
                 await agent.speak(0.44, 0.2, piece=0.04)
                 await agent.wait_until(lambda: agent.runner._audio_playing)  # what it never read, nobody ends
-                await agent.wait_until(lambda start=before: len(recording.sounds) >= start + frames)
+                await agent.wait_until(partial(recording.has_sounds, before + frames))
                 agent.output.clear_buffer()
                 await agent.speak(0.08, 0.2, piece=0.04)  # at once, as an agent that goes on
-                await agent.wait_until(lambda count=number: len(agent.finished) == 2 * count)
+                await agent.wait_until(partial(agent.has_finished, 2 * number))
             seen = len(recording.pictures)
             await agent.wait_until(lambda: len(recording.pictures) > seen + 10)
             assert len(agent.finished) == 6

@@ -135,7 +135,7 @@ class Stage:
     def heard_seconds(self, context: str) -> float:
         """Speech of a context that left the avatar."""
         frames = self.after.find_frames(TTSAudioRawFrame)
-        return sum(frame.num_frames for frame in frames if frame.context_id == context) / 48_000
+        return float(sum(frame.num_frames for frame in frames if frame.context_id == context)) / 48_000
 
 
 def make_sound(seconds: float, loudness: float) -> bytes:

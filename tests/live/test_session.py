@@ -162,6 +162,13 @@ def test_segments_end_once_with_what_was_heard(
         assert abs(float(finished.heard) - listener.heard.get(number, 0)) < 0.040
 
 
+def test_frames_say_how_much_of_their_sound_is_speech() -> None:
+    stage = Stage()
+    stage.speak(level(1, 0.33))
+    counts = [live.speech_count for live in take_frames(stage.run_for(1)) if live.speech_count]
+    assert counts == [1920] * 8 + [480]
+
+
 def test_idling_is_silent_and_without_end() -> None:
     stage = Stage()
     messages = stage.run_for(10)
