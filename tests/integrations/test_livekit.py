@@ -97,7 +97,7 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> Recording:
         capture_picture(source, frame, **options)
 
     async def record_sound(source: rtc.AudioSource, frame: rtc.AudioFrame) -> None:
-        samples = np.frombuffer(frame.data, np.int16).astype(np.float32) / 32768
+        samples = np.asarray(np.frombuffer(frame.data, np.int16) / 32768, np.float32)
         recording.sounds.append(samples)
         await capture_sound(source, frame)
 
@@ -266,3 +266,24 @@ def test_an_end_without_speech_is_no_segment(recording: Recording) -> None:
             await items.aclose()  # type: ignore[attr-defined]
 
     run_to_end(story())
+
+
+def test_a_picture_whose_sound_was_cleared_is_followed_by_none(recording: Recording) -> None:
+    async def story() -> None:
+        async with AvatarVideoGenerator(HearingActor(), LiveOptions(marks=NO_MARKS)) as generator:
+            await generator.push_audio(make_sound(5, 0.2))
+            items = aiter(generator)
+            while not is_loud_picture(await anext(items)):
+                pass
+            await generator.clear_buffer()
+            later = [await anext(items) for _ in range(10)]
+            assert all(isinstance(item, rtc.VideoFrame) and not is_loud_picture(item) for item in later)
+            await items.aclose()  # type: ignore[attr-defined]
+
+    run_to_end(story())
+
+
+def is_loud_picture(item: object) -> bool:
+    return isinstance(item, rtc.VideoFrame) and bool(
+        np.frombuffer(bytes(item.data[:4]), np.float32)[0] > 0.01
+    )
