@@ -75,13 +75,12 @@ def _make_lanczos_taps(lobes: int) -> Array:
 
 def _filter_axis(picture: NDArray[np.uint8] | Array, taps: Array, axis: int) -> Array:
     """Values half a pixel after each pixel, along columns (0) or rows (1)."""
-    along, across = taps, np.ones(1, np.float32)
-    kernels, anchor = (
-        ((across, along), (0, len(taps) // 2 - 1))
-        if axis == 0
-        else ((along, across), (len(taps) // 2 - 1, 0))
+    kernels, before = [np.ones(1, np.float32), taps], len(taps) // 2 - 1
+    across, down = kernels if axis == 0 else kernels[::-1]
+    anchor = (0, before) if axis == 0 else (before, 0)
+    filtered = cv2.sepFilter2D(
+        picture, cv2.CV_32F, across, down, anchor=anchor, borderType=cv2.BORDER_REPLICATE
     )
-    filtered = cv2.sepFilter2D(picture, cv2.CV_32F, *kernels, anchor=anchor, borderType=cv2.BORDER_REPLICATE)
     return as_float32(filtered)
 
 
