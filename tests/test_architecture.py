@@ -39,12 +39,14 @@ ROOMS: dict[str, set[str] | None] = {
     "generate": BASE | {"audio", "background", "captions", "engine", "provenance", "video"},
     "avatar": BASE | {"audio", "engine", "engines", "face", "generate", "provenance", "video"},
     "live": BASE | {"audio", "engine", "provenance", "video"},
+    "conversation": BASE | {"audio", "ears", "live", "voices"},
     "__init__": {"avatar", "errors", "frames", "generate"},
     "server": BASE
     | {
         "__init__",
         "audio",
         "avatar",
+        "conversation",
         "ears",
         "engine",
         "engines",
@@ -170,6 +172,15 @@ SUB_ROOMS = {
         },
         "runner": {"session"},
     },
+    "conversation": {
+        "history": set[str](),
+        "events": set[str](),
+        "clause_stream": set[str](),
+        "partner": {"clause_stream", "history"},
+        "local_parts": {"history", "partner"},
+        "conversation": {"events", "history", "partner"},
+        "runner": {"conversation"},
+    },
     "dit": {
         "plan": set[str](),
         "model": {"plan"},
@@ -188,8 +199,12 @@ SUB_ROOMS = {
         "metrics": set[str](),
         "http": set[str](),
         "studio": {"http", "metrics", "settings"},
-        "app": {"http", "metrics", "settings", "studio"},
+        "app": {"converse", "endpoints", "http", "metrics", "settings", "studio"},
         "run": {"app", "settings"},
+        "endpoints": {"settings"},
+        "converse": {"endpoints"},
+        "conversation_protocol": set[str](),
+        "live_socket": {"conversation_protocol"},
     },
 }
 """Which parts of the same room a part may import."""
@@ -207,6 +222,7 @@ CONFINED = {
     "asyncio": ("server/",),
     "starlette": ("server/",),
     "uvicorn": ("server/run.py",),
+    "httpx2": ("server/endpoints/",),
     "prometheus_client": ("server/metrics.py",),
     "typer": ("cli/",),
     "rich": ("cli/",),
