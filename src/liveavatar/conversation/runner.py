@@ -12,7 +12,7 @@ from liveavatar.conversation.conversation import Conversation
 from liveavatar.errors import LiveAvatarError, SpeechQueueFull
 
 MAX_WAITING_CHUNKS = 128
-"""Of the microphone, until they are heard: 2.5 s of 20 ms. Larger ones count as several, each of up to a tenth second."""
+"""Of the microphone, until they are heard: 2.5 s of 20 ms each. Larger ones count as several of a tenth of a second."""
 
 _POLL_SECONDS = 0.02
 _JOIN_SECONDS = 5.0
@@ -20,7 +20,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class ConversationRunner:
-    """The threads of one conversation. `start` and `stop` are called once; all else by any thread, and returns at once."""
+    """The threads of one conversation.
+
+    `start` and `stop` are called once; all else may be called by any thread, and returns at once.
+    """
 
     def __init__(self, conversation: Conversation) -> None:
         self.conversation = conversation

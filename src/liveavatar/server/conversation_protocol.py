@@ -137,27 +137,40 @@ def read_item_text(item: object) -> str:
 def describe_conversation_event(event: ConversationEvent) -> list[SocketEvent]:
     """The events of the socket that tell it."""
     match event:
-        case ListeningStarted(item=item, seconds=seconds):
-            kind = "input_audio_buffer.speech_started"
-            return [{"type": kind, "item_id": item, "audio_start_ms": round(1000 * seconds)}]
-        case ListeningStopped(item=item, seconds=seconds):
-            kind = "input_audio_buffer.speech_stopped"
-            return [{"type": kind, "item_id": item, "audio_end_ms": round(1000 * seconds)}]
-        case WordsRecognised(item=item, text=text):
-            kind = "conversation.item.input_audio_transcription.completed"
-            return [{"type": kind, "item_id": item, "transcript": text}]
-        case AnswerStarted(item=item, segment=segment):
-            response = {"id": name_answer(segment), "status": "in_progress"}
-            return [{"type": "response.created", "response": response, "item_id": item}]
-        case AnswerText(segment=segment, text=text, start_seconds=seconds):
-            kind, start = "response.output_audio_transcript.delta", round(1000 * seconds)
-            return [
-                {"type": kind, "response_id": name_answer(segment), "delta": text, "audio_start_ms": start}
-            ]
+        case AnswerStarted() | AnswerText():
+            return [_describe_answer(event)]
         case AnswerFinished():
             return _describe_answer_end(event)
         case PartFailed(problem=problem):
             return [{"type": "error", "error": {"code": "conversation", "message": problem}}]
+        case _:
+            return [_describe_turn(event)]
+
+
+def _describe_turn(event: ListeningStarted | ListeningStopped | WordsRecognised) -> SocketEvent:
+    match event:
+        case ListeningStarted(item=item, seconds=seconds):
+            kind = "input_audio_buffer.speech_started"
+            return {"type": kind, "item_id": item, "audio_start_ms": round(1000 * seconds)}
+        case ListeningStopped(item=item, seconds=seconds):
+            kind = "input_audio_buffer.speech_stopped"
+            return {"type": kind, "item_id": item, "audio_end_ms": round(1000 * seconds)}
+        case WordsRecognised(item=item, text=text):
+            kind = "conversation.item.input_audio_transcription.completed"
+            return {"type": kind, "item_id": item, "transcript": text}
+
+
+def _describe_answer(event: AnswerStarted | AnswerText) -> SocketEvent:
+    name = name_answer(event.segment)
+    if isinstance(event, AnswerStarted):
+        response = {"id": name, "status": "in_progress"}
+        return {"type": "response.created", "response": response, "item_id": event.item}
+    return {
+        "type": "response.output_audio_transcript.delta",
+        "response_id": name,
+        "delta": event.text,
+        "audio_start_ms": round(1000 * event.start_seconds),
+    }
 
 
 def _describe_answer_end(event: AnswerFinished) -> list[SocketEvent]:

@@ -16,14 +16,28 @@ from liveavatar.errors import OptionError
 from liveavatar.live.session import LiveSession
 from liveavatar.server.endpoints.chat import EndpointResponder
 from liveavatar.server.endpoints.endpoint_client import EndpointClient
-from liveavatar.server.endpoints.endpoint_settings import EndpointSettings
+from liveavatar.server.endpoints.endpoint_settings import EndpointSettings, load_endpoints
 from liveavatar.server.endpoints.speech import EndpointSpeaker
 from liveavatar.server.endpoints.transcription import EndpointRecogniser
+from liveavatar.server.settings import ServerSettings
 
 ECHO, AUTO = "echo", "auto"
 CONVERSE_MODES = (ECHO, AUTO)
 
 _EARS, _VOICES = ("onnxruntime", "ctranslate2"), ("onnxruntime", "hibari_tts", "pypinyin")
+
+
+def create_conversation_opener(settings: ServerSettings) -> "ConversationOpener | None":
+    """What opens the conversations of a server, None if its faces do not answer.
+
+    Raises:
+        OptionError: the settings cannot be used; see `ConversationOpener` and `load_endpoints`.
+    """
+    if settings.converse is None:
+        if settings.endpoints_file is not None:
+            raise OptionError("--endpoints names services of a conversation", "add --converse auto")
+        return None
+    return ConversationOpener(settings.converse, load_endpoints(file=settings.endpoints_file))
 
 
 class ConversationOpener:

@@ -16,7 +16,15 @@ from liveavatar.provenance.aigc import DEFAULT_PRODUCER
 from liveavatar.provenance.label.visible_label import AUTO_LABEL
 from liveavatar.provenance.policy import MarkPolicy, check_mark_policy
 
-_PACKAGES = ("starlette", "uvicorn", "websockets", "prometheus_client", "python_multipart", "matplotlib")
+_PACKAGES = (
+    "starlette",
+    "uvicorn",
+    "websockets",
+    "prometheus_client",
+    "python_multipart",
+    "matplotlib",
+    "httpx2",
+)
 
 
 def serve(
@@ -49,6 +57,24 @@ def serve(
         ),
     ] = None,
     keep_hours: Annotated[float, typer.Option(help="When uploads and videos are deleted.")] = 24.0,
+    converse: Annotated[
+        str | None,
+        typer.Option(
+            help="Live faces answer: echo repeats what it hears; auto recognises it, asks the language model of "
+            "LIVEAVATAR_LLM_URL, and speaks.",
+            metavar="echo|auto",
+            show_default=False,
+        ),
+    ] = None,
+    endpoints: Annotated[
+        Path | None,
+        typer.Option(
+            help="A TOML file that names the services of a conversation.",
+            parser=parse_path,
+            metavar=PATH_METAVAR,
+            show_default=False,
+        ),
+    ] = None,
     label: Label = AUTO_LABEL,
     watermark: Watermark = True,
     certificate: CertificateFile = None,
@@ -79,6 +105,8 @@ def serve(
         folder=folder or find_default_folder(),
         keep_hours=keep_hours,
         marks=marks,
+        converse=converse,
+        endpoints_file=endpoints,
     )
 
     def show_address(address: str) -> None:

@@ -1,4 +1,4 @@
-"""Requests to one endpoint, with time-outs and limits. Whatever goes wrong is one error, without the key or the answer."""
+"""Requests to one endpoint, with time-outs and limits. What goes wrong is one error, without the key or the answer."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

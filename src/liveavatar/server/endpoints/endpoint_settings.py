@@ -55,7 +55,7 @@ def load_endpoints(
     """
     tables = _read_tables(file) if file is not None else {}
     found = {}
-    for part in PARTS:
+    for part, purpose in PARTS.items():
         values = dict(tables.get(part, {}))
         for name in _VALUE_NAMES:
             if text := environment.get(f"LIVEAVATAR_{part}_{name}".upper()):
@@ -63,9 +63,7 @@ def load_endpoints(
         if "url" in values:
             found[part] = EndpointSettings(**values)
         elif values:
-            raise OptionError(
-                f"{PARTS[part]} has settings and no address", f"set LIVEAVATAR_{part.upper()}_URL"
-            )
+            raise OptionError(f"{purpose} has settings and no address", f"set LIVEAVATAR_{part.upper()}_URL")
     return found
 
 
