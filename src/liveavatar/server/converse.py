@@ -24,7 +24,7 @@ from liveavatar.server.settings import ServerSettings
 ECHO, AUTO = "echo", "auto"
 CONVERSE_MODES = (ECHO, AUTO)
 
-_EARS, _VOICES = ("onnxruntime", "ctranslate2"), ("onnxruntime", "hibari_tts", "pypinyin")
+_EARS, _VOICES = ("onnxruntime", "ctranslate2"), ("onnxruntime", "hibari", "pypinyin")
 
 
 def create_conversation_opener(settings: ServerSettings) -> "ConversationOpener | None":
