@@ -1,10 +1,10 @@
-"""A conversation's delays: from the end of a turn to the first sound of the answer, and from an onset to the interruption.
+"""A conversation's delays: end of a turn to first sound of the answer, onset to interruption.
 
     python -m benchmarks.conversation.latency [--turns 6]
 
-The answers run in real time: sentences of the voice hibari go in 20 ms at a time, as from a microphone, into a session of
-the mesh engine with one viewer. An instant responder stands in for the language model, whose own time comes on top. The
-onsets are in the time of the sound, so they are the same on every machine.
+The answers run in real time: sentences of the voice hibari go in 20 ms at a time, as from a microphone, into a session
+of the mesh engine with one viewer. An instant responder stands in for the language model, whose own time comes on top.
+The onsets are in the time of the sound, so they are the same on every machine.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def speak_sentence(text: str) -> Samples:
     clauses = list(open_voice("hibari").speak(text))
     resampler = Resampler(clauses[0].rate, SAMPLE_RATE)
     sound = np.concatenate([clause.samples for clause in clauses])
-    return np.concatenate([resampler.push(sound), resampler.flush()])
+    return resampler.resample_chunk(sound, last=True)
 
 
 def measure_onsets(sentences: Sequence[Samples]) -> list[float]:

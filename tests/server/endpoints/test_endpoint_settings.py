@@ -92,3 +92,14 @@ def test_who_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert create_conversation_opener(ServerSettings(folder=tmp_path)) is None
     with pytest.raises(OptionError, match="--converse"):
         create_conversation_opener(ServerSettings(folder=tmp_path, endpoints_file=tmp_path))
+
+
+def test_a_server_refuses_a_conversation_that_it_cannot_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LIVEAVATAR_LLM_URL", raising=False)
+    with pytest.raises(OptionError, match="LIVEAVATAR_LLM_URL"):
+        create_conversation_opener(ServerSettings(folder=tmp_path, converse="auto"))
+    opener = create_conversation_opener(ServerSettings(folder=tmp_path, converse="echo"))
+    assert opener is not None
+    assert opener.mode == "echo"

@@ -1,5 +1,6 @@
 """`liveavatar serve`: a page on this machine on which portraits speak."""
 
+import logging
 import threading
 import webbrowser
 from importlib.util import find_spec
@@ -115,6 +116,7 @@ def serve(
         if open_page:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs each request to an endpoint
     run_server(settings, show_address)
 
 
