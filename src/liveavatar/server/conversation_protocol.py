@@ -111,7 +111,9 @@ class ConversationChannel:
         return self._runner
 
     def _publish(self, event: ConversationEvent) -> None:
-        """Called by the threads of the conversation."""
+        """Called by the threads of the conversation; one that waited for an endpoint may outlive the server."""
+        if self._loop.is_closed():
+            return
         self._loop.call_soon_threadsafe(self._queue_events, describe_conversation_event(event))
 
     def _queue_events(self, events: list[SocketEvent]) -> None:

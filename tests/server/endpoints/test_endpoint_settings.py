@@ -54,6 +54,9 @@ def test_a_key_goes_encrypted_to_other_machines() -> None:
     with pytest.raises(OptionError, match="unencrypted"):
         EndpointSettings(url="http://models.example/v1", key="k")
     EndpointSettings(url="http://localhost:8000/v1", key="k")
+    for key in ("k\n", "ключ"):
+        with pytest.raises(OptionError, match="copy it again"):
+            EndpointSettings(url=URL, key=key)
 
 
 @pytest.mark.parametrize(

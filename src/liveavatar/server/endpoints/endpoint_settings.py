@@ -39,6 +39,8 @@ class EndpointSettings:
             raise OptionError("an endpoint has no usable address", "use https://host/v1, say")
         if address.username or address.password or address.query or address.fragment:
             raise OptionError("the address of an endpoint holds more than a path", "use https://host/v1, say")
+        if not (self.key.isascii() and self.key.isprintable()):
+            raise OptionError(f"the key for {address.hostname} has signs that no key has", "copy it again")
         if self.key and address.scheme == "http" and not is_loopback(address.hostname):
             raise OptionError(
                 f"the key for {address.hostname} would be sent unencrypted", "use an https address"
