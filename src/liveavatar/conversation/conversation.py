@@ -119,16 +119,21 @@ class Conversation:
         self._add_turn(Turn(item=item, text=text))
         return item
 
-    def stop_answer(self) -> None:
-        """Stop speaking, and answer no turn that has ended: whoever speaks goes on, or wants silence."""
+    def stop_answer(self) -> bool:
+        """Stop speaking, and answer no turn that has ended: whoever speaks goes on, or wants silence.
+
+        Returns whether the session was interrupted: it is not while it is silent.
+        """
         with self._lock:
             self._take_session_events()
             exchanges = [*self._waiting, *filter(None, [self._current])]
             for exchange in exchanges:
                 exchange.is_cancelled = True
             has_segment = any(exchange.segment is not None for exchange in exchanges)
-            if self._speaking or has_segment or self._session.queued_seconds > 0:
+            speaks = bool(self._speaking) or has_segment or self._session.queued_seconds > 0
+            if speaks:
                 self._session.interrupt()
+            return speaks
 
     def report_problem(self, problem: str) -> None:
         """Tell what went wrong."""

@@ -64,10 +64,9 @@ class ConversationChannel:
         if self._runner is not None:
             await asyncio.to_thread(self._runner.stop)
 
-    def interrupt(self) -> None:
-        """Stop the answer, if there is one."""
-        if self._runner is not None:
-            self._runner.conversation.stop_answer()
+    def stop_answer(self) -> bool:
+        """Stop the answer, if there is one; returns whether the session was interrupted."""
+        return self._runner is not None and self._runner.conversation.stop_answer()
 
     def handle_event(self, event: Mapping[str, object]) -> bool:
         """Do what an event says; False if it is none of a conversation.

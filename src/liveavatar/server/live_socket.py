@@ -193,9 +193,8 @@ class LiveConnection:
                 self._end_segment()
         elif kind in {"response.cancel", "output_audio_buffer.clear"}:
             self._end_segment()
-            if self._channel is not None:
-                self._channel.interrupt()
-            self._session.interrupt()
+            if self._channel is None or not self._channel.stop_answer():
+                self._session.interrupt()
         elif kind == "output_audio_buffer.delay":
             self._session.set_playout_delay(float(str(event["delay_ms"])) / 1000)
         elif self._channel is None or not self._channel.handle_event(event):
