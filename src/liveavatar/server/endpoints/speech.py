@@ -32,7 +32,7 @@ class EndpointSpeaker:
             for piece in pieces:
                 rest += piece
                 whole, rest = rest[: len(rest) // 2 * 2], rest[len(rest) // 2 * 2 :]
-                samples = np.frombuffer(whole, "<i2") / np.float32(32768)
+                samples = np.asarray(np.frombuffer(whole, "<i2") / 32768, np.float32)
                 count += len(samples)
                 if count > MAX_CLAUSE_SECONDS * PCM_RATE:
                     raise self._client.report_problem("sends more than fits")
