@@ -39,6 +39,7 @@ ROOMS: dict[str, set[str] | None] = {
     "generate": BASE | {"audio", "background", "captions", "engine", "provenance", "video"},
     "avatar": BASE | {"audio", "engine", "engines", "face", "generate", "provenance", "video"},
     "live": BASE | {"audio", "engine", "provenance", "video"},
+    "conversation": BASE | {"audio", "ears", "live", "voices"},
     "__init__": {"avatar", "errors", "frames", "generate"},
     "integrations": BASE | {"audio", "engine", "live"},
     "server": BASE
@@ -46,6 +47,7 @@ ROOMS: dict[str, set[str] | None] = {
         "__init__",
         "audio",
         "avatar",
+        "conversation",
         "ears",
         "engine",
         "engines",
@@ -171,6 +173,15 @@ SUB_ROOMS = {
         },
         "runner": {"session"},
     },
+    "conversation": {
+        "history": set[str](),
+        "events": set[str](),
+        "clause_stream": set[str](),
+        "partner": {"clause_stream", "history"},
+        "local_parts": {"history", "partner"},
+        "conversation": {"events", "history", "partner"},
+        "runner": {"conversation"},
+    },
     "dit": {
         "plan": set[str](),
         "model": {"plan"},
@@ -194,8 +205,12 @@ SUB_ROOMS = {
         "metrics": set[str](),
         "http": set[str](),
         "studio": {"http", "metrics", "settings"},
-        "app": {"http", "metrics", "settings", "studio"},
+        "app": {"converse", "http", "metrics", "settings", "studio"},
         "run": {"app", "settings"},
+        "endpoints": {"settings"},
+        "converse": {"endpoints", "settings"},
+        "conversation_protocol": set[str](),
+        "live_socket": {"conversation_protocol"},
     },
 }
 """Which parts of the same room a part may import."""
@@ -215,6 +230,7 @@ CONFINED = {
     "pipecat": ("integrations/pipecat.py",),
     "starlette": ("server/",),
     "uvicorn": ("server/run.py",),
+    "httpx2": ("server/endpoints/",),
     "prometheus_client": ("server/metrics.py",),
     "typer": ("cli/",),
     "rich": ("cli/",),

@@ -10,6 +10,7 @@ LiveAvatarError            exit code 2, printed as one line: the problem, then t
 ├── WeightsError           a model file is missing, damaged, or could not be fetched
 ├── VoiceError             a text cannot be spoken, or no voice or recogniser can run on this machine
 ├── EngineError            an engine is unknown, or cannot run on this machine
+├── EndpointError          a service of the conversation does not answer as it should
 ├── SpeechQueueFull        live speech comes faster than it is spoken, and too much of it waits
 └── SessionClosed          a chunk was pushed after flush(), or the session was closed
 ```
@@ -60,6 +61,10 @@ class VoiceError(LiveAvatarError):
 
 class EngineError(LiveAvatarError):
     """An engine is unknown, or cannot run on this machine."""
+
+
+class EndpointError(LiveAvatarError):
+    """A service of the conversation does not answer as it should."""
 
 
 class SpeechQueueFull(LiveAvatarError):  # noqa: N818  (a state, not a fault)

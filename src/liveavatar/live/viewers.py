@@ -106,6 +106,16 @@ class Viewer:
         self._needs_key_frame = not self.wants_frames
 
 
+class EventViewer(Viewer):
+    """Gets events alone, and costs neither frames nor packets."""
+
+    def __init__(self) -> None:
+        super().__init__(wants_frames=True)
+
+    def _accepts(self, message: LiveMessage) -> bool:
+        return not isinstance(message, LiveFrame | MediaPacket)
+
+
 class ViewerGroup:
     """The viewers of one session."""
 

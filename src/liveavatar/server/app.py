@@ -14,6 +14,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from liveavatar.errors import LiveAvatarError
+from liveavatar.server.converse import create_conversation_opener
 from liveavatar.server.http.authentication import Authenticator
 from liveavatar.server.http.endpoints import Endpoint, build_routes, describe_api
 from liveavatar.server.http.errors import (
@@ -40,7 +41,7 @@ def build_app(settings: ServerSettings) -> Starlette:
     """The application of one server; `app.state.studio` is its studio.
 
     Raises:
-        OptionError: another server uses the folder of the settings.
+        OptionError: another server uses the folder of the settings, or conversations cannot be held as they say.
         OutputError: that folder cannot be written.
     """
     metrics = StudioMetrics()
@@ -81,6 +82,7 @@ def build_app(settings: ServerSettings) -> Starlette:
         lifespan=run_studio,
     )
     app.state.studio = studio
+    app.state.conversations = create_conversation_opener(settings)
     return app
 
 

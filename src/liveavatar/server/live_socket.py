@@ -31,6 +31,7 @@ from liveavatar.live.runner import SessionRunner
 from liveavatar.live.segments import SpeechSegment
 from liveavatar.live.session import LiveSession
 from liveavatar.live.viewers import Viewer
+from liveavatar.server.conversation_protocol import ConversationChannel, OpenConversation, name_answer
 
 MEDIA_HEADER = struct.Struct("<BBHd")
 """Kind (1 video, 2 sound), 1 for a key frame, generation modulo 65,536, and time in seconds."""
@@ -51,9 +52,15 @@ _KIND_NUMBERS = {MediaKind.VIDEO: 1, MediaKind.SOUND: 2}
 class LiveSocketServer:
     """Opens a session for every socket, `max_sessions` at a time; further ones are refused with 503."""
 
-    def __init__(self, open_session: Callable[[], LiveSession], max_sessions: int) -> None:
-        """`open_session` is called in a thread."""
+    def __init__(
+        self,
+        open_session: Callable[[], LiveSession],
+        max_sessions: int,
+        open_conversation: OpenConversation | None = None,
+    ) -> None:
+        """`open_session` is called in a thread. With `open_conversation`, each session gets a conversation."""
         self._open_session, self._max_sessions = open_session, max_sessions
+        self._open_conversation = open_conversation
         self.session_count = 0
 
     async def serve_socket(self, websocket: WebSocket) -> None:
@@ -67,7 +74,7 @@ class LiveSocketServer:
         try:
             session = await asyncio.to_thread(self._open_session)
             await websocket.accept()
-            await LiveConnection(websocket, session).run()
+            await LiveConnection(websocket, session, self._open_conversation).run()
         finally:
             self.session_count -= 1
 
@@ -75,8 +82,11 @@ class LiveSocketServer:
 class LiveConnection:
     """One client and its session."""
 
-    def __init__(self, websocket: WebSocket, session: LiveSession) -> None:
+    def __init__(
+        self, websocket: WebSocket, session: LiveSession, open_conversation: OpenConversation | None
+    ) -> None:
         self._websocket, self._session = websocket, session
+        self._channel = ConversationChannel(session, open_conversation) if open_conversation else None
         self._segment: tuple[str, SpeechSegment] | None = (
             None  # that may get more sound, with the client's name
         )
@@ -98,6 +108,8 @@ class LiveConnection:
         try:
             runner.start()
             tasks.add(asyncio.create_task(self._send_messages(viewer, has_messages)))
+            if self._channel is not None:
+                tasks.add(asyncio.create_task(self._converse(self._channel)))
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             done.pop().result()
         except (WebSocketDisconnect, TimeoutError):
@@ -112,6 +124,21 @@ class LiveConnection:
                 if not task.cancelled():
                     task.exception()  # is known: the first one ended this
             await asyncio.to_thread(runner.stop)
+            if self._channel is not None:
+                await self._channel.stop()
+
+    async def _converse(self, channel: ConversationChannel) -> None:
+        """Send what the conversation tells; without its models there is none, and the session goes on."""
+        try:
+            await channel.start()
+        except LiveAvatarError as error:
+            await self._send_event(
+                {"type": "error", "error": {"code": "conversation", "message": str(error)}}
+            )
+        else:
+            await self._send_event({"type": "conversation.created"})
+        while True:
+            await self._send_event(await channel.outgoing.get())
 
     async def _send_messages(self, viewer: Viewer, has_messages: asyncio.Event) -> None:
         await self._send_event(
@@ -166,10 +193,11 @@ class LiveConnection:
                 self._end_segment()
         elif kind in {"response.cancel", "output_audio_buffer.clear"}:
             self._end_segment()
-            self._session.interrupt()
+            if self._channel is None or not self._channel.stop_answer():
+                self._session.interrupt()
         elif kind == "output_audio_buffer.delay":
             self._session.set_playout_delay(float(str(event["delay_ms"])) / 1000)
-        else:
+        elif self._channel is None or not self._channel.handle_event(event):
             raise ValueError(kind)
 
     def _push_speech(self, response: str, delta: str, rate: object) -> None:
@@ -194,13 +222,13 @@ class LiveConnection:
         if isinstance(message, SegmentStarted):
             return {
                 "type": "output_audio_buffer.started",
-                "response_id": self._names[message.segment],
+                "response_id": self._names.get(message.segment) or name_answer(message.segment),
                 "time": float(message.time),
             }
         if isinstance(message, SegmentFinished):
             return {
                 "type": "output_audio_buffer.stopped",
-                "response_id": self._names.pop(message.segment),
+                "response_id": self._names.pop(message.segment, None) or name_answer(message.segment),
                 "audio_end_ms": round(1000 * message.heard),
                 "interrupted": message.interrupted,
             }

@@ -50,7 +50,9 @@ class ServerSettings:
 
     `token` is what clients must know, None if none is asked for. `host_names` are names besides IP addresses and
     "localhost" under which clients may reach it. Uploads and videos are in `folder`, each for `keep_hours`. `marks` are
-    those of all videos. At its end the server gives the job that runs `drain_seconds` to be done.
+    those of all videos. `converse` is how live sessions answer, "echo" or "auto", None for not at all; `endpoints_file`
+    is a TOML file that names the services of a conversation. At its end the server gives the job that runs
+    `drain_seconds` to be done.
 
     Raises:
         OptionError: the host is not of this machine alone and there is no token, or a value is unusable.
@@ -64,6 +66,8 @@ class ServerSettings:
     keep_hours: float = 24.0
     drain_seconds: float = 30.0
     marks: MarkPolicy = ALL_MARKS
+    converse: str | None = None
+    endpoints_file: Path | None = None
     limits: ServerLimits = field(default_factory=ServerLimits)
 
     def __post_init__(self) -> None:

@@ -37,13 +37,16 @@ class Clause:
     pause_seconds: float
 
 
-def split_into_clauses(text: str) -> list[Clause]:
-    """The clauses of a prepared text, in order. Their texts, joined, are the whole text but for white space."""
+def split_into_clauses(text: str, first_weight: int = FIRST_WEIGHT) -> list[Clause]:
+    """The clauses of a prepared text, in order. Their texts, joined, are the whole text but for white space.
+
+    The first one ends at a comma after `first_weight` letters.
+    """
     clauses: list[Clause] = []
     pending = ""
     for piece, ending in _split_at_breaks(text):
         pending += piece
-        wanted = CLAUSE_WEIGHT if clauses else FIRST_WEIGHT
+        wanted = CLAUSE_WEIGHT if clauses else first_weight
         if ending in {"clause", "word"} and _weigh_text(pending) < wanted:
             continue
         if any(character.isalnum() for character in pending):

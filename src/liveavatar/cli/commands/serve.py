@@ -1,5 +1,6 @@
 """`liveavatar serve`: a page on this machine on which portraits speak."""
 
+import logging
 import threading
 import webbrowser
 from importlib.util import find_spec
@@ -16,7 +17,15 @@ from liveavatar.provenance.aigc import DEFAULT_PRODUCER
 from liveavatar.provenance.label.visible_label import AUTO_LABEL
 from liveavatar.provenance.policy import MarkPolicy, check_mark_policy
 
-_PACKAGES = ("starlette", "uvicorn", "websockets", "prometheus_client", "python_multipart", "matplotlib")
+_PACKAGES = (
+    "starlette",
+    "uvicorn",
+    "websockets",
+    "prometheus_client",
+    "python_multipart",
+    "matplotlib",
+    "httpx2",
+)
 
 
 def serve(
@@ -49,6 +58,24 @@ def serve(
         ),
     ] = None,
     keep_hours: Annotated[float, typer.Option(help="When uploads and videos are deleted.")] = 24.0,
+    converse: Annotated[
+        str | None,
+        typer.Option(
+            help="Live faces answer: echo repeats what it hears; auto recognises it, asks the language model of "
+            "LIVEAVATAR_LLM_URL, and speaks.",
+            metavar="echo|auto",
+            show_default=False,
+        ),
+    ] = None,
+    endpoints: Annotated[
+        Path | None,
+        typer.Option(
+            help="A TOML file that names the services of a conversation.",
+            parser=parse_path,
+            metavar=PATH_METAVAR,
+            show_default=False,
+        ),
+    ] = None,
     label: Label = AUTO_LABEL,
     watermark: Watermark = True,
     certificate: CertificateFile = None,
@@ -79,6 +106,8 @@ def serve(
         folder=folder or find_default_folder(),
         keep_hours=keep_hours,
         marks=marks,
+        converse=converse,
+        endpoints_file=endpoints,
     )
 
     def show_address(address: str) -> None:
@@ -87,6 +116,7 @@ def serve(
         if open_page:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs each request to an endpoint
     run_server(settings, show_address)
 
 

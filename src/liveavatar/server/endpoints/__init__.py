@@ -1,0 +1,1 @@
+"""Clients of OpenAI-compatible endpoints: speech to text, a language model, text to speech."""
