@@ -67,6 +67,9 @@ class FeelingSession(CountingSession):
     def set_emotion(self, emotion: str, delay: int = 0) -> None:
         self.emotions.append((emotion, self.sample_count + delay))
 
+    def check_emotion(self, emotion: str) -> None:
+        pass
+
 
 class CountingActor:
     """Opens one session, which the test looks at."""

@@ -84,6 +84,14 @@ class EmotionalSession(Session, Protocol):
         """
         ...
 
+    def check_emotion(self, emotion: str) -> None:
+        """Refuse what `set_emotion` would; any thread may call it.
+
+        Raises:
+            OptionError: there is no such emotion.
+        """
+        ...
+
 
 @runtime_checkable
 class BlockSession(Session, Protocol):
@@ -141,9 +149,22 @@ def change_emotion(session: Session, emotion: str, delay: int = 0) -> None:
         OptionError: the engine takes no emotions, or there is no such emotion.
         SessionClosed: after `flush()`.
     """
+    _require_emotions(session).set_emotion(emotion, delay)
+
+
+def check_emotion(session: Session, emotion: str) -> None:
+    """`check_emotion` of an `EmotionalSession`.
+
+    Raises:
+        OptionError: the engine takes no emotions, or there is no such emotion.
+    """
+    _require_emotions(session).check_emotion(emotion)
+
+
+def _require_emotions(session: Session) -> EmotionalSession:
     if not isinstance(session, EmotionalSession):
         raise OptionError("this engine takes no emotion", "describe the face in its prompt")
-    session.set_emotion(emotion, delay)
+    return session
 
 
 def open_actor(

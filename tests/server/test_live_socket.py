@@ -22,7 +22,7 @@ Event = dict[str, Any]
 
 def build_server(max_sessions: int = 2) -> tuple[LiveSocketServer, TestClient]:
     options = LiveOptions(marks=NO_MARKS)
-    server = LiveSocketServer(lambda: LiveSession(HearingActor(size=(64, 64)), options), max_sessions)
+    server = LiveSocketServer(lambda _socket: LiveSession(HearingActor(size=(64, 64)), options), max_sessions)
     app = Starlette(routes=[WebSocketRoute("/live", server.serve_socket)])
     return server, TestClient(app)
 

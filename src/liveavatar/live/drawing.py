@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import replace
 from threading import Condition
 
-from liveavatar.engine import Session
+from liveavatar.engine import Session, change_emotion, check_emotion
 from liveavatar.frames import Samples, VideoFrame
 
 
@@ -23,6 +23,7 @@ class FrameDrawer:
         self._frames: deque[VideoFrame] = deque()
         self._interruptions = self._handled_interruptions = 0
         self._next_number = 0
+        self._emotion: str | None = None  # that the session has not been told
 
     def push(self, samples: Samples) -> None:
         """Add sound: float32 mono at 16 kHz."""
@@ -39,6 +40,16 @@ class FrameDrawer:
             self._next_number = number
             if self._interrupts_drawing:
                 self._session.interrupt()
+
+    def set_emotion(self, emotion: str) -> None:
+        """Glide to `emotion` from the sound on that the session gets next.
+
+        Raises:
+            OptionError: the engine takes no emotions, or there is no such emotion.
+        """
+        check_emotion(self._session, emotion)
+        with self._changed:
+            self._emotion = emotion
 
     def take_frame(self) -> VideoFrame | None:
         """The next frame, if it has been drawn."""
@@ -80,5 +91,8 @@ class FrameDrawer:
         if self._interruptions != self._handled_interruptions and not self._interrupts_drawing:
             self._session.interrupt()
         self._handled_interruptions = self._interruptions
+        if self._emotion is not None:
+            change_emotion(self._session, self._emotion)
+            self._emotion = None
         while self._sound:
             self._session.push(self._sound.popleft())

@@ -155,6 +155,14 @@ class LiveSession:
             cleared = SpeechCleared(generation=self._generation, time=time)
             self._viewers.publish_messages([cleared, *events])
 
+    def set_emotion(self, emotion: str) -> None:
+        """Glide within half a second to `emotion`, as in `liveavatar.open`, from the sound on that is decided next.
+
+        Raises:
+            OptionError: the engine takes no emotions, or there is no such emotion.
+        """
+        self.drawer.set_emotion(emotion)
+
     def set_playout_delay(self, seconds: float) -> None:
         """Say how long after it is due sound is heard, as the player measures it. It tells what was really heard."""
         with self._lock:

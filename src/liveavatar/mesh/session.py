@@ -157,6 +157,14 @@ class MeshSession:
             raise SessionClosed("the session has been flushed", "open a new one")
         self._emotions.change_emotion(self._timeline.frames_within(self._received_until + delay), weights)
 
+    def check_emotion(self, emotion: str) -> None:
+        """Refuse what `set_emotion` would.
+
+        Raises:
+            OptionError: there is no such emotion.
+        """
+        parse_emotion(emotion)
+
     def frames(self) -> Iterator[VideoFrame]:
         """The frames that are complete, each drawn when it is taken."""
         while (speech := self._take_frame_speech()) is not None:

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from liveavatar.engine import Session, change_emotion
+from liveavatar.engine import Session, change_emotion, check_emotion
 from liveavatar.frames import Samples, VideoFrame
 from liveavatar.provenance.label.visible_label import VisibleLabel, choose_label_text
 from liveavatar.provenance.policy import MarkPolicy
@@ -108,6 +108,10 @@ class MarkedSession:
     def set_emotion(self, emotion: str, delay: int = 0) -> None:
         """Glide to `emotion`, if the engine's session can; see `change_emotion`."""
         change_emotion(self._session, emotion, delay)
+
+    def check_emotion(self, emotion: str) -> None:
+        """Refuse an emotion that the engine's session does not have."""
+        check_emotion(self._session, emotion)
 
     def flush(self) -> None:
         """The sound is over."""

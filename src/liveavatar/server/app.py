@@ -26,6 +26,7 @@ from liveavatar.server.http.errors import (
     describe_error,
 )
 from liveavatar.server.http.guard import RequestGuard
+from liveavatar.server.live.endpoints import LiveEndpoints
 from liveavatar.server.metrics import StudioMetrics
 from liveavatar.server.settings import ServerSettings
 from liveavatar.server.studio.endpoints import StudioEndpoints
@@ -33,7 +34,10 @@ from liveavatar.server.studio.studio import Studio
 
 STATIC_FOLDER = Path(str(resources.files("liveavatar.server"))) / "static"
 
-PAGES = ({"name": "studio", "module": "/static/studio/studio.js"},)
+PAGES = (
+    {"name": "studio", "module": "/static/studio/studio.js"},
+    {"name": "live", "module": "/static/live/live.js"},
+)
 """The tabs of the page, and the modules that draw them."""
 
 
@@ -51,9 +55,14 @@ def build_app(settings: ServerSettings) -> Starlette:
     metrics.watch_value(
         "liveavatar_event_streams", "Pages that watch.", lambda: studio.events.subscription_count
     )
+    live = LiveEndpoints(studio, authenticator)
+    metrics.watch_value(
+        "liveavatar_live_sessions", "Live sessions that run.", lambda: live.admission.running_count
+    )
     tables = [
         *authenticator.endpoints,
         *StudioEndpoints(studio, PAGES).endpoints,
+        *live.endpoints,
         *_list_service_endpoints(studio, metrics),
     ]
 
@@ -68,6 +77,7 @@ def build_app(settings: ServerSettings) -> Starlette:
     app = Starlette(
         routes=[
             *build_routes(tables, authenticator.require_session),
+            *live.routes,
             Route("/openapi.json", show_api),
             Route("/", _show_page),
             Mount("/static", StaticFiles(directory=STATIC_FOLDER)),

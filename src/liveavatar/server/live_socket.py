@@ -12,6 +12,7 @@ import json
 import struct
 from collections import deque
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from starlette.responses import JSONResponse
@@ -54,11 +55,11 @@ class LiveSocketServer:
 
     def __init__(
         self,
-        open_session: Callable[[], LiveSession],
+        open_session: Callable[[WebSocket], LiveSession],
         max_sessions: int,
         open_conversation: OpenConversation | None = None,
     ) -> None:
-        """`open_session` is called in a thread. With `open_conversation`, each session gets a conversation."""
+        """`open_session` is called in a thread, with its socket. With `open_conversation`, each gets a conversation."""
         self._open_session, self._max_sessions = open_session, max_sessions
         self._open_conversation = open_conversation
         self.session_count = 0
@@ -72,7 +73,7 @@ class LiveSocketServer:
             return
         self.session_count += 1
         try:
-            session = await asyncio.to_thread(self._open_session)
+            session = await asyncio.to_thread(self._open_session, websocket)
             await websocket.accept()
             await LiveConnection(websocket, session, self._open_conversation).run()
         finally:
@@ -184,7 +185,7 @@ class LiveConnection:
             return {"code": "invalid_event", "message": "this is no event of docs/live-socket.md"}
         return None
 
-    def _handle_event(self, event: Mapping[str, object]) -> None:
+    def _handle_event(self, event: Mapping[str, Any]) -> None:
         kind = event["type"]
         if kind == "response.output_audio.delta":
             self._push_speech(str(event["response_id"]), str(event["delta"]), event.get("rate", 24_000))
@@ -195,6 +196,8 @@ class LiveConnection:
             self._end_segment()
             if self._channel is None or not self._channel.stop_answer():
                 self._session.interrupt()
+        elif kind == "session.update":
+            self._session.set_emotion(str(event["session"]["emotion"]))
         elif kind == "output_audio_buffer.delay":
             self._session.set_playout_delay(float(str(event["delay_ms"])) / 1000)
         elif self._channel is None or not self._channel.handle_event(event):

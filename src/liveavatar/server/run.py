@@ -10,11 +10,14 @@ import uvicorn
 
 from liveavatar.errors import OptionError
 from liveavatar.server.app import build_app
+from liveavatar.server.live_socket import MAX_EVENT_BYTES
 from liveavatar.server.settings import ServerSettings, is_loopback
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CONNECTION_SECONDS = 5
 """How long connections may take to end."""
+_PING_SECONDS, _PONG_SECONDS = 2.0, 3.0
+"""A client of a WebSocket that does not answer is gone within five seconds."""
 _MAX_CONNECTIONS = 256
 """More are answered with 503."""
 _BACKLOG = 128
@@ -76,6 +79,9 @@ def run_server(settings: ServerSettings, on_start: Callable[[str], None]) -> Non
         limit_concurrency=_MAX_CONNECTIONS,
         timeout_graceful_shutdown=_CONNECTION_SECONDS,
         ws="websockets-sansio",
+        ws_ping_interval=_PING_SECONDS,
+        ws_ping_timeout=_PONG_SECONDS,
+        ws_max_size=MAX_EVENT_BYTES,
     )
     server = DrainingServer(
         config,

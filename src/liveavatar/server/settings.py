@@ -31,7 +31,10 @@ def find_default_folder() -> Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerLimits:
-    """The most that clients may ask for. Beyond a limit a request is refused, with the limit in its answer."""
+    """The most that clients may ask for. Beyond a limit a request is refused, with the limit in its answer.
+
+    `live_sessions` None is two for each core.
+    """
 
     portrait_bytes: int = 32 * _MEGABYTE
     speech_bytes: int = 256 * _MEGABYTE
@@ -41,6 +44,7 @@ class ServerLimits:
     waiting_jobs: int = 20
     waiting_checks: int = 8
     event_streams: int = 64
+    live_sessions: int | None = None
     stored_bytes: int = 10_000 * _MEGABYTE
 
 

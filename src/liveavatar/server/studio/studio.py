@@ -36,7 +36,7 @@ class Studio:
         self.metrics = metrics
         self.storage = Storage(settings.folder)
         self.events = EventBroadcast()
-        self.jobs = JobQueue(self.storage, self._choose_marks, self._send_job)
+        self.jobs = JobQueue(self.storage, self._choose_job_marks, self._send_job)
         self.checker = Worker()
         self.is_draining = False
 
@@ -87,6 +87,13 @@ class Studio:
         """A job as its owner sees it."""
         return job.to_json() | {"ahead": self.jobs.count_jobs_before(job)}
 
+    def choose_marks(self, engine: str, language: str) -> MarkPolicy:
+        """The operator's marks; where the label is automatic, in the language of the client's page."""
+        marks = replace(self.settings.marks, source_type=ENGINE_SOURCE_TYPES[engine])
+        if marks.label.lower() != AUTO_LABEL:
+            return marks
+        return replace(marks, label=_LABELS.get(language, AUTO_LABEL))
+
     def sweep(self) -> None:
         """Delete uploads and ended jobs that are older than `keep_hours`."""
         before = time.time() - 3600 * self.settings.keep_hours
@@ -103,9 +110,5 @@ class Studio:
             self.metrics.count_job(job.state, job.ended - (job.started or job.ended))
         self.events.send_state(job.owner, "job", job.id, self.describe_job(job))
 
-    def _choose_marks(self, job: Job) -> MarkPolicy:
-        """The operator's marks; where the label is automatic, in the language of the client's page."""
-        marks = replace(self.settings.marks, source_type=ENGINE_SOURCE_TYPES[job.order["engine"]])
-        if marks.label.lower() != AUTO_LABEL:
-            return marks
-        return replace(marks, label=_LABELS.get(job.order["language"], AUTO_LABEL))
+    def _choose_job_marks(self, job: Job) -> MarkPolicy:
+        return self.choose_marks(job.order["engine"], job.order["language"])
