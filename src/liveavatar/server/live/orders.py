@@ -39,7 +39,7 @@ class LiveOrder:
             raise OptionError("portrait or language is not text", "read /openapi.json")
         if self.size not in LIVE_SIZES:
             raise OptionError("there are no live frames of that size", f"use {', '.join(LIVE_SIZES)}")
-        if not (isinstance(self.background, str) and self._is_background(self.background)):
+        if self.background != OWN_BACKGROUND and not _COLOUR.fullmatch(str(self.background)):
             raise OptionError("there is no such background", f"use {OWN_BACKGROUND}, or #00ff00, say")
         if not isinstance(self.options, dict):
             raise OptionError("options is not an object", "read /openapi.json")
@@ -57,9 +57,6 @@ class LiveOrder:
     def colour(self) -> str | None:
         """The colour behind the person; None keeps the portrait's own background."""
         return None if self.background == OWN_BACKGROUND else self.background
-
-    def _is_background(self, text: str) -> bool:
-        return text == OWN_BACKGROUND or _COLOUR.fullmatch(text) is not None
 
 
 def list_emotions() -> list[str]:

@@ -22,7 +22,8 @@ export class Measurements {
   }
 
   noteInterrupt() {
-    this.interruptedAt = performance.now();
+    if (this.player.isAudible) this.interruptedAt = performance.now();
+    else this.add("interrupt", 0); // it is silent already
   }
 
   noteStart({ response_id: name, time }) {

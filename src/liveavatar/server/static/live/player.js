@@ -16,6 +16,7 @@ export class LivePlayer extends EventTarget {
     this.generations = { video: new Map(), sound: new Map() }; // of what is in the decoders, by its time
     this.isSilenced = false; // between the visitor's interruption and the server's answer
     this.pictures = [];
+    this.isAudible = false;
     this.clock = null; // the last report of the worklet
     this.received = new Map(); // when sound came, by its time: tells the delay
     this.shown = { count: 0, time: -1, skews: [] };
@@ -106,6 +107,7 @@ export class LivePlayer extends EventTarget {
 
   takeReport(data) {
     if (data.isAudible !== undefined) {
+      this.isAudible = data.isAudible;
       const at = this.findMoment(data.time);
       this.dispatchEvent(new CustomEvent(data.isAudible ? "audible" : "silent", { detail: at }));
       return;

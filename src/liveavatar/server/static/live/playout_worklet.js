@@ -88,11 +88,17 @@ class PlayoutProcessor extends AudioWorkletProcessor {
     this.leastWaiting = Math.min(this.leastWaiting, this.waiting);
     this.watched += length;
     if (this.watched < WATCH_SAMPLES) return;
-    const excess = this.leastWaiting - this.wanted - MORE_SAMPLES;
-    const chunk = this.chunks[0];
-    if (excess > 0 && chunk && chunk.samples.every((value) => Math.abs(value) < AUDIBLE)) {
-      this.position = Math.min(this.position + excess, chunk.start + chunk.samples.length);
-    } else if (excess > 0) return; // at the next silence
+    let excess = this.leastWaiting - this.wanted - MORE_SAMPLES;
+    while (excess > 0) {
+      const chunk = this.chunks[0];
+      if (!chunk || chunk.samples.some((value) => Math.abs(value) >= AUDIBLE)) return; // at the next silence
+      const begin = Math.max(this.position, chunk.start);
+      const end = Math.min(begin + excess, chunk.start + chunk.samples.length);
+      this.position = end;
+      this.leastWaiting -= end - begin;
+      excess -= end - begin;
+      if (end === chunk.start + chunk.samples.length) this.chunks.shift();
+    }
     this.leastWaiting = Infinity;
     this.watched = 0;
   }
