@@ -55,7 +55,7 @@ def build_client(partner: Partner) -> TestClient:
 
 
 def wrap_server(open_conversation: Any) -> TestClient:
-    def open_session() -> LiveSession:
+    def open_session(_socket: object) -> LiveSession:
         return LiveSession(HearingActor(size=(64, 64)), LiveOptions(marks=NO_MARKS))
 
     server = LiveSocketServer(open_session, 2, open_conversation)
