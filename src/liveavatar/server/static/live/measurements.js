@@ -72,7 +72,7 @@ export class Measurements {
   // Medians, for people.
   get summary() {
     const { skews } = this.player.shown;
-    return { answer: median(this.values.answer), interrupt: median(this.values.interrupt), skew: median(skews), delay: this.player.measureDelay() };
+    return { answer: median(this.values.answer), interrupt: median(this.values.interrupt.filter((value) => value > 0)), skew: median(skews), delay: this.player.measureDelay() };
   }
 }
 
