@@ -54,7 +54,9 @@ def measure_page(rounds: int) -> tuple[dict[str, Any], float]:
                     page.wait_for(f"{REPORT}.interrupt.length > {number}")
                     time.sleep(random.uniform(1, 1.5))
                 report: dict[str, Any] = page.evaluate(REPORT)
-                report["interrupt"] = [value for value in report["interrupt"] if value > 0]  # it was heard then
+                report["interrupt"] = [
+                    value for value in report["interrupt"] if value > 0
+                ]  # it was heard then
             killed = time.monotonic()
             while read_figure(port, token, "liveavatar_live_sessions"):
                 time.sleep(0.02)
