@@ -1,6 +1,7 @@
 """Fixtures of many rooms: a real portrait and the sound of speech."""
 
 import os
+import signal
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -29,6 +30,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("network")
         if offline and item.get_closest_marker("network"):
             item.add_marker(pytest.mark.skip(reason="LIVEAVATAR_OFFLINE_TESTS is set"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def heard_signals() -> None:
+    """Hear SIGHUP again where a shell in the background, or nohup, ignores it: programs under test inherit that."""
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -206,7 +206,7 @@ SUB_ROOMS = {
         "metrics": set[str](),
         "http": set[str](),
         "studio": {"http", "metrics", "settings"},
-        "live": {"http", "live_socket", "studio"},
+        "live": {"conversation_protocol", "http", "live_socket", "studio"},
         "app": {"converse", "http", "live", "metrics", "settings", "studio"},
         "run": {"app", "live_socket", "settings"},
         "endpoints": {"settings"},

@@ -75,11 +75,11 @@ def list_sync(engine: str, recording: Recording, options: EngineOptions) -> str:
         video = Path(folder) / "out.mp4"
         liveavatar.open(find_demo_portrait(), engine=engine, **options).render(sound, video, fps=FPS)  # type: ignore[arg-type]
         report = build_sync_report(measure_sync(video))
-    low, high = (1000 * edge for edge in report.offset_interval)
+    low, high = report.offset_interval
     closures = f"{report.closures_met} of {report.closures_heard} ({report.closures_source})"
     return (
-        f"| {recording.name} | {engine} | {1000 * report.offset:+.0f} ({low:+.0f} … {high:+.0f}) "
-        f"| {1000 * report.offset_by_loudness:+.0f} | {report.match:.2f} | {closures} | {report.verdict} |"
+        f"| {recording.name} | {engine} | {report.offset:+.0f} ({low:+.0f} … {high:+.0f}) "
+        f"| {report.offset_by_loudness:+.0f} | {report.match:.2f} | {closures} | {report.verdict} |"
     )
 
 

@@ -82,7 +82,8 @@ class Page:
         )
 
     def find_centre(self, selector: str) -> tuple[float, float]:
-        """The middle of an element, scrolled into view."""
+        """The middle of an element, scrolled into view, once it is shown."""
+        self.wait_for(f"document.querySelector({json.dumps(selector)}).getBoundingClientRect().width > 0")
         box = self.evaluate(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
             "e.scrollIntoView({block: 'center', behavior: 'instant'}); const b = e.getBoundingClientRect();"

@@ -55,7 +55,8 @@ def build_app(settings: ServerSettings) -> Starlette:
     metrics.watch_value(
         "liveavatar_event_streams", "Pages that watch.", lambda: studio.events.subscription_count
     )
-    live = LiveEndpoints(studio, authenticator)
+    conversations = create_conversation_opener(settings)
+    live = LiveEndpoints(studio, authenticator, conversations.open_conversation if conversations else None)
     metrics.watch_value(
         "liveavatar_live_sessions", "Live sessions that run.", lambda: live.admission.running_count
     )
@@ -92,7 +93,6 @@ def build_app(settings: ServerSettings) -> Starlette:
         lifespan=run_studio,
     )
     app.state.studio = studio
-    app.state.conversations = create_conversation_opener(settings)
     return app
 
 

@@ -8,6 +8,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from liveavatar.live.session import LiveOptions, LiveSession
+from liveavatar.server.conversation_protocol import OpenConversation
 from liveavatar.server.http.authentication import Authenticator, read_json_object
 from liveavatar.server.http.endpoints import Endpoint
 from liveavatar.server.http.errors import RequestRefused, describe_error
@@ -31,11 +32,13 @@ _SESSIONS_PER_CORE = 2
 class LiveEndpoints:
     """The request and the WebSocket of live sessions."""
 
-    def __init__(self, studio: Studio, authenticator: Authenticator) -> None:
+    def __init__(
+        self, studio: Studio, authenticator: Authenticator, open_conversation: OpenConversation | None
+    ) -> None:
         self._studio, self._authenticator = studio, authenticator
         limit = studio.settings.limits.live_sessions or _SESSIONS_PER_CORE * (os.cpu_count() or 1)
         self.admission = LiveAdmission(limit)
-        self._sockets = LiveSocketServer(_open_session, limit)
+        self._sockets = LiveSocketServer(_open_session, limit, open_conversation)
 
     @property
     def endpoints(self) -> list[Endpoint]:
@@ -54,9 +57,14 @@ class LiveEndpoints:
         return [WebSocketRoute("/api/live/{session_id}", self.serve_live)]
 
     async def describe_live(self, _request: Request) -> Response:
-        """Sizes, emotions and places."""
+        """Sizes, emotions and places, and whether faces answer."""
         places = {"places": self.admission.max_sessions, "taken": self.admission.taken_count}
-        return JSONResponse({"sizes": LIVE_SIZES, "emotions": list_emotions()} | places)
+        choices = {
+            "sizes": LIVE_SIZES,
+            "emotions": list_emotions(),
+            "converse": self._studio.settings.converse,
+        }
+        return JSONResponse(choices | places)
 
     async def prepare_live(self, request: Request) -> Response:
         """Check an order, and prepare its portrait."""

@@ -53,6 +53,17 @@ export class LiveConnection extends EventTarget {
     this.send({ type: "response.output_audio.done", response_id: name });
   }
 
+  // Float32 samples at 48 kHz that the microphone hears, silence too: a conversation finds the turns in them.
+  sendHeard(samples) {
+    this.send({ type: "input_audio_buffer.append", audio: encodeSamples(samples), rate: SAMPLE_RATE });
+  }
+
+  // A typed question to a face that answers.
+  ask(text) {
+    this.send({ type: "conversation.item.create", item: { type: "message", role: "user", content: [{ type: "input_text", text }] } });
+    this.send({ type: "response.create" });
+  }
+
   // A whole speech, at the pace at which it is spoken; replaces what was being sent. Returns its name.
   speak(samples) {
     clearInterval(this.speaking);

@@ -1,4 +1,5 @@
-// The microphone: what somebody says into it goes out as speech, one for each time they speak.
+// The microphone: what somebody says into it goes out as speech, one for each time they speak. In a conversation all that
+// it hears goes out, and the server finds the turns.
 
 import { makeName } from "./connection.js";
 
@@ -9,8 +10,8 @@ const ABOVE_FLOOR = 3; // a voice is so much louder than the room
 const FLOOR_RISE = 1.005; // a piece
 
 export class Microphone {
-  constructor(context, connection, onspeech) {
-    Object.assign(this, { context, connection, onspeech });
+  constructor(context, connection, isConversation, onspeech) {
+    Object.assign(this, { context, connection, isConversation, onspeech });
     this.before = [];
     this.name = null; // of the speech that goes out
     this.quiet = 0;
@@ -36,6 +37,11 @@ export class Microphone {
   }
 
   take(piece) {
+    if (this.isConversation) this.connection.sendHeard(piece);
+    else this.takeSpeech(piece);
+  }
+
+  takeSpeech(piece) {
     const level = Math.sqrt(piece.reduce((sum, value) => sum + value * value, 0) / piece.length);
     this.floor = Math.max(1e-4, Math.min(level, this.floor * FLOOR_RISE));
     const isVoice = level > Math.max(LEAST_LEVEL, ABOVE_FLOOR * this.floor);

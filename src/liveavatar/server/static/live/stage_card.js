@@ -18,6 +18,8 @@ export class StageCard {
     Object.assign(this, { studio, onopen });
     this.player = this.connection = this.microphone = this.recorder = null;
     this.captions = new Map(); // what a speech says, by its name
+    this.begun = new Map(); // when the sound of an answer began, by its name
+    this.isConversation = false;
     this.caption = make("p", { class: "caption", "aria-live": "polite" });
     this.canvas = make("canvas", { width: 512, height: 512, role: "img" });
     this.stage = make("div", { class: "stage" }, this.canvas, this.caption);
@@ -54,6 +56,9 @@ export class StageCard {
     connection.addEventListener("output_audio_buffer.cleared", ({ detail }) => this.clear(detail.generation));
     connection.addEventListener("output_audio_buffer.started", ({ detail }) => this.startCaption(detail));
     connection.addEventListener("output_audio_buffer.stopped", ({ detail }) => this.stopCaption(detail));
+    connection.addEventListener("conversation.created", () => { this.isConversation = true; });
+    connection.addEventListener("conversation.item.input_audio_transcription.completed", ({ detail }) => this.showHeard(detail.transcript));
+    connection.addEventListener("response.output_audio_transcript.delta", ({ detail }) => this.takeClause(detail));
     connection.addEventListener("error", ({ detail }) => this.say("live.refused", detail.error.message));
     connection.addEventListener("session.ended", ({ detail }) => { this.reason = detail.reason; });
     connection.addEventListener("closed", () => this.end(this.isEnding ? "" : "live.lost"));
@@ -74,8 +79,9 @@ export class StageCard {
     this.recorder?.stop();
     this.connection.close();
     this.player.close();
-    Object.assign(this, { player: null, connection: null, recorder: null });
+    Object.assign(this, { player: null, connection: null, recorder: null, isConversation: false });
     this.captions.clear();
+    this.begun.clear();
     this.caption.textContent = "";
     this.problem = problem;
     if (document.fullscreenElement) document.exitFullscreen();
@@ -95,13 +101,13 @@ export class StageCard {
 
   makeControls() {
     return [
-      this.studio.voices.length > 0 && this.makeTextForm(),
+      (this.answers || this.studio.voices.length > 0) && this.makeTextForm(),
       make("div", { class: "buttons" },
         makeFileButton(say("live.file"), ACCEPTED, (file) => this.speakFile(file)),
         navigator.mediaDevices && make("button", { type: "button", id: "live-microphone", "aria-pressed": String(Boolean(this.microphone)), onclick: () => this.toggleMicrophone() },
           say(this.microphone ? "live.microphone.off" : "live.microphone")),
         make("button", { type: "button", id: "live-interrupt", onclick: () => this.interrupt(), "aria-keyshortcuts": "Escape" }, say("live.interrupt"))),
-      make("p", { class: "hint" }, say(this.microphone ? "live.repeats" : "live.drop")),
+      make("p", { class: "hint" }, say(this.microphone ? (this.answers ? "live.listens" : "live.repeats") : "live.drop")),
       this.makeEmotions(),
       make("div", { class: "buttons" },
         document.fullscreenEnabled && make("button", { type: "button", onclick: () => this.stage.requestFullscreen() }, say("live.fullscreen")),
@@ -112,16 +118,23 @@ export class StageCard {
     ].flat().filter(Boolean);
   }
 
+  // Whether a language model answers what is said and typed.
+  get answers() {
+    return this.studio.live.converse === "auto";
+  }
+
   makeTextForm() {
     const input = make("input", { type: "text", id: "live-text", maxlength: this.studio.limits.text_characters, required: true, value: this.text,
       autocomplete: "off", placeholder: say("live.text.hint"), oninput: () => { this.text = input.value; } });
     const send = (event) => {
       event.preventDefault();
-      this.speakText(input.value.trim());
+      if (this.answers) this.connection.ask(input.value.trim());
+      else this.speakText(input.value.trim());
       this.text = input.value = "";
     };
     return make("form", { class: "say", onsubmit: send },
-      make("label", { for: "live-text" }, say("live.text")), input, make("button", { class: "main" }, say("text.speak")));
+      make("label", { for: "live-text" }, say(this.answers ? "live.question" : "live.text")), input,
+      make("button", { class: "main" }, say(this.answers ? "live.ask" : "text.speak")));
   }
 
   makeEmotions() {
@@ -205,6 +218,7 @@ export class StageCard {
 
   clear(generation) {
     this.player.clear(generation);
+    this.begun.clear();
     this.caption.textContent = "";
   }
 
@@ -214,7 +228,7 @@ export class StageCard {
       return;
     }
     this.interrupt();
-    this.microphone = new Microphone(this.player.context, this.connection, (name) => this.captions.set(name, ""));
+    this.microphone = new Microphone(this.player.context, this.connection, this.isConversation, (name) => this.captions.set(name, ""));
     this.say("");
     try {
       await this.microphone.open();
@@ -241,12 +255,34 @@ export class StageCard {
   // Captions follow what is heard.
 
   startCaption({ response_id: name, time }) {
+    this.begun.set(name, time);
+    if (this.captions.has(name)) this.captionAt(time, name, () => this.captions.get(name));
+  }
+
+  // A clause of an answer; its sound may have begun, or be about to.
+  takeClause({ response_id: name, delta, audio_start_ms: start }) {
+    const clause = delta.trim();
+    if (!this.begun.has(name)) {
+      if (!this.captions.has(name)) this.captions.set(name, clause);
+      return;
+    }
+    this.captionAt(this.begun.get(name) + start / 1000, name, () => clause);
+  }
+
+  // Shows a text when `time` of the session is heard, if the speech has not ended by then.
+  captionAt(time, name, readText) {
     const heard = this.player.heardTime ?? time;
-    setTimeout(() => { if (this.captions.has(name)) this.caption.textContent = this.captions.get(name); }, 1000 * Math.max(0, time - heard));
+    setTimeout(() => { if (this.begun.has(name)) this.caption.textContent = readText(); }, 1000 * Math.max(0, time - heard));
+  }
+
+  showHeard(transcript) {
+    this.note.className = "hint";
+    this.note.textContent = transcript ? say("live.heard", { text: transcript }) : "";
   }
 
   stopCaption({ response_id: name }) {
-    if (this.caption.textContent === this.captions.get(name)) this.caption.textContent = "";
+    if (this.begun.has(name) && this.begun.size === 1) this.caption.textContent = "";
+    this.begun.delete(name);
     this.captions.delete(name);
   }
 }
