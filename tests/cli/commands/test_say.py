@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from liveavatar import cli
+from cli.commands.test_generate import run as run_program
 from liveavatar.frames import Samples
 from liveavatar.voices import speech_file
 from liveavatar.voices.clauses import split_into_clauses
@@ -31,19 +31,14 @@ def humming(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speech_file, "open_voice", lambda _: HummingVoice())
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
-    monkeypatch.setattr(sys, "argv", ["liveavatar", "say", *map(str, arguments)])
-    try:
-        cli.main()
-    except SystemExit as left:
-        return int(left.code or 0)
-    return 0
+def run(*arguments: str | Path) -> int:
+    return run_program("say", *arguments)
 
 
 def test_a_text_becomes_a_wav(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, "Hello there, you. Bye!", "-o", tmp_path / "a.wav", "--json") == 0
+    assert run("Hello there, you. Bye!", "-o", tmp_path / "a.wav", "--json") == 0
     result = json.loads(capsys.readouterr().out)
     with wave.open(str(tmp_path / "a.wav")) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (24_000, 1, 2)
@@ -55,7 +50,7 @@ def test_a_text_becomes_a_wav(
 
 def test_the_text_may_come_from_stdin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("你好。".encode()), "utf-8"))
-    assert run(monkeypatch, "-", "-o", tmp_path / "a.wav") == 0
+    assert run("-", "-o", tmp_path / "a.wav") == 0
     assert (tmp_path / "a.wav").exists()
 
 
@@ -77,7 +72,7 @@ def test_what_cannot_be_said_is_one_line_and_writes_nothing(
     problem: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run(monkeypatch, *arguments) == 2
+    assert run(*arguments) == 2
     assert problem in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
@@ -85,7 +80,7 @@ def test_what_cannot_be_said_is_one_line_and_writes_nothing(
 def test_the_voices_are_listed_with_their_licences(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, "--voice", "list") == 0
+    assert run("--voice", "list") == 0
     shown = capsys.readouterr().out
     for word in ("hibari", "zf_xiaobei", "zh-CN", "Apache-2.0"):
         assert word in shown
